@@ -1,0 +1,224 @@
+//! The bridge between Burn and the CPU routines: one differentiable Burn
+//! operation that runs any [`FusedOp`].
+//!
+//! Burn's extension macro wants one trait method per operation and writes its
+//! glue for each. Here there is one method, and what it computes is a value:
+//! an object that knows its forward and backward pass on plain slices. So a new
+//! fused operation is one `impl FusedOp`, and the glue is written once.
+//!
+//! Only the CPU device (`Flex`) has these; on other devices the network runs
+//! through stock Burn operations (see `interpreter`).
+
+mod storage;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use burn::backend::{Backend, Dispatch, Flex, backend_extension, tensor::FloatTensor};
+use burn::tensor::Tensor;
+use burn_autodiff::{
+    Autodiff,
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
+use burn_flex::FlexTensor;
+use secateur_cpu::memory::Buffer;
+
+pub use storage::tensor_from_vec;
+use storage::{contiguous_slice, flex_tensor};
+
+/// Most tensors that one fused operation reads: input, weights, bias, scale, shift, residual.
+pub const MAX_INPUTS: usize = 6;
+
+/// Gradients of a fused operation, in the order of its inputs; `None` where none was wanted.
+pub type InputGradients = [Option<Buffer>; MAX_INPUTS];
+
+/// An operation with its own forward and backward pass on contiguous `f32` slices.
+///
+/// One object is one call: what the backward pass needs, the forward pass
+/// leaves in the object (behind a lock, since Burn wants `Sync`).
+pub trait FusedOp: Debug + Send + Sync {
+    /// Shape of the output.
+    fn output_shape(&self) -> Vec<usize>;
+
+    /// Computes the output; unused inputs are one element long.
+    fn forward(&self, inputs: [&[f32]; MAX_INPUTS]) -> Buffer;
+
+    /// Gradients of the inputs marked in `wanted`, given that of the output.
+    fn backward(
+        &self,
+        inputs: [&[f32]; MAX_INPUTS],
+        output_gradient: &[f32],
+        wanted: [bool; MAX_INPUTS],
+    ) -> InputGradients;
+}
+
+/// A fused operation on its way through Burn's dispatch.
+pub type FusedCall = Arc<dyn FusedOp>;
+
+/// Backends that run fused operations.
+#[backend_extension(Flex, Autodiff)]
+pub trait FusedBackend: Backend {
+    /// Runs the forward pass of `call`.
+    #[allow(clippy::too_many_arguments)]
+    fn fused(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+        e: FloatTensor<Self>,
+        f: FloatTensor<Self>,
+        call: FusedCall,
+    ) -> FloatTensor<Self>;
+
+    /// Runs the backward pass of `call`; one-element tensors stand for gradients not wanted.
+    #[allow(clippy::too_many_arguments)]
+    fn fused_gradients(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+        e: FloatTensor<Self>,
+        f: FloatTensor<Self>,
+        output_gradient: FloatTensor<Self>,
+        call: FusedCall,
+        wanted: [bool; MAX_INPUTS],
+    ) -> Vec<FloatTensor<Self>>;
+}
+
+impl FusedBackend for Flex {
+    fn fused(
+        a: FlexTensor,
+        b: FlexTensor,
+        c: FlexTensor,
+        d: FlexTensor,
+        e: FlexTensor,
+        f: FlexTensor,
+        call: FusedCall,
+    ) -> FlexTensor {
+        let inputs = [a, b, c, d, e, f].map(|t| t.to_contiguous());
+        let slices = inputs.each_ref().map(contiguous_slice);
+        flex_tensor(call.forward(slices), &call.output_shape())
+    }
+
+    fn fused_gradients(
+        a: FlexTensor,
+        b: FlexTensor,
+        c: FlexTensor,
+        d: FlexTensor,
+        e: FlexTensor,
+        f: FlexTensor,
+        output_gradient: FlexTensor,
+        call: FusedCall,
+        wanted: [bool; MAX_INPUTS],
+    ) -> Vec<FlexTensor> {
+        let inputs = [a, b, c, d, e, f].map(|t| t.to_contiguous());
+        let output_gradient = output_gradient.to_contiguous();
+        let slices = inputs.each_ref().map(contiguous_slice);
+        let gradients = call.backward(slices, contiguous_slice(&output_gradient), wanted);
+        gradients
+            .into_iter()
+            .zip(&inputs)
+            .map(|(gradient, input)| match gradient {
+                Some(gradient) => flex_tensor(gradient, input.layout().shape()),
+                None => flex_tensor(Buffer::zeroed(1), &[1]),
+            })
+            .collect()
+    }
+}
+
+#[derive(Debug)]
+struct FusedBackward;
+
+impl<B: Backend + FusedBackend> Backward<B, MAX_INPUTS> for FusedBackward {
+    type State = ([FloatTensor<B>; MAX_INPUTS], FusedCall);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, MAX_INPUTS>,
+        gradients: &mut Gradients,
+        _: &mut Checkpointer,
+    ) {
+        let output_gradient = gradients.consume::<B>(&ops.node);
+        let ([a, b, c, d, e, f], call) = ops.state;
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let results = B::fused_gradients(a, b, c, d, e, f, output_gradient, call, wanted);
+        for (parent, gradient) in ops.parents.into_iter().zip(results) {
+            if let Some(parent) = parent {
+                gradients.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+impl<B: Backend + FusedBackend, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
+    fn fused(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        d: FloatTensor<Self>,
+        e: FloatTensor<Self>,
+        f: FloatTensor<Self>,
+        call: FusedCall,
+    ) -> FloatTensor<Self> {
+        let ((a, na), (b, nb), (c, nc)) = (a.into_parts(), b.into_parts(), c.into_parts());
+        let ((d, nd), (e, ne), (f, nf)) = (d.into_parts(), e.into_parts(), f.into_parts());
+        let output = B::fused(
+            a.clone(),
+            b.clone(),
+            c.clone(),
+            d.clone(),
+            e.clone(),
+            f.clone(),
+            call.clone(),
+        );
+        let nodes = [na, nb, nc, nd, ne, nf];
+        match FusedBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(([a, b, c, d, e, f], call), output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }
+
+    fn fused_gradients(
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FusedCall,
+        _: [bool; MAX_INPUTS],
+    ) -> Vec<FloatTensor<Self>> {
+        unreachable!("second derivatives of fused operations are never taken")
+    }
+}
+
+/// Inputs of a fused operation, gathered one by one.
+pub struct FusedInputs {
+    tensors: [FloatTensor<Dispatch>; MAX_INPUTS],
+}
+
+impl FusedInputs {
+    /// Starts with the operation's first input.
+    pub fn new<const D: usize>(x: Tensor<D>) -> Self {
+        let filler = Tensor::<1>::zeros([1], &x.device()).into_dispatch();
+        let rest = || filler.clone();
+        Self { tensors: [x.into_dispatch(), rest(), rest(), rest(), rest(), rest()] }
+    }
+
+    /// Sets input number `slot` (1 and up) where there is one.
+    pub fn with<const D: usize>(mut self, slot: usize, tensor: Option<Tensor<D>>) -> Self {
+        if let Some(tensor) = tensor {
+            self.tensors[slot] = tensor.into_dispatch();
+        }
+        self
+    }
+
+    /// Runs the operation; `D` is the rank of its output.
+    pub fn run<const D: usize>(self, call: FusedCall) -> Tensor<D> {
+        let [a, b, c, d, e, f] = self.tensors;
+        Tensor::from_dispatch(<Dispatch as FusedBackend>::fused(a, b, c, d, e, f, call))
+    }
+}

@@ -1,0 +1,64 @@
+//! Burn tensors on recycled, aligned buffers: no copy and, in a warm step, no
+//! allocation between the routines and Burn.
+#![allow(unsafe_code)]
+
+use std::mem::MaybeUninit;
+
+use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
+use burn_flex::{FlexTensor, Layout};
+use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
+use secateur_cpu::memory::Buffer;
+
+/// Hands a [`Buffer`] to Burn as raw bytes; dropping it recycles the buffer.
+struct BufferController(Buffer);
+
+impl AllocationController for BufferController {
+    fn alloc_align(&self) -> usize {
+        align_of::<f32>()
+    }
+
+    fn property(&self) -> AllocationProperty {
+        AllocationProperty::Other
+    }
+
+    unsafe fn memory_mut(
+        &mut self,
+        _: AccessPolicy,
+    ) -> Result<&mut [MaybeUninit<u8>], AccessError> {
+        let floats: &mut [f32] = &mut self.0;
+        // SAFETY: a slice of f32 is a valid slice of four times as many bytes, and
+        // MaybeUninit<u8> has the size and alignment of u8. Exclusive borrow is passed on.
+        Ok(unsafe {
+            std::slice::from_raw_parts_mut(floats.as_mut_ptr().cast(), size_of_val(floats))
+        })
+    }
+
+    fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
+        let floats: &[f32] = &self.0;
+        // SAFETY: as above, shared.
+        Ok(unsafe { std::slice::from_raw_parts(floats.as_ptr().cast(), size_of_val(floats)) })
+    }
+}
+
+/// Wraps a buffer as a tensor of `shape`.
+pub(super) fn flex_tensor(buffer: Buffer, shape: &[usize]) -> FlexTensor {
+    debug_assert_eq!(buffer.len(), shape.iter().product::<usize>());
+    let n_bytes = size_of_val::<[f32]>(&buffer);
+    // SAFETY: the controller owns `n_bytes` initialised bytes, aligned for f32, until it is dropped.
+    let bytes = unsafe { Bytes::from_controller(Box::new(BufferController(buffer)), n_bytes) };
+    FlexTensor::new(bytes, Layout::contiguous(Shape::from(shape.to_vec())), DType::F32)
+}
+
+/// The elements of a contiguous f32 tensor.
+pub(super) fn contiguous_slice(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice::<f32>().expect("made contiguous f32 by the caller")
+}
+
+/// A tensor that takes over `values` without copying.
+pub fn tensor_from_vec<const D: usize>(
+    values: Vec<f32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
