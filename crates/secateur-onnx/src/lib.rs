@@ -1,1 +1,20 @@
-//! secateur-onnx
+//! ONNX files, their graphs, coupled kernels and surgery.
+//!
+//! The [`model::Model`] keeps the whole protobuf message and is the source of
+//! truth. [`graph::Graph`] is a typed view of it; [`shape`] infers shapes;
+//! [`coupling`] finds the kernels that must go together; [`surgery`] removes
+//! them from the message in place; [`cost`] counts what a network costs. Nothing
+//! here knows of training.
+
+pub mod arch;
+pub mod cost;
+pub mod coupling;
+mod error;
+pub mod graph;
+pub mod model;
+pub mod ops;
+pub mod proto;
+pub mod shape;
+pub mod surgery;
+
+pub use error::{OnnxError, Result};

@@ -1,0 +1,94 @@
+//! Which kernels are active.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::ChannelGroups;
+
+/// One flag a kernel, `[group][kernel]`; true is active.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Masks(pub Vec<Vec<bool>>);
+
+impl Masks {
+    /// All kernels active.
+    pub fn all_active(groups: &ChannelGroups) -> Self {
+        Self(
+            groups
+                .groups
+                .iter()
+                .map(|group| vec![true; group.width])
+                .collect(),
+        )
+    }
+
+    /// Number of active kernels of a group.
+    pub fn active(&self, group: usize) -> usize {
+        self.0[group].iter().filter(|&&on| on).count()
+    }
+
+    /// Per group one character a kernel: `1` active, `0` dormant.
+    pub fn to_strings(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .map(|group| group.iter().map(|&on| if on { '1' } else { '0' }).collect())
+            .collect()
+    }
+
+    /// The inverse of [`Masks::to_strings`]; `None` for other characters.
+    pub fn from_strings(texts: &[String]) -> Option<Self> {
+        texts
+            .iter()
+            .map(|text| {
+                text.chars()
+                    .map(|c| match c {
+                        '1' => Some(true),
+                        '0' => Some(false),
+                        _ => None,
+                    })
+                    .collect()
+            })
+            .collect::<Option<_>>()
+            .map(Self)
+    }
+}
+
+/// Per stored tensor and axis, the positions that stay; `None` for axes that stay whole.
+/// Tensors that no group touches do not appear.
+pub fn kept_positions(
+    groups: &ChannelGroups,
+    masks: &Masks,
+) -> BTreeMap<String, Vec<Option<Vec<usize>>>> {
+    let mut kept: BTreeMap<String, Vec<Option<Vec<usize>>>> = BTreeMap::new();
+    for group in &groups.groups {
+        for member in &group.members {
+            let axes = kept.entry(member.tensor.clone()).or_default();
+            if axes.len() <= member.axis {
+                axes.resize(member.axis + 1, None);
+            }
+        }
+    }
+    for (tensor, axes) in &mut kept {
+        let Some(of_tensor) = groups.axes.get(tensor) else {
+            continue;
+        };
+        axes.resize(of_tensor.len(), None);
+        for (axis, kernels) in of_tensor.iter().enumerate() {
+            let Some(kernels) = kernels else { continue };
+            let stays = |kernel: &Option<super::KernelRef>| {
+                kernel.is_none_or(|(group, index)| masks.0[group][index])
+            };
+            if kernels.iter().any(|kernel| !stays(kernel)) {
+                axes[axis] = Some(
+                    kernels
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, kernel)| stays(kernel))
+                        .map(|(position, _)| position)
+                        .collect(),
+                );
+            }
+        }
+    }
+    kept
+}

@@ -1,0 +1,80 @@
+//! What can go wrong with an ONNX file.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Errors of reading, understanding and cutting ONNX files.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OnnxError {
+    /// The file system refused.
+    #[error("cannot {action} `{}`: {reason}", path.display())]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The bytes are not an ONNX model.
+    #[error("cannot read `{}`: {reason}", path.display())]
+    NotOnnx {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A stored tensor contradicts itself.
+    #[error("cannot read tensor `{tensor}`: {reason}")]
+    Tensor {
+        /// Name of the tensor.
+        tensor: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The graph contradicts itself.
+    #[error("cannot use graph `{graph}`: {place}: {reason}")]
+    Graph {
+        /// Name of the graph.
+        graph: String,
+        /// Node or value.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Kernels cannot be removed.
+    #[error("cannot remove kernels: group `{group}`: {reason}")]
+    Surgery {
+        /// Name of the channel group.
+        group: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Settings of an architecture that make no network.
+    #[error("cannot build the network: {reason}")]
+    Architecture {
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl OnnxError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotOnnx { .. } => Some(
+                "the file looks truncated or is not an ONNX model; copy or export it again"
+                    .to_string(),
+            ),
+            Self::Architecture { .. } => {
+                Some("see `secateur train --help` for the form of `--widths`".to_string())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Result of this crate.
+pub type Result<T, E = OnnxError> = std::result::Result<T, E>;

@@ -1,0 +1,126 @@
+//! Nodes and their attributes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::error::Result;
+use crate::model::{Tensor, initializer};
+use crate::proto::NodeProto;
+use crate::proto::attribute_proto::AttributeType;
+
+/// Value of an attribute.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Attribute {
+    /// Integer.
+    Int(i64),
+    /// Float.
+    Float(f32),
+    /// Text.
+    Text(String),
+    /// Integers.
+    Ints(Vec<i64>),
+    /// Floats.
+    Floats(Vec<f32>),
+    /// Tensor.
+    Tensor(Tensor),
+    /// Anything else: graphs, sparse tensors, lists of texts.
+    Other,
+}
+
+/// One operation.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Name; made up (`Conv#3`) where the file has none or has it twice.
+    pub name: String,
+    /// Operator.
+    pub op_type: String,
+    /// Operator set; empty for the standard one.
+    pub domain: String,
+    /// Inputs; `None` where an optional one is left out.
+    pub inputs: Vec<Option<String>>,
+    /// Outputs; empty text where an optional one is left out.
+    pub outputs: Vec<String>,
+    /// Attributes.
+    pub attributes: BTreeMap<String, Attribute>,
+}
+
+impl Node {
+    pub(super) fn from_proto(proto: &NodeProto, base_dir: Option<&Path>) -> Result<Self> {
+        let mut attributes = BTreeMap::new();
+        for attribute in &proto.attribute {
+            let value = match attribute.type_() {
+                AttributeType::INT => Attribute::Int(attribute.i()),
+                AttributeType::FLOAT => Attribute::Float(attribute.f()),
+                AttributeType::STRING => {
+                    Attribute::Text(String::from_utf8_lossy(attribute.s()).into_owned())
+                }
+                AttributeType::INTS => Attribute::Ints(attribute.ints.clone()),
+                AttributeType::FLOATS => Attribute::Floats(attribute.floats.clone()),
+                AttributeType::TENSOR => match attribute.t.as_ref() {
+                    Some(tensor) => {
+                        let name = proto.output.first().map_or("", String::as_str);
+                        Attribute::Tensor(initializer::decode(tensor, name, base_dir)?)
+                    }
+                    None => Attribute::Other,
+                },
+                _ => Attribute::Other,
+            };
+            attributes.insert(attribute.name().to_string(), value);
+        }
+        Ok(Self {
+            name: proto.name().to_string(),
+            op_type: proto.op_type().to_string(),
+            domain: proto.domain().to_string(),
+            inputs: proto
+                .input
+                .iter()
+                .map(|name| (!name.is_empty()).then(|| name.clone()))
+                .collect(),
+            outputs: proto.output.clone(),
+            attributes,
+        })
+    }
+
+    /// True for operators of the standard set.
+    pub fn is_standard(&self) -> bool {
+        matches!(self.domain.as_str(), "" | "ai.onnx")
+    }
+
+    /// Input number `slot`, if given.
+    pub fn input(&self, slot: usize) -> Option<&str> {
+        self.inputs.get(slot)?.as_deref()
+    }
+
+    /// Integer attribute, or `default`.
+    pub fn attr_i(&self, name: &str, default: i64) -> i64 {
+        match self.attributes.get(name) {
+            Some(Attribute::Int(value)) => *value,
+            _ => default,
+        }
+    }
+
+    /// Float attribute, or `default`.
+    pub fn attr_f(&self, name: &str, default: f32) -> f32 {
+        match self.attributes.get(name) {
+            Some(Attribute::Float(value)) => *value,
+            _ => default,
+        }
+    }
+
+    /// Text attribute.
+    pub fn attr_s(&self, name: &str) -> Option<String> {
+        match self.attributes.get(name) {
+            Some(Attribute::Text(value)) => Some(value.clone()),
+            _ => None,
+        }
+    }
+
+    /// Integers attribute.
+    pub fn attr_ints(&self, name: &str) -> Option<&[i64]> {
+        match self.attributes.get(name) {
+            Some(Attribute::Ints(values)) => Some(values),
+            _ => None,
+        }
+    }
+}

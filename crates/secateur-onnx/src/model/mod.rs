@@ -1,0 +1,165 @@
+//! An ONNX file as a whole message, read and written.
+
+mod external_data;
+pub mod initializer;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub use initializer::{Tensor, Values};
+
+use crate::error::{OnnxError, Result};
+use crate::proto::{Message, ModelProto, StringStringEntryProto};
+
+/// A model: the complete message, and where its external data lie.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The message, with unknown fields.
+    pub proto: ModelProto,
+    /// Folder of the file, for external data.
+    pub base_dir: Option<PathBuf>,
+}
+
+impl Model {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`OnnxError::Io`] if it cannot be read, [`OnnxError::NotOnnx`] if it is no model.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = fs_err::read(path).map_err(|error| OnnxError::Io {
+            action: "read",
+            path: path.to_path_buf(),
+            reason: source_reason(&error),
+        })?;
+        Self::parse(&bytes, path, path.parent())
+    }
+
+    /// Reads a model from memory; external data are looked for in `base_dir`.
+    ///
+    /// # Errors
+    /// [`OnnxError::NotOnnx`] if the bytes are no model.
+    pub fn from_bytes(bytes: &[u8], base_dir: Option<&Path>) -> Result<Self> {
+        Self::parse(bytes, Path::new("(memory)"), base_dir)
+    }
+
+    fn parse(bytes: &[u8], path: &Path, base_dir: Option<&Path>) -> Result<Self> {
+        let not_onnx = |reason: String| OnnxError::NotOnnx {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let proto = ModelProto::parse_from_bytes(bytes)
+            .map_err(|error| not_onnx(format!("expected an ONNX model: {error}")))?;
+        if proto.graph.is_none() {
+            return Err(not_onnx(
+                "expected an ONNX model, found no graph in it".to_string(),
+            ));
+        }
+        let base_dir = base_dir.map(|dir| {
+            if dir.as_os_str().is_empty() {
+                PathBuf::from(".")
+            } else {
+                dir.to_path_buf()
+            }
+        });
+        Ok(Self { proto, base_dir })
+    }
+
+    /// The file's bytes.
+    ///
+    /// # Errors
+    /// [`OnnxError::NotOnnx`] if the message cannot be written (over 2 GiB).
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.proto
+            .write_to_bytes()
+            .map_err(|error| OnnxError::NotOnnx {
+                path: PathBuf::from("(memory)"),
+                reason: error.to_string(),
+            })
+    }
+
+    /// Writes a file: beside, synced, then renamed, so that it is never half there.
+    ///
+    /// # Errors
+    /// [`OnnxError::Io`] naming the file.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let bytes = self.to_bytes()?;
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let io = |error: std::io::Error| OnnxError::Io {
+            action: "write",
+            path: path.to_path_buf(),
+            reason: error.to_string(),
+        };
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+        file.write_all(&bytes).map_err(io)?;
+        file.as_file().sync_all().map_err(io)?;
+        file.persist(path).map_err(|error| io(error.error))?;
+        Ok(())
+    }
+
+    /// The same model with other values in its float initialisers; names that the
+    /// model lacks are an error, so that no weight is lost silently.
+    ///
+    /// # Errors
+    /// [`OnnxError::Tensor`] for an unknown name or another number of values.
+    pub fn with_weights(&self, values: &BTreeMap<String, Vec<f32>>) -> Result<Self> {
+        let mut model = self.clone();
+        let base_dir = model.base_dir.clone();
+        let mut left: BTreeMap<&String, &Vec<f32>> = values.iter().collect();
+        let graph = model.proto.graph.mut_or_insert_default();
+        for tensor in initializer::tensors_mut(graph) {
+            if let Some(values) = left.remove(&tensor.name) {
+                initializer::replace_floats(
+                    tensor.proto,
+                    &tensor.name,
+                    values,
+                    base_dir.as_deref(),
+                )?;
+            }
+        }
+        match left.keys().next() {
+            None => Ok(model),
+            Some(name) => Err(OnnxError::Tensor {
+                tensor: (*name).clone(),
+                reason: "the model has no initializer of that name".to_string(),
+            }),
+        }
+    }
+
+    /// A metadata entry of the file.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.proto
+            .metadata_props
+            .iter()
+            .find(|entry| entry.key() == key)
+            .map(|e| e.value())
+    }
+
+    /// Sets a metadata entry.
+    pub fn set_metadata(&mut self, key: &str, value: impl Into<String>) {
+        let value = value.into();
+        let entries = &mut self.proto.metadata_props;
+        match entries.iter_mut().find(|entry| entry.key() == key) {
+            Some(entry) => entry.set_value(value),
+            None => {
+                let mut entry = StringStringEntryProto::new();
+                entry.set_key(key.to_string());
+                entry.set_value(value);
+                entries.push(entry);
+            }
+        }
+    }
+}
+
+/// fs-err puts the path in front; the reason alone is wanted here.
+fn source_reason(error: &std::io::Error) -> String {
+    error
+        .get_ref()
+        .and_then(|inner| inner.source())
+        .map_or_else(|| error.to_string(), std::string::ToString::to_string)
+}

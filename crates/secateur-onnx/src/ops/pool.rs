@@ -1,0 +1,163 @@
+//! Pooling: channels stay, pixels shrink.
+//!
+//! Specs: <https://onnx.ai/onnx/operators/onnx__MaxPool.html>,
+//! <https://onnx.ai/onnx/operators/onnx__AveragePool.html>.
+
+use super::{OpRule, OutputShapes, misfit};
+use crate::coupling::LabelContext;
+use crate::error::Result;
+use crate::graph::{Dim, Node};
+use crate::shape::ShapeContext;
+
+/// Spatial extents after a window slides over them (convolution and pooling).
+pub(super) fn window(
+    node: &Node,
+    context: &ShapeContext<'_>,
+    input: &[Dim],
+    kernel: &[usize],
+) -> Result<Vec<Dim>> {
+    let rank = kernel.len();
+    let attribute = |name: &str, default: i64, len: usize| -> Result<Vec<usize>> {
+        let values = node.attr_ints(name).filter(|v| !v.is_empty());
+        let values = values.map_or_else(|| vec![default; len], <[i64]>::to_vec);
+        if values.len() != len {
+            return Err(misfit(
+                context,
+                node,
+                format!("`{name}` holds {} values, expected {len}", values.len()),
+            ));
+        }
+        values
+            .iter()
+            .map(|&v| {
+                usize::try_from(v)
+                    .ok()
+                    .filter(|&v| v < 1 << 31)
+                    .ok_or_else(|| misfit(context, node, format!("`{name}` holds {v}")))
+            })
+            .collect()
+    };
+    let strides = attribute("strides", 1, rank)?;
+    let dilations = attribute("dilations", 1, rank)?;
+    let pads = attribute("pads", 0, 2 * rank)?;
+    let auto_pad = node.attr_s("auto_pad").unwrap_or_default();
+    let ceil = node.attr_i("ceil_mode", 0) != 0;
+    if strides.contains(&0) || dilations.contains(&0) || kernel.contains(&0) {
+        return Err(misfit(
+            context,
+            node,
+            "window, strides and dilations must be positive",
+        ));
+    }
+    let mut output = Vec::with_capacity(rank);
+    for axis in 0..rank {
+        let Some(extent) = input[axis].fixed() else {
+            output.push(Dim::Unknown);
+            continue;
+        };
+        let reach = dilations[axis] * (kernel[axis] - 1) + 1;
+        let stride = strides[axis];
+        let size = match auto_pad.as_str() {
+            "SAME_UPPER" | "SAME_LOWER" => extent.div_ceil(stride),
+            _ => {
+                let pad = if auto_pad == "VALID" {
+                    0
+                } else {
+                    pads[axis] + pads[axis + rank]
+                };
+                let padded = extent.saturating_add(pad);
+                if padded < reach {
+                    return Err(misfit(
+                        context,
+                        node,
+                        format!("its window of {reach} is larger than the padded input, {padded}"),
+                    ));
+                }
+                let steps = padded - reach;
+                let mut size = if ceil {
+                    steps.div_ceil(stride)
+                } else {
+                    steps / stride
+                } + 1;
+                // A window may not begin in the padding at the end.
+                if ceil && (size - 1) * stride >= extent + pads[axis] {
+                    size -= 1;
+                }
+                size
+            }
+        };
+        output.push(Dim::Fixed(size));
+    }
+    Ok(output)
+}
+
+/// Output axes of an operator that keeps batch and channels and makes new pixels.
+pub(super) fn keep_channels(
+    node: &Node,
+    context: &mut LabelContext<'_>,
+) -> std::result::Result<(), String> {
+    let axes = context.input(node, 0)?;
+    if axes.len() < 2 {
+        return Err("expected [n, c, ...]".to_string());
+    }
+    for slot in 0..node.outputs.len() {
+        let mut output = context.new_axes(node, slot);
+        if output.len() < 2 {
+            return Err("its output's shape is not known".to_string());
+        }
+        output[0] = axes[0].clone();
+        output[1] = axes[1].clone();
+        context.set_output(node, slot, output);
+    }
+    Ok(())
+}
+
+pub(super) struct Pool;
+
+impl OpRule for Pool {
+    fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
+        let Some(input) = context.input(node, 0) else {
+            return Ok(vec![None]);
+        };
+        let kernel: Vec<usize> = node
+            .attr_ints("kernel_shape")
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|&k| usize::try_from(k).ok())
+            .collect();
+        if input.len() < 2 || kernel.len() != input.len() - 2 {
+            return Err(misfit(
+                context,
+                node,
+                "its window does not have the rank of its input",
+            ));
+        }
+        let mut shape = input[..2].to_vec();
+        shape.extend(window(node, context, &input[2..], &kernel)?);
+        Ok(vec![Some(shape); node.outputs.len()])
+    }
+
+    fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
+        keep_channels(node, context)
+    }
+}
+
+pub(super) struct GlobalPool;
+
+impl OpRule for GlobalPool {
+    fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
+        let Some(input) = context.input(node, 0) else {
+            return Ok(vec![None]);
+        };
+        let shape = input
+            .iter()
+            .enumerate()
+            .map(|(axis, dim)| if axis < 2 { dim.clone() } else { Dim::Fixed(1) })
+            .collect();
+        Ok(vec![Some(shape)])
+    }
+
+    fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
+        keep_channels(node, context)
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of files, coupling and surgery on whole models.
+
+mod vgg;
