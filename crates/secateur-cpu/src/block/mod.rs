@@ -1,0 +1,139 @@
+//! Convolution, batch norm, activation and 2x2 max pooling as one.
+//!
+//! Training: u = conv(x, w) + b; y = pool(activation(γ · (u - μ) / √(σ² + ε) + β)) with
+//! μ and σ² the mean and the biased variance of the batch. Inference: the caller folds
+//! the batch norm into w and b.
+//!
+//! What fusing saves are passes over memory. Forward: each image's moments are summed
+//! while its convolution is still in the cache; one more pass normalises, activates and
+//! pools. Backward: one pass sums, one writes the convolution's gradient into the padded
+//! scratch from which both its gradients are computed. Source of the batch norm's
+//! gradient: Ioffe and Szegedy, arXiv:1502.03167, section 3.
+
+mod backward;
+mod forward;
+
+use crate::conv::{Activation, ConvShape, ShapeError, assert_len};
+use crate::memory::Buffer;
+
+pub use backward::backward;
+pub use forward::{forward_folded, forward_train};
+
+/// What a block computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BlockSpec {
+    /// The convolution.
+    pub conv: ConvShape,
+    /// ε, added to the variance.
+    pub eps: f32,
+    /// Applied after the batch norm.
+    pub activation: Activation,
+    /// 2x2 max pooling with stride 2 after that; odd last rows and columns are dropped.
+    pub pool: bool,
+}
+
+impl BlockSpec {
+    /// `[n, h, w, c]` of the block's output.
+    pub fn output_shape(&self) -> [usize; 4] {
+        let (mut h, mut w) = (self.conv.out_h(), self.conv.out_w());
+        if self.pool {
+            (h, w) = (h / 2, w / 2);
+        }
+        [self.conv.n, h, w, self.conv.c_out]
+    }
+
+    /// Checks the sizes.
+    ///
+    /// # Errors
+    /// [`ShapeError`] as for the convolution, and if there is nothing to pool.
+    pub fn check(&self) -> Result<(), ShapeError> {
+        self.conv.check()?;
+        let (h, w) = (self.conv.out_h(), self.conv.out_w());
+        if self.pool && (h < 2 || w < 2) {
+            return Err(ShapeError::Pool { h, w });
+        }
+        Ok(())
+    }
+
+    fn assert_valid(&self) {
+        if let Err(error) = self.check() {
+            panic!("{error}");
+        }
+    }
+
+    fn output_len(&self) -> usize {
+        self.output_shape().iter().product()
+    }
+}
+
+/// What the backward pass needs of the forward pass.
+#[derive(Debug)]
+pub struct Saved {
+    /// Batch mean of every channel, bias included.
+    pub mean: Vec<f32>,
+    /// Biased batch variance of every channel.
+    pub var: Vec<f32>,
+    /// Output of the convolution, without bias: `[n, oh, ow, c_out]`.
+    conv: Buffer,
+    /// Of every pooling window the convolution output that won it.
+    best: Option<Buffer>,
+    /// Batch mean without bias.
+    centre: Vec<f64>,
+    /// 1 / √(σ² + ε)
+    inverse: Vec<f64>,
+}
+
+impl Saved {
+    /// Output of the convolution without bias, `[n, oh, ow, c_out]`.
+    pub fn conv_output(&self) -> &[f32] {
+        &self.conv
+    }
+}
+
+/// Per output channel over the batch, of the block's output y.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ActivationStats {
+    /// Mean of y.
+    pub mean: Vec<f32>,
+    /// Share of y > 0, in 0..=1.
+    pub positive: Vec<f32>,
+}
+
+/// Gradients of a block.
+#[derive(Debug)]
+pub struct BlockGradients {
+    /// As x; `None` if not asked for.
+    pub dx: Option<Buffer>,
+    /// As w.
+    pub dw: Vec<f32>,
+    /// `[c_out]`, always zero: the batch norm takes the mean, and any bias with it, away.
+    pub dbias: Option<Vec<f32>>,
+    /// `[c_out]`
+    pub dgamma: Vec<f32>,
+    /// `[c_out]`
+    pub dbeta: Vec<f32>,
+}
+
+/// Per-channel constants, padded for full vectors.
+fn padded_channels(values: impl ExactSizeIterator<Item = f64>) -> Vec<f32> {
+    let len = crate::norm::passes::padded(values.len());
+    let mut padded: Vec<f32> = values.map(|value| value as f32).collect();
+    padded.resize(len, 0.0);
+    padded
+}
+
+/// γ / √(σ² + ε) and β - μ · γ / √(σ² + ε), padded.
+fn scale_shift(saved: &Saved, gamma: &[f32], beta: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let scale = |i: usize| f64::from(gamma[i]) * saved.inverse[i];
+    let c = gamma.len();
+    (
+        padded_channels((0..c).map(scale)),
+        padded_channels((0..c).map(|i| f64::from(beta[i]) - saved.centre[i] * scale(i))),
+    )
+}
+
+fn assert_inputs(spec: &BlockSpec, x: &[f32], w: &[f32]) {
+    spec.assert_valid();
+    assert_len("x", x.len(), spec.conv.x_len());
+    assert_len("w", w.len(), spec.conv.w_len());
+}

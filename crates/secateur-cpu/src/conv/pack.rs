@@ -1,0 +1,114 @@
+//! Weights in the order in which the tiles read them.
+//!
+//! `[group][block of output channels][tap][source channel][output channel of the block]`,
+//! blocks padded with zeros to whole vectors. Gradients of weights have the same layout.
+
+use super::program::{Grid, Program};
+
+/// Output channels that a tile computes at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Block {
+    /// First channel within the group.
+    pub start: usize,
+    /// 1 or 2.
+    pub vectors: usize,
+}
+
+pub(crate) fn blocks(channels: usize, lanes: usize) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut start = 0;
+    while start < channels {
+        let vectors = if channels - start > lanes { 2 } else { 1 };
+        blocks.push(Block { start, vectors });
+        start += vectors * lanes;
+    }
+    blocks
+}
+
+/// Where a weight lies in the ONNX layout: `group + output + source + tap` strides.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Strides {
+    group: usize,
+    output: usize,
+    source: usize,
+}
+
+impl Strides {
+    /// For a forward program over weights `[c_out, c_in / groups, taps]`.
+    pub fn forward(p: &Program, taps: usize) -> Self {
+        Self {
+            group: p.c_output * p.c_source * taps,
+            output: p.c_source * taps,
+            source: taps,
+        }
+    }
+
+    /// For an input gradient over the same weights: its sources are their outputs.
+    pub fn transposed(p: &Program, taps: usize) -> Self {
+        Self {
+            group: p.c_output * p.c_source * taps,
+            output: taps,
+            source: p.c_output * taps,
+        }
+    }
+}
+
+/// Floats of the packed weights of one grid.
+pub(crate) fn packed_len(p: &Program, grid: &Grid, lanes: usize) -> usize {
+    let width: usize = blocks(p.c_output, lanes)
+        .iter()
+        .map(|b| b.vectors * lanes)
+        .sum();
+    p.groups * width * grid.taps.len() * p.c_source
+}
+
+/// Packs the weights of one grid; `out` has [`packed_len`] floats.
+pub(crate) fn pack(p: &Program, grid: &Grid, s: Strides, lanes: usize, w: &[f32], out: &mut [f32]) {
+    walk(p, grid, s, lanes, |at, width, index, count| {
+        let to = &mut out[at..at + width];
+        for (o, value) in to[..count].iter_mut().enumerate() {
+            *value = w[index + o * s.output];
+        }
+        to[count..].fill(0.0);
+    });
+}
+
+/// Adds packed gradients to `dw` in the ONNX layout.
+pub(crate) fn unpack_add(
+    p: &Program,
+    grid: &Grid,
+    s: Strides,
+    lanes: usize,
+    packed: &[f32],
+    dw: &mut [f32],
+) {
+    walk(p, grid, s, lanes, |at, _, index, count| {
+        for (o, value) in packed[at..at + count].iter().enumerate() {
+            dw[index + o * s.output] += value;
+        }
+    });
+}
+
+/// Calls `visit(packed offset, block width, ONNX index of the first channel, channels)`.
+fn walk(
+    p: &Program,
+    grid: &Grid,
+    s: Strides,
+    lanes: usize,
+    mut visit: impl FnMut(usize, usize, usize, usize),
+) {
+    let mut at = 0;
+    for group in 0..p.groups {
+        for block in blocks(p.c_output, lanes) {
+            let width = block.vectors * lanes;
+            let count = width.min(p.c_output - block.start);
+            for &tap in &grid.taps {
+                for source in 0..p.c_source {
+                    let index = group * s.group + block.start * s.output + source * s.source + tap;
+                    visit(at, width, index, count);
+                    at += width;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The register tiles of the direct convolution, and the loops over them.
+//!
+//! Forward: up to 2 rows of `MAX_RUN` pixels times 2 vectors of channels stay in
+//! registers while the runs are summed; each step loads 2 vectors of weights and
+//! broadcasts one float per pixel. Weight gradient: rows of a run times 2 vectors of
+//! channels stay in registers while the pixels of an output row are summed.
+
+use super::pack::Block;
+use super::program::Grid;
+use crate::simd::{Simd, dispatch};
+
+/// One or two strips of neighbouring pixels. Offsets count floats.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tile {
+    len: u8,
+    paired: bool,
+    input: [u32; 2],
+    output: [u32; 2],
+}
+
+/// Cuts a grid into tiles for blocks with one and with two vectors.
+pub(crate) fn tiles(grid: &Grid, max_run: usize, capacity: usize) -> [Vec<Tile>; 2] {
+    [
+        cut(grid, max_run, 2 * capacity),
+        cut(grid, max_run, capacity),
+    ]
+}
+
+fn cut(grid: &Grid, max_run: usize, capacity: usize) -> Vec<Tile> {
+    // Rows without gaps are one long row.
+    let flat = grid.in_row == grid.cols * grid.in_col && grid.out_row == grid.cols * grid.out_col;
+    let (rows, cols) = if flat {
+        (1, grid.rows * grid.cols)
+    } else {
+        (grid.rows, grid.cols)
+    };
+    let strips = cols.div_ceil(max_run);
+    let (len, extra) = (cols / strips, cols % strips);
+    let mut tiles = Vec::new();
+    // Strips of equal length share tiles: first the longer ones, then the others.
+    for (len, first, count) in [(len + 1, 0, extra), (len, extra, strips - extra)] {
+        if len == 0 {
+            continue;
+        }
+        let pair = 2 * len <= capacity;
+        let mut open: Option<Tile> = None;
+        for y in 0..rows {
+            for i in first..first + count {
+                let x = i * (cols / strips) + i.min(extra);
+                let input = (grid.in_base + y * grid.in_row + x * grid.in_col) as u32;
+                let output = (grid.out_base + y * grid.out_row + x * grid.out_col) as u32;
+                match open.take() {
+                    Some(half) => tiles.push(Tile {
+                        paired: true,
+                        input: [half.input[0], input],
+                        output: [half.output[0], output],
+                        ..half
+                    }),
+                    None => {
+                        let tile = Tile {
+                            len: len as u8,
+                            paired: false,
+                            input: [input; 2],
+                            output: [output; 2],
+                        };
+                        if pair {
+                            open = Some(tile)
+                        } else {
+                            tiles.push(tile)
+                        }
+                    }
+                }
+            }
+        }
+        tiles.extend(open);
+    }
+    tiles
+}
+
+/// What the tiles of one grid need.
+pub(crate) struct Layer<'a> {
+    pub tiles: &'a [Vec<Tile>; 2],
+    pub blocks: &'a [Block],
+    pub runs: &'a [usize],
+    pub run_len: usize,
+    pub in_col: usize,
+    pub out_col: usize,
+    pub groups: usize,
+    pub c_source: usize,
+    pub c_output: usize,
+    /// Packed weights of the grid.
+    pub weights: *const f32,
+    /// Per output channel over all groups, readable to a whole vector past the end; or null.
+    pub bias: *const f32,
+    /// Outputs are at least this: 0 for ReLU, -inf for none.
+    pub floor: f32,
+}
+
+#[inline(always)]
+unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize>(
+    layer: &Layer<'_>,
+    input: [*const f32; 2],
+    output: [*mut f32; 2],
+    mut weights: *const f32,
+    bias: *const f32,
+    last: usize,
+) {
+    // SAFETY: by the contract of `image`, all runs of the tile's pixels, the block's
+    // weights and the output pixels are in bounds.
+    unsafe {
+        let (in_col, out_col) = (layer.in_col, layer.out_col);
+        let mut acc = [[[V::zero(); K]; S]; G];
+        for &run in layer.runs {
+            let mut p = [input[0].add(run), input[1].add(run)];
+            for _ in 0..layer.run_len {
+                let mut w = [V::zero(); K];
+                for k in 0..K {
+                    w[k] = V::load(weights.add(k * V::LANES));
+                }
+                for s in 0..S {
+                    let x = V::splat(*p[0].add(s * in_col));
+                    for k in 0..K {
+                        acc[0][s][k] = V::fma(x, w[k], acc[0][s][k]);
+                    }
+                    if G == 2 {
+                        let x = V::splat(*p[1].add(s * in_col));
+                        for k in 0..K {
+                            acc[1][s][k] = V::fma(x, w[k], acc[1][s][k]);
+                        }
+                    }
+                }
+                p[0] = p[0].add(1);
+                p[1] = p[1].add(1);
+                weights = weights.add(K * V::LANES);
+            }
+        }
+        if !bias.is_null() {
+            for k in 0..K {
+                let b = V::load(bias.add(k * V::LANES));
+                for g in 0..G {
+                    for s in 0..S {
+                        acc[g][s][k] = V::add(acc[g][s][k], b);
+                    }
+                }
+            }
+        }
+        let floor = V::splat(layer.floor);
+        for g in 0..G {
+            for s in 0..S {
+                let to = output[g].add(s * out_col);
+                for k in 0..K {
+                    // This order of operands keeps NaN.
+                    let y = V::max(floor, acc[g][s][k]);
+                    if k + 1 < K {
+                        V::store(to.add(k * V::LANES), y);
+                    } else {
+                        V::store_up_to(to.add(k * V::LANES), y, last);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn image_body<V: Simd>(layer: &Layer<'_>, input: *const f32, output: *mut f32) {
+    // SAFETY: the caller's contract; every tile lies inside the grid.
+    unsafe {
+        let mut weights = layer.weights;
+        for group in 0..layer.groups {
+            let x = input.add(group * layer.c_source);
+            let y = output.add(group * layer.c_output);
+            for block in layer.blocks {
+                let left = layer.c_output - block.start;
+                let last = (left - (block.vectors - 1) * V::LANES).min(V::LANES);
+                let bias = if layer.bias.is_null() {
+                    layer.bias
+                } else {
+                    layer.bias.add(group * layer.c_output + block.start)
+                };
+                for t in &layer.tiles[block.vectors - 1] {
+                    let p = [x.add(t.input[0] as usize), x.add(t.input[1] as usize)];
+                    let y = y.add(block.start);
+                    let q = [y.add(t.output[0] as usize), y.add(t.output[1] as usize)];
+                    macro_rules! select {
+                        ($($s:literal)*) => {
+                            match (t.len, t.paired, block.vectors) {
+                                $(
+                                    ($s, false, 1) => tile::<V, $s, 1, 1>(layer, p, q, weights, bias, last),
+                                    ($s, true, 1) => tile::<V, $s, 2, 1>(layer, p, q, weights, bias, last),
+                                    ($s, false, _) => tile::<V, $s, 1, 2>(layer, p, q, weights, bias, last),
+                                    ($s, true, _) => tile::<V, $s, 2, 2>(layer, p, q, weights, bias, last),
+                                )*
+                                _ => unreachable!("tiles have 1 to 7 pixels"),
+                            }
+                        };
+                    }
+                    select!(1 2 3 4 5 6 7);
+                }
+                let n = layer.runs.len() * layer.run_len;
+                weights = weights.add(n * block.vectors * V::LANES);
+            }
+        }
+    }
+}
+
+dispatch! {
+    /// Computes all pixels of a grid of one image.
+    ///
+    /// # Safety
+    /// The machine has `isa`, and `layer` was made for its lanes. `input` is the padded
+    /// image and `output` the output image that the layer's grid was made for, both valid
+    /// for every pixel and run of the grid; `weights` and `bias` are as `Layer` says.
+    pub(crate) fn image / image_body(layer: &Layer<'_>, input: *const f32, output: *mut f32)
+}
+
+/// Sums of the weight gradient: one output row after another.
+pub(crate) struct Gradient<'a> {
+    pub blocks: &'a [Block],
+    pub runs: &'a [usize],
+    pub run_len: usize,
+    pub groups: usize,
+    pub c_source: usize,
+    pub c_output: usize,
+    /// Pixels in a row, and steps between them in the padded image and in `dy`.
+    pub cols: usize,
+    pub x_col: usize,
+    pub dy_col: usize,
+}
+
+#[inline(always)]
+unsafe fn gradient_tile<V: Simd, const R: usize, const K: usize>(
+    g: &Gradient<'_>,
+    rows: &[[usize; 2]],
+    x: *const f32,
+    dy: *const f32,
+    dw: *mut f32,
+) {
+    // SAFETY: the contract of `gradient`.
+    unsafe {
+        let mut acc = [[V::zero(); K]; R];
+        for &[x_row, dy_row] in rows {
+            let mut p = x.add(x_row);
+            let mut q = dy.add(dy_row);
+            for _ in 0..g.cols {
+                let mut d = [V::zero(); K];
+                for k in 0..K {
+                    d[k] = V::load(q.add(k * V::LANES));
+                }
+                for r in 0..R {
+                    let x = V::splat(*p.add(r));
+                    for k in 0..K {
+                        acc[r][k] = V::fma(x, d[k], acc[r][k]);
+                    }
+                }
+                p = p.add(g.x_col);
+                q = q.add(g.dy_col);
+            }
+        }
+        for r in 0..R {
+            for k in 0..K {
+                let to = dw.add((r * K + k) * V::LANES);
+                V::store(to, V::add(V::load(to), acc[r][k]));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn gradient_body<V: Simd>(
+    g: &Gradient<'_>,
+    rows: &[[usize; 2]],
+    x: *const f32,
+    dy: *const f32,
+    dw: *mut f32,
+) {
+    // SAFETY: the caller's contract; parts of a run add up to the run.
+    unsafe {
+        let mut dw = dw;
+        for group in 0..g.groups {
+            for block in g.blocks {
+                let q = dy.add(group * g.c_output + block.start);
+                let max = V::GRADIENT_ROWS * (3 - block.vectors);
+                let parts = g.run_len.div_ceil(max);
+                let (len, extra) = (g.run_len / parts, g.run_len % parts);
+                for &run in g.runs {
+                    let mut p = x.add(group * g.c_source + run);
+                    for part in 0..parts {
+                        let n = len + usize::from(part < extra);
+                        macro_rules! select {
+                            ($($both:literal)*; $($one:literal)*) => {
+                                match (n, block.vectors) {
+                                    $(($both, 2) => gradient_tile::<V, $both, 2>(g, rows, p, q, dw),)*
+                                    $(($one, 1) => gradient_tile::<V, $one, 1>(g, rows, p, q, dw),)*
+                                    _ => unreachable!("parts are at most `max` long"),
+                                }
+                            };
+                        }
+                        if V::GRADIENT_ROWS == 12 {
+                            select!(1 2 3 4 5 6 7 8 9 10 11 12;
+                                    1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24);
+                        } else {
+                            select!(1 2 3 4 5 6; 1 2 3 4 5 6 7 8 9 10 11 12);
+                        }
+                        p = p.add(n);
+                        dw = dw.add(n * block.vectors * V::LANES);
+                    }
+                }
+            }
+        }
+    }
+}
+
+dispatch! {
+    /// Adds the weight gradient of some output rows to `dw`, packed.
+    ///
+    /// `rows` are offsets of an output row's first window in the padded image `x` and of
+    /// its first pixel in `dy`.
+    ///
+    /// # Safety
+    /// The machine has `isa`, and the blocks were made for its lanes. All windows of the
+    /// rows are inside `x`; `dy` is valid for the rows' pixels and two vectors past the last
+    /// one's first channel of each block; `dw` is packed weights of the program.
+    pub(crate) fn gradient / gradient_body(
+        g: &Gradient<'_>, rows: &[[usize; 2]], x: *const f32, dy: *const f32, dw: *mut f32)
+}

@@ -1,0 +1,311 @@
+//! Aligned, recycled memory for activations and scratch.
+//!
+//! A training step asks for the same sizes over and over. Fresh memory of that
+//! size costs a page fault per 4 KiB, which is as much time as a batch norm, so
+//! buffers return to a pool when dropped and a warm step allocates nothing.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::{Mutex, PoisonError};
+
+/// Bytes that memory from the pool is aligned to: one cache line.
+pub const ALIGNMENT: usize = 64;
+/// Floats in a cache line; capacities are multiples of it.
+const LINE: usize = ALIGNMENT / size_of::<f32>();
+/// Idle bytes kept unless [`set_limit`] says otherwise.
+const DEFAULT_LIMIT: usize = 1 << 30;
+
+/// Memory of `capacity` floats. All of it is initialised, always.
+struct Block {
+    start: NonNull<f32>,
+    capacity: usize,
+}
+
+// SAFETY: a block owns its memory; nothing in it is tied to a thread.
+unsafe impl Send for Block {}
+// SAFETY: shared access only reads.
+unsafe impl Sync for Block {}
+
+impl Block {
+    fn layout(capacity: usize) -> Layout {
+        let n_bytes = capacity.checked_mul(size_of::<f32>());
+        n_bytes
+            .and_then(|n| Layout::from_size_align(n, ALIGNMENT).ok())
+            .unwrap_or_else(|| {
+                panic!("cannot reserve memory: {capacity} floats exceed the address space")
+            })
+    }
+
+    fn new(capacity: usize) -> Self {
+        let layout = Self::layout(capacity);
+        // SAFETY: the capacity, and with it the layout's size, is at least one line.
+        let start = unsafe { alloc_zeroed(layout) }.cast::<f32>();
+        let Some(start) = NonNull::new(start) else {
+            handle_alloc_error(layout)
+        };
+        Self { start, capacity }
+    }
+
+    fn n_bytes(&self) -> usize {
+        self.capacity * size_of::<f32>()
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this very layout and freed only here.
+        unsafe { dealloc(self.start.as_ptr().cast(), Self::layout(self.capacity)) }
+    }
+}
+
+struct Pool {
+    /// Oldest first, so that sizes no longer asked for are freed first.
+    idle: Vec<Block>,
+    idle_bytes: usize,
+    live_bytes: usize,
+    peak_bytes: usize,
+    limit: usize,
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool {
+    idle: Vec::new(),
+    idle_bytes: 0,
+    live_bytes: 0,
+    peak_bytes: 0,
+    limit: DEFAULT_LIMIT,
+});
+
+fn pool() -> std::sync::MutexGuard<'static, Pool> {
+    // Every change below leaves the pool whole, so a panic elsewhere does not matter.
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pool {
+    fn free_down_to(&mut self, limit: usize) -> Vec<Block> {
+        let mut n = 0;
+        while self.idle_bytes > limit && n < self.idle.len() {
+            self.idle_bytes -= self.idle[n].n_bytes();
+            n += 1;
+        }
+        self.idle.drain(..n).collect()
+    }
+}
+
+/// Rounds up so that nearly equal sizes share memory: at most an eighth is wasted.
+fn capacity_for(len: usize) -> usize {
+    let len = len.max(1);
+    let step = (len.next_power_of_two() / 16).max(LINE);
+    len.checked_next_multiple_of(step).unwrap_or(usize::MAX)
+}
+
+/// Memory in and behind the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes in buffers that are alive.
+    pub live_bytes: usize,
+    /// Bytes waiting to be used again.
+    pub idle_bytes: usize,
+    /// Largest `live_bytes` since the start or the last [`reset_peak`].
+    pub peak_bytes: usize,
+}
+
+/// What the pool holds now.
+pub fn usage() -> Usage {
+    let pool = pool();
+    Usage {
+        live_bytes: pool.live_bytes,
+        idle_bytes: pool.idle_bytes,
+        peak_bytes: pool.peak_bytes,
+    }
+}
+
+/// Starts a new measurement of [`Usage::peak_bytes`].
+pub fn reset_peak() {
+    let mut pool = pool();
+    pool.peak_bytes = pool.live_bytes;
+}
+
+/// Sets how many idle bytes are kept (default 1 GiB) and frees what exceeds it.
+pub fn set_limit(n_bytes: usize) {
+    let mut pool = pool();
+    pool.limit = n_bytes;
+    let freed = pool.free_down_to(n_bytes);
+    drop(pool);
+    drop(freed);
+}
+
+/// Frees all idle memory, for example after the network has become smaller.
+pub fn shrink() {
+    let freed = pool().free_down_to(0);
+    drop(freed);
+}
+
+/// A slice of floats, aligned to [`ALIGNMENT`], that returns to the pool when dropped.
+pub struct Buffer {
+    /// Always `Some` outside `drop`.
+    block: Option<Block>,
+    start: NonNull<f32>,
+    len: usize,
+}
+
+// SAFETY: a buffer owns its block; see there.
+unsafe impl Send for Buffer {}
+// SAFETY: shared access only reads.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    /// A buffer of `len` floats with unspecified (but initialised) contents.
+    ///
+    /// # Panics
+    /// If `len` floats exceed the address space; out of memory aborts, as for `Vec`.
+    pub fn get(len: usize) -> Self {
+        let capacity = capacity_for(len);
+        let mut pool = pool();
+        let found = pool
+            .idle
+            .iter()
+            .rposition(|block| block.capacity == capacity);
+        let recycled = found.map(|i| pool.idle.remove(i));
+        if let Some(block) = &recycled {
+            pool.idle_bytes -= block.n_bytes();
+        }
+        pool.live_bytes += capacity * size_of::<f32>();
+        pool.peak_bytes = pool.peak_bytes.max(pool.live_bytes);
+        drop(pool);
+        let block = recycled.unwrap_or_else(|| Block::new(capacity));
+        Self {
+            start: block.start,
+            block: Some(block),
+            len,
+        }
+    }
+
+    /// A buffer of `len` zeros.
+    ///
+    /// # Panics
+    /// As [`Buffer::get`].
+    pub fn zeroed(len: usize) -> Self {
+        let mut buffer = Self::get(len);
+        buffer.fill(0.0);
+        buffer
+    }
+
+    /// First element; valid for reads of `len()` floats while the buffer lives.
+    pub fn as_ptr(&self) -> *const f32 {
+        self.start.as_ptr()
+    }
+
+    /// First element; valid for reads and writes of `len()` floats while the buffer lives.
+    pub fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.start.as_ptr()
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let Some(block) = self.block.take() else {
+            return;
+        };
+        let mut pool = pool();
+        pool.live_bytes -= block.n_bytes();
+        pool.idle_bytes += block.n_bytes();
+        pool.idle.push(block);
+        let limit = pool.limit;
+        let freed = pool.free_down_to(limit);
+        drop(pool);
+        // Returning memory to the system takes time: not while others wait for the pool.
+        drop(freed);
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: the block has at least `len` initialised floats and lives as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as in `deref`, and `self` is borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} floats)", self.len)
+    }
+}
+
+impl From<&[f32]> for Buffer {
+    fn from(values: &[f32]) -> Self {
+        let mut buffer = Self::get(values.len());
+        buffer.copy_from_slice(values);
+        buffer
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        Self::from(&**self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capacities_waste_at_most_an_eighth() {
+        for len in (0..5000).chain([1 << 20, (1 << 20) + 1, 3_211_264]) {
+            let capacity = capacity_for(len);
+            assert!(capacity >= len && capacity % LINE == 0);
+            assert!(capacity <= len + (len / 8).max(LINE), "{len} -> {capacity}");
+            assert_eq!(capacity_for(capacity), capacity);
+        }
+    }
+
+    #[test]
+    fn memory_is_aligned_used_again_and_freed() {
+        // An odd size, so that other tests do not take the block in between.
+        let len = 7_654_321;
+        let mut a = Buffer::zeroed(len);
+        assert_eq!(a.len(), len);
+        assert_eq!(a.as_ptr() as usize % ALIGNMENT, 0);
+        a[len - 1] = 3.0;
+        let address = a.as_ptr();
+        let b = a.clone();
+        assert_ne!(b.as_ptr(), address);
+        assert_eq!(b[len - 1], 3.0);
+        drop(b);
+        drop(a);
+        let again = Buffer::get(len);
+        assert_eq!(
+            again.as_ptr(),
+            address,
+            "the block used last comes back first"
+        );
+        assert!(usage().peak_bytes >= usage().live_bytes);
+        drop(again);
+        assert!(usage().idle_bytes >= len * 4);
+        shrink();
+        assert!(
+            !pool()
+                .idle
+                .iter()
+                .any(|block| block.capacity == capacity_for(len))
+        );
+    }
+
+    #[test]
+    fn empty_buffers_work() {
+        let empty = Buffer::get(0);
+        assert!(empty.is_empty());
+        assert!(Buffer::from(&[][..]).is_empty());
+    }
+}

@@ -1,0 +1,435 @@
+//! Passes over a matrix of pixels times channels, with per-channel results.
+//!
+//! Each walks the channels in vectors and, for each vector, a strip of pixels, so that
+//! per-channel sums and constants stay in registers while memory is read in order. The
+//! per-channel arrays are padded: they must be readable (and writable) to a whole vector
+//! past the last channel, which [`padded`] sees to.
+
+use crate::conv::direct::SLACK;
+use crate::simd::{Simd, dispatch};
+
+/// Length of a per-channel array that vectors may run over.
+pub(crate) fn padded(c: usize) -> usize {
+    c + SLACK
+}
+
+/// Pixels of a strip: its memory stays in the first-level cache at 64 channels.
+const STRIP: usize = 32;
+
+/// A matrix `[pixels, c]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix {
+    pub pixels: usize,
+    pub c: usize,
+}
+
+#[inline(always)]
+unsafe fn sums_body<V: Simd>(m: Matrix, x: *const f32, sum: *mut f32) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let mut c0 = 0;
+        while c0 < m.c {
+            let n = m.c - c0;
+            let mut s = [V::zero(); 4];
+            let mut p = x.add(c0);
+            for _ in 0..m.pixels / 4 {
+                for s in &mut s {
+                    *s = V::add(*s, V::load_up_to(p, n));
+                    p = p.add(m.c);
+                }
+            }
+            for _ in 0..m.pixels % 4 {
+                s[0] = V::add(s[0], V::load_up_to(p, n));
+                p = p.add(m.c);
+            }
+            V::store(sum.add(c0), V::add(V::add(s[0], s[1]), V::add(s[2], s[3])));
+            c0 += V::LANES;
+        }
+    }
+}
+dispatch! {
+    /// sum = Σ x
+    ///
+    /// # Safety
+    /// The machine has `isa`; `x` is the matrix, `sum` padded.
+    pub(crate) fn sums / sums_body(m: Matrix, x: *const f32, sum: *mut f32)
+}
+
+#[inline(always)]
+unsafe fn squares_body<V: Simd>(m: Matrix, x: *const f32, mean: *const f32, sum: *mut f32) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let mut c0 = 0;
+        while c0 < m.c {
+            let n = m.c - c0;
+            let mu = V::load(mean.add(c0));
+            let mut s = [V::zero(); 4];
+            let mut p = x.add(c0);
+            for _ in 0..m.pixels / 4 {
+                for s in &mut s {
+                    let d = V::sub(V::load_up_to(p, n), mu);
+                    *s = V::fma(d, d, *s);
+                    p = p.add(m.c);
+                }
+            }
+            for _ in 0..m.pixels % 4 {
+                let d = V::sub(V::load_up_to(p, n), mu);
+                s[0] = V::fma(d, d, s[0]);
+                p = p.add(m.c);
+            }
+            V::store(sum.add(c0), V::add(V::add(s[0], s[1]), V::add(s[2], s[3])));
+            c0 += V::LANES;
+        }
+    }
+}
+dispatch! {
+    /// sum = Σ (x - mean)²
+    ///
+    /// # Safety
+    /// The machine has `isa`; `x` is the matrix, `mean` and `sum` are padded.
+    pub(crate) fn squares / squares_body(m: Matrix, x: *const f32, mean: *const f32, sum: *mut f32)
+}
+
+/// Constants of y = max(floor, x · scale + shift), padded.
+#[derive(Clone, Copy)]
+pub(crate) struct Affine {
+    pub scale: *const f32,
+    pub shift: *const f32,
+    pub floor: f32,
+}
+
+#[inline(always)]
+unsafe fn apply_body<V: Simd>(
+    m: Matrix,
+    a: &Affine,
+    x: *const f32,
+    residual: *const f32,
+    y: *mut f32,
+    statistics: *mut f32,
+) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let floor = V::splat(a.floor);
+        let (zero, one) = (V::zero(), V::splat(1.0));
+        let mut done = 0;
+        while done < m.pixels {
+            let strip = STRIP.min(m.pixels - done);
+            let mut c0 = 0;
+            while c0 < m.c {
+                let n = m.c - c0;
+                let (scale, shift) = (V::load(a.scale.add(c0)), V::load(a.shift.add(c0)));
+                let mut at = done * m.c + c0;
+                let mut sum = V::zero();
+                let mut positive = V::zero();
+                for _ in 0..strip {
+                    let mut v = V::fma(V::load_up_to(x.add(at), n), scale, shift);
+                    if !residual.is_null() {
+                        v = V::add(v, V::load_up_to(residual.add(at), n));
+                    }
+                    v = V::max(floor, v);
+                    V::store_up_to(y.add(at), v, n);
+                    if !statistics.is_null() {
+                        sum = V::add(sum, v);
+                        positive = V::add(positive, V::select_gt(v, zero, one, zero));
+                    }
+                    at += m.c;
+                }
+                if !statistics.is_null() {
+                    accumulate::<V>(statistics, m.c, c0, sum, positive);
+                }
+                c0 += V::LANES;
+            }
+            done += strip;
+        }
+    }
+}
+
+/// Adds to two padded arrays that lie behind each other.
+#[inline(always)]
+unsafe fn accumulate<V: Simd>(to: *mut f32, c: usize, c0: usize, first: V::V, second: V::V) {
+    // SAFETY: two padded arrays, by the contracts of the callers.
+    unsafe {
+        let p = to.add(c0);
+        V::store(p, V::add(V::load(p), first));
+        let p = to.add(padded(c) + c0);
+        V::store(p, V::add(V::load(p), second));
+    }
+}
+
+dispatch! {
+    /// y = max(floor, x · scale + shift + residual); with `statistics`, adds Σ y and the
+    /// number of y > 0 to its two padded arrays.
+    ///
+    /// # Safety
+    /// The machine has `isa`; `x` and `y` are the matrix (they may be the same memory),
+    /// `residual` and `statistics` may be null.
+    pub(crate) fn apply / apply_body(
+        m: Matrix, a: &Affine, x: *const f32, residual: *const f32, y: *mut f32,
+        statistics: *mut f32)
+}
+
+/// An image to be pooled by 2x2 windows.
+#[derive(Clone, Copy)]
+pub(crate) struct Image {
+    pub h: usize,
+    pub w: usize,
+    pub c: usize,
+}
+
+#[inline(always)]
+unsafe fn apply_pool_body<V: Simd>(
+    m: Image,
+    a: &Affine,
+    x: *const f32,
+    y: *mut f32,
+    best: *mut f32,
+    statistics: *mut f32,
+) {
+    // SAFETY: the caller's contract; windows that stick out are skipped.
+    unsafe {
+        let floor = V::splat(a.floor);
+        let (zero, one) = (V::zero(), V::splat(1.0));
+        let (oh, ow) = (m.h / 2, m.w / 2);
+        for oy in 0..oh {
+            let mut c0 = 0;
+            while c0 < m.c {
+                let n = m.c - c0;
+                let (scale, shift) = (V::load(a.scale.add(c0)), V::load(a.shift.add(c0)));
+                let mut p = x.add(2 * oy * m.w * m.c + c0);
+                let mut at = oy * ow * m.c + c0;
+                let mut sum = V::zero();
+                let mut positive = V::zero();
+                for _ in 0..ow {
+                    let mut top_x = V::load_up_to(p, n);
+                    let mut top = V::fma(top_x, scale, shift);
+                    for offset in [m.c, m.w * m.c, (m.w + 1) * m.c] {
+                        let next_x = V::load_up_to(p.add(offset), n);
+                        let next = V::fma(next_x, scale, shift);
+                        top_x = V::select_gt(next, top, next_x, top_x);
+                        top = V::max(next, top);
+                    }
+                    top = V::max(floor, top);
+                    V::store_up_to(y.add(at), top, n);
+                    if !best.is_null() {
+                        V::store_up_to(best.add(at), top_x, n);
+                    }
+                    if !statistics.is_null() {
+                        sum = V::add(sum, top);
+                        positive = V::add(positive, V::select_gt(top, zero, one, zero));
+                    }
+                    p = p.add(2 * m.c);
+                    at += m.c;
+                }
+                if !statistics.is_null() {
+                    accumulate::<V>(statistics, m.c, c0, sum, positive);
+                }
+                c0 += V::LANES;
+            }
+        }
+    }
+}
+dispatch! {
+    /// y = maximum over 2x2 windows of max(floor, x · scale + shift); `best` receives the x
+    /// that gave it (the first of equal ones); statistics as in [`apply`], of the pooled y.
+    ///
+    /// # Safety
+    /// The machine has `isa`; `x` is the image, `y` and `best` are `[h / 2, w / 2, c]`;
+    /// `best` and `statistics` may be null.
+    pub(crate) fn apply_pool / apply_pool_body(
+        m: Image, a: &Affine, x: *const f32, y: *mut f32, best: *mut f32, statistics: *mut f32)
+}
+
+#[inline(always)]
+unsafe fn back_sums_body<V: Simd>(
+    m: Matrix,
+    a: &Affine,
+    mean: *const f32,
+    x: *const f32,
+    residual: *const f32,
+    dy: *const f32,
+    sums: *mut f32,
+) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let floor = V::splat(a.floor);
+        let mut done = 0;
+        while done < m.pixels {
+            let strip = STRIP.min(m.pixels - done);
+            let mut c0 = 0;
+            while c0 < m.c {
+                let n = m.c - c0;
+                let (scale, shift) = (V::load(a.scale.add(c0)), V::load(a.shift.add(c0)));
+                let mu = V::load(mean.add(c0));
+                let mut at = done * m.c + c0;
+                let mut sum = V::zero();
+                let mut moment = V::zero();
+                for _ in 0..strip {
+                    let v = V::load_up_to(x.add(at), n);
+                    let mut pre = V::fma(v, scale, shift);
+                    if !residual.is_null() {
+                        pre = V::add(pre, V::load_up_to(residual.add(at), n));
+                    }
+                    let d = V::load_up_to(dy.add(at), n);
+                    let d = V::select_gt(pre, floor, d, V::zero());
+                    sum = V::add(sum, d);
+                    moment = V::fma(d, V::sub(v, mu), moment);
+                    at += m.c;
+                }
+                accumulate::<V>(sums, m.c, c0, sum, moment);
+                c0 += V::LANES;
+            }
+            done += strip;
+        }
+    }
+}
+dispatch! {
+    /// Adds Σ d and Σ d · (x - mean) to two padded arrays, where d is dy where the
+    /// activation passes it on.
+    ///
+    /// # Safety
+    /// The machine has `isa`; `x` and `dy` are the matrix, and so is `residual` unless null;
+    /// `mean` is padded.
+    pub(crate) fn back_sums / back_sums_body(
+        m: Matrix, a: &Affine, mean: *const f32, x: *const f32, residual: *const f32,
+        dy: *const f32, sums: *mut f32)
+}
+
+/// Constants of dx = a · d + b · (x - mean) + c, padded.
+#[derive(Clone, Copy)]
+pub(crate) struct Back {
+    pub a: *const f32,
+    pub b: *const f32,
+    pub c: *const f32,
+    pub mean: *const f32,
+}
+
+#[inline(always)]
+unsafe fn back_input_body<V: Simd>(
+    m: Image,
+    f: &Affine,
+    b: &Back,
+    x: *const f32,
+    residual: *const f32,
+    dy: *const f32,
+    dx: *mut f32,
+    dx_row: usize,
+    d_residual: *mut f32,
+) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let floor = V::splat(f.floor);
+        for y in 0..m.h {
+            let mut c0 = 0;
+            while c0 < m.c {
+                let n = m.c - c0;
+                let (scale, shift) = (V::load(f.scale.add(c0)), V::load(f.shift.add(c0)));
+                let (ka, kb) = (V::load(b.a.add(c0)), V::load(b.b.add(c0)));
+                let (kc, mu) = (V::load(b.c.add(c0)), V::load(b.mean.add(c0)));
+                let mut at = y * m.w * m.c + c0;
+                let mut to = dx.add(y * dx_row + c0);
+                for _ in 0..m.w {
+                    let v = V::load_up_to(x.add(at), n);
+                    let mut pre = V::fma(v, scale, shift);
+                    if !residual.is_null() {
+                        pre = V::add(pre, V::load_up_to(residual.add(at), n));
+                    }
+                    let d = V::load_up_to(dy.add(at), n);
+                    let d = V::select_gt(pre, floor, d, V::zero());
+                    if !d_residual.is_null() {
+                        V::store_up_to(d_residual.add(at), d, n);
+                    }
+                    let r = V::fma(ka, d, V::fma(kb, V::sub(v, mu), kc));
+                    V::store_up_to(to, r, n);
+                    at += m.c;
+                    to = to.add(m.c);
+                }
+                c0 += V::LANES;
+            }
+        }
+    }
+}
+dispatch! {
+    /// dx = a · d + b · (x - mean) + c for one image, d as in [`back_sums`]; rows of dx are
+    /// `dx_row` floats apart. `d_residual` receives d unless null.
+    ///
+    /// # Safety
+    /// The machine has `isa`; `x`, `dy`, and `residual` and `d_residual` unless null, are the
+    /// image, `dx` its padded counterpart.
+    pub(crate) fn back_input / back_input_body(
+        m: Image, f: &Affine, b: &Back, x: *const f32, residual: *const f32, dy: *const f32,
+        dx: *mut f32, dx_row: usize, d_residual: *mut f32)
+}
+
+#[inline(always)]
+unsafe fn back_input_pool_body<V: Simd>(
+    m: Image,
+    f: &Affine,
+    b: &Back,
+    x: *const f32,
+    dy: *const f32,
+    dx: *mut f32,
+    dx_row: usize,
+) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let floor = V::splat(f.floor);
+        let (oh, ow) = (m.h / 2, m.w / 2);
+        let x_offsets = [0, m.c, m.w * m.c, (m.w + 1) * m.c];
+        let dx_offsets = [0, m.c, dx_row, dx_row + m.c];
+        for y in 0..m.h.div_ceil(2) {
+            let mut c0 = 0;
+            while c0 < m.c {
+                let n = m.c - c0;
+                let (scale, shift) = (V::load(f.scale.add(c0)), V::load(f.shift.add(c0)));
+                let (ka, kb) = (V::load(b.a.add(c0)), V::load(b.b.add(c0)));
+                let (kc, mu) = (V::load(b.c.add(c0)), V::load(b.mean.add(c0)));
+                let mut pooled = 0;
+                if y < oh {
+                    pooled = 2 * ow;
+                    let mut p = x.add(2 * y * m.w * m.c + c0);
+                    let mut q = dy.add(y * ow * m.c + c0);
+                    let mut to = dx.add(2 * y * dx_row + c0);
+                    for _ in 0..ow {
+                        let mut v = [V::zero(); 4];
+                        let mut z = [V::zero(); 4];
+                        for j in 0..4 {
+                            v[j] = V::load_up_to(p.add(x_offsets[j]), n);
+                            z[j] = V::fma(v[j], scale, shift);
+                        }
+                        let top = V::max(V::max(z[0], z[1]), V::max(z[2], z[3]));
+                        // The first of equal ones takes it all.
+                        let mut d = V::load_up_to(q, n);
+                        d = V::select_gt(top, floor, d, V::zero());
+                        for j in 0..4 {
+                            let here = V::select_gt(top, z[j], V::zero(), d);
+                            d = V::select_gt(top, z[j], d, V::zero());
+                            let r = V::fma(ka, here, V::fma(kb, V::sub(v[j], mu), kc));
+                            V::store_up_to(to.add(dx_offsets[j]), r, n);
+                        }
+                        p = p.add(2 * m.c);
+                        q = q.add(m.c);
+                        to = to.add(2 * m.c);
+                    }
+                }
+                // Pixels that no window holds: odd last column, odd last row.
+                for row in 2 * y..(2 * y + 2).min(m.h) {
+                    for col in pooled..m.w {
+                        let v = V::load_up_to(x.add((row * m.w + col) * m.c + c0), n);
+                        let r = V::fma(kb, V::sub(v, mu), kc);
+                        V::store_up_to(dx.add(row * dx_row + col * m.c + c0), r, n);
+                    }
+                }
+                c0 += V::LANES;
+            }
+        }
+    }
+}
+dispatch! {
+    /// As [`back_input`], through the pooling of [`apply_pool`]: dy is `[h / 2, w / 2, c]`.
+    ///
+    /// # Safety
+    /// As [`back_input`].
+    pub(crate) fn back_input_pool / back_input_pool_body(
+        m: Image, f: &Affine, b: &Back, x: *const f32, dy: *const f32, dx: *mut f32,
+        dx_row: usize)
+}

@@ -1,0 +1,318 @@
+use proptest::prelude::*;
+use secateur_cpu::block::{self, ActivationStats, BlockSpec};
+use secateur_cpu::conv::{Activation, ConvShape};
+use secateur_cpu::{isa, reference};
+
+use crate::common::{TOLERANCE, any_conv, assert_close, common_conv, on_every_level, random};
+
+/// Gradients through batch norm subtract sums of the batch: one digit is lost there.
+const GRADIENT_TOLERANCE: f64 = 1e-4;
+/// Below this distance from a tie, rounding decides which way a gradient goes.
+const MARGIN: f64 = 2e-5;
+/// Pixels in a batch from which on gradients are compared.
+const MIN_PIXELS: usize = 24;
+
+struct Case {
+    spec: BlockSpec,
+    x: Vec<f32>,
+    w: Vec<f32>,
+    bias: Vec<f32>,
+    gamma: Vec<f32>,
+    beta: Vec<f32>,
+    dy: Vec<f32>,
+}
+
+impl Case {
+    fn new(spec: BlockSpec, seed: u64) -> Self {
+        let s = &spec.conv;
+        Self {
+            spec,
+            x: random(seed, s.x_len()),
+            w: random(seed + 1, s.w_len()),
+            bias: random(seed + 2, s.c_out),
+            gamma: random(seed + 3, s.c_out),
+            beta: random(seed + 4, s.c_out),
+            dy: random(seed + 5, spec.output_shape().iter().product()),
+        }
+    }
+
+    fn forward(&self, stats: Option<&mut ActivationStats>) -> (Vec<f32>, block::Saved) {
+        let (y, saved) = block::forward_train(
+            &self.spec,
+            &self.x,
+            &self.w,
+            Some(&self.bias),
+            &self.gamma,
+            &self.beta,
+            stats,
+        );
+        (y.to_vec(), saved)
+    }
+
+    fn backward(&self, saved: &block::Saved, taylor: Option<&mut [f64]>) -> block::BlockGradients {
+        let Self {
+            spec,
+            x,
+            w,
+            gamma,
+            beta,
+            dy,
+            ..
+        } = self;
+        block::backward(spec, x, w, gamma, beta, saved, dy, true, taylor)
+    }
+
+    fn reference(&self) -> reference::Block {
+        let Self {
+            spec,
+            x,
+            w,
+            bias,
+            gamma,
+            beta,
+            dy,
+        } = self;
+        reference::block(spec, x, w, Some(bias), gamma, beta, dy)
+    }
+
+    fn check(&self) {
+        let expected = self.reference();
+        let c = self.spec.conv.c_out;
+        // The gradient of a normalised batch of a few pixels is a difference of almost equal
+        // numbers (of one pixel: zero), and so is that of a channel without variance.
+        let s = &self.spec.conv;
+        let few = s.n * s.out_h() * s.out_w() < MIN_PIXELS;
+        let degenerate = few || expected.var.iter().any(|&v| v < 1e-2);
+        on_every_level(|level| {
+            let mut stats = ActivationStats::default();
+            let (y, saved) = self.forward(Some(&mut stats));
+            assert_close(
+                &format!("{level} mean"),
+                &saved.mean,
+                &expected.mean,
+                TOLERANCE,
+            );
+            assert_close(
+                &format!("{level} var"),
+                &saved.var,
+                &expected.var,
+                TOLERANCE,
+            );
+            if degenerate {
+                return;
+            }
+            assert_close(&format!("{level} y"), &y, &expected.y, GRADIENT_TOLERANCE);
+            let mean = &expected.activation_mean;
+            assert_close(
+                &format!("{level} E[y]"),
+                &stats.mean,
+                mean,
+                GRADIENT_TOLERANCE,
+            );
+            if expected.margin < MARGIN {
+                return;
+            }
+            if self.spec.activation == Activation::Relu {
+                assert_close(
+                    &format!("{level} P[y > 0]"),
+                    &stats.positive,
+                    &expected.positive,
+                    1e-6,
+                );
+            }
+            let mut taylor = vec![1.0; c];
+            let g = self.backward(&saved, Some(&mut taylor));
+            let taylor: Vec<f32> = taylor.iter().map(|t| (t - 1.0) as f32).collect();
+            let close = |what: &str, got: &[f32], expected: &[f64]| {
+                assert_close(
+                    &format!("{level} {what}"),
+                    got,
+                    expected,
+                    GRADIENT_TOLERANCE,
+                );
+            };
+            close("dgamma", &g.dgamma, &expected.dgamma);
+            close("dbeta", &g.dbeta, &expected.dbeta);
+            close("dw", &g.dw, &expected.dw);
+            close("dx", &g.dx.expect("asked for"), &expected.dx);
+            close("taylor", &taylor, &expected.taylor);
+            assert_eq!(g.dbias, Some(vec![0.0; c]));
+        });
+    }
+}
+
+fn any_block(conv: impl Strategy<Value = ConvShape>) -> impl Strategy<Value = BlockSpec> {
+    (
+        conv,
+        prop_oneof![Just(Activation::Relu), Just(Activation::None)],
+        any::<bool>(),
+    )
+        .prop_map(|(conv, activation, pool)| {
+            let spec = BlockSpec {
+                conv,
+                eps: 1e-5,
+                activation,
+                pool,
+            };
+            BlockSpec {
+                pool: pool && spec.check().is_ok(),
+                ..spec
+            }
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_block_equals_the_reference(spec in any_block(any_conv()), seed in 0..1000u64) {
+        Case::new(spec, seed).check();
+    }
+
+    #[test]
+    fn common_blocks_equal_the_reference(spec in any_block(common_conv()), seed in 0..1000u64) {
+        Case::new(spec, seed).check();
+    }
+
+    #[test]
+    fn folded_inference_equals_the_reference(
+        spec in any_block(prop_oneof![any_conv(), common_conv()]), seed in 0..1000u64,
+    ) {
+        let case = Case::new(spec, seed);
+        let conv =
+            reference::conv_forward(&spec.conv, &case.x, &case.w, Some(&case.bias), spec.activation);
+        let expected = if spec.pool {
+            let s = &spec.conv;
+            let image = [s.n, s.out_h(), s.out_w(), s.c_out];
+            let pool = secateur_cpu::pool::PoolShape::new(
+                image, [2, 2], [2, 2], [0; 4], [1, 1], false).unwrap();
+            let narrow: Vec<f32> = conv.iter().map(|&v| v as f32).collect();
+            reference::max_pool(&pool, &narrow, &case.dy).0
+        } else {
+            conv
+        };
+        on_every_level(|level| {
+            let mut y = vec![f32::NAN; expected.len()];
+            block::forward_folded(&spec, &case.x, &case.w, &case.bias, &mut y);
+            assert_close(level, &y, &expected, TOLERANCE);
+        });
+    }
+}
+
+/// E\[x²\] - E\[x\]² in f32 would be off by 100 % here.
+#[test]
+fn variance_survives_a_large_mean() {
+    let conv = ConvShape::new([4, 9, 9], [3, 5], [1, 1], [1, 1], [0; 4], [1, 1], 1).unwrap();
+    let spec = BlockSpec {
+        conv,
+        eps: 1e-5,
+        activation: Activation::None,
+        pool: false,
+    };
+    let mut case = Case::new(spec, 3);
+    case.x.iter_mut().for_each(|x| *x += 3000.0);
+    let expected = case.reference();
+    on_every_level(|level| {
+        let (_, saved) = case.forward(None);
+        // The convolution itself rounds values of some 1e4 to 1e-3.
+        assert_close(level, &saved.var, &expected.var, 1e-3);
+    });
+}
+
+#[test]
+fn same_input_same_bits() {
+    let conv = ConvShape::same3x3([7, 14, 14], [20, 24]).unwrap();
+    let spec = BlockSpec {
+        conv,
+        eps: 1e-5,
+        activation: Activation::Relu,
+        pool: true,
+    };
+    let case = Case::new(spec, 11);
+    let run = || {
+        let (y, saved) = case.forward(None);
+        let g = case.backward(&saved, None);
+        (y, saved.mean, g.dw, g.dgamma, g.dx.map(|dx| dx.to_vec()))
+    };
+    let first = run();
+    for _ in 0..5 {
+        assert!(first == run(), "results differ from run to run");
+    }
+}
+
+#[test]
+fn thread_counts_agree() {
+    /// Promised by the documentation.
+    const THREADS_TOLERANCE: f64 = 1e-5;
+    let conv = ConvShape::same3x3([9, 14, 14], [20, 24]).unwrap();
+    let spec = BlockSpec {
+        conv,
+        eps: 1e-5,
+        activation: Activation::Relu,
+        pool: true,
+    };
+    let case = Case::new(spec, 12);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let (y, saved) = case.forward(None);
+            let g = case.backward(&saved, None);
+            (y, g.dw, g.dx.map(|dx| dx.to_vec()).unwrap())
+        })
+    };
+    let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+    let (y, dw, dx) = run(1);
+    for threads in [2, 3, 5] {
+        let other = run(threads);
+        assert_close("y", &other.0, &wide(&y), THREADS_TOLERANCE);
+        assert_close("dw", &other.1, &wide(&dw), THREADS_TOLERANCE);
+        assert_close("dx", &other.2, &wide(&dx), THREADS_TOLERANCE);
+    }
+}
+
+#[test]
+fn the_input_gradient_is_optional() {
+    let conv = ConvShape::same3x3([2, 6, 6], [1, 4]).unwrap();
+    let spec = BlockSpec {
+        conv,
+        eps: 1e-5,
+        activation: Activation::Relu,
+        pool: false,
+    };
+    let case = Case::new(spec, 1);
+    let (_, saved) = case.forward(None);
+    let with = case.backward(&saved, None);
+    let Case {
+        x,
+        w,
+        gamma,
+        beta,
+        dy,
+        ..
+    } = &case;
+    let without = block::backward(&spec, x, w, gamma, beta, &saved, dy, false, None);
+    assert!(without.dx.is_none());
+    assert_eq!(with.dw, without.dw);
+}
+
+#[test]
+#[should_panic(expected = "expected at least 2x2 pixels, got 1x6")]
+fn nothing_to_pool_is_refused() {
+    let conv = ConvShape::new([1, 1, 6], [1, 1], [1, 1], [1, 1], [0; 4], [1, 1], 1).unwrap();
+    let spec = BlockSpec {
+        conv,
+        eps: 1e-5,
+        activation: Activation::Relu,
+        pool: true,
+    };
+    let case = Case::new(spec, 1);
+    case.forward(None);
+}
+
+#[test]
+fn levels_are_known() {
+    assert!(isa::available().contains(&isa::active()));
+}

@@ -1,0 +1,101 @@
+//! Random data, shapes and comparisons.
+
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use secateur_cpu::conv::ConvShape;
+
+/// Largest difference accepted, relative to the root mean square of the reference (and to
+/// each value): sums of up to some thousand f32 products of order one keep 5 digits.
+pub const TOLERANCE: f64 = 2e-5;
+
+/// `len` values, about normal with deviation 1.
+pub fn random(seed: u64, len: usize) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..len)
+        .map(|_| {
+            let sum: f32 = (0..4).map(|_| rng.random_range(-1.0..1.0f32)).sum();
+            sum * 0.866
+        })
+        .collect()
+}
+
+/// The largest difference in units of the reference's rms plus the value itself.
+pub fn distance(got: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(got.len(), expected.len());
+    let rms = (expected.iter().map(|e| e * e).sum::<f64>() / expected.len().max(1) as f64).sqrt();
+    got.iter()
+        .zip(expected)
+        .map(|(&g, &e)| {
+            let difference = (f64::from(g) - e).abs() / (rms + e.abs() + f64::MIN_POSITIVE);
+            if f64::from(g) == e {
+                0.0
+            } else if difference.is_nan() {
+                f64::INFINITY
+            } else {
+                difference
+            }
+        })
+        .fold(0.0, f64::max)
+}
+
+pub fn assert_close(what: &str, got: &[f32], expected: &[f64], tolerance: f64) {
+    let distance = distance(got, expected);
+    assert!(
+        distance <= tolerance,
+        "{what}: off by {distance:e}, accepted {tolerance:e}"
+    );
+}
+
+/// Calls `body` on every level of the machine.
+pub fn on_every_level(mut body: impl FnMut(&str)) {
+    for isa in secateur_cpu::isa::available() {
+        secateur_cpu::isa::with(isa, || body(&isa.to_string()));
+    }
+}
+
+/// Any convolution: kernel size, stride, padding, dilation, groups, 1 to 70 channels.
+pub fn any_conv() -> impl Strategy<Value = ConvShape> {
+    let image = (1..4usize, 1..15usize, 1..15usize);
+    let kernel = (
+        (1..6usize, 1..6usize),
+        (1..4usize, 1..4usize),
+        (1..4usize, 1..4usize),
+    );
+    let pads = [0..4usize, 0..4, 0..4, 0..4];
+    let channels = prop_oneof![
+        // One group; depthwise with a multiplier; other groups.
+        3 => (1..71usize, 1..71usize).prop_map(|(i, o)| (1, i, o)),
+        1 => (1..71usize, 1..3usize).prop_map(|(c, m)| (c, c, c * m)),
+        1 => (2..5usize, 1..9usize, 1..9usize).prop_map(|(g, i, o)| (g, g * i, g * o)),
+    ];
+    (image, kernel, pads, channels).prop_filter_map(
+        "window larger than the image",
+        |((n, h, w), ((kh, kw), (sh, sw), (dh, dw)), pads, (groups, i, o))| {
+            ConvShape::new(
+                [n, h, w],
+                [i, o],
+                [kh, kw],
+                [sh, sw],
+                pads,
+                [dh, dw],
+                groups,
+            )
+            .ok()
+        },
+    )
+}
+
+/// The common convolutions: 3x3 with padding, 1x1.
+pub fn common_conv() -> impl Strategy<Value = ConvShape> {
+    let image = (1..6usize, 2..18usize, 2..18usize);
+    let channels = (1..71usize, 1..71usize);
+    (
+        image,
+        channels,
+        prop_oneof![4 => Just(3usize), 1 => Just(1)],
+    )
+        .prop_map(|((n, h, w), (i, o), k)| {
+            ConvShape::new([n, h, w], [i, o], [k, k], [1, 1], [k / 2; 4], [1, 1], 1).expect("fits")
+        })
+}

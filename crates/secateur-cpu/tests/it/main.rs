@@ -1,0 +1,7 @@
+//! Routines against plain references, on every level of instructions that the machine has.
+
+mod block;
+mod common;
+mod conv;
+mod linear;
+mod pool;
