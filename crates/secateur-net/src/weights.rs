@@ -70,8 +70,12 @@ impl Weights {
         let mut tensors = BTreeMap::new();
         for node in &graph.nodes {
             for &(slot, role) in parameter_slots(&node.op_type) {
-                let Some(Some(name)) = node.inputs.get(slot) else { continue };
-                let Some(tensor) = graph.initializers.get(name) else { continue };
+                let Some(Some(name)) = node.inputs.get(slot) else {
+                    continue;
+                };
+                let Some(tensor) = graph.initializers.get(name) else {
+                    continue;
+                };
                 let Some(data) = tensor.as_f32() else {
                     if matches!(node.op_type.as_str(), "Add" | "Mul" | "Sub") {
                         continue;
@@ -132,7 +136,10 @@ impl Weights {
 
     /// Values only, for `Model::with_weights`.
     pub fn values(&self) -> BTreeMap<String, Vec<f32>> {
-        self.tensors.iter().map(|(name, w)| (name.clone(), w.data.clone())).collect()
+        self.tensors
+            .iter()
+            .map(|(name, w)| (name.clone(), w.data.clone()))
+            .collect()
     }
 
     /// Forgets the optimiser's moments, as before a restart.

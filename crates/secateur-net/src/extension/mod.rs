@@ -205,7 +205,9 @@ impl FusedInputs {
     pub fn new<const D: usize>(x: Tensor<D>) -> Self {
         let filler = Tensor::<1>::zeros([1], &x.device()).into_dispatch();
         let rest = || filler.clone();
-        Self { tensors: [x.into_dispatch(), rest(), rest(), rest(), rest(), rest()] }
+        Self {
+            tensors: [x.into_dispatch(), rest(), rest(), rest(), rest(), rest()],
+        }
     }
 
     /// Sets input number `slot` (1 and up) where there is one.

@@ -46,12 +46,18 @@ pub(super) fn flex_tensor(buffer: Buffer, shape: &[usize]) -> FlexTensor {
     let n_bytes = size_of_val::<[f32]>(&buffer);
     // SAFETY: the controller owns `n_bytes` initialised bytes, aligned for f32, until it is dropped.
     let bytes = unsafe { Bytes::from_controller(Box::new(BufferController(buffer)), n_bytes) };
-    FlexTensor::new(bytes, Layout::contiguous(Shape::from(shape.to_vec())), DType::F32)
+    FlexTensor::new(
+        bytes,
+        Layout::contiguous(Shape::from(shape.to_vec())),
+        DType::F32,
+    )
 }
 
 /// The elements of a contiguous f32 tensor.
 pub(super) fn contiguous_slice(tensor: &FlexTensor) -> &[f32] {
-    tensor.as_slice::<f32>().expect("made contiguous f32 by the caller")
+    tensor
+        .as_slice::<f32>()
+        .expect("made contiguous f32 by the caller")
 }
 
 /// A tensor that takes over `values` without copying.

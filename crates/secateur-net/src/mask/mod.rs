@@ -21,7 +21,9 @@ pub struct Selection {
 impl Selection {
     /// The selection that `masks` make of a network with these channel groups.
     pub fn new(groups: &ChannelGroups, masks: &Masks) -> Self {
-        Self { kept: kept_positions(groups, masks) }
+        Self {
+            kept: kept_positions(groups, masks),
+        }
     }
 
     /// The compact parameters: only what belongs to active kernels.
@@ -57,7 +59,9 @@ impl Selection {
     /// If `compact` was gathered with another selection.
     pub fn scatter(&self, compact: &Weights, full: &mut Weights) {
         for (name, weight) in full.iter_mut() {
-            let Some(source) = compact.get(name) else { continue };
+            let Some(source) = compact.get(name) else {
+                continue;
+            };
             match self.offsets(name, weight) {
                 None => {
                     weight.data.clone_from(&source.data);
@@ -65,7 +69,10 @@ impl Selection {
                     weight.moment2.clone_from(&source.moment2);
                 }
                 Some((shape, offsets)) => {
-                    assert_eq!(shape, source.shape, "`{name}` was gathered with another selection");
+                    assert_eq!(
+                        shape, source.shape,
+                        "`{name}` was gathered with another selection"
+                    );
                     let size = weight.data.len();
                     let put = |from: &[f32], to: &mut Vec<f32>| {
                         if from.is_empty() {

@@ -1,0 +1,276 @@
+//! Fully connected layers: y = x · Wᵀ + b, with the ReLU that follows.
+//!
+//! Spec: <https://onnx.ai/onnx/operators/onnx__Gemm.html> (opset 1-13) with
+//! alpha = beta = 1 and transA = 0; `MatMul` with stored weights.
+
+use std::sync::{Arc, Mutex};
+
+use burn::tensor::{Tensor, activation};
+use secateur_cpu::conv::Activation;
+use secateur_cpu::linear;
+use secateur_cpu::memory::Buffer;
+use secateur_onnx::graph::{Graph, Node};
+
+use super::{Operator, input_name, unsupported};
+use crate::error::{NetError, Result};
+use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
+use crate::interpreter::{Engine, Pass};
+use crate::score::Collector;
+use crate::value::Value;
+
+/// A fully connected layer.
+#[derive(Debug)]
+pub struct Linear {
+    node: String,
+    input: String,
+    output: String,
+    weight: String,
+    /// True if the weights are stored `[c_out, c_in]` (Gemm with transB).
+    transposed: bool,
+    bias: Option<String>,
+    relu: bool,
+    fused_nodes: Vec<String>,
+}
+
+impl Linear {
+    /// Reads a `Gemm` or `MatMul` node.
+    ///
+    /// # Errors
+    /// [`NetError::Unsupported`] for scaled or transposed forms, and computed weights.
+    pub fn new(graph: &Graph, node: &Node) -> Result<Self> {
+        let weight = input_name(node, 1)?.to_string();
+        match graph.initializers.get(&weight) {
+            None => {
+                return Err(unsupported(
+                    graph,
+                    node,
+                    "multiplies by computed, not stored, weights",
+                ));
+            }
+            Some(t) if t.shape.len() != 2 => {
+                return Err(unsupported(
+                    graph,
+                    node,
+                    format!("has weights of rank {}, expected 2", t.shape.len()),
+                ));
+            }
+            Some(_) => {}
+        }
+        let gemm = node.op_type == "Gemm";
+        if gemm
+            && (node.attr_f("alpha", 1.0) != 1.0
+                || node.attr_f("beta", 1.0) != 1.0
+                || node.attr_i("transA", 0) != 0)
+        {
+            return Err(unsupported(
+                graph,
+                node,
+                "has alpha, beta or transA that training lacks",
+            ));
+        }
+        Ok(Self {
+            node: node.name.clone(),
+            input: input_name(node, 0)?.to_string(),
+            output: node.outputs[0].clone(),
+            weight,
+            transposed: gemm && node.attr_i("transB", 0) != 0,
+            bias: if gemm {
+                node.inputs.get(2).cloned().flatten()
+            } else {
+                None
+            },
+            relu: false,
+            fused_nodes: Vec::new(),
+        })
+    }
+
+    /// Takes in the ReLU that follows.
+    pub fn fuse_relu(&mut self, node: &Node) {
+        self.fused_nodes.push(node.name.clone());
+        self.relu = true;
+        self.output.clone_from(&node.outputs[0]);
+    }
+
+    /// Takes in the `Add` of a stored bias that follows a `MatMul`.
+    pub fn fuse_bias(&mut self, node: &Node, bias: &str) {
+        self.fused_nodes.push(node.name.clone());
+        self.bias = Some(bias.to_string());
+        self.output.clone_from(&node.outputs[0]);
+    }
+
+    /// True if it may still take in a bias.
+    pub fn accepts_bias(&self) -> bool {
+        self.bias.is_none() && !self.relu
+    }
+
+    /// True if a ReLU was fused in.
+    pub fn has_relu(&self) -> bool {
+        self.relu
+    }
+}
+
+impl Operator for Linear {
+    fn node(&self) -> &str {
+        &self.node
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.input]
+    }
+
+    fn output(&self) -> &str {
+        &self.output
+    }
+
+    fn describe(&self) -> String {
+        let relu = if self.relu { " + ReLU" } else { "" };
+        let mut nodes = vec![self.node.clone()];
+        nodes.extend(self.fused_nodes.iter().cloned());
+        format!("fused [Linear{relu}] from `{}`", nodes.join("`, `"))
+    }
+
+    fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value> {
+        let x = inputs[0].features(&self.node)?;
+        let [n, c_in] = x.dims();
+        let shape = pass.shape(&self.node, &self.weight)?;
+        let (c_out, expected) = if self.transposed {
+            (shape[0], shape[1])
+        } else {
+            (shape[1], shape[0])
+        };
+        if c_in != expected {
+            return Err(NetError::Shape {
+                node: self.node.clone(),
+                expected: format!("features [n, {expected}]"),
+                got: format!("[{n}, {c_in}]"),
+            });
+        }
+        let weight = pass.tensor(&self.node, &self.weight)?;
+        let weight = if self.transposed {
+            weight
+        } else {
+            weight
+                .reshape([c_in, c_out])
+                .transpose()
+                .reshape([c_out * c_in])
+        };
+        let bias = self
+            .bias
+            .as_ref()
+            .map(|name| pass.tensor(&self.node, name))
+            .transpose()?;
+        let y = match pass.engine {
+            Engine::Fused => {
+                let call = Arc::new(LinearCall {
+                    n,
+                    c_in,
+                    c_out,
+                    has_bias: bias.is_some(),
+                    activation: if self.relu {
+                        Activation::Relu
+                    } else {
+                        Activation::None
+                    },
+                    output: Mutex::new(None),
+                    collector: pass.collector.clone(),
+                    node: self.node.clone(),
+                });
+                FusedInputs::new(x)
+                    .with(1, Some(weight))
+                    .with(2, bias)
+                    .run::<2>(call)
+            }
+            Engine::Stock => {
+                let mut y: Tensor<2> = x.matmul(weight.reshape([c_out, c_in]).transpose());
+                if let Some(bias) = bias {
+                    y = y + bias.reshape([1, c_out]);
+                }
+                if self.relu { activation::relu(y) } else { y }
+            }
+        };
+        Ok(Value::Features(y))
+    }
+}
+
+#[derive(Debug)]
+struct LinearCall {
+    n: usize,
+    c_in: usize,
+    c_out: usize,
+    has_bias: bool,
+    activation: Activation,
+    output: Mutex<Option<Vec<f32>>>,
+    collector: Option<Arc<Collector>>,
+    node: String,
+}
+
+impl FusedOp for LinearCall {
+    fn output_shape(&self) -> Vec<usize> {
+        vec![self.n, self.c_out]
+    }
+
+    fn forward(&self, [x, weight, bias, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+        let mut y = Buffer::get(self.n * self.c_out);
+        let bias = self.has_bias.then_some(bias);
+        linear::forward(
+            self.n,
+            self.c_in,
+            self.c_out,
+            x,
+            weight,
+            bias,
+            self.activation,
+            &mut y,
+        );
+        *self
+            .output
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(y.to_vec());
+        y
+    }
+
+    fn backward(
+        &self,
+        [x, weight, ..]: [&[f32]; MAX_INPUTS],
+        dy: &[f32],
+        wanted: [bool; MAX_INPUTS],
+    ) -> InputGradients {
+        let mut gradients = InputGradients::default();
+        let output = self
+            .output
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
+        let Some(y) = output else { return gradients };
+        if let Some(collector) = &self.collector {
+            collector.add_from_output(&self.node, self.n, self.c_out, &y, dy);
+        }
+        let mut masked = Buffer::get(dy.len());
+        let dy: &[f32] = if self.activation == Activation::Relu {
+            for ((to, &d), &y) in masked.iter_mut().zip(dy).zip(&y) {
+                *to = if y > 0.0 { d } else { 0.0 };
+            }
+            &masked
+        } else {
+            dy
+        };
+        let mut dx = wanted[0].then(|| Buffer::get(x.len()));
+        let mut dw = Buffer::get(weight.len());
+        let mut db = (wanted[2] && self.has_bias).then(|| Buffer::get(self.c_out));
+        linear::backward(
+            self.n,
+            self.c_in,
+            self.c_out,
+            x,
+            weight,
+            dy,
+            dx.as_deref_mut(),
+            &mut dw,
+            db.as_deref_mut(),
+        );
+        gradients[0] = dx;
+        gradients[1] = Some(dw);
+        gradients[2] = db;
+        gradients
+    }
+}

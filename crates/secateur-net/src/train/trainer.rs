@@ -1,0 +1,174 @@
+//! The training loop over a number of steps.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+
+use super::loss::{cross_entropy, distilled_cross_entropy};
+use super::{Optimizer, Schedule};
+use crate::data::{Augment, BatchSampler, Loaded};
+use crate::error::{NetError, Result};
+use crate::interpreter::Network;
+use crate::score::Collector;
+use crate::weights::Weights;
+
+/// A teacher's scores for the training data, computed once.
+#[derive(Debug, Clone)]
+pub struct Distillation {
+    /// Scores before softmax for every training image, `[n, classes]` flat.
+    pub scores: Vec<f32>,
+    /// Share of the loss that follows the teacher, 0..=1.
+    pub weight: f32,
+    /// Softens both distributions; above 0.
+    pub temperature: f32,
+}
+
+/// What to train on and for how long.
+#[derive(Debug)]
+pub struct Slice<'a> {
+    /// The (compact) network.
+    pub network: &'a Network,
+    /// Training part, decoded.
+    pub data: &'a Loaded,
+    /// Learning rate by step; its length is the slice's.
+    pub schedule: Schedule,
+    /// Label smoothing, 0..1.
+    pub smoothing: f32,
+    /// Changes to the images.
+    pub augment: Augment,
+    /// Learn from a teacher's scores too.
+    pub distillation: Option<&'a Distillation>,
+    /// Gather kernel scores here.
+    pub collector: Option<Arc<Collector>>,
+}
+
+/// Told about every step; may end the slice early.
+pub trait StepObserver {
+    /// After step `step` of `steps`, with its loss. Returns false to stop after this step.
+    fn step(&mut self, step: usize, steps: usize, loss: f32) -> bool;
+}
+
+impl StepObserver for () {
+    fn step(&mut self, _: usize, _: usize, _: f32) -> bool {
+        true
+    }
+}
+
+/// How a slice went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SliceReport {
+    /// Steps taken.
+    pub steps: usize,
+    /// Images seen.
+    pub samples: usize,
+    /// Loss of every step.
+    pub losses: Vec<f32>,
+}
+
+impl SliceReport {
+    /// Mean loss over the slice.
+    pub fn mean_loss(&self) -> f64 {
+        mean(&self.losses)
+    }
+
+    /// Mean loss over the first and over the last quarter.
+    pub fn first_and_last_quarter(&self) -> (f64, f64) {
+        let quarter = self.losses.len().div_ceil(4);
+        (
+            mean(&self.losses[..quarter]),
+            mean(&self.losses[self.losses.len() - quarter..]),
+        )
+    }
+}
+
+fn mean(values: &[f32]) -> f64 {
+    values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64
+}
+
+/// Trains `weights` for a slice.
+///
+/// The same seed, thread count and starting state give the same weights, bit for bit.
+///
+/// # Errors
+/// [`NetError::Diverged`] at the first loss that is not finite; `weights` then
+/// hold the state of that step, so callers keep their own last good copy.
+pub fn train_slice(
+    slice: &Slice<'_>,
+    weights: &mut Weights,
+    optimizer: &mut Optimizer,
+    sampler: &mut BatchSampler,
+    observer: &mut dyn StepObserver,
+) -> Result<SliceReport> {
+    let steps = slice.schedule.steps;
+    let classes = slice.network.n_classes();
+    let mut report = SliceReport {
+        steps: 0,
+        samples: 0,
+        losses: Vec::with_capacity(steps),
+    };
+    for step in 0..steps {
+        let indices = sampler.next_batch();
+        let batch = slice.data.batch(&indices, slice.augment, sampler);
+        let n = batch.n;
+        let bound = slice.network.bind_training(weights);
+        let collector = slice.collector.clone();
+        let pass = slice
+            .network
+            .forward_training(&bound, batch.images, n, collector)?;
+        let loss: Tensor<1> = match slice.distillation {
+            None => cross_entropy(pass.logits, &batch.labels, slice.smoothing),
+            Some(teacher) => {
+                let rows: Vec<f32> = indices
+                    .iter()
+                    .flat_map(|&i| &teacher.scores[i * classes..(i + 1) * classes])
+                    .copied()
+                    .collect();
+                distilled_cross_entropy(
+                    pass.logits,
+                    &batch.labels,
+                    slice.smoothing,
+                    &rows,
+                    teacher.weight,
+                    teacher.temperature,
+                )
+            }
+        };
+        let value: f32 = loss.clone().into_scalar();
+        if !value.is_finite() {
+            return Err(NetError::Diverged {
+                step: step as u64,
+                what: "the loss".to_string(),
+            });
+        }
+        let gradients = loss.backward();
+        optimizer.begin_step();
+        let lr = slice.schedule.lr(step);
+        for (name, weight) in weights.iter_mut() {
+            let Some(gradient) = bound.tensor(name).and_then(|leaf| leaf.grad(&gradients)) else {
+                continue;
+            };
+            let gradient = gradient.into_data();
+            let values = gradient.as_slice::<f32>().map_err(|_| NetError::Graph {
+                place: format!("parameter `{name}`"),
+                reason: "its gradient is not a float tensor".to_string(),
+            })?;
+            optimizer.update(weight, values, lr);
+        }
+        for moments in &pass.moments {
+            moments.apply(weights);
+        }
+        report.steps += 1;
+        report.samples += n;
+        report.losses.push(value);
+        if !observer.step(step, steps, value) {
+            break;
+        }
+    }
+    if let Some(name) = weights.find_non_finite() {
+        return Err(NetError::Diverged {
+            step: report.steps as u64,
+            what: format!("`{name}`"),
+        });
+    }
+    Ok(report)
+}

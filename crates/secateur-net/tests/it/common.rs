@@ -1,0 +1,69 @@
+//! Small networks and data.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use secateur_net::interpreter::{Engine, Network};
+use secateur_net::weights::Weights;
+use secateur_onnx::arch::{VggConfig, vgg_like};
+use secateur_onnx::coupling::ChannelGroups;
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
+
+pub struct Case {
+    pub model: Model,
+    pub graph: Graph,
+    pub groups: ChannelGroups,
+    pub weights: Weights,
+}
+
+/// A VGG-like net on 2x9x8 images with 3 classes; norms are made uneven, so that nothing cancels.
+pub fn small_vgg(widths: &str, seed: u64) -> Case {
+    let mut config = VggConfig::new([2, 9, 8], 3);
+    config.stages = VggConfig::parse_stages(widths).unwrap();
+    config.hidden = vec![6];
+    let model = vgg_like(&config, seed).unwrap();
+    let graph = Graph::from_model(&model).unwrap();
+    let groups = ChannelGroups::find(&graph).unwrap();
+    let mut weights = Weights::from_graph(&graph).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for (name, weight) in weights.iter_mut() {
+        if weight.shape.len() == 1 {
+            for value in &mut weight.data {
+                let noise: f32 = rng.random_range(-0.4..0.4);
+                // Variances stay positive.
+                *value = if name.ends_with("running_var") {
+                    1.0 + noise
+                } else {
+                    *value + noise
+                };
+            }
+        }
+    }
+    Case {
+        model,
+        graph,
+        groups,
+        weights,
+    }
+}
+
+pub fn network(case: &Case, engine: Engine) -> Network {
+    Network::new(&case.graph, engine).unwrap()
+}
+
+pub fn images(n: usize, len: usize, seed: u64) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..n * len).map(|_| rng.random_range(-1.0..1.0)).collect()
+}
+
+pub fn max_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}
+
+pub fn largest(a: &[f32]) -> f32 {
+    a.iter().map(|v| v.abs()).fold(0.0, f32::max)
+}

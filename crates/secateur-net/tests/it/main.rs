@@ -1,0 +1,8 @@
+//! Tests of whole networks: engines against each other and against finite
+//! differences, masks against removal, training.
+
+mod common;
+mod engines;
+mod gradients;
+mod masks;
+mod training;

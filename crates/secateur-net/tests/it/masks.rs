@@ -1,0 +1,96 @@
+//! Masked equals removed; gather and scatter are inverse.
+
+use proptest::prelude::*;
+use secateur_net::interpreter::{Engine, Network};
+use secateur_net::mask::Selection;
+use secateur_net::weights::Weights;
+use secateur_onnx::coupling::Masks;
+use secateur_onnx::graph::Graph;
+use secateur_onnx::surgery;
+
+use crate::common::{Case, images, largest, max_difference, small_vgg};
+
+/// Relative to the largest score; sums run in another order.
+const TOLERANCE: f32 = 1e-4;
+
+fn case() -> Case {
+    small_vgg("5,9,M,6,M", 11)
+}
+
+fn masks() -> impl Strategy<Value = Masks> {
+    let widths: Vec<(usize, bool)> = case()
+        .groups
+        .groups
+        .iter()
+        .map(|g| (g.width, g.pinned.is_some()))
+        .collect();
+    let groups: Vec<_> = widths
+        .into_iter()
+        .map(|(width, pinned)| {
+            (proptest::collection::vec(any::<bool>(), width), 0..width).prop_map(
+                move |(mut flags, kept)| {
+                    flags[kept] = true;
+                    if pinned { vec![true; width] } else { flags }
+                },
+            )
+        })
+        .collect();
+    groups.prop_map(Masks)
+}
+
+fn outputs(graph: &Graph, weights: &Weights, x: &[f32]) -> Vec<f32> {
+    let net = Network::new(graph, Engine::Fused).unwrap();
+    let bound = net.bind_inference(weights).unwrap();
+    net.forward_inference(&bound, x.to_vec(), 4).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn masked_equals_removed(masks in masks(), seed in 0u64..1000) {
+        let case = case();
+        let x = images(4, 2 * 9 * 8, seed);
+        let full = case.model.with_weights(&case.weights.values()).unwrap();
+        let removed = surgery::remove(&full, &case.groups, &masks).unwrap();
+        let masked = surgery::zero_inputs(&full, &case.groups, &masks).unwrap();
+        let run = |model: &secateur_onnx::model::Model| {
+            let graph = Graph::from_model(model).unwrap();
+            outputs(&graph, &Weights::from_graph(&graph).unwrap(), &x)
+        };
+        let (small, big) = (run(&removed), run(&masked));
+        let error = max_difference(&small, &big) / largest(&big).max(1e-3);
+        prop_assert!(error < TOLERANCE, "{error}");
+        // The gathered weights are those of the removed file.
+        let gathered = Selection::new(&case.groups, &masks).gather(&case.weights);
+        let graph = Graph::from_model(&removed).unwrap();
+        prop_assert_eq!(gathered.values(), Weights::from_graph(&graph).unwrap().values());
+    }
+
+    #[test]
+    fn scatter_after_gather_is_the_identity(masks in masks()) {
+        let mut case = case();
+        for (i, (_, weight)) in case.weights.iter_mut().enumerate() {
+            weight.moment1 = images(1, weight.data.len(), i as u64);
+        }
+        let selection = Selection::new(&case.groups, &masks);
+        let compact = selection.gather(&case.weights);
+        let mut back = case.weights.clone();
+        selection.scatter(&compact, &mut back);
+        prop_assert_eq!(&back, &case.weights);
+        // What was trained in the compact network comes back, the rest is untouched.
+        let mut trained = compact;
+        for (_, weight) in trained.iter_mut() {
+            weight.data.iter_mut().for_each(|v| *v += 1.0);
+        }
+        selection.scatter(&trained, &mut back);
+        prop_assert_eq!(selection.gather(&back).values(), trained.values());
+        let changed: usize = back
+            .iter()
+            .zip(case.weights.iter())
+            .map(|((_, a), (_, b))| a.data.iter().zip(&b.data).filter(|(a, b)| a != b).count())
+            .sum();
+        let active: usize = trained.iter().map(|(_, w)| w.data.len()).sum();
+        prop_assert_eq!(changed, active);
+    }
+}

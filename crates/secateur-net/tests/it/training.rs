@@ -1,0 +1,214 @@
+//! Training learns, repeats bit for bit, and notices divergence.
+
+use std::sync::Arc;
+
+use secateur_net::NetError;
+use secateur_net::data::{Augment, BatchSampler, Loaded};
+use secateur_net::interpreter::Engine;
+use secateur_net::score::{Collector, probe_health};
+use secateur_net::train::{
+    Optimizer, OptimizerConfig, OptimizerKind, Schedule, ScheduleKind, Slice, cross_entropy,
+    evaluate, train_slice,
+};
+use secateur_net::weights::Weights;
+use secateur_onnx::coupling::{Masks, Role};
+
+use crate::common::{Case, images, network, small_vgg};
+
+/// Images whose class is the brightest third of their rows.
+fn stripes(n: usize, seed: u64) -> Loaded {
+    let mut data = images(n, 2 * 9 * 8, seed);
+    let mut labels = Vec::new();
+    for (i, image) in data.chunks_exact_mut(2 * 9 * 8).enumerate() {
+        let class = i % 3;
+        labels.push(class as u32);
+        for value in &mut image[class * 48..(class + 1) * 48] {
+            *value += 1.5;
+        }
+    }
+    Loaded {
+        images: data,
+        labels,
+        shape: [9, 8, 2],
+    }
+}
+
+fn train(case: &Case, data: &Loaded, lr: f32, kind: OptimizerKind) -> Result<Weights, NetError> {
+    let net = network(case, Engine::Fused);
+    let mut weights = case.weights.clone();
+    let mut optimizer = Optimizer::new(OptimizerConfig {
+        kind,
+        ..OptimizerConfig::default()
+    });
+    let mut sampler = BatchSampler::new(data.len(), 32, 4);
+    let slice = Slice {
+        network: &net,
+        data,
+        schedule: Schedule {
+            kind: ScheduleKind::OneCycle,
+            peak: lr,
+            steps: 60,
+        },
+        smoothing: 0.0,
+        augment: Augment {
+            max_shift: 0,
+            flip: true,
+        },
+        distillation: None,
+        collector: None,
+    };
+    train_slice(&slice, &mut weights, &mut optimizer, &mut sampler, &mut ())?;
+    Ok(weights)
+}
+
+#[test]
+fn both_optimisers_learn_the_stripes() {
+    let case = small_vgg("8,M,16", 6);
+    let (data, test) = (stripes(1200, 1), stripes(300, 2));
+    let net = network(&case, Engine::Fused);
+    let before = evaluate(&net, &case.weights, &test).unwrap();
+    for (kind, lr) in [(OptimizerKind::Sgd, 0.02), (OptimizerKind::Adamw, 0.01)] {
+        let weights = train(&case, &data, lr, kind).unwrap();
+        let after = evaluate(&net, &weights, &test).unwrap();
+        assert!(
+            after.accuracy > 0.95,
+            "{kind:?}: {} before, {}",
+            before.accuracy,
+            after.accuracy
+        );
+        assert!(after.loss < before.loss);
+        let (right, all) = after
+            .per_class
+            .iter()
+            .fold((0, 0), |(r, a), c| (r + c.0, a + c.1));
+        assert_eq!(all, 300);
+        assert_eq!(right as usize, after.correct.iter().filter(|&&c| c).count());
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits() {
+    let case = small_vgg("6,M,8,M", 3);
+    let data = stripes(100, 1);
+    let run = || train(&case, &data, 0.05, OptimizerKind::Sgd).unwrap();
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn divergence_is_an_error_that_says_so() {
+    let case = small_vgg("6,M,8,M", 3);
+    let error = train(&case, &stripes(100, 1), 1e18, OptimizerKind::Sgd).unwrap_err();
+    assert!(matches!(error, NetError::Diverged { .. }), "{error}");
+    assert!(error.hint().unwrap().contains("learning rate"));
+}
+
+/// Taylor scores of the collector against their definition, by finite differences:
+/// scaling kernel k's output by (1 + e) changes the loss of one sample by e · Σ a · dL/da.
+#[test]
+fn taylor_scores_follow_their_definition() {
+    let case = small_vgg("4,M,5", 8);
+    let net = network(&case, Engine::Stock);
+    let fused = network(&case, Engine::Fused);
+    let (x, label) = (images(6, 2 * 9 * 8, 9), [0u32, 1, 2, 0, 1, 2]);
+    let collector = Arc::new(Collector::default());
+    let bound = fused.bind_training(&case.weights);
+    let pass = fused
+        .forward_training(&bound, x.clone(), 6, Some(collector.clone()))
+        .unwrap();
+    cross_entropy(pass.logits, &label, 0.0).backward();
+    let scores = collector.scores();
+    assert_eq!(
+        scores.keys().collect::<Vec<_>>(),
+        ["classifier", "conv1", "conv2", "fc1"]
+    );
+    // Kernel outputs reach the consumer linearly (through a positive-homogeneous pool),
+    // so the consumer's input weights carry the same scaling; fc1's are [classes, hidden].
+    let k = 2;
+    let per_sample = |sample: usize| {
+        let loss = |scale: f32| {
+            let mut weights = case.weights.clone();
+            let weight = weights.get_mut("classifier.weight").unwrap();
+            let columns = weight.shape[1];
+            for row in weight.data.chunks_exact_mut(columns) {
+                row[k] *= scale;
+            }
+            let bound = net.bind_training(&weights);
+            let pass = net.forward_training(&bound, x.clone(), 6, None).unwrap();
+            let all: Vec<f32> = pass.logits.inner().into_data().iter().collect();
+            let row = &all[sample * 3..sample * 3 + 3];
+            let sum: f64 = row.iter().map(|&z| f64::from(z).exp()).sum();
+            sum.ln() - f64::from(row[label[sample] as usize])
+        };
+        (loss(1.001) - loss(0.999)) / 0.002
+    };
+    let expected: f64 = (0..6).map(|s| per_sample(s).abs()).sum::<f64>() / 6.0;
+    let found = scores["fc1"].taylor[k];
+    assert!(
+        (found - expected).abs() < 1e-3 + 0.02 * expected,
+        "{found} against {expected}"
+    );
+}
+
+#[test]
+fn health_predicts_what_turning_on_does() {
+    let case = small_vgg("4,M,5", 8);
+    let net = network(&case, Engine::Fused);
+    let (x, labels) = (
+        images(32, 2 * 9 * 8, 9),
+        (0..32).map(|i| i % 3).collect::<Vec<u32>>(),
+    );
+    let mut masks = Masks::all_active(&case.groups);
+    masks.0[0][1] = false;
+    masks.0[1][3] = false;
+    let health = probe_health(
+        &net,
+        &case.weights,
+        &case.groups,
+        &masks,
+        x.clone(),
+        &labels,
+    )
+    .unwrap();
+    assert_eq!(health[0][0], 0.0, "active kernels have no health");
+    // Against the loss when the kernel's consumers' weights return by a small share.
+    for (g, k) in [(0usize, 1usize), (1, 3)] {
+        let loss = |share: f32| {
+            let mut weights = case.weights.clone();
+            for (group, mask) in masks.0.iter().enumerate() {
+                for kernel in (0..mask.len()).filter(|&i| !mask[i]) {
+                    let scale = if (group, kernel) == (g, k) {
+                        share
+                    } else {
+                        0.0
+                    };
+                    for member in case.groups.groups[group]
+                        .members
+                        .iter()
+                        .filter(|m| m.role == Role::Input)
+                    {
+                        let weight = weights.get_mut(&member.tensor).unwrap();
+                        let shape = weight.shape.clone();
+                        let inner: usize = shape[member.axis + 1..].iter().product();
+                        for (i, value) in weight.data.iter_mut().enumerate() {
+                            let position = i / inner % shape[member.axis];
+                            if member.positions[kernel].contains(&position) {
+                                *value *= scale;
+                            }
+                        }
+                    }
+                }
+            }
+            let bound = net.bind_training(&weights);
+            let pass = net.forward_training(&bound, x.clone(), 32, None).unwrap();
+            let value: f32 = cross_entropy(pass.logits, &labels, 0.0).into_scalar();
+            f64::from(value)
+        };
+        let step = 0.02;
+        let fall = (loss(0.0) - loss(step)) / f64::from(step);
+        let found = f64::from(health[g][k]);
+        assert!(
+            (found - fall).abs() < 0.02 + 0.15 * fall.abs(),
+            "kernel {g}/{k}: health {found}, fall {fall}"
+        );
+    }
+}
