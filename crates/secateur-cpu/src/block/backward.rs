@@ -6,8 +6,11 @@
 //! dβ = Σ d, dγ = r · Σ d · (u - μ),
 //! du = γ · r · (d - Σ d / m - (u - μ) · r² · Σ d · (u - μ) / m)
 
-use super::{BlockGradients, BlockSpec, Saved, assert_inputs, padded_channels, scale_shift};
-use crate::conv::direct::{GradientSums, SLACK, prepare_input_gradient};
+use super::{
+    BlockGradients, BlockSpec, Saved, assert_inputs, method, padded_channels, scale_shift,
+};
+use crate::conv::direct::SLACK;
+use crate::conv::engine::{Engine, Gradient, OutputGradients};
 use crate::conv::{assert_len, pad};
 use crate::isa::{self, Isa};
 use crate::memory::Buffer;
@@ -111,9 +114,6 @@ struct Pass<'a> {
     mean: Shared,
 }
 
-/// Pixels of the images that a weight gradient is summed over at once.
-const GRADIENT_PIXELS: usize = 196;
-
 impl Pass<'_> {
     fn affine(&self) -> Affine {
         let floor = self.spec.activation.floor();
@@ -179,70 +179,48 @@ impl Pass<'_> {
         let s = &self.spec.conv;
         let image = self.image();
         let (c, pixels) = (s.c_out, image.h * image.w);
-        let back = prepare_input_gradient(self.isa, s, w);
-        // Images whose weight gradient is summed together, so that sums stay in registers longer.
-        let group = (GRADIENT_PIXELS / pixels).clamp(1, 8);
-        let mut sums = GradientSums::new(self.isa, s, image.h, parallel::n_tasks(s.n));
+        let method = method(self.spec);
+        let tasks = parallel::n_tasks(s.n);
+        let back = Engine::back(self.isa, method, s, tasks, w);
+        let mut sums = Gradient::new(self.isa, method, s, tasks);
         let targets = sums.targets();
-        let forward = &sums.program;
+        let group = sums.group();
         let mut dx = need_dx.then(|| Buffer::get(x.len()));
         let dx_out = dx.as_mut().map(|dx| Shared::write(dx));
         let (x, dy, u) = (Shared::read(x), Shared::read(dy), Shared::read(&saved.conv));
-        let dy_len = self.spec.output_len() / s.n;
-        let x_len = s.h * s.w * s.c_in;
-        let (x_pad, u_pad) = (forward.padded_len(), back.program.padded_len());
-        let (x_grid, border) = (&forward.grids[0], back.program.padding);
-        let (row, first) = (
-            border.cols * c,
-            (border.top as usize * border.cols + border.left as usize) * c,
-        );
+        let (x_len, dy_len) = (s.h * s.w * s.c_in, self.spec.output_len() / s.n);
+        let (border, padded) = (back.program().padding, back.program().padded_len());
+        let row = border.cols * c;
+        let first = border.top as usize * row + border.left as usize * c;
+        let (back, sums_ref) = (&back, &sums);
         parallel::fixed(s.n, |task, range| {
-            let mut du = Buffer::zeroed(group * u_pad + SLACK);
-            let mut windows = Buffer::get(group * x_pad);
-            let mut rows = Vec::with_capacity(group * image.h);
-            let mut start = range.start;
-            while start < range.end {
-                let count = group.min(range.end - start);
-                rows.clear();
-                for i in 0..count {
-                    let n = start + i;
-                    // SAFETY: lengths were checked; scratch holds `group` padded images, and
-                    // each image's dx is written once.
-                    unsafe {
-                        let du = du.as_mut_ptr().add(i * u_pad);
+            let mut du = Buffer::zeroed(group * padded + SLACK);
+            let mut scratch = back.scratch(if need_dx { group } else { 0 });
+            let mut gradient_scratch = sums_ref.scratch(group);
+            for start in range.clone().step_by(group) {
+                let images = group.min(range.end - start);
+                // SAFETY: lengths were checked; scratch holds `group` padded images and slack;
+                // each image's dx is written once; the target is this task's.
+                unsafe {
+                    for i in 0..images {
+                        let n = start + i;
+                        let du = du.as_mut_ptr().add(i * padded);
                         pad::zero_border([image.h, image.w, c], border, du);
-                        self.du(
-                            constants,
-                            u.ptr().add(n * pixels * c),
-                            dy.ptr().add(n * dy_len),
-                            du.add(first),
-                            row,
-                        );
-                        if let Some(dx) = dx_out {
-                            back.image(du, dx.ptr().add(n * x_len));
-                        }
-                        let window = windows.as_mut_ptr().add(i * x_pad);
-                        let from = x.ptr().add(n * x_len);
-                        pad::pad_image(from, forward.source, forward.padding, window);
+                        let (u, dy) = (u.ptr().add(n * pixels * c), dy.ptr().add(n * dy_len));
+                        self.du(constants, u, dy, du.add(first), row);
                     }
-                    for y in 0..image.h {
-                        rows.push([i * x_pad + y * x_grid.in_row, i * u_pad + first + y * row]);
+                    if let Some(dx) = dx_out {
+                        let dx = dx.ptr().add(start * x_len);
+                        back.padded_images(&mut scratch, images, du.as_ptr(), padded, dx);
                     }
+                    let dy = OutputGradients {
+                        first: du.as_ptr().add(first),
+                        row,
+                        image: padded,
+                    };
+                    let x = x.ptr().add(start * x_len);
+                    sums_ref.add(&mut gradient_scratch, images, x, dy, targets[task]);
                 }
-                let step = if pixels > GRADIENT_PIXELS {
-                    (GRADIENT_PIXELS / image.w).max(1)
-                } else {
-                    rows.len()
-                };
-                for part in rows.chunks(step) {
-                    // SAFETY: rows lie in the scratch just filled; `du` has slack at its end;
-                    // the target belongs to this task.
-                    unsafe {
-                        let (windows, du) = (windows.as_ptr(), du.as_ptr());
-                        sums.add(part, image.w, c, windows, du, targets[task]);
-                    }
-                }
-                start += count;
             }
         });
         let mut dw = vec![0.0; w.len()];

@@ -1,10 +1,10 @@
 //! The forward passes of a block.
 
-use super::{ActivationStats, BlockSpec, Saved, assert_inputs, padded_channels, scale_shift};
-use crate::conv::direct::{self, Prepared};
-use crate::conv::pack::Strides;
-use crate::conv::program::Program;
-use crate::conv::{assert_len, pad};
+use super::{
+    ActivationStats, BlockSpec, Saved, assert_inputs, method, padded_channels, scale_shift,
+};
+use crate::conv::engine::Engine;
+use crate::conv::{assert_len, direct};
 use crate::isa::{self, Isa};
 use crate::memory::Buffer;
 use crate::norm::moments::{self, Moments};
@@ -66,10 +66,10 @@ fn convolve(
     partials: &mut [f32],
 ) {
     let s = &spec.conv;
-    let program = Program::forward(s, s.out_h());
-    let strides = Strides::forward(&program, s.kernel_size[0] * s.kernel_size[1]);
-    let prepared = Prepared::new(isa, program, strides, w, None, f32::NEG_INFINITY);
-    let program = &prepared.program;
+    let threads = parallel::threads();
+    let floor = f32::NEG_INFINITY;
+    let engine = Engine::forward(isa, method(spec), s, threads, w, None, floor);
+    let group = engine.group();
     let (source, target) = (s.h * s.w * s.c_in, s.out_h() * s.out_w() * s.c_out);
     let matrix = Matrix {
         pixels: s.out_h() * s.out_w(),
@@ -80,26 +80,22 @@ fn convolve(
         Shared::write(conv),
         Shared::write(partials),
     );
-    parallel::dynamic(s.n, |queue| {
-        let mut scratch = Buffer::get(if program.in_place {
-            0
-        } else {
-            program.padded_len()
-        });
+    parallel::dynamic(s.n.div_ceil(group), |queue| {
+        let mut scratch = engine.scratch(group);
         let mut means = Buffer::zeroed(padded(s.c_out));
-        for image in queue {
+        for unit in queue {
+            let first = unit * group;
+            let images = group.min(s.n - first);
             // SAFETY: images are inside the checked slices; each writes its own outputs and
             // partial results.
             unsafe {
-                let mut from = x.ptr().add(image * source).cast_const();
-                let to = conv.ptr().add(image * target);
-                if !program.in_place {
-                    pad::pad_image(from, program.source, program.padding, scratch.as_mut_ptr());
-                    from = scratch.as_ptr();
+                let (x, y) = (x.ptr().add(first * source), conv.ptr().add(first * target));
+                engine.images(&mut scratch, images, x, y);
+                for i in 0..images {
+                    let at = (first + i) * moments::partial_len(s.c_out);
+                    let partial = partials.ptr().add(at);
+                    moments::of_image(isa, matrix, y.add(i * target), &mut means, partial);
                 }
-                prepared.image(from, to);
-                let partial = partials.ptr().add(image * moments::partial_len(s.c_out));
-                moments::of_image(isa, matrix, to, &mut means, partial);
             }
         }
     });
@@ -204,11 +200,11 @@ pub fn forward_folded(spec: &BlockSpec, x: &[f32], w: &[f32], bias: &[f32], y: &
         direct::forward(isa, s, x, w, Some(bias), floor, y);
         return;
     }
-    let program = Program::forward(s, s.out_h());
-    let strides = Strides::forward(&program, s.kernel_size[0] * s.kernel_size[1]);
     // The activation grows with its argument, so it may come after the pooling.
-    let prepared = Prepared::new(isa, program, strides, w, Some(bias), f32::NEG_INFINITY);
-    let program = &prepared.program;
+    let none = f32::NEG_INFINITY;
+    let threads = parallel::threads();
+    let engine = Engine::forward(isa, method(spec), s, threads, w, Some(bias), none);
+    let group = engine.group();
     let image = Image {
         h: s.out_h(),
         w: s.out_w(),
@@ -218,31 +214,29 @@ pub fn forward_folded(spec: &BlockSpec, x: &[f32], w: &[f32], bias: &[f32], y: &
     let zeros = padded_channels(std::iter::repeat_n(0.0, s.c_out));
     let (ones, zeros) = (Shared::read(&ones), Shared::read(&zeros));
     let (source, target) = (s.h * s.w * s.c_in, y.len() / s.n);
+    let conv_len = image.h * image.w * image.c;
     let (x, y) = (Shared::read(x), Shared::write(y));
-    parallel::dynamic(s.n, |queue| {
-        let mut scratch = Buffer::get(if program.in_place {
-            0
-        } else {
-            program.padded_len()
-        });
-        let mut conv = Buffer::get(image.h * image.w * image.c);
+    parallel::dynamic(s.n.div_ceil(group), |queue| {
+        let mut scratch = engine.scratch(group);
+        let mut conv = Buffer::get(group * conv_len);
         let null = std::ptr::null_mut();
         let affine = Affine {
             scale: ones.ptr(),
             shift: zeros.ptr(),
             floor,
         };
-        for i in queue {
+        for unit in queue {
+            let first = unit * group;
+            let images = group.min(s.n - first);
             // SAFETY: images are inside the checked slices; each writes its own outputs.
             unsafe {
-                let mut from = x.ptr().add(i * source).cast_const();
-                if !program.in_place {
-                    pad::pad_image(from, program.source, program.padding, scratch.as_mut_ptr());
-                    from = scratch.as_ptr();
+                let x = x.ptr().add(first * source);
+                engine.images(&mut scratch, images, x, conv.as_mut_ptr());
+                for i in 0..images {
+                    let from = conv.as_ptr().add(i * conv_len);
+                    let to = y.ptr().add((first + i) * target);
+                    passes::apply_pool(isa, image, &affine, from, to, null, null);
                 }
-                prepared.image(from, conv.as_mut_ptr());
-                let to = y.ptr().add(i * target);
-                passes::apply_pool(isa, image, &affine, conv.as_ptr(), to, null, null);
             }
         }
     });

@@ -13,7 +13,7 @@
 mod backward;
 mod forward;
 
-use crate::conv::{Activation, ConvShape, ShapeError, assert_len};
+use crate::conv::{self, Activation, ConvShape, Method, ShapeError, assert_len};
 use crate::memory::Buffer;
 
 pub use backward::backward;
@@ -64,6 +64,11 @@ impl BlockSpec {
     fn output_len(&self) -> usize {
         self.output_shape().iter().product()
     }
+}
+
+/// How the block's convolution is computed.
+pub fn method(spec: &BlockSpec) -> Method {
+    conv::method(&spec.conv)
 }
 
 /// What the backward pass needs of the forward pass.

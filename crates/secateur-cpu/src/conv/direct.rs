@@ -1,5 +1,7 @@
 //! Direct convolution of whole batches: packing, padding, tiles, threads.
 
+use super::engine::{Engine, Gradient as ImageGradient, OutputGradients};
+use super::method::{Method, method};
 use super::pack::{self, Block, Strides};
 use super::pad;
 use super::program::Program;
@@ -50,23 +52,22 @@ impl Prepared {
         bias: Option<&[f32]>,
         floor: f32,
     ) -> Self {
-        let lanes = isa.lanes();
         let mut offsets = Vec::with_capacity(program.grids.len());
         let mut total = 0;
         for grid in &program.grids {
             offsets.push(total);
-            total += pack::packed_len(&program, grid, lanes);
+            total += pack::packed_len(&program, grid, isa);
         }
         let mut weights = Buffer::get(total);
         for (grid, &at) in program.grids.iter().zip(&offsets) {
-            pack::pack(&program, grid, strides, lanes, w, &mut weights[at..]);
+            pack::pack(&program, grid, strides, isa, w, &mut weights[at..]);
         }
         let bias = bias.map(|bias| {
             let mut padded = Buffer::zeroed(bias.len() + SLACK);
             padded[..bias.len()].copy_from_slice(bias);
             padded
         });
-        let blocks = pack::blocks(program.c_output, lanes);
+        let blocks = pack::blocks(program.c_output, isa);
         let tiles = Self::tiles(isa, &program);
         Self {
             isa,
@@ -171,6 +172,12 @@ pub(crate) fn forward(
     floor: f32,
     y: &mut [f32],
 ) {
+    let method = method(s);
+    if method == Method::Winograd4 {
+        let engine = Engine::forward(isa, method, s, parallel::threads(), w, bias, floor);
+        run_images(&engine, s.n, x, y);
+        return;
+    }
     let s = &flattened(s);
     let rows = band_rows(s);
     let program = Program::forward(s, rows);
@@ -252,27 +259,27 @@ pub(crate) fn input_gradient(isa: Isa, s: &ConvShape, dy: &[f32], w: &[f32], dx:
         );
         return;
     }
-    let prepared = prepare_input_gradient(isa, s, w);
-    let program = &prepared.program;
-    let (dy, dx) = (Shared::read(dy), Shared::write(dx));
-    let (source, target) = (s.out_h() * s.out_w() * s.c_out, s.h * s.w * s.c_in);
-    parallel::dynamic(s.n, |queue| {
-        let mut padded = Buffer::get(program.padded_len());
-        for image in queue {
+    let engine = Engine::back(isa, method(s), s, parallel::threads(), w);
+    run_images(&engine, s.n, dy, dx);
+}
+
+/// Computes `n` images on all threads.
+fn run_images(engine: &Engine, n: usize, x: &[f32], y: &mut [f32]) {
+    let group = engine.group();
+    let (source, target) = (x.len() / n, y.len() / n);
+    let (x, y) = (Shared::read(x), Shared::write(y));
+    parallel::dynamic(n.div_ceil(group), |queue| {
+        let mut scratch = engine.scratch(group);
+        for unit in queue {
+            let first = unit * group;
+            let images = group.min(n - first);
             // SAFETY: images are inside the checked slices and each is written once.
             unsafe {
-                let from = dy.ptr().add(image * source);
-                pad::pad_image(from, program.source, program.padding, padded.as_mut_ptr());
-                prepared.image(padded.as_ptr(), dx.ptr().add(image * target));
+                let (x, y) = (x.ptr().add(first * source), y.ptr().add(first * target));
+                engine.images(&mut scratch, images, x, y);
             }
         }
     });
-}
-
-pub(crate) fn prepare_input_gradient(isa: Isa, s: &ConvShape, w: &[f32]) -> Prepared {
-    let program = Program::input_gradient(s);
-    let strides = Strides::transposed(&program, s.kernel_size[0] * s.kernel_size[1]);
-    Prepared::new(isa, program, strides, w, None, f32::NEG_INFINITY)
 }
 
 /// Sums of a weight gradient, one per task, in packed layout.
@@ -290,8 +297,8 @@ impl GradientSums {
     pub fn new(isa: Isa, s: &ConvShape, rows: usize, tasks: usize) -> Self {
         let program = Program::forward(s, rows);
         let strides = Strides::forward(&program, s.kernel_size[0] * s.kernel_size[1]);
-        let len = pack::packed_len(&program, &program.grids[0], isa.lanes());
-        let blocks = pack::blocks(program.c_output, isa.lanes());
+        let len = pack::packed_len(&program, &program.grids[0], isa);
+        let blocks = pack::blocks(program.c_output, isa);
         let sums = (0..tasks).map(|_| Buffer::zeroed(len)).collect();
         Self {
             isa,
@@ -341,7 +348,7 @@ impl GradientSums {
         dw.fill(0.0);
         let grid = &self.program.grids[0];
         for sum in &self.sums {
-            pack::unpack_add(&self.program, grid, self.strides, self.isa.lanes(), sum, dw);
+            pack::unpack_add(&self.program, grid, self.strides, self.isa, sum, dw);
         }
     }
 }
@@ -351,6 +358,10 @@ const GRADIENT_PIXELS: usize = 256;
 
 /// dw of a convolution. Lengths have been checked.
 pub(crate) fn weight_gradient(isa: Isa, s: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    if method(s) == Method::Winograd4 {
+        weight_gradient_of_images(isa, s, x, dy, dw);
+        return;
+    }
     let s = &flattened(s);
     let (oh, ow) = (s.out_h(), s.out_w());
     let rows = band_rows(s);
@@ -406,6 +417,39 @@ pub(crate) fn weight_gradient(isa: Isa, s: &ConvShape, x: &[f32], dy: &[f32], dw
                         sums_ref.add(part, ow, dy_col, window, dy, targets[task]);
                     }
                 }
+            }
+        }
+    });
+    sums.finish(dw);
+}
+
+fn weight_gradient_of_images(isa: Isa, s: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    let mut sums = ImageGradient::new(isa, method(s), s, parallel::n_tasks(s.n));
+    let targets = sums.targets();
+    let sums_ref = &sums;
+    let (x_len, dy_len) = (x.len() / s.n, dy.len() / s.n);
+    let row = s.out_w() * s.c_out;
+    let (x, dy) = (Shared::read(x), Shared::read(dy));
+    parallel::fixed(s.n, |task, range| {
+        let group = sums_ref.group();
+        let mut scratch = sums_ref.scratch(group);
+        // With slack, which dy itself does not have.
+        let mut gradient = Buffer::zeroed(group * dy_len + SLACK);
+        for first in range.clone().step_by(group) {
+            let images = group.min(range.end - first);
+            // SAFETY: images are inside the checked slices; the target is this task's.
+            unsafe {
+                let from = dy.ptr().add(first * dy_len);
+                gradient
+                    .as_mut_ptr()
+                    .copy_from_nonoverlapping(from, images * dy_len);
+                let dy = OutputGradients {
+                    first: gradient.as_ptr(),
+                    row,
+                    image: dy_len,
+                };
+                let x = x.ptr().add(first * x_len);
+                sums_ref.add(&mut scratch, images, x, dy, targets[task]);
             }
         }
     });

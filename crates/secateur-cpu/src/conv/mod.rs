@@ -5,12 +5,16 @@
 //! with zeros outside the image. See [`ConvShape`] for the names.
 
 pub(crate) mod direct;
+pub(crate) mod engine;
+mod method;
 pub(crate) mod pack;
 pub(crate) mod pad;
 pub(crate) mod program;
 mod shape;
 pub(crate) mod tile;
+pub(crate) mod winograd;
 
+pub use method::{Method, method, with_method};
 pub(crate) use shape::assert_len;
 pub use shape::{ConvShape, ShapeError};
 

@@ -4,25 +4,59 @@
 //! blocks padded with zeros to whole vectors. Gradients of weights have the same layout.
 
 use super::program::{Grid, Program};
+use crate::isa::Isa;
 
-/// Output channels that a tile computes at once.
+/// Output channels that a tile computes at once: `full` vectors and perhaps half a one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Block {
     /// First channel within the group.
     pub start: usize,
-    /// 1 or 2.
-    pub vectors: usize,
+    /// 0 to 2.
+    pub full: usize,
+    pub half: bool,
+    /// Channels of the block that exist; the rest is padding.
+    pub count: usize,
 }
 
-pub(crate) fn blocks(channels: usize, lanes: usize) -> Vec<Block> {
+impl Block {
+    /// Channels with padding.
+    pub fn width(&self, lanes: usize) -> usize {
+        self.full * lanes + if self.half { lanes / 2 } else { 0 }
+    }
+}
+
+pub(crate) fn blocks(channels: usize, isa: Isa) -> Vec<Block> {
+    let lanes = isa.lanes();
+    let halves = isa == Isa::Avx512;
     let mut blocks = Vec::new();
     let mut start = 0;
     while start < channels {
-        let vectors = if channels - start > lanes { 2 } else { 1 };
-        blocks.push(Block { start, vectors });
-        start += vectors * lanes;
+        let left = channels - start;
+        let (full, half) = if halves && left <= lanes / 2 {
+            (0, true)
+        } else if left <= lanes {
+            (1, false)
+        } else if halves && left <= lanes + lanes / 2 {
+            (1, true)
+        } else {
+            (2, false)
+        };
+        let mut block = Block {
+            start,
+            full,
+            half,
+            count: 0,
+        };
+        block.count = block.width(lanes).min(left);
+        start += block.count;
+        blocks.push(block);
     }
     blocks
+}
+
+/// Width of all blocks together.
+pub(crate) fn total_width(blocks: &[Block], lanes: usize) -> usize {
+    blocks.iter().map(|block| block.width(lanes)).sum()
 }
 
 /// Where a weight lies in the ONNX layout: `group + output + source + tap` strides.
@@ -54,17 +88,14 @@ impl Strides {
 }
 
 /// Floats of the packed weights of one grid.
-pub(crate) fn packed_len(p: &Program, grid: &Grid, lanes: usize) -> usize {
-    let width: usize = blocks(p.c_output, lanes)
-        .iter()
-        .map(|b| b.vectors * lanes)
-        .sum();
+pub(crate) fn packed_len(p: &Program, grid: &Grid, isa: Isa) -> usize {
+    let width = total_width(&blocks(p.c_output, isa), isa.lanes());
     p.groups * width * grid.taps.len() * p.c_source
 }
 
 /// Packs the weights of one grid; `out` has [`packed_len`] floats.
-pub(crate) fn pack(p: &Program, grid: &Grid, s: Strides, lanes: usize, w: &[f32], out: &mut [f32]) {
-    walk(p, grid, s, lanes, |at, width, index, count| {
+pub(crate) fn pack(p: &Program, grid: &Grid, s: Strides, isa: Isa, w: &[f32], out: &mut [f32]) {
+    walk(p, grid, s, isa, |at, width, index, count| {
         let to = &mut out[at..at + width];
         for (o, value) in to[..count].iter_mut().enumerate() {
             *value = w[index + o * s.output];
@@ -78,11 +109,11 @@ pub(crate) fn unpack_add(
     p: &Program,
     grid: &Grid,
     s: Strides,
-    lanes: usize,
+    isa: Isa,
     packed: &[f32],
     dw: &mut [f32],
 ) {
-    walk(p, grid, s, lanes, |at, _, index, count| {
+    walk(p, grid, s, isa, |at, _, index, count| {
         for (o, value) in packed[at..at + count].iter().enumerate() {
             dw[index + o * s.output] += value;
         }
@@ -94,14 +125,14 @@ fn walk(
     p: &Program,
     grid: &Grid,
     s: Strides,
-    lanes: usize,
+    isa: Isa,
     mut visit: impl FnMut(usize, usize, usize, usize),
 ) {
     let mut at = 0;
     for group in 0..p.groups {
-        for block in blocks(p.c_output, lanes) {
-            let width = block.vectors * lanes;
-            let count = width.min(p.c_output - block.start);
+        for block in blocks(p.c_output, isa) {
+            let width = block.width(isa.lanes());
+            let count = block.count;
             for &tap in &grid.taps {
                 for source in 0..p.c_source {
                     let index = group * s.group + block.start * s.output + source * s.source + tap;

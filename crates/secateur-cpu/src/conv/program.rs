@@ -53,6 +53,8 @@ pub(crate) struct Program {
     /// Channels per group, source and output.
     pub c_source: usize,
     pub c_output: usize,
+    /// Floats of an output image (or band).
+    pub output_len: usize,
 }
 
 impl Program {
@@ -95,6 +97,7 @@ impl Program {
             groups: s.groups,
             c_source: c_group,
             c_output: s.c_out / s.groups,
+            output_len: rows * ow * s.c_out,
         }
     }
 
@@ -151,7 +154,13 @@ impl Program {
             groups: s.groups,
             c_source: c_group,
             c_output: s.c_in / s.groups,
+            output_len: s.h * s.w * s.c_in,
         }
+    }
+
+    /// Floats of the source image.
+    pub fn source_len(&self) -> usize {
+        self.source.iter().product()
     }
 
     /// Floats of the padded image.

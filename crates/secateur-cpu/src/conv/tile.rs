@@ -96,20 +96,23 @@ pub(crate) struct Layer<'a> {
     pub floor: f32,
 }
 
+/// Sums the runs of `G` strips of `S` pixels, times `K` vectors and, if `H`, half a vector
+/// of output channels, of which `count` exist.
 #[inline(always)]
-unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize>(
+unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize, const H: bool>(
     layer: &Layer<'_>,
     input: [*const f32; 2],
     output: [*mut f32; 2],
     mut weights: *const f32,
     bias: *const f32,
-    last: usize,
+    count: usize,
 ) {
     // SAFETY: by the contract of `image`, all runs of the tile's pixels, the block's
     // weights and the output pixels are in bounds.
     unsafe {
         let (in_col, out_col) = (layer.in_col, layer.out_col);
         let mut acc = [[[V::zero(); K]; S]; G];
+        let mut half = [[V::Half::zero(); S]; G];
         for &run in layer.runs {
             let mut p = [input[0].add(run), input[1].add(run)];
             for _ in 0..layer.run_len {
@@ -117,21 +120,28 @@ unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize>(
                 for k in 0..K {
                     w[k] = V::load(weights.add(k * V::LANES));
                 }
+                let wh = if H {
+                    V::Half::load(weights.add(K * V::LANES))
+                } else {
+                    V::Half::zero()
+                };
                 for s in 0..S {
-                    let x = V::splat(*p[0].add(s * in_col));
-                    for k in 0..K {
-                        acc[0][s][k] = V::fma(x, w[k], acc[0][s][k]);
-                    }
-                    if G == 2 {
-                        let x = V::splat(*p[1].add(s * in_col));
-                        for k in 0..K {
-                            acc[1][s][k] = V::fma(x, w[k], acc[1][s][k]);
+                    for g in 0..G {
+                        let x = p[g].add(s * in_col);
+                        if K > 0 {
+                            let x = V::splat(*x);
+                            for k in 0..K {
+                                acc[g][s][k] = V::fma(x, w[k], acc[g][s][k]);
+                            }
+                        }
+                        if H {
+                            half[g][s] = V::Half::fma(V::Half::splat(*x), wh, half[g][s]);
                         }
                     }
                 }
                 p[0] = p[0].add(1);
                 p[1] = p[1].add(1);
-                weights = weights.add(K * V::LANES);
+                weights = weights.add(K * V::LANES + if H { V::Half::LANES } else { 0 });
             }
         }
         if !bias.is_null() {
@@ -143,19 +153,31 @@ unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize>(
                     }
                 }
             }
+            if H {
+                let b = V::Half::load(bias.add(K * V::LANES));
+                for g in 0..G {
+                    for s in 0..S {
+                        half[g][s] = V::Half::add(half[g][s], b);
+                    }
+                }
+            }
         }
-        let floor = V::splat(layer.floor);
+        // This order of operands keeps NaN.
+        let (floor, floor_half) = (V::splat(layer.floor), V::Half::splat(layer.floor));
         for g in 0..G {
             for s in 0..S {
                 let to = output[g].add(s * out_col);
                 for k in 0..K {
-                    // This order of operands keeps NaN.
                     let y = V::max(floor, acc[g][s][k]);
-                    if k + 1 < K {
+                    if k + 1 < K || H {
                         V::store(to.add(k * V::LANES), y);
                     } else {
-                        V::store_up_to(to.add(k * V::LANES), y, last);
+                        V::store_up_to(to.add(k * V::LANES), y, count - k * V::LANES);
                     }
+                }
+                if H {
+                    let y = V::Half::max(floor_half, half[g][s]);
+                    V::Half::store_up_to(to.add(K * V::LANES), y, count - K * V::LANES);
                 }
             }
         }
@@ -171,34 +193,41 @@ unsafe fn image_body<V: Simd>(layer: &Layer<'_>, input: *const f32, output: *mut
             let x = input.add(group * layer.c_source);
             let y = output.add(group * layer.c_output);
             for block in layer.blocks {
-                let left = layer.c_output - block.start;
-                let last = (left - (block.vectors - 1) * V::LANES).min(V::LANES);
                 let bias = if layer.bias.is_null() {
                     layer.bias
                 } else {
                     layer.bias.add(group * layer.c_output + block.start)
                 };
-                for t in &layer.tiles[block.vectors - 1] {
+                for t in &layer.tiles[usize::from(block.full == 2)] {
                     let p = [x.add(t.input[0] as usize), x.add(t.input[1] as usize)];
                     let y = y.add(block.start);
                     let q = [y.add(t.output[0] as usize), y.add(t.output[1] as usize)];
+                    macro_rules! go {
+                        ($s:literal, $g:literal, $k:literal, $h:literal) => {
+                            tile::<V, $s, $g, $k, $h>(layer, p, q, weights, bias, block.count)
+                        };
+                    }
                     macro_rules! select {
                         ($($s:literal)*) => {
-                            match (t.len, t.paired, block.vectors) {
+                            match (t.len, t.paired, block.full, V::HAS_HALF && block.half) {
                                 $(
-                                    ($s, false, 1) => tile::<V, $s, 1, 1>(layer, p, q, weights, bias, last),
-                                    ($s, true, 1) => tile::<V, $s, 2, 1>(layer, p, q, weights, bias, last),
-                                    ($s, false, _) => tile::<V, $s, 1, 2>(layer, p, q, weights, bias, last),
-                                    ($s, true, _) => tile::<V, $s, 2, 2>(layer, p, q, weights, bias, last),
+                                    ($s, false, 2, _) => go!($s, 1, 2, false),
+                                    ($s, true, 2, _) => go!($s, 2, 2, false),
+                                    ($s, false, 1, false) => go!($s, 1, 1, false),
+                                    ($s, true, 1, false) => go!($s, 2, 1, false),
+                                    ($s, false, 1, true) => go!($s, 1, 1, true),
+                                    ($s, true, 1, true) => go!($s, 2, 1, true),
+                                    ($s, false, 0, true) => go!($s, 1, 0, true),
+                                    ($s, true, 0, true) => go!($s, 2, 0, true),
                                 )*
-                                _ => unreachable!("tiles have 1 to 7 pixels"),
+                                _ => unreachable!("no such tile or block"),
                             }
                         };
                     }
                     select!(1 2 3 4 5 6 7);
                 }
                 let n = layer.runs.len() * layer.run_len;
-                weights = weights.add(n * block.vectors * V::LANES);
+                weights = weights.add(n * block.width(V::LANES));
             }
         }
     }
@@ -229,7 +258,7 @@ pub(crate) struct Gradient<'a> {
 }
 
 #[inline(always)]
-unsafe fn gradient_tile<V: Simd, const R: usize, const K: usize>(
+unsafe fn gradient_tile<V: Simd, const R: usize, const K: usize, const H: bool>(
     g: &Gradient<'_>,
     rows: &[[usize; 2]],
     x: *const f32,
@@ -239,6 +268,7 @@ unsafe fn gradient_tile<V: Simd, const R: usize, const K: usize>(
     // SAFETY: the contract of `gradient`.
     unsafe {
         let mut acc = [[V::zero(); K]; R];
+        let mut half = [V::Half::zero(); R];
         for &[x_row, dy_row] in rows {
             let mut p = x.add(x_row);
             let mut q = dy.add(dy_row);
@@ -247,20 +277,36 @@ unsafe fn gradient_tile<V: Simd, const R: usize, const K: usize>(
                 for k in 0..K {
                     d[k] = V::load(q.add(k * V::LANES));
                 }
+                let dh = if H {
+                    V::Half::load(q.add(K * V::LANES))
+                } else {
+                    V::Half::zero()
+                };
                 for r in 0..R {
-                    let x = V::splat(*p.add(r));
-                    for k in 0..K {
-                        acc[r][k] = V::fma(x, d[k], acc[r][k]);
+                    let x = p.add(r);
+                    if K > 0 {
+                        let x = V::splat(*x);
+                        for k in 0..K {
+                            acc[r][k] = V::fma(x, d[k], acc[r][k]);
+                        }
+                    }
+                    if H {
+                        half[r] = V::Half::fma(V::Half::splat(*x), dh, half[r]);
                     }
                 }
                 p = p.add(g.x_col);
                 q = q.add(g.dy_col);
             }
         }
+        let width = K * V::LANES + if H { V::Half::LANES } else { 0 };
         for r in 0..R {
             for k in 0..K {
-                let to = dw.add((r * K + k) * V::LANES);
+                let to = dw.add(r * width + k * V::LANES);
                 V::store(to, V::add(V::load(to), acc[r][k]));
+            }
+            if H {
+                let to = dw.add(r * width + K * V::LANES);
+                V::Half::store(to, V::Half::add(V::Half::load(to), half[r]));
             }
         }
     }
@@ -280,30 +326,44 @@ unsafe fn gradient_body<V: Simd>(
         for group in 0..g.groups {
             for block in g.blocks {
                 let q = dy.add(group * g.c_output + block.start);
-                let max = V::GRADIENT_ROWS * (3 - block.vectors);
+                let narrow = block.full + usize::from(block.half) == 1;
+                let max = V::GRADIENT_ROWS * if narrow { 2 } else { 1 };
                 let parts = g.run_len.div_ceil(max);
                 let (len, extra) = (g.run_len / parts, g.run_len % parts);
                 for &run in g.runs {
                     let mut p = x.add(group * g.c_source + run);
                     for part in 0..parts {
                         let n = len + usize::from(part < extra);
+                        macro_rules! go {
+                            ($r:literal, $k:literal, $h:literal) => {
+                                gradient_tile::<V, $r, $k, $h>(g, rows, p, q, dw)
+                            };
+                        }
                         macro_rules! select {
-                            ($($both:literal)*; $($one:literal)*) => {
-                                match (n, block.vectors) {
-                                    $(($both, 2) => gradient_tile::<V, $both, 2>(g, rows, p, q, dw),)*
-                                    $(($one, 1) => gradient_tile::<V, $one, 1>(g, rows, p, q, dw),)*
+                            ($($both:literal)*; $($more:literal)*) => {
+                                match (n, block.full, V::HAS_HALF && block.half) {
+                                    $(
+                                        ($both, 2, _) => go!($both, 2, false),
+                                        ($both, 1, true) => go!($both, 1, true),
+                                        ($both, 1, false) => go!($both, 1, false),
+                                        ($both, 0, true) => go!($both, 0, true),
+                                    )*
+                                    $(
+                                        ($more, 1, false) => go!($more, 1, false),
+                                        ($more, 0, true) => go!($more, 0, true),
+                                    )*
                                     _ => unreachable!("parts are at most `max` long"),
                                 }
                             };
                         }
                         if V::GRADIENT_ROWS == 12 {
                             select!(1 2 3 4 5 6 7 8 9 10 11 12;
-                                    1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24);
+                                    13 14 15 16 17 18 19 20 21 22 23 24);
                         } else {
-                            select!(1 2 3 4 5 6; 1 2 3 4 5 6 7 8 9 10 11 12);
+                            select!(1 2 3 4 5 6; 7 8 9 10 11 12);
                         }
                         p = p.add(n);
-                        dw = dw.add(n * block.vectors * V::LANES);
+                        dw = dw.add(n * block.width(V::LANES));
                     }
                 }
             }

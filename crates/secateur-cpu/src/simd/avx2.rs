@@ -22,6 +22,9 @@ impl Simd for Avx2 {
     const MAX_RUN: usize = 6;
     const TILE: usize = 6;
     const GRADIENT_ROWS: usize = 6;
+    const PRODUCT_ROWS: usize = 6;
+    const HAS_HALF: bool = false;
+    type Half = Self;
     type V = __m256;
 
     #[inline(always)]

@@ -15,7 +15,7 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use avx512::Avx512;
+pub(crate) use avx512::{Avx512, Avx512Half};
 pub(crate) use portable::Portable;
 
 /// A vector type of a level of instructions.
@@ -32,6 +32,13 @@ pub(crate) trait Simd: Copy + 'static {
     const TILE: usize;
     /// Rows of the tile of a weight gradient that has two vectors of channels.
     const GRADIENT_ROWS: usize;
+    /// Rows of a matrix product's tile that has two vectors of columns.
+    const PRODUCT_ROWS: usize;
+    /// True if [`Simd::Half`] is narrower, and storing part of a vector is cheap.
+    const HAS_HALF: bool;
+    /// Vectors of half the width, for what remains of the channels. On machines that split
+    /// wide instructions (Zen 4) a half costs half; elsewhere no more than the whole.
+    type Half: Simd;
     /// The vector.
     type V: Copy;
 

@@ -50,6 +50,9 @@ impl Simd for Portable {
     const MAX_RUN: usize = 6;
     const TILE: usize = 6;
     const GRADIENT_ROWS: usize = 6;
+    const PRODUCT_ROWS: usize = 6;
+    const HAS_HALF: bool = false;
+    type Half = Self;
     type V = F4;
 
     #[inline(always)]

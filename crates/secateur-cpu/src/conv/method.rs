@@ -1,0 +1,85 @@
+//! Which way a convolution is computed.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::OnceLock;
+
+use super::shape::ConvShape;
+use super::winograd;
+
+/// A way to compute a convolution and its gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Method {
+    /// Register tiles over padded images; any convolution.
+    Direct,
+    /// 1x1 with stride 1: one matrix product over all pixels, nothing padded.
+    Pointwise,
+    /// Winograd F(4x4, 3x3): a quarter of the multiplications.
+    Winograd4,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Method::Direct => "direct",
+            Method::Pointwise => "pointwise",
+            Method::Winograd4 => "winograd4",
+        })
+    }
+}
+
+thread_local! {
+    static FORCED: Cell<Option<Method>> = const { Cell::new(None) };
+}
+
+/// Calls `body` with `method` for all convolutions started from this thread that support
+/// it. Made for tests and measurements that compare methods; the environment variable
+/// `SECATEUR_CONV` (`direct`, `winograd4`) does the same for a whole run.
+pub fn with_method<T>(method: Method, body: impl FnOnce() -> T) -> T {
+    struct Restore(Option<Method>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            FORCED.set(self.0);
+        }
+    }
+    let _restore = Restore(FORCED.replace(Some(method)));
+    body()
+}
+
+fn from_environment() -> Option<Method> {
+    static CHOSEN: OnceLock<Option<Method>> = OnceLock::new();
+    *CHOSEN.get_or_init(|| {
+        let name = std::env::var("SECATEUR_CONV").ok()?;
+        match name.as_str() {
+            "direct" => Some(Method::Direct),
+            "winograd4" => Some(Method::Winograd4),
+            _ => {
+                eprintln!("warning: cannot use SECATEUR_CONV={name}: expected direct or winograd4");
+                None
+            }
+        }
+    })
+}
+
+/// The method that [`super::forward`] and the fused blocks use for a convolution.
+pub fn method(s: &ConvShape) -> Method {
+    if s.is_pointwise() {
+        return Method::Pointwise;
+    }
+    let can_cut = winograd::supports(s);
+    match FORCED.get().or_else(from_environment) {
+        Some(Method::Winograd4) if can_cut => Method::Winograd4,
+        Some(_) => Method::Direct,
+        None if can_cut && pays(s) => Method::Winograd4,
+        None => Method::Direct,
+    }
+}
+
+/// The transforms cost as much as the products below this many multiply-adds for a pixel
+/// and tap (measured on Zen 4 with AVX-512 and AVX2).
+const LEAST_PRODUCTS: usize = 24;
+
+fn pays(s: &ConvShape) -> bool {
+    s.c_in * s.c_out / (s.c_in + s.c_out) * 8 >= LEAST_PRODUCTS
+}

@@ -1,0 +1,570 @@
+//! The transforms between pixels and points, on vectors of channels.
+
+use super::{Spot, Tiling};
+use crate::conv::pack::Block;
+use crate::simd::{Simd, dispatch};
+
+// Points 0, ±A, ±B and infinity; see the module's head.
+const A: f64 = 0.625;
+const B: f64 = 1.5;
+const N0: f64 = 1.0 / (A * A * B * B);
+const NA: f64 = 1.0 / (2.0 * A * A * (A * A - B * B));
+const NB: f64 = 1.0 / (2.0 * B * B * (B * B - A * A));
+
+/// Bᵀ d: inputs, 6 to 6.
+#[inline(always)]
+unsafe fn input<V: Simd>(d: [V::V; 6]) -> [V::V; 6] {
+    // SAFETY: only arithmetic.
+    unsafe {
+        let (pa, pb) = (V::splat(A as f32), V::splat(B as f32));
+        let (a2, b2) = (V::splat((A * A) as f32), V::splat((B * B) as f32));
+        let product = V::splat((A * A * B * B) as f32);
+        let sum = V::splat((A * A + B * B) as f32);
+        let (p, q) = (V::fnma(b2, d[2], d[4]), V::fnma(b2, d[1], d[3]));
+        let (r, s) = (V::fnma(a2, d[2], d[4]), V::fnma(a2, d[1], d[3]));
+        [
+            V::fma(product, d[0], V::fnma(sum, d[2], d[4])),
+            V::fma(pa, q, p),
+            V::fnma(pa, q, p),
+            V::fma(pb, s, r),
+            V::fnma(pb, s, r),
+            V::fma(product, d[1], V::fnma(sum, d[3], d[5])),
+        ]
+    }
+}
+
+/// Aᵀ m: outputs, 6 to 4.
+#[inline(always)]
+unsafe fn output<V: Simd>(m: [V::V; 6]) -> [V::V; 4] {
+    // SAFETY: only arithmetic.
+    unsafe {
+        let (a, b) = (V::splat(A as f32), V::splat(B as f32));
+        let (a2, b2) = (V::splat((A * A) as f32), V::splat((B * B) as f32));
+        let (a3, b3) = (V::splat((A * A * A) as f32), V::splat((B * B * B) as f32));
+        let (s1, d1) = (V::add(m[1], m[2]), V::sub(m[1], m[2]));
+        let (s2, d2) = (V::add(m[3], m[4]), V::sub(m[3], m[4]));
+        [
+            V::add(V::add(m[0], s1), s2),
+            V::fma(b, d2, V::mul(a, d1)),
+            V::fma(b2, s2, V::mul(a2, s1)),
+            V::fma(b3, d2, V::fma(a3, d1, m[5])),
+        ]
+    }
+}
+
+/// A y: gradients of outputs, 4 to 6.
+#[inline(always)]
+unsafe fn output_gradient<V: Simd>(y: [V::V; 4]) -> [V::V; 6] {
+    // SAFETY: only arithmetic.
+    unsafe {
+        let (a, b) = (V::splat(A as f32), V::splat(B as f32));
+        let (a2, b2) = (V::splat((A * A) as f32), V::splat((B * B) as f32));
+        let (e, o) = (V::fma(a2, y[2], y[0]), V::fma(a2, y[3], y[1]));
+        let (e2, o2) = (V::fma(b2, y[2], y[0]), V::fma(b2, y[3], y[1]));
+        [
+            y[0],
+            V::fma(a, o, e),
+            V::fnma(a, o, e),
+            V::fma(b, o2, e2),
+            V::fnma(b, o2, e2),
+            y[3],
+        ]
+    }
+}
+
+/// G g: weights, 3 to 6.
+#[inline(always)]
+unsafe fn weight<V: Simd>(g: [V::V; 3]) -> [V::V; 6] {
+    // SAFETY: only arithmetic.
+    unsafe {
+        let k = |v: f64| v as f32;
+        let (n0, na, nb) = (V::splat(k(N0)), V::splat(k(NA)), V::splat(k(NB)));
+        let (na1, nb1) = (V::splat(k(NA * A)), V::splat(k(NB * B)));
+        let (na2, nb2) = (V::splat(k(NA * A * A)), V::splat(k(NB * B * B)));
+        let (s, o) = (V::fma(na2, g[2], V::mul(na, g[0])), V::mul(na1, g[1]));
+        let (e, f) = (V::fma(nb2, g[2], V::mul(nb, g[0])), V::mul(nb1, g[1]));
+        [
+            V::mul(n0, g[0]),
+            V::add(s, o),
+            V::sub(s, o),
+            V::add(e, f),
+            V::sub(e, f),
+            g[2],
+        ]
+    }
+}
+
+/// Gᵀ u: gradients of weights, 6 to 3.
+#[inline(always)]
+unsafe fn weight_gradient<V: Simd>(u: [V::V; 6]) -> [V::V; 3] {
+    // SAFETY: only arithmetic.
+    unsafe {
+        let k = |v: f64| v as f32;
+        let (n0, na, nb) = (V::splat(k(N0)), V::splat(k(NA)), V::splat(k(NB)));
+        let (na1, nb1) = (V::splat(k(NA * A)), V::splat(k(NB * B)));
+        let (na2, nb2) = (V::splat(k(NA * A * A)), V::splat(k(NB * B * B)));
+        let (s1, d1) = (V::add(u[1], u[2]), V::sub(u[1], u[2]));
+        let (s2, d2) = (V::add(u[3], u[4]), V::sub(u[3], u[4]));
+        [
+            V::fma(n0, u[0], V::fma(na, s1, V::mul(nb, s2))),
+            V::fma(na1, d1, V::mul(nb1, d2)),
+            V::fma(na2, s1, V::fma(nb2, s2, u[5])),
+        ]
+    }
+}
+
+/// One tile, one vector of channels: 6x6 pixels at `d` to the points at `v`.
+///
+/// `n` channels are stored; `SY` and `SX` say that the last row or column is missing.
+#[inline(always)]
+unsafe fn input_tile<V: Simd, const SY: bool, const SX: bool>(
+    d: *const f32,
+    row: usize,
+    col: usize,
+    v: *mut f32,
+    stride: usize,
+    n: usize,
+) {
+    // SAFETY: the contract of `input_image`. Closures are not used: see `crate::simd`.
+    unsafe {
+        let nx = if SX { 5 } else { 6 };
+        let (pa, pb) = (V::splat(A as f32), V::splat(B as f32));
+        let (a2, b2) = (V::splat((A * A) as f32), V::splat((B * B) as f32));
+        let product = V::splat((A * A * B * B) as f32);
+        let sum = V::splat((A * A + B * B) as f32);
+        macro_rules! pixel {
+            ($y:expr, $x:expr) => {
+                V::load(d.add($y * row + $x * col))
+            };
+        }
+        macro_rules! put {
+            ($y:expr, $t:expr) => {{
+                let r = input::<V>($t);
+                for x in 0..nx {
+                    V::store_up_to(v.add(($y * 6 + x) * stride), r[x], n);
+                }
+            }};
+        }
+        // Rows of points 0, then 1 and 2, 3 and 4, 5: more loads than all at once, but
+        // 36 values never have to live in registers together.
+        let mut t = [V::zero(); 6];
+        let mut u = [V::zero(); 6];
+        for x in 0..nx {
+            t[x] = V::fma(
+                product,
+                pixel!(0, x),
+                V::fnma(sum, pixel!(2, x), pixel!(4, x)),
+            );
+        }
+        put!(0, t);
+        for x in 0..nx {
+            let p = V::fnma(b2, pixel!(2, x), pixel!(4, x));
+            let q = V::fnma(b2, pixel!(1, x), pixel!(3, x));
+            t[x] = V::fma(pa, q, p);
+            u[x] = V::fnma(pa, q, p);
+        }
+        put!(1, t);
+        put!(2, u);
+        for x in 0..nx {
+            let p = V::fnma(a2, pixel!(2, x), pixel!(4, x));
+            let q = V::fnma(a2, pixel!(1, x), pixel!(3, x));
+            t[x] = V::fma(pb, q, p);
+            u[x] = V::fnma(pb, q, p);
+        }
+        put!(3, t);
+        put!(4, u);
+        if !SY {
+            for x in 0..nx {
+                t[x] = V::fma(
+                    product,
+                    pixel!(1, x),
+                    V::fnma(sum, pixel!(3, x), pixel!(5, x)),
+                );
+            }
+            put!(5, t);
+        }
+    }
+}
+
+/// Where an image lies in padded scratch: first pixel of the first window, floats between
+/// rows, channels.
+#[derive(Clone, Copy)]
+pub(super) struct Source {
+    pub pixels: *const f32,
+    pub row: usize,
+    pub c: usize,
+}
+
+/// Where transformed tiles go: a block of `images` images, of which this is `image`.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub images: usize,
+    pub image: usize,
+    /// Floats between tiles and between points.
+    pub pitch: usize,
+    pub stride: usize,
+}
+
+#[inline(always)]
+unsafe fn input_spot<V: Simd>(
+    spot: &Spot,
+    d: *const f32,
+    row: usize,
+    col: usize,
+    v: *mut f32,
+    stride: usize,
+    n: usize,
+) {
+    // SAFETY: passed on.
+    unsafe {
+        match spot.class {
+            0 => input_tile::<V, false, true>(d, row, col, v, stride, n),
+            1 => input_tile::<V, false, false>(d, row, col, v, stride, n),
+            2 => input_tile::<V, true, false>(d, row, col, v, stride, n),
+            _ => input_tile::<V, true, true>(d, row, col, v, stride, n),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn input_image_body<V: Simd>(tiling: &Tiling, s: Source, to: Place, v: *mut f32) {
+    // SAFETY: the caller's contract. What a vector stores past the channels stays within
+    // the pitch, or is cut off.
+    unsafe {
+        let exact = to.pitch == s.c;
+        for spot in &tiling.spots {
+            let d = s
+                .pixels
+                .add(spot.y as usize * s.row + spot.x as usize * s.c);
+            let v = v.add(tiling.row(to.images, to.image, spot) * to.pitch);
+            let mut c = 0;
+            while c < s.c {
+                let left = s.c - c;
+                let (d, v) = (d.add(c), v.add(c));
+                if V::HAS_HALF && left <= V::Half::LANES {
+                    let n = if exact { left } else { V::Half::LANES };
+                    input_spot::<V::Half>(spot, d, s.row, s.c, v, to.stride, n);
+                } else {
+                    let n = if exact { left } else { V::LANES };
+                    input_spot::<V>(spot, d, s.row, s.c, v, to.stride, n);
+                }
+                c += V::LANES;
+            }
+        }
+    }
+}
+dispatch! {
+    /// Bᵀ d B for all tiles of an image.
+    ///
+    /// # Safety
+    /// The machine has `isa`. `s` is valid for the windows of all tiles and a vector past
+    /// them; `v` for all points of the block, whose pitch is the channels or more by whole
+    /// vectors.
+    pub(super) fn input_image / input_image_body(tiling: &Tiling, s: Source, to: Place, v: *mut f32)
+}
+
+#[inline(always)]
+unsafe fn gradient_tile<V: Simd, const SY: bool, const SX: bool>(
+    d: *const f32,
+    row: usize,
+    col: usize,
+    v: *mut f32,
+    stride: usize,
+) {
+    // SAFETY: the contract of `gradient_image`.
+    unsafe {
+        let (ny, nx) = (if SY { 5 } else { 6 }, if SX { 5 } else { 6 });
+        let (my, mx) = (if SY { 3 } else { 4 }, if SX { 3 } else { 4 });
+        let mut t = [[V::zero(); 4]; 6];
+        for x in 0..mx {
+            let mut column = [V::zero(); 4];
+            for y in 0..my {
+                column[y] = V::load(d.add(y * row + x * col));
+            }
+            let r = output_gradient::<V>(column);
+            for y in 0..ny {
+                t[y][x] = r[y];
+            }
+        }
+        for y in 0..ny {
+            let r = output_gradient::<V>(t[y]);
+            for x in 0..nx {
+                V::store(v.add((y * 6 + x) * stride), r[x]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn gradient_spot<V: Simd>(
+    spot: &Spot,
+    d: *const f32,
+    row: usize,
+    col: usize,
+    v: *mut f32,
+    stride: usize,
+) {
+    // SAFETY: passed on.
+    unsafe {
+        match spot.class {
+            0 => gradient_tile::<V, false, true>(d, row, col, v, stride),
+            1 => gradient_tile::<V, false, false>(d, row, col, v, stride),
+            2 => gradient_tile::<V, true, false>(d, row, col, v, stride),
+            _ => gradient_tile::<V, true, true>(d, row, col, v, stride),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn gradient_image_body<V: Simd>(
+    tiling: &Tiling,
+    blocks: &[Block],
+    s: Source,
+    to: Place,
+    v: *mut f32,
+) {
+    // SAFETY: the caller's contract; blocks lie behind each other in each point.
+    unsafe {
+        let rows = to.images * tiling.len();
+        for spot in &tiling.spots {
+            let d = s
+                .pixels
+                .add(spot.y as usize * s.row + spot.x as usize * s.c);
+            let tile = tiling.row(to.images, to.image, spot);
+            let mut first = 0;
+            for block in blocks {
+                let width = block.width(V::LANES);
+                let q = v.add(rows * first + tile * width);
+                let d = d.add(block.start);
+                for k in 0..block.full {
+                    let at = k * V::LANES;
+                    gradient_spot::<V>(spot, d.add(at), s.row, s.c, q.add(at), to.stride);
+                }
+                if V::HAS_HALF && block.half {
+                    let at = block.full * V::LANES;
+                    gradient_spot::<V::Half>(spot, d.add(at), s.row, s.c, q.add(at), to.stride);
+                }
+                first += width;
+            }
+        }
+    }
+}
+dispatch! {
+    /// A dy Aᵀ for all tiles of an image, to `[point][block][tile][channel of the block]`.
+    ///
+    /// # Safety
+    /// The machine has `isa`, and the blocks were made for its lanes. `s` is valid for all
+    /// pixels and two vectors past them; `v` for all points of the block of images.
+    pub(super) fn gradient_image / gradient_image_body(
+        tiling: &Tiling, blocks: &[Block], s: Source, to: Place, v: *mut f32)
+}
+
+/// What happens to outputs on their way out.
+#[derive(Clone, Copy)]
+pub(super) struct Finish {
+    /// Of the block's first channel, readable for whole vectors; or null.
+    pub bias: *const f32,
+    /// Outputs are at least this.
+    pub floor: f32,
+}
+
+/// One tile, one vector of channels: points at `m` to up to 4x4 pixels at `y`.
+#[inline(always)]
+unsafe fn output_tile<V: Simd, const SY: bool, const SX: bool>(
+    m: *const f32,
+    stride: usize,
+    y: *mut f32,
+    row: usize,
+    col: usize,
+    n: usize,
+    finish: Finish,
+) {
+    // SAFETY: the contract of `output_spot`.
+    unsafe {
+        let (ny, nx) = (if SY { 5 } else { 6 }, if SX { 5 } else { 6 });
+        let (my, mx) = (if SY { 3 } else { 4 }, if SX { 3 } else { 4 });
+        let bias = if finish.bias.is_null() {
+            V::zero()
+        } else {
+            V::load(finish.bias)
+        };
+        let floor = V::splat(finish.floor);
+        let mut t = [[V::zero(); 6]; 4];
+        for x in 0..nx {
+            let mut column = [V::zero(); 6];
+            for y in 0..ny {
+                column[y] = V::load(m.add((y * 6 + x) * stride));
+            }
+            let r = output::<V>(column);
+            for y in 0..my {
+                t[y][x] = r[y];
+            }
+        }
+        for i in 0..my {
+            let r = output::<V>(t[i]);
+            for x in 0..mx {
+                // This order of operands keeps NaN.
+                let v = V::max(floor, V::add(r[x], bias));
+                V::store_up_to(y.add(i * row + x * col), v, n);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn output_vector<V: Simd>(
+    spot: &Spot,
+    m: *const f32,
+    stride: usize,
+    y: *mut f32,
+    row: usize,
+    col: usize,
+    n: usize,
+    finish: Finish,
+) {
+    // SAFETY: passed on.
+    unsafe {
+        match spot.class {
+            0 => output_tile::<V, false, true>(m, stride, y, row, col, n, finish),
+            1 => output_tile::<V, false, false>(m, stride, y, row, col, n, finish),
+            2 => output_tile::<V, true, false>(m, stride, y, row, col, n, finish),
+            _ => output_tile::<V, true, true>(m, stride, y, row, col, n, finish),
+        }
+    }
+}
+
+/// Aᵀ m A for one tile and one block of channels.
+///
+/// # Safety
+/// `m` is valid for the tile's points, `y` for its pixels, whose rows and columns are `row`
+/// and `col` floats apart.
+#[inline(always)]
+pub(super) unsafe fn output_spot<V: Simd>(
+    spot: &Spot,
+    block: &Block,
+    m: *const f32,
+    stride: usize,
+    y: *mut f32,
+    row: usize,
+    col: usize,
+    finish: Finish,
+) {
+    // SAFETY: passed on; the block's vectors cover its channels.
+    unsafe {
+        let y = y.add(spot.y as usize * row + spot.x as usize * col + block.start);
+        for k in 0..block.full + usize::from(block.half) {
+            let at = k * V::LANES;
+            let bias = if finish.bias.is_null() {
+                finish.bias
+            } else {
+                finish.bias.add(at)
+            };
+            let finish = Finish { bias, ..finish };
+            let n = block.count - at;
+            if V::HAS_HALF && k == block.full {
+                output_vector::<V::Half>(spot, m.add(at), stride, y.add(at), row, col, n, finish);
+            } else {
+                output_vector::<V>(spot, m.add(at), stride, y.add(at), row, col, n, finish);
+            }
+        }
+    }
+}
+
+/// Bytes on the stack for a block of weights: 9 taps of two of the widest vectors.
+pub(super) const WIDTH: usize = 32;
+
+#[inline(always)]
+unsafe fn weights_body<V: Simd>(width: usize, g: *const f32, u: *mut f32, stride: usize) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let mut c = 0;
+        while c < width {
+            if V::HAS_HALF && width - c < V::LANES {
+                weights_vector::<V::Half>(g.add(c), u.add(c), stride);
+            } else {
+                weights_vector::<V>(g.add(c), u.add(c), stride);
+            }
+            c += V::LANES;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn weights_vector<V: Simd>(g: *const f32, u: *mut f32, stride: usize) {
+    // SAFETY: passed on.
+    unsafe {
+        let mut t = [[V::zero(); 3]; 6];
+        for x in 0..3 {
+            let column = [0, 1, 2].map(|y| g.add((y * 3 + x) * WIDTH));
+            let r = weight::<V>([V::load(column[0]), V::load(column[1]), V::load(column[2])]);
+            for y in 0..6 {
+                t[y][x] = r[y];
+            }
+        }
+        for y in 0..6 {
+            let r = weight::<V>(t[y]);
+            for x in 0..6 {
+                V::store(u.add((y * 6 + x) * stride), r[x]);
+            }
+        }
+    }
+}
+dispatch! {
+    /// G g Gᵀ for one source channel and `width` output channels: `g` is `[9][WIDTH]`.
+    ///
+    /// # Safety
+    /// The machine has `isa`; `width` is that of a block; `g` is valid for its 9 taps and `u`
+    /// for its points.
+    pub(super) fn weights / weights_body(width: usize, g: *const f32, u: *mut f32, stride: usize)
+}
+
+#[inline(always)]
+unsafe fn weights_back_body<V: Simd>(width: usize, u: &[*const f32], stride: usize, g: *mut f32) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let mut c = 0;
+        while c < width {
+            if V::HAS_HALF && width - c < V::LANES {
+                weights_back_vector::<V::Half>(u, c, stride, g.add(c));
+            } else {
+                weights_back_vector::<V>(u, c, stride, g.add(c));
+            }
+            c += V::LANES;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn weights_back_vector<V: Simd>(u: &[*const f32], c: usize, stride: usize, g: *mut f32) {
+    // SAFETY: passed on.
+    unsafe {
+        let mut t = [[V::zero(); 6]; 3];
+        for x in 0..6 {
+            let mut column = [V::zero(); 6];
+            for y in 0..6 {
+                for u in u {
+                    column[y] = V::add(column[y], V::load(u.add((y * 6 + x) * stride + c)));
+                }
+            }
+            let r = weight_gradient::<V>(column);
+            for y in 0..3 {
+                t[y][x] = r[y];
+            }
+        }
+        for y in 0..3 {
+            let r = weight_gradient::<V>(t[y]);
+            for x in 0..3 {
+                V::store(g.add((y * 3 + x) * WIDTH), r[x]);
+            }
+        }
+    }
+}
+dispatch! {
+    /// Gᵀ (Σ u) G for one source channel and `width` output channels, to `[9][WIDTH]`.
+    ///
+    /// # Safety
+    /// The machine has `isa`; `width` is that of a block; each `u` is valid for its points
+    /// and `g` for its 9 taps.
+    pub(super) fn weights_back / weights_back_body(
+        width: usize, u: &[*const f32], stride: usize, g: *mut f32)
+}

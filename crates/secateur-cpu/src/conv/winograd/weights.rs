@@ -1,0 +1,129 @@
+//! Weights to points and back: `[block][point][source channel][channel of the block]`.
+
+use super::POINTS;
+use super::transform::{self, WIDTH};
+use crate::conv::pack::{Block, total_width};
+use crate::isa::Isa;
+use crate::memory::Buffer;
+use crate::parallel::{self, Shared};
+
+/// Whose weights: the convolution's own, or flipped and transposed for its input gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Back,
+}
+
+/// How source and output channels lie in the ONNX weights `[c_out, c_in, 3, 3]`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layout {
+    pub c_source: usize,
+    pub c_output: usize,
+    pub direction: Direction,
+}
+
+impl Layout {
+    /// Index of the nine taps.
+    fn at(&self, output: usize, source: usize) -> usize {
+        match self.direction {
+            Direction::Forward => (output * self.c_source + source) * 9,
+            Direction::Back => (source * self.c_output + output) * 9,
+        }
+    }
+}
+
+/// Source channels per unit of work.
+const CHUNK: usize = 8;
+
+/// Floats of the points of all weights.
+pub(super) fn points_len(c_source: usize, blocks: &[Block], isa: Isa) -> usize {
+    POINTS * c_source * total_width(blocks, isa.lanes())
+}
+
+/// Offset of a block among the points of all weights, and its width.
+pub(super) fn block_offsets(c_source: usize, blocks: &[Block], isa: Isa) -> Vec<(usize, usize)> {
+    let mut at = 0;
+    blocks
+        .iter()
+        .map(|block| {
+            let width = block.width(isa.lanes());
+            let offset = at;
+            at += POINTS * c_source * width;
+            (offset, width)
+        })
+        .collect()
+}
+
+/// G g Gᵀ of all weights.
+pub(super) fn to_points(isa: Isa, layout: Layout, blocks: &[Block], w: &[f32]) -> Buffer {
+    let c = layout.c_source;
+    let mut points = Buffer::get(points_len(c, blocks, isa));
+    let offsets = block_offsets(c, blocks, isa);
+    let chunks = c.div_ceil(CHUNK);
+    let out = Shared::write(&mut points);
+    parallel::dynamic(blocks.len() * chunks, |queue| {
+        let mut taps = [0.0f32; 9 * WIDTH];
+        for unit in queue {
+            let (block, (offset, width)) = (&blocks[unit / chunks], offsets[unit / chunks]);
+            let first = unit % chunks * CHUNK;
+            for source in first..(first + CHUNK).min(c) {
+                for o in 0..block.count {
+                    let at = layout.at(block.start + o, source);
+                    for (tap, &value) in w[at..at + 9].iter().enumerate() {
+                        let to = match layout.direction {
+                            Direction::Forward => tap,
+                            Direction::Back => 8 - tap,
+                        };
+                        taps[to * WIDTH + o] = value;
+                    }
+                }
+                // Channels of the padding keep what a wider block left there: it only
+                // reaches outputs that are not stored.
+                // SAFETY: the block's points lie inside the buffer; units differ in theirs.
+                unsafe {
+                    let to = out.ptr().add(offset + source * width);
+                    transform::weights(isa, width, taps.as_ptr(), to, c * width);
+                }
+            }
+        }
+    });
+    points
+}
+
+/// dw = Gᵀ (Σ sums) G, of a forward layout.
+pub(super) fn from_points(
+    isa: Isa,
+    layout: Layout,
+    blocks: &[Block],
+    sums: &[Buffer],
+    dw: &mut [f32],
+) {
+    let c = layout.c_source;
+    let offsets = block_offsets(c, blocks, isa);
+    let chunks = c.div_ceil(CHUNK);
+    let out = Shared::write(dw);
+    parallel::dynamic(blocks.len() * chunks, |queue| {
+        let mut taps = [0.0f32; 9 * WIDTH];
+        for unit in queue {
+            let (block, (offset, width)) = (&blocks[unit / chunks], offsets[unit / chunks]);
+            let first = unit % chunks * CHUNK;
+            for source in first..(first + CHUNK).min(c) {
+                let from: Vec<*const f32> = sums
+                    .iter()
+                    .map(|sum| sum[offset + source * width..].as_ptr())
+                    .collect();
+                // SAFETY: all sums have the points of all weights; `taps` holds a block.
+                unsafe {
+                    transform::weights_back(isa, width, &from, c * width, taps.as_mut_ptr());
+                }
+                for o in 0..block.count {
+                    let at = layout.at(block.start + o, source);
+                    for tap in 0..9 {
+                        // SAFETY: inside dw; each weight belongs to one unit.
+                        unsafe { *out.ptr().add(at + tap) = taps[tap * WIDTH + o] }
+                    }
+                }
+            }
+        }
+    });
+}
