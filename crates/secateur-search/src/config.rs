@@ -1,0 +1,348 @@
+//! Settings of a run. Every field has a default; `run.toml` names only what differs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::DqnConfig;
+use crate::env::reward::RewardConfig;
+use crate::pruner::PruneError;
+use secateur_net::train::OptimizerConfig;
+
+/// What a budget is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// All parameters.
+    Params,
+    /// Multiply-adds of one inference.
+    Macs,
+    /// Output filters of convolutions.
+    Kernels,
+    /// Parameters of convolutions.
+    ConvParams,
+}
+
+impl Metric {
+    /// All metrics.
+    pub const ALL: [Self; 4] = [Self::Params, Self::Macs, Self::Kernels, Self::ConvParams];
+
+    /// Name as written on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Params => "params",
+            Self::Macs => "macs",
+            Self::Kernels => "kernels",
+            Self::ConvParams => "conv-params",
+        }
+    }
+
+    /// That count of a size.
+    pub fn of(self, size: &crate::run_dir::record::Size) -> u64 {
+        match self {
+            Self::Params => size.params,
+            Self::Macs => size.macs,
+            Self::Kernels => size.kernels,
+            Self::ConvParams => size.conv_params,
+        }
+    }
+}
+
+/// A share of the given network that may remain.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Counted in.
+    pub metric: Metric,
+    /// Share that may remain, in (0, 1).
+    pub remaining: f64,
+}
+
+/// Which promise the run makes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum Mode {
+    /// Accuracy-ensured compression: never below the floor.
+    Aec {
+        /// Points (hundredths) that validation accuracy may lose.
+        max_drop: f64,
+    },
+    /// Compression-ensured: the budgets are met.
+    Ceca {
+        /// One output each, in one descent; empty: as far down as it goes.
+        budgets: Vec<Budget>,
+        /// Without budgets: the most compressed network within this many points is the output.
+        max_drop: f64,
+    },
+}
+
+/// How validation data are set apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Images taken from the training data for validation.
+    pub validation: usize,
+    /// Share of them that the search never sees.
+    pub confirm_share: f64,
+    /// Seed of the split. A model trained by `secateur train` carries its own.
+    pub split_seed: u64,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            validation: 5000,
+            confirm_share: 0.5,
+            split_seed: 0,
+        }
+    }
+}
+
+/// How the network trains during the search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Images a step.
+    pub batch_size: usize,
+    /// Peak learning rate of a slice.
+    pub lr: f32,
+    /// Peak learning rate of the final recovery.
+    pub recover_lr: f32,
+    /// Label smoothing, 0..1.
+    pub smoothing: f32,
+    /// Largest random shift of an image, pixels; 0 for none.
+    pub max_shift: usize,
+    /// Random horizontal flips.
+    pub flip: bool,
+    /// Share of the loss that follows the given network's scores, 0..=1; 0 turns it off.
+    pub distillation: f32,
+    /// Softens the scores in distillation.
+    pub temperature: f32,
+    /// Update rule and its constants.
+    pub optimizer: OptimizerConfig,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            batch_size: 128,
+            lr: 0.02,
+            recover_lr: 0.05,
+            smoothing: 0.0,
+            max_shift: 0,
+            flip: false,
+            distillation: 0.5,
+            temperature: 2.0,
+            optimizer: OptimizerConfig::default(),
+        }
+    }
+}
+
+/// The shape of the search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SearchConfig {
+    /// Which policy ranks kernels: `dqn`, `random`, `uniform-l1`, `global-l1`, `global-taylor`.
+    pub policy: String,
+    /// Episodes that explore, each from the given network.
+    pub explore_episodes: usize,
+    /// Pruning epochs of an exploring episode.
+    pub explore_epochs: usize,
+    /// Pruning epochs in which the last episode goes down.
+    pub descent_epochs: usize,
+    /// Pruning epochs after the descent in which kernels are exchanged at constant size.
+    pub exchange_epochs: usize,
+    /// Cost of one training slice while exploring, as share of the reference training.
+    pub explore_slice_cost: f64,
+    /// The same for the last episode.
+    pub slice_cost: f64,
+    /// Cost of the final recovery of one output, as share of the reference training.
+    pub recover_cost: f64,
+    /// Recoveries that AEC may try before it returns the best network that held the floor.
+    pub recover_tries: usize,
+    /// Steps that a slice takes at least and at most, whatever its cost.
+    pub slice_steps: [usize; 2],
+    /// Steps that a recovery takes at most.
+    pub recover_steps: usize,
+    /// Share of a layer's active kernels that may switch in one pruning epoch.
+    pub max_switch_ratio: f64,
+    /// Shares of the parameters at which CECA without a budget keeps a network.
+    pub front: Vec<f64>,
+    /// Share of the parameters that AEC aims to leave at the end of its descent.
+    pub aec_target: f64,
+    /// The search stops early when it has cost this share of the reference training.
+    pub max_cost: f64,
+    /// Reference training in epochs, for models that do not carry their training cost.
+    pub reference_epochs: f64,
+    /// Batches that score the given network before the first action.
+    pub scoring_batches: usize,
+    /// Updates of the Q-network per pruning epoch.
+    pub agent_updates: usize,
+    /// Kept kernels of a layer are a multiple of this.
+    pub round_to: usize,
+    /// Layers (names or globs) that are left alone.
+    pub ignore: Vec<String>,
+    /// Points below the floor at which re-activation by rule sets in.
+    pub rescue_margin: f64,
+    /// Share of the kernels turned off last that the rule brings back.
+    pub rescue_share: f64,
+}
+
+impl Default for SearchConfig {
+    fn default() -> Self {
+        Self {
+            policy: "dqn".to_string(),
+            explore_episodes: 1,
+            explore_epochs: 6,
+            descent_epochs: 10,
+            exchange_epochs: 3,
+            explore_slice_cost: 0.004,
+            slice_cost: 0.008,
+            recover_cost: 0.06,
+            recover_tries: 3,
+            slice_steps: [8, 400],
+            recover_steps: 4000,
+            max_switch_ratio: 0.35,
+            front: vec![0.5, 0.3, 0.18, 0.1, 0.06, 0.035, 0.02],
+            aec_target: 0.04,
+            max_cost: 0.5,
+            reference_epochs: 6.0,
+            scoring_batches: 8,
+            agent_updates: 60,
+            round_to: 1,
+            ignore: Vec::new(),
+            rescue_margin: 1.0,
+            rescue_share: 0.5,
+        }
+    }
+}
+
+/// Everything that a run depends on besides model and data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PruneConfig {
+    /// The promise.
+    pub mode: Mode,
+    /// Seed of every random choice.
+    #[serde(default)]
+    pub seed: u64,
+    /// Splits.
+    #[serde(default)]
+    pub data: DataConfig,
+    /// Training.
+    #[serde(default)]
+    pub training: TrainingConfig,
+    /// Search.
+    #[serde(default)]
+    pub search: SearchConfig,
+    /// The agent.
+    #[serde(default)]
+    pub agent: DqnConfig,
+    /// The reward.
+    #[serde(default)]
+    pub reward: RewardConfig,
+}
+
+impl PruneConfig {
+    /// Checks every range that a user can leave.
+    ///
+    /// # Errors
+    /// [`PruneError::Setting`] naming the setting, its value and its range.
+    pub fn check(&self) -> Result<(), PruneError> {
+        let fail = |setting: &str, value: String, expected: &str| {
+            Err(PruneError::Setting {
+                setting: setting.to_string(),
+                value,
+                expected: expected.to_string(),
+            })
+        };
+        let (drop, budgets): (f64, &[Budget]) = match &self.mode {
+            Mode::Aec { max_drop } => (*max_drop, &[]),
+            Mode::Ceca { budgets, max_drop } => (*max_drop, budgets),
+        };
+        if !(0.0..=100.0).contains(&drop) {
+            return fail("`--max-drop`", drop.to_string(), "points between 0 and 100");
+        }
+        for budget in budgets {
+            if !(budget.remaining > 0.0 && budget.remaining < 1.0) {
+                let setting = format!("`--budget {}`", budget.metric.name());
+                let expected = "the share that remains, between 0 and 1";
+                return fail(&setting, budget.remaining.to_string(), expected);
+            }
+            if budget.metric != budgets[0].metric {
+                let value = format!(
+                    "both {} and {}",
+                    budgets[0].metric.name(),
+                    budget.metric.name()
+                );
+                return fail("`--budget`", value, "budgets of one kind in one run");
+            }
+        }
+        let training = &self.training;
+        if training.batch_size == 0 {
+            return fail("`batch_size`", "0".to_string(), "at least 1");
+        }
+        for (name, lr) in [("lr", training.lr), ("recover_lr", training.recover_lr)] {
+            if !(lr.is_finite() && lr > 0.0) {
+                return fail(name, lr.to_string(), "a positive learning rate");
+            }
+        }
+        if !(0.0..=1.0).contains(&training.distillation) {
+            return fail(
+                "`distillation`",
+                training.distillation.to_string(),
+                "between 0 and 1",
+            );
+        }
+        if !(0.0..1.0).contains(&training.smoothing) {
+            return fail(
+                "`smoothing`",
+                training.smoothing.to_string(),
+                "between 0 and 1",
+            );
+        }
+        if !(training.temperature.is_finite() && training.temperature > 0.0) {
+            return fail("`temperature`", training.temperature.to_string(), "above 0");
+        }
+        let search = &self.search;
+        if !(search.aec_target > 0.0 && search.aec_target < 1.0) {
+            return fail(
+                "`aec_target`",
+                search.aec_target.to_string(),
+                "between 0 and 1",
+            );
+        }
+        if !(search.max_switch_ratio > 0.0 && search.max_switch_ratio <= 1.0) {
+            let value = search.max_switch_ratio.to_string();
+            return fail("`max_switch_ratio`", value, "above 0, at most 1");
+        }
+        if search.front.iter().any(|&stop| !(stop > 0.0 && stop < 1.0)) {
+            return fail(
+                "`front`",
+                format!("{:?}", search.front),
+                "shares between 0 and 1",
+            );
+        }
+        if search.round_to == 0 {
+            return fail("`--round-to`", "0".to_string(), "at least 1");
+        }
+        if !(0.0..=1.0).contains(&self.data.confirm_share) {
+            return fail(
+                "`confirm_share`",
+                self.data.confirm_share.to_string(),
+                "between 0 and 1",
+            );
+        }
+        Ok(())
+    }
+
+    /// Defaults for a mode.
+    pub fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            seed: 0,
+            data: DataConfig::default(),
+            training: TrainingConfig::default(),
+            search: SearchConfig::default(),
+            agent: DqnConfig::default(),
+            reward: RewardConfig::default(),
+        }
+    }
+}

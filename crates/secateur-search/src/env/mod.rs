@@ -1,0 +1,17 @@
+//! The environment: what the agent observes, what its actions do, what they earn.
+
+mod environment;
+pub mod features;
+mod problem;
+pub mod reward;
+mod scores;
+mod select;
+mod state;
+
+pub use environment::{Environment, EpochOutcome, EpochPlan};
+pub use problem::{
+    Baseline, Problem, ProblemError, Reference, metadata, ratio, stored_normalisation,
+};
+pub use scores::KernelScores;
+pub use select::{Limits, choose};
+pub use state::{Shared, State};

@@ -1,0 +1,385 @@
+//! What is given and stays: network, data, baseline.
+
+use secateur_net::NetError;
+use secateur_net::data::{DataError, Dataset, Loaded, Normalisation, Source, Splits, check_fits};
+use secateur_net::interpreter::{Engine, Network};
+use secateur_net::train::{Evaluation, evaluate};
+use secateur_net::weights::Weights;
+use secateur_onnx::OnnxError;
+use secateur_onnx::cost::{CostModel, Size};
+use secateur_onnx::coupling::{ChannelGroups, Masks};
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
+use thiserror::Error;
+
+use crate::config::{Budget, DataConfig, Metric, SearchConfig};
+
+/// What can be wrong with a problem.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ProblemError {
+    /// The model.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// The network.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// NaN or infinity in the given weights.
+    #[error("cannot prune: tensor `{tensor}` holds {value} at index {index}")]
+    NonFinite {
+        /// Its name.
+        tensor: String,
+        /// Offset of the first such value.
+        index: usize,
+        /// `NaN` or `infinity`.
+        value: String,
+    },
+    /// Nothing to switch.
+    #[error("cannot prune: no layer has kernels that may be removed")]
+    NothingToPrune,
+    /// A layer named in `--ignore` that does not exist.
+    #[error("cannot ignore `{pattern}`: no layer of that name; layers are {known}")]
+    UnknownLayer {
+        /// As given.
+        pattern: String,
+        /// What there is.
+        known: String,
+    },
+    /// A budget that cannot be reached.
+    #[error(
+        "budget {}={remaining} cannot be reached: one kernel per layer leaves {least:.4}; {bound}",
+        metric.name()
+    )]
+    Unreachable {
+        /// Counted in.
+        metric: Metric,
+        /// Asked for.
+        remaining: f64,
+        /// Least that can remain.
+        least: f64,
+        /// Which layers bound it.
+        bound: String,
+    },
+}
+
+impl ProblemError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Onnx(error) => error.hint(),
+            Self::Net(error) => error.hint(),
+            Self::Data(error) => error.hint(),
+            Self::NonFinite { .. } => {
+                Some("the training of this model diverged; prune an earlier state".to_string())
+            }
+            Self::NothingToPrune => {
+                Some("`secateur inspect` shows why each layer must stay".to_string())
+            }
+            Self::UnknownLayer { .. } => Some(
+                "layers are named as in `secateur inspect`; `*` stands for any text".to_string(),
+            ),
+            Self::Unreachable { metric, least, .. } => Some(format!(
+                "ask for {}={:.3} or more, or shorten `--ignore`",
+                metric.name(),
+                (least * 1000.0).ceil() / 1000.0
+            )),
+        }
+    }
+}
+
+/// The given network on validation data.
+#[derive(Debug, Clone)]
+pub struct Baseline {
+    /// On the part that guides the search.
+    pub search: Evaluation,
+    /// On the part that confirms.
+    pub confirm: Evaluation,
+}
+
+/// What costs are compared with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reference {
+    /// Sample-MACs of the initial training.
+    pub sample_macs: f64,
+    /// Its wall-clock seconds, where known.
+    pub seconds: Option<f64>,
+    /// False where the model does not carry its training cost and the config's
+    /// number of epochs stands in.
+    pub is_measured: bool,
+}
+
+/// Everything that a search works on.
+pub struct Problem {
+    /// The given model.
+    pub model: Model,
+    /// Its graph.
+    pub graph: Graph,
+    /// Its coupled kernels.
+    pub groups: ChannelGroups,
+    /// Groups that may be switched.
+    pub switchable: Vec<bool>,
+    /// Counts sizes.
+    pub cost: CostModel,
+    /// Size of the given network.
+    pub size: Size,
+    /// Its parameters.
+    pub weights: Weights,
+    /// The network at full width.
+    pub network: Network,
+    /// Training part.
+    pub train: Loaded,
+    /// Validation data that guide.
+    pub search: Loaded,
+    /// Validation data that confirm.
+    pub confirm: Loaded,
+    /// How images are normalised.
+    pub normalisation: Normalisation,
+    /// The given network's accuracy.
+    pub baseline: Baseline,
+    /// Cost of the initial training.
+    pub reference: Reference,
+}
+
+/// Metadata keys under which `secateur train` leaves what pruning must know.
+pub mod metadata {
+    /// Normalisation, JSON.
+    pub const NORMALISATION: &str = "secateur.normalisation";
+    /// Seed and size of the validation split, JSON `[seed, validation]`.
+    pub const SPLIT: &str = "secateur.split";
+    /// Cost of the training in sample-MACs.
+    pub const SAMPLE_MACS: &str = "secateur.training_sample_macs";
+    /// Wall-clock seconds of the training.
+    pub const SECONDS: &str = "secateur.training_seconds";
+}
+
+impl Problem {
+    /// Prepares a search.
+    ///
+    /// # Errors
+    /// See [`ProblemError`].
+    pub fn new(
+        model: Model,
+        source: &Source,
+        data: &DataConfig,
+        search: &SearchConfig,
+    ) -> Result<Self, ProblemError> {
+        let graph = Graph::from_model(&model)?;
+        if let Some((tensor, index)) = graph.find_non_finite() {
+            let value = graph.initializers[tensor]
+                .as_f32()
+                .map_or(f32::NAN, |v| v[index]);
+            return Err(ProblemError::NonFinite {
+                tensor: tensor.to_string(),
+                index,
+                value: if value.is_nan() { "NaN" } else { "infinity" }.to_string(),
+            });
+        }
+        let network = Network::new(&graph, Engine::Fused)?;
+        let train_data: &dyn Dataset = source.train.as_ref();
+        check_fits(
+            train_data,
+            "the training data",
+            network.input_shape(),
+            network.n_classes(),
+        )?;
+        if let Some(test) = &source.test {
+            check_fits(
+                test.as_ref(),
+                "the test data",
+                network.input_shape(),
+                network.n_classes(),
+            )?;
+        }
+        let groups = ChannelGroups::find(&graph)?;
+        let switchable = switchable(&groups, &search.ignore)?;
+        let cost = CostModel::new(&graph, &groups)?;
+        let size = cost.count(&Masks::all_active(&groups));
+        let weights = Weights::from_graph(&graph)?;
+        let (seed, validation) = stored_split(&model).unwrap_or((data.split_seed, data.validation));
+        let splits = Splits::new(train_data.len(), validation, data.confirm_share, seed)?;
+        let normalisation = match stored_normalisation(&model) {
+            Some(normalisation) => normalisation,
+            None => Normalisation::measure(train_data, &splits.train)?,
+        };
+        let load = |indices: &[usize]| Loaded::load(train_data, indices, &normalisation);
+        let (train, search_part, confirm) = (
+            load(&splits.train)?,
+            load(&splits.search)?,
+            load(&splits.confirm)?,
+        );
+        let baseline = Baseline {
+            search: evaluate(&network, &weights, &search_part)?,
+            confirm: evaluate(&network, &weights, &confirm)?,
+        };
+        let number = |key: &str| {
+            model
+                .metadata(key)
+                .and_then(|text| text.parse::<f64>().ok())
+        };
+        let reference = match number(metadata::SAMPLE_MACS).filter(|&macs| macs > 0.0) {
+            Some(sample_macs) => Reference {
+                sample_macs,
+                seconds: number(metadata::SECONDS),
+                is_measured: true,
+            },
+            None => Reference {
+                sample_macs: search.reference_epochs * train.len() as f64 * 3.0 * size.macs as f64,
+                seconds: None,
+                is_measured: false,
+            },
+        };
+        Ok(Self {
+            model,
+            graph,
+            groups,
+            switchable,
+            cost,
+            size,
+            weights,
+            network,
+            train,
+            search: search_part,
+            confirm,
+            normalisation,
+            baseline,
+            reference,
+        })
+    }
+
+    /// The smallest network that the switchable groups allow.
+    pub fn smallest(&self, round_to: usize) -> Masks {
+        let mut masks = Masks::all_active(&self.groups);
+        for (g, mask) in masks
+            .0
+            .iter_mut()
+            .enumerate()
+            .filter(|(g, _)| self.switchable[*g])
+        {
+            debug_assert_eq!(mask.len(), self.groups.groups[g].width);
+            let keep = round_to.clamp(1, mask.len());
+            mask[keep..].fill(false);
+        }
+        masks
+    }
+
+    /// Checks that a budget can be reached, before anything starts.
+    ///
+    /// # Errors
+    /// [`ProblemError::Unreachable`] naming the layers that bound it.
+    pub fn check_budget(&self, budget: &Budget, round_to: usize) -> Result<(), ProblemError> {
+        let smallest = self.smallest(round_to);
+        let least = ratio(budget.metric, &self.cost.count(&smallest), &self.size);
+        if least <= budget.remaining {
+            return Ok(());
+        }
+        // What would still fall if a layer shrank further, and what is fixed.
+        let fixed: Vec<String> = self
+            .groups
+            .groups
+            .iter()
+            .enumerate()
+            .filter(|(g, group)| !self.switchable[*g] && group.width > 1)
+            .map(|(_, group)| match &group.pinned {
+                Some(pinned) => format!("`{}` must stay ({})", group.name, pinned.reason),
+                None => format!("`{}` is ignored", group.name),
+            })
+            .collect();
+        let bound = if fixed.is_empty() {
+            "every layer is at its least".to_string()
+        } else {
+            fixed.join(", ")
+        };
+        Err(ProblemError::Unreachable {
+            metric: budget.metric,
+            remaining: budget.remaining,
+            least,
+            bound,
+        })
+    }
+}
+
+fn stored_split(model: &Model) -> Option<(u64, usize)> {
+    serde_json::from_str(model.metadata(metadata::SPLIT)?).ok()
+}
+
+/// The normalisation that a model carries, if any.
+pub fn stored_normalisation(model: &Model) -> Option<Normalisation> {
+    serde_json::from_str(model.metadata(metadata::NORMALISATION)?).ok()
+}
+
+/// Share of a metric that remains.
+pub fn ratio(metric: Metric, size: &Size, of: &Size) -> f64 {
+    let get = |s: &Size| match metric {
+        Metric::Params => s.params,
+        Metric::Macs => s.macs,
+        Metric::Kernels => s.kernels,
+        Metric::ConvParams => s.conv_params,
+    };
+    get(size) as f64 / get(of).max(1) as f64
+}
+
+/// Groups that may be switched: not pinned, not ignored, wider than one.
+fn switchable(groups: &ChannelGroups, ignore: &[String]) -> Result<Vec<bool>, ProblemError> {
+    for pattern in ignore {
+        let known = groups.groups.iter().flat_map(|g| &g.producers);
+        if !known.clone().any(|name| glob(pattern, name)) {
+            return Err(ProblemError::UnknownLayer {
+                pattern: pattern.clone(),
+                known: known
+                    .map(|name| format!("`{name}`"))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            });
+        }
+    }
+    let result: Vec<bool> = groups
+        .groups
+        .iter()
+        .map(|group| {
+            let ignored = ignore
+                .iter()
+                .any(|p| group.producers.iter().any(|name| glob(p, name)));
+            group.pinned.is_none() && group.width > 1 && !ignored
+        })
+        .collect();
+    if result.contains(&true) {
+        Ok(result)
+    } else {
+        Err(ProblemError::NothingToPrune)
+    }
+}
+
+/// Does `pattern`, in which `*` stands for any text, match all of `name`?
+fn glob(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
+            (0..=rest.len())
+                .filter(|&i| rest.is_char_boundary(i))
+                .any(|i| glob(tail, &rest[i..]))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn globs() {
+        for (pattern, name, expected) in [
+            ("conv1", "conv1", true),
+            ("conv1", "conv10", false),
+            ("conv*", "conv10", true),
+            ("*/bn", "layer1/bn", true),
+            ("a*b*c", "aXXbYc", true),
+            ("a*b*c", "aXXbY", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(glob(pattern, name), expected, "{pattern} on {name}");
+        }
+    }
+}

@@ -1,0 +1,653 @@
+//! One pruning epoch of the search.
+
+use std::time::Instant;
+
+use secateur_net::train::StepObserver;
+use secateur_onnx::coupling::Masks;
+
+use super::{Candidate, Phase, Progress, PruneError, Pruner, RunObserver};
+use crate::agent::{EpsilonSchedule, LearnReport, Transition};
+use crate::config::{Metric, Mode};
+use crate::env::features::{Facts, Features, NetworkFacts, features};
+use crate::env::{EpochOutcome, EpochPlan, State, choose, ratio, reward};
+use crate::mode::{Corridor, size_of};
+use crate::policy::{Policy, q_advantages};
+use crate::run_dir::record::{
+    EpochRecord, KernelId, ReactivatedBy, Reactivation, RewardParts, Stage,
+};
+use crate::run_dir::write_checkpoint;
+
+/// Passes the steps of a slice on to the run's observer.
+pub(super) struct Steps<'o> {
+    pub observer: &'o mut dyn RunObserver,
+    pub progress: Progress,
+}
+
+impl StepObserver for Steps<'_> {
+    fn step(&mut self, step: usize, steps: usize, _: f32) -> bool {
+        self.progress.step = step + 1;
+        self.progress.steps = steps;
+        self.observer.step(&self.progress);
+        true
+    }
+}
+
+/// What changed in an epoch, for the record.
+#[derive(Default)]
+pub(super) struct Changes {
+    pub turned_off: Vec<KernelId>,
+    pub reactivated: Vec<Reactivation>,
+}
+
+impl Changes {
+    pub(super) fn between(before: &State, after: &Masks, by: ReactivatedBy) -> Self {
+        let mut changes = Self::default();
+        for (group, (old, new)) in before.masks.0.iter().zip(&after.0).enumerate() {
+            for (index, (&was, &is)) in old.iter().zip(new).enumerate() {
+                let kernel = KernelId { group, index };
+                match (was, is) {
+                    (true, false) => changes.turned_off.push(kernel),
+                    (false, true) => changes.reactivated.push(Reactivation {
+                        kernel,
+                        health: before.scores[group][index].health,
+                        by,
+                    }),
+                    _ => {}
+                }
+            }
+        }
+        changes
+    }
+}
+
+/// The parts of a record that differ between searching and finishing.
+pub(super) struct RecordParts {
+    pub episode: usize,
+    pub stage: Stage,
+    pub epsilon: f32,
+    pub changes: Changes,
+    pub reward: RewardParts,
+    pub q_advantage: Vec<Vec<f32>>,
+    pub agent_loss: Option<f64>,
+    pub candidate: bool,
+    pub seconds: f64,
+    pub cost: f64,
+}
+
+impl Pruner<'_> {
+    fn last_episode(&self) -> usize {
+        self.config.search.explore_episodes
+    }
+
+    fn epochs_of(&self, episode: usize) -> usize {
+        let search = &self.config.search;
+        if episode < self.last_episode() {
+            search.explore_epochs
+        } else {
+            // Every stop takes an epoch of its own at the latest.
+            search.descent_epochs.max(self.corridor.stops.len()) + search.exchange_epochs
+        }
+    }
+
+    fn expected_epochs(&self) -> usize {
+        (0..=self.last_episode())
+            .map(|e| self.epochs_of(e) + 1)
+            .sum::<usize>()
+            + match self.config.mode {
+                Mode::Aec { .. } => self.config.search.recover_tries,
+                Mode::Ceca { .. } => self.corridor.stops.len(),
+            }
+    }
+
+    pub(super) fn progress(&self, stage: Stage, episode: usize) -> Progress {
+        Progress {
+            stage,
+            episode,
+            done: self.state.records,
+            expected: self.expected_epochs().max(self.state.records + 1),
+            step: 0,
+            steps: 0,
+        }
+    }
+
+    /// Progress through all searching epochs, 0..=1.
+    fn run_progress(&self, episode: usize, t: usize) -> f32 {
+        let before: usize = (0..episode).map(|e| self.epochs_of(e)).sum();
+        let all: usize = (0..=self.last_episode()).map(|e| self.epochs_of(e)).sum();
+        (before + t.saturating_sub(1)) as f32 / all.max(1) as f32
+    }
+
+    /// Accuracy that the mode holds networks against.
+    pub(super) fn floor(&self) -> f64 {
+        let baseline = self.problem.baseline.search.accuracy;
+        match self.config.mode {
+            Mode::Aec { max_drop } => baseline - max_drop / 100.0,
+            Mode::Ceca { .. } => baseline,
+        }
+    }
+
+    fn corridor_of(&self, episode: usize) -> Corridor {
+        if episode == self.last_episode() {
+            return self.corridor.clone();
+        }
+        // Exploring goes down to the target directly.
+        let mut corridor = Corridor::to_target(
+            self.corridor.metric,
+            self.corridor.target,
+            self.config.search.explore_epochs,
+        );
+        corridor.max_switch_ratio = self.corridor.max_switch_ratio;
+        corridor.round_to = self.corridor.round_to;
+        corridor
+    }
+
+    pub(super) fn network_facts(&self, corridor: &Corridor, progress: f32) -> NetworkFacts {
+        let state = &self.state.state;
+        let size = self.environment.size(&state.masks);
+        NetworkFacts {
+            margin: ((state.accuracy - self.floor()) * 100.0) as f32,
+            remaining: ratio(corridor.metric, &size, &self.problem.size) as f32,
+            target: corridor.target as f32,
+            convergence: state.convergence as f32,
+            progress,
+            is_aec: matches!(self.config.mode, Mode::Aec { .. }),
+        }
+    }
+
+    /// Steps of a slice that costs `share` of the reference training.
+    pub(super) fn steps_for(&self, share: f64, least: usize, most: usize) -> usize {
+        let budget = share * self.problem.reference.sample_macs;
+        let step = self.environment.step_cost(&self.state.state.masks).max(1.0);
+        ((budget / step) as usize).clamp(least, most.max(least))
+    }
+
+    /// Share of the reference training spent so far.
+    pub(super) fn cost_share(&self) -> f64 {
+        self.state.shared.cost / self.problem.reference.sample_macs.max(1.0)
+    }
+
+    pub(super) fn search_epoch(
+        &mut self,
+        episode: usize,
+        t: usize,
+        observer: &mut dyn RunObserver,
+    ) -> Result<(), PruneError> {
+        if t == 0 {
+            return self.begin_episode(episode);
+        }
+        let started = Instant::now();
+        let search = &self.config.search;
+        let last = episode == self.last_episode();
+        let corridor = self.corridor_of(episode);
+        let epochs = self.epochs_of(episode);
+        let run_progress = self.run_progress(episode, t);
+        let schedule = EpsilonSchedule::new(&self.config.agent);
+        let epsilon = if self.policy == Policy::Dqn {
+            schedule.at(run_progress)
+        } else {
+            0.0
+        };
+        let stage = schedule.stage(run_progress);
+
+        // Observe.
+        let in_episode = |t: usize| (t - 1) as f32 / epochs.max(1) as f32;
+        let facts = self.environment.facts(
+            &self.state.state,
+            self.network_facts(&corridor, in_episode(t)),
+        );
+        let observation = features(&facts);
+
+        // Act.
+        let scores = self
+            .policy
+            .keep_scores(&facts, Some(&self.agent), &mut self.state.rng);
+        let wishes = self.wishes(&observation, epsilon);
+        let limits = corridor.limits(t, self.state.next_stop, &self.problem.size);
+        let before = self.state.state.clone();
+        let masks = choose(&before.masks, &scores, &wishes, &self.problem.cost, &limits);
+        let mut changes = Changes::between(&before, &masks, ReactivatedBy::Agent);
+        self.environment.act(&mut self.state.state, masks);
+
+        // Train a slice; a run that diverges keeps its last checkpoint.
+        let [least, most] = search.slice_steps;
+        let share = if last {
+            search.slice_cost
+        } else {
+            search.explore_slice_cost
+        };
+        let plan = EpochPlan {
+            steps: self.steps_for(share, least, most),
+            lr: self.config.training.lr,
+            warm_up: false,
+            probe: true,
+        };
+        let mut steps = Steps {
+            observer,
+            progress: self.progress(stage, episode),
+        };
+        let mut outcome = self.environment.train(
+            &mut self.state.state,
+            &mut self.state.shared,
+            &plan,
+            &mut steps,
+        )?;
+        let observer = steps.observer;
+
+        // Below the floor and not recovered: the healthiest come back by rule (AEC).
+        let margin = self.state.state.accuracy - self.floor();
+        let is_aec = matches!(self.config.mode, Mode::Aec { .. });
+        let broken = is_aec && margin * 100.0 < -search.rescue_margin;
+        if broken && last {
+            self.rescue(&mut changes, &plan, &mut outcome, observer)?;
+        }
+
+        // Reward and learn.
+        let size = self.environment.size(&self.state.state.masks);
+        let old_size = self.environment.size(&before.masks);
+        let terminated = t == epochs;
+        let next_facts = self.environment.facts(
+            &self.state.state,
+            self.network_facts(&corridor, in_episode(t + 1)),
+        );
+        let next_observation = features(&next_facts);
+        let dense = dense_rewards(&facts, &self.config.reward);
+        let parts = self.epoch_reward(
+            ratio(corridor.metric, &old_size, &self.problem.size),
+            ratio(corridor.metric, &size, &self.problem.size),
+            &dense,
+        );
+        let report = self.learn(&observation, &next_observation, &dense, &parts, terminated);
+        let q_advantage = if self.policy == Policy::Dqn {
+            q_advantages(&self.agent, &next_facts)
+        } else {
+            Vec::new()
+        };
+
+        // Keep what may become a result.
+        let mut candidate = false;
+        if last {
+            candidate = self.keep_candidates(&corridor, t)?;
+        }
+        self.state.last_off = changes
+            .turned_off
+            .iter()
+            .map(|k| (k.group, k.index))
+            .collect();
+        let parts = RecordParts {
+            episode,
+            stage,
+            epsilon,
+            changes,
+            reward: parts,
+            q_advantage,
+            agent_loss: (report.updates > 0).then_some(report.mean_huber_loss),
+            candidate,
+            seconds: started.elapsed().as_secs_f64(),
+            cost: outcome.cost,
+        };
+        self.write_record(parts, &outcome, observer)?;
+
+        let given_up = last
+            && broken
+            && (self.state.state.accuracy - self.floor()) * 100.0 < -3.0 * search.rescue_margin;
+        let spent = self.cost_share() >= search.max_cost;
+        let stops_met = self.state.next_stop >= corridor.stops.len();
+        self.state.phase = if t < epochs && !given_up && (!spent || (last && !is_aec && !stops_met))
+        {
+            Phase::Search { episode, t: t + 1 }
+        } else if !last && !spent {
+            Phase::Search {
+                episode: episode + 1,
+                t: 0,
+            }
+        } else if !last {
+            Phase::Search {
+                episode: self.last_episode(),
+                t: 0,
+            }
+        } else {
+            Phase::Finish {
+                output: 0,
+                attempt: 0,
+            }
+        };
+        Ok(())
+    }
+
+    /// The given network anew: scored, recorded once, the agent warmed up.
+    fn begin_episode(&mut self, episode: usize) -> Result<(), PruneError> {
+        let started = Instant::now();
+        let cost = self.state.shared.cost;
+        self.state.state = self.environment.initial_state();
+        self.state.next_stop = 0;
+        self.state.last_off.clear();
+        self.environment.score(
+            &mut self.state.state,
+            &mut self.state.shared,
+            self.config.search.scoring_batches,
+        )?;
+        let corridor = self.corridor_of(episode);
+        let facts = self
+            .environment
+            .facts(&self.state.state, self.network_facts(&corridor, 0.0));
+        if self.policy == Policy::Dqn && self.agent.remembered() == 0 {
+            let rows: Vec<Features> = features(&facts).into_iter().flatten().collect();
+            let dense: Vec<[f32; 2]> = dense_rewards(&facts, &self.config.reward)
+                .into_iter()
+                .flatten()
+                .collect();
+            self.agent.warm_start(&rows, &dense);
+        }
+        let q_advantage = if self.policy == Policy::Dqn {
+            q_advantages(&self.agent, &facts)
+        } else {
+            Vec::new()
+        };
+        let outcome = EpochOutcome {
+            evaluation: self.problem.baseline.search.clone(),
+            train_loss: self.state.state.loss,
+            cost: self.state.shared.cost - cost,
+        };
+        let schedule = EpsilonSchedule::new(&self.config.agent);
+        let progress = self.run_progress(episode, 1);
+        let parts = RecordParts {
+            episode,
+            stage: schedule.stage(progress),
+            epsilon: schedule.at(progress),
+            changes: Changes::default(),
+            reward: RewardParts::default(),
+            q_advantage,
+            agent_loss: None,
+            candidate: false,
+            seconds: started.elapsed().as_secs_f64(),
+            cost: outcome.cost,
+        };
+        self.write_record(parts, &outcome, &mut ())?;
+        self.state.phase = Phase::Search { episode, t: 1 };
+        Ok(())
+    }
+
+    /// Desired states: the agent's own, or all on for policies that only rank.
+    fn wishes(&mut self, observation: &[Vec<Features>], epsilon: f32) -> Vec<Vec<bool>> {
+        observation
+            .iter()
+            .zip(&self.state.state.masks.0)
+            .map(|(rows, mask)| {
+                if self.policy == Policy::Dqn {
+                    let acts = self.agent.act(rows, epsilon);
+                    acts.into_iter().map(|(on, _)| on).collect()
+                } else {
+                    // What is on stays on, what is off stays off, unless the corridor asks.
+                    mask.iter().copied().take(rows.len()).collect()
+                }
+            })
+            .collect()
+    }
+
+    fn epoch_reward(&self, before: f64, after: f64, dense: &[Vec<[f32; 2]>]) -> RewardParts {
+        let config = &self.config.reward;
+        let state = &self.state.state;
+        let margin = ((state.accuracy - self.floor()) * 100.0) as f32;
+        let (mut sum, mut count) = (0.0f32, 0u32);
+        for (rewards, mask) in dense.iter().zip(&state.masks.0) {
+            for (pair, &on) in rewards.iter().zip(mask) {
+                sum += pair[usize::from(on)];
+                count += 1;
+            }
+        }
+        let mut parts = RewardParts {
+            accuracy: config.accuracy * reward::accuracy(config, margin),
+            compression: config.compression * reward::compression(before as f32, after as f32),
+            convergence: config.convergence * state.convergence as f32,
+            dense: config.dense * sum / count.max(1) as f32,
+            total: 0.0,
+        };
+        parts.total = parts.accuracy + parts.compression + parts.convergence + parts.dense;
+        parts
+    }
+
+    fn learn(
+        &mut self,
+        observation: &[Vec<Features>],
+        next_observation: &[Vec<Features>],
+        dense: &[Vec<[f32; 2]>],
+        parts: &RewardParts,
+        terminated: bool,
+    ) -> LearnReport {
+        if self.policy != Policy::Dqn {
+            return LearnReport::default();
+        }
+        let shared = parts.accuracy + parts.compression + parts.convergence;
+        let mut transitions = Vec::new();
+        for (g, rows) in observation.iter().enumerate() {
+            for (k, row) in rows.iter().enumerate() {
+                let action = self.state.state.masks.0[g][k];
+                transitions.push(Transition {
+                    observation: *row,
+                    action,
+                    reward: shared + self.config.reward.dense * dense[g][k][usize::from(action)],
+                    next_observation: next_observation[g][k],
+                    terminated,
+                });
+            }
+        }
+        self.agent.remember(transitions);
+        self.agent.learn(self.config.search.agent_updates)
+    }
+
+    /// Re-activation by rule: of the kernels turned off in this epoch, or else of all
+    /// dormant ones, those of best health come back; then the slice is trained again.
+    fn rescue(
+        &mut self,
+        changes: &mut Changes,
+        plan: &EpochPlan,
+        outcome: &mut EpochOutcome,
+        observer: &mut dyn RunObserver,
+    ) -> Result<(), PruneError> {
+        let count = ((changes.turned_off.len() as f64 * self.config.search.rescue_share).ceil()
+            as usize)
+            .max(1);
+        let masks = healthiest_back(&self.state.state, &self.problem.switchable, count);
+        let back = Changes::between(&self.state.state, &masks, ReactivatedBy::Rule);
+        if back.reactivated.is_empty() {
+            return Ok(());
+        }
+        self.environment.act(&mut self.state.state, masks);
+        let mut steps = Steps {
+            observer,
+            progress: self.progress(Stage::Exploit, self.last_episode()),
+        };
+        let again = self.environment.train(
+            &mut self.state.state,
+            &mut self.state.shared,
+            plan,
+            &mut steps,
+        )?;
+        // Off and on again within one epoch is no change in the end.
+        for reactivation in back.reactivated {
+            let kernel = reactivation.kernel;
+            changes.turned_off.retain(|&off| off != kernel);
+            changes.reactivated.push(reactivation);
+        }
+        *outcome = EpochOutcome {
+            cost: outcome.cost + again.cost,
+            ..again
+        };
+        Ok(())
+    }
+
+    /// Saves the network if it meets the next stop (CECA) or holds the floor (AEC).
+    fn keep_candidates(&mut self, corridor: &Corridor, t: usize) -> Result<bool, PruneError> {
+        let size = self.environment.size(&self.state.state.masks);
+        let share = ratio(corridor.metric, &size, &self.problem.size);
+        if matches!(self.config.mode, Mode::Aec { .. }) {
+            if self.state.state.accuracy < self.floor() || share >= 1.0 {
+                return Ok(false);
+            }
+            self.keep(None, false)?;
+            return Ok(true);
+        }
+        let stops = &corridor.stops;
+        let total = corridor.metric.of(&size_of(&self.problem.size)) as f64;
+        let met = |stop: f64| corridor.metric.of(&size_of(&size)) <= (stop * total).floor() as u64;
+        let last_stop = stops.len() - 1;
+        // The last stop is kept at the end of the exchange, the others as they are passed.
+        let next = self.state.next_stop;
+        if next < last_stop && met(stops[next]) {
+            self.keep(Some(next), false)?;
+            self.state.next_stop += 1;
+            return Ok(true);
+        }
+        if next >= last_stop && met(stops[last_stop]) {
+            let ends = t == self.epochs_of(self.last_episode())
+                || self.cost_share() >= self.config.search.max_cost;
+            if ends {
+                self.keep(Some(last_stop), false)?;
+                self.state.next_stop = stops.len();
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Saves the present network as a candidate.
+    pub(super) fn keep(&mut self, stop: Option<usize>, recovered: bool) -> Result<(), PruneError> {
+        let number = self.state.snapshots;
+        write_checkpoint(&self.snapshot_path(number), &self.state.state)?;
+        let size = self.environment.size(&self.state.state.masks);
+        self.state.candidates.push(Candidate {
+            snapshot: number,
+            record: self.state.records,
+            stop,
+            remaining: ratio(Metric::Params, &size, &self.problem.size),
+            accuracy: self.state.state.accuracy,
+            recovered,
+        });
+        self.state.snapshots += 1;
+        Ok(())
+    }
+
+    pub(super) fn snapshot_path(&self, number: usize) -> std::path::PathBuf {
+        self.run_dir
+            .file("snapshots")
+            .join(format!("{number:03}.bin"))
+    }
+
+    pub(super) fn write_record(
+        &mut self,
+        parts: RecordParts,
+        outcome: &EpochOutcome,
+        observer: &mut dyn RunObserver,
+    ) -> Result<(), PruneError> {
+        let state = &self.state.state;
+        let record = EpochRecord {
+            epoch: self.state.records,
+            episode: parts.episode,
+            stage: parts.stage,
+            epsilon: parts.epsilon,
+            accuracy: state.accuracy,
+            loss: state.loss,
+            accuracy_before_slice: None,
+            floor: self.floor(),
+            train_loss: outcome.train_loss,
+            convergence: state.convergence,
+            size: size_of(&self.environment.size(&state.masks)),
+            reward: parts.reward,
+            turned_off: parts.changes.turned_off,
+            reactivated: parts.changes.reactivated,
+            masks: state.masks.to_strings(),
+            significance: state
+                .scores
+                .iter()
+                .zip(&state.masks.0)
+                .map(|(scores, mask)| {
+                    let values: Vec<f32> = scores.iter().map(|s| s.significance).collect();
+                    crate::env::features::ranks(&values, mask)
+                })
+                .collect(),
+            q_advantage: parts.q_advantage,
+            cost_sample_macs: parts.cost,
+            seconds: parts.seconds,
+            agent_loss: parts.agent_loss,
+            candidate: parts.candidate,
+        };
+        self.run_dir.append(&record)?;
+        self.state.records += 1;
+        observer.epoch(&record);
+        Ok(())
+    }
+}
+
+/// Dense rewards for off and on of every kernel, `[group][kernel]`.
+pub(super) fn dense_rewards(facts: &Facts, config: &reward::RewardConfig) -> Vec<Vec<[f32; 2]>> {
+    let cost_of = |g: usize| {
+        let layer = &facts.layers[g];
+        config.param_weight * layer.param_share + (1.0 - config.param_weight) * layer.mac_share
+    };
+    let (mut cost_sum, mut worth_sum, mut n) = (0.0f64, 0.0f64, 0u32);
+    for (g, kernels) in facts
+        .kernels
+        .iter()
+        .enumerate()
+        .filter(|(g, _)| facts.switchable[*g])
+    {
+        for kernel in kernels.iter().filter(|k| k.active) {
+            cost_sum += f64::from(cost_of(g));
+            worth_sum += f64::from(kernel.significance);
+            n += 1;
+        }
+    }
+    let mean_cost = (cost_sum / f64::from(n.max(1))).max(1e-12) as f32;
+    let mean_worth = (worth_sum / f64::from(n.max(1))).max(1e-12) as f32;
+    facts
+        .kernels
+        .iter()
+        .enumerate()
+        .map(|(g, kernels)| {
+            if !facts.switchable[g] {
+                return Vec::new();
+            }
+            let cost = cost_of(g) / mean_cost;
+            kernels
+                .iter()
+                .map(|kernel| {
+                    let worth = if kernel.active {
+                        kernel.significance
+                    } else {
+                        kernel.health
+                    };
+                    let worth = worth / mean_worth;
+                    [
+                        reward::dense(cost, worth, false),
+                        reward::dense(cost, worth, true),
+                    ]
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// The masks with the `count` healthiest dormant kernels on again.
+pub(super) fn healthiest_back(state: &State, switchable: &[bool], count: usize) -> Masks {
+    let mut dormant: Vec<(f32, usize, usize)> = Vec::new();
+    for (g, scores) in state
+        .scores
+        .iter()
+        .enumerate()
+        .filter(|(g, _)| switchable[*g])
+    {
+        for (k, score) in scores
+            .iter()
+            .enumerate()
+            .filter(|(k, _)| !state.masks.0[g][*k])
+        {
+            dormant.push((score.health, g, k));
+        }
+    }
+    dormant.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+    let mut masks = state.masks.clone();
+    for &(_, g, k) in dormant.iter().take(count) {
+        masks.0[g][k] = true;
+    }
+    masks
+}

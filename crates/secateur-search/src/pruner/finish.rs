@@ -1,0 +1,209 @@
+//! The end of a run: recover accuracy at fixed masks, regrow where the floor asks for it.
+
+use std::time::Instant;
+
+use super::epoch::{Changes, RecordParts, Steps, healthiest_back};
+use super::{Phase, PruneError, Pruner, RunObserver};
+use crate::config::{Metric, Mode};
+use crate::env::{EpochPlan, Limits, State, choose, ratio};
+use crate::policy::{Policy, q_advantages};
+use crate::run_dir::read_checkpoint;
+use crate::run_dir::record::{ReactivatedBy, RewardParts, Stage};
+
+/// AEC looks no closer than this factor between what holds the floor and what fails.
+const CLOSE_ENOUGH: f64 = 1.15;
+/// First regrowth after a failure, as factor of the parameters.
+const REGROWTH: f64 = 1.8;
+
+impl Pruner<'_> {
+    pub(super) fn finish_epoch(
+        &mut self,
+        output: usize,
+        attempt: usize,
+        observer: &mut dyn RunObserver,
+    ) -> Result<(), PruneError> {
+        match self.config.mode {
+            Mode::Aec { .. } => self.finish_aec(attempt, observer),
+            Mode::Ceca { .. } => self.finish_ceca(output, observer),
+        }
+    }
+
+    /// Recovers the network of one stop.
+    fn finish_ceca(
+        &mut self,
+        output: usize,
+        observer: &mut dyn RunObserver,
+    ) -> Result<(), PruneError> {
+        let found = self
+            .state
+            .candidates
+            .iter()
+            .find(|c| c.stop == Some(output))
+            .cloned();
+        if let Some(candidate) = found {
+            let state: State = read_checkpoint(&self.snapshot_path(candidate.snapshot))?;
+            self.state.state = state;
+            self.recover(Changes::default(), Some(output), observer)?;
+        }
+        self.state.phase = if output + 1 < self.corridor.stops.len() {
+            Phase::Finish {
+                output: output + 1,
+                attempt: 0,
+            }
+        } else {
+            Phase::Done
+        };
+        Ok(())
+    }
+
+    /// Recovers the present network; regrows it if the floor does not hold, cuts it
+    /// further if it does.
+    fn finish_aec(
+        &mut self,
+        attempt: usize,
+        observer: &mut dyn RunObserver,
+    ) -> Result<(), PruneError> {
+        let mut changes = Changes::default();
+        if attempt > 0 {
+            changes = self.resize()?;
+        }
+        self.recover(changes, None, observer)?;
+        let size = self.environment.size(&self.state.state.masks);
+        let share = ratio(Metric::Params, &size, &self.problem.size);
+        if self.state.state.accuracy >= self.floor() {
+            self.state.holds = self.state.holds.min(share);
+        } else {
+            self.state.fails = self.state.fails.max(share);
+        }
+        let settled = self.state.fails > 0.0 && self.state.holds / self.state.fails < CLOSE_ENOUGH;
+        let spent =
+            self.cost_share() + self.config.search.recover_cost > self.config.search.max_cost;
+        self.state.phase = if attempt + 1 < self.config.search.recover_tries && !settled && !spent {
+            Phase::Finish {
+                output: 0,
+                attempt: attempt + 1,
+            }
+        } else {
+            Phase::Done
+        };
+        Ok(())
+    }
+
+    /// Changes the masks towards the size that the next try of AEC looks at.
+    fn resize(&mut self) -> Result<Changes, PruneError> {
+        let size = self.environment.size(&self.state.state.masks);
+        let now = ratio(Metric::Params, &size, &self.problem.size);
+        let (holds, fails) = (self.state.holds, self.state.fails);
+        let target = match (holds < 1.0, fails > 0.0) {
+            (true, true) => (holds * fails).sqrt(),
+            (true, false) => holds / REGROWTH,
+            _ => (fails * REGROWTH)
+                .min((fails * holds).sqrt().max(fails * 1.2))
+                .min(0.95),
+        };
+        let before = self.state.state.clone();
+        let masks = if target > now {
+            // The healthiest come back until the size is reached.
+            let mut count = 1;
+            loop {
+                let masks = healthiest_back(&before, &self.problem.switchable, count);
+                let size = self.environment.size(&masks);
+                let dormant = masks.0.iter().flatten().filter(|on| !**on).count();
+                if ratio(Metric::Params, &size, &self.problem.size) >= target || dormant == 0 {
+                    break masks;
+                }
+                count += 1;
+            }
+        } else {
+            let facts = self
+                .environment
+                .facts(&before, self.network_facts(&self.corridor.clone(), 1.0));
+            let scores = self
+                .policy
+                .keep_scores(&facts, Some(&self.agent), &mut self.state.rng);
+            let total = self.problem.size.params as f64;
+            let limits = Limits {
+                metric: Metric::Params,
+                at_most: (target * total) as u64,
+                at_least: (target * total * 0.9) as u64,
+                max_switch_ratio: 1.0,
+                round_to: self.config.search.round_to,
+            };
+            choose(
+                &before.masks,
+                &scores,
+                &before.masks.0,
+                &self.problem.cost,
+                &limits,
+            )
+        };
+        let changes = Changes::between(&before, &masks, ReactivatedBy::Rule);
+        self.environment.act(&mut self.state.state, masks);
+        Ok(changes)
+    }
+
+    /// A long slice at fixed masks.
+    fn recover(
+        &mut self,
+        changes: Changes,
+        stop: Option<usize>,
+        observer: &mut dyn RunObserver,
+    ) -> Result<(), PruneError> {
+        let started = Instant::now();
+        let search = &self.config.search;
+        self.state.state.weights.clear_moments();
+        let plan = EpochPlan {
+            steps: self.steps_for(
+                search.recover_cost,
+                search.slice_steps[0],
+                search.recover_steps,
+            ),
+            lr: self.config.training.recover_lr,
+            warm_up: true,
+            probe: stop.is_none(),
+        };
+        let episode = search.explore_episodes;
+        let mut steps = Steps {
+            observer,
+            progress: self.progress(Stage::Recover, episode),
+        };
+        let before = self.state.state.clone();
+        let outcome = self.environment.train(
+            &mut self.state.state,
+            &mut self.state.shared,
+            &plan,
+            &mut steps,
+        )?;
+        let observer = steps.observer;
+        // A recovery that made it worse is not taken over (its cost counts all the same).
+        if self.state.state.accuracy < before.accuracy && stop.is_some() {
+            self.state.state = before;
+        }
+        let held = stop.is_some() || self.state.state.accuracy >= self.floor();
+        if held {
+            self.keep(stop, true)?;
+        }
+        let facts = self.environment.facts(
+            &self.state.state,
+            self.network_facts(&self.corridor.clone(), 1.0),
+        );
+        let q_advantage = if self.policy == Policy::Dqn {
+            q_advantages(&self.agent, &facts)
+        } else {
+            Vec::new()
+        };
+        let parts = RecordParts {
+            episode,
+            stage: Stage::Recover,
+            epsilon: 0.0,
+            changes,
+            reward: RewardParts::default(),
+            q_advantage,
+            agent_loss: None,
+            candidate: held,
+            seconds: started.elapsed().as_secs_f64(),
+            cost: outcome.cost,
+        };
+        self.write_record(parts, &outcome, observer)
+    }
+}

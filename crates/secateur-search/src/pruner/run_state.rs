@@ -1,0 +1,118 @@
+//! The state of a run: everything that a resumed run needs.
+
+use rand_chacha::ChaCha8Rng;
+use secateur_net::data::BatchSampler;
+use serde::{Deserialize, Serialize};
+
+use crate::agent::AgentState;
+use crate::env::{Problem, Shared, State};
+
+/// Where a run is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// In pruning epoch `t` (from 1; 0 scores the given network) of an episode.
+    Search {
+        /// From 0; the last one gives the results.
+        episode: usize,
+        /// See above.
+        t: usize,
+    },
+    /// Recovering an output.
+    Finish {
+        /// Which stop (CECA); 0 in AEC.
+        output: usize,
+        /// Which try (AEC).
+        attempt: usize,
+    },
+    /// Over.
+    Done,
+}
+
+/// A network that may become a result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Number of its file among the snapshots.
+    pub snapshot: usize,
+    /// Record in the history that made it.
+    pub record: usize,
+    /// Which stop of the corridor it meets; `None` in AEC.
+    pub stop: Option<usize>,
+    /// Share of the parameters that remains.
+    pub remaining: f64,
+    /// Accuracy on the search part.
+    pub accuracy: f64,
+    /// True after recovery.
+    pub recovered: bool,
+}
+
+/// See the module.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct RunState {
+    pub phase: Phase,
+    /// Lines in the history.
+    pub records: usize,
+    pub state: State,
+    pub shared: Shared,
+    pub agent: AgentState,
+    pub rng: ChaCha8Rng,
+    pub next_stop: usize,
+    pub candidates: Vec<Candidate>,
+    pub snapshots: usize,
+    /// Kernels turned off in the last epoch, for the rule of re-activation.
+    pub last_off: Vec<(usize, usize)>,
+    /// AEC: least share of parameters known to hold the floor, and largest known to fail.
+    pub holds: f64,
+    pub fails: f64,
+}
+
+impl RunState {
+    pub(super) fn new(
+        state: State,
+        sampler: BatchSampler,
+        rng: ChaCha8Rng,
+        agent: AgentState,
+        cost: f64,
+    ) -> Self {
+        Self {
+            phase: Phase::Search { episode: 0, t: 0 },
+            records: 0,
+            state,
+            shared: Shared { sampler, cost },
+            agent,
+            rng,
+            next_stop: 0,
+            candidates: Vec::new(),
+            snapshots: 0,
+            last_off: Vec::new(),
+            holds: 1.0,
+            fails: 0.0,
+        }
+    }
+
+    /// Does the state belong to this problem?
+    pub(super) fn check(&self, problem: &Problem) -> Result<(), String> {
+        let groups = &problem.groups.groups;
+        let fits = self.state.masks.0.len() == groups.len()
+            && self
+                .state
+                .masks
+                .0
+                .iter()
+                .zip(groups)
+                .all(|(m, g)| m.len() == g.width);
+        if !fits {
+            return Err("it was begun with a network of other layers".to_string());
+        }
+        let same_weights = problem.weights.iter().all(|(name, w)| {
+            self.state
+                .weights
+                .get(name)
+                .is_some_and(|other| other.shape == w.shape)
+        });
+        if same_weights {
+            Ok(())
+        } else {
+            Err("it was begun with another network".to_string())
+        }
+    }
+}
