@@ -1,14 +1,15 @@
 //! What a network costs: kernels, parameters, multiply-adds, bytes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::coupling::{ChannelGroups, Masks};
+use crate::coupling::{ChannelGroups, KernelRef, Masks};
 use crate::error::Result;
 use crate::graph::{Dim, Graph};
+use crate::model::Tensor;
 use crate::ops;
-use crate::shape::{ShapeContext, infer_shapes};
+use crate::shape::{Inferred, ShapeContext, infer};
 
 /// Size of a network, as counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,94 +37,137 @@ impl std::ops::Sub for Size {
     }
 }
 
-/// A parameter's extents, as kernels.
+/// Positions of an axis: how many stay anyway, and the kernels of the others.
 #[derive(Debug, Clone)]
-struct Parameter {
-    /// Per axis: extent, and the kernel of each position where it has some.
-    axes: Vec<(usize, Vec<(usize, usize)>)>,
-    is_conv: bool,
-    /// Rows of conv weights count as kernels.
-    counts_kernels: bool,
-    /// Multiply-adds an element, over all nodes that use it.
-    pixels: u64,
+struct Extent {
+    fixed: u64,
+    kernels: Vec<KernelRef>,
+}
+
+impl Extent {
+    fn kept(&self, masks: &Masks) -> u64 {
+        self.fixed
+            + self
+                .kernels
+                .iter()
+                .filter(|(group, k)| masks.0[*group][*k])
+                .count() as u64
+    }
+}
+
+/// A product of extents.
+#[derive(Debug, Clone)]
+struct Term {
+    scale: u64,
+    extents: Vec<Extent>,
+}
+
+impl Term {
+    fn new(known: &Inferred, groups: &ChannelGroups, axes: &[(String, usize)], scale: u64) -> Self {
+        let extent = |(value, axis): &(String, usize)| {
+            let dim = known.shapes.get(value).and_then(|shape| shape.get(*axis));
+            let size = dim.and_then(Dim::fixed).unwrap_or(1) as u64;
+            let kernels: Vec<KernelRef> = groups
+                .axes
+                .get(value)
+                .and_then(|axes| axes.get(*axis)?.as_ref())
+                .map(|of_axis| of_axis.iter().flatten().copied().collect())
+                .unwrap_or_default();
+            Extent {
+                fixed: size.saturating_sub(kernels.len() as u64),
+                kernels,
+            }
+        };
+        Self {
+            scale,
+            extents: axes.iter().map(extent).collect(),
+        }
+    }
+
+    fn count(&self, masks: &Masks) -> u64 {
+        self.extents
+            .iter()
+            .map(|extent| extent.kept(masks))
+            .fold(self.scale, u64::saturating_mul)
+    }
 }
 
 /// Counts the size of any masked network without building it.
 #[derive(Debug, Clone)]
 pub struct CostModel {
-    parameters: Vec<Parameter>,
+    kernels: Vec<Term>,
+    conv_params: Vec<Term>,
+    other_params: Vec<Term>,
+    macs: Vec<Term>,
 }
 
 impl CostModel {
     /// Prepares counting.
     ///
+    /// Multiply-adds are those of one sample; a dynamic height or width counts as
+    /// [`ASSUMED_EXTENT`] pixels.
+    ///
     /// # Errors
     /// [`crate::OnnxError::Graph`] if shapes contradict each other.
     pub fn new(graph: &Graph, groups: &ChannelGroups) -> Result<Self> {
-        let shapes = infer_shapes(graph, None)?;
-        let constants = std::collections::HashMap::new();
+        let known = infer_with_extents(graph)?;
         let context = ShapeContext {
             graph,
-            shapes: &shapes,
-            constants: &constants,
+            known: &known,
         };
-        let mut found: BTreeMap<&str, Parameter> = BTreeMap::new();
+        let mut parameters: BTreeMap<&str, bool> = BTreeMap::new();
+        let mut kernels: BTreeMap<&str, Term> = BTreeMap::new();
         for (node, slot, name) in parameter_slots(graph) {
-            let tensor = &graph.initializers[name];
-            let parameter = found.entry(name).or_insert_with(|| Parameter {
-                axes: tensor
-                    .shape
-                    .iter()
-                    .enumerate()
-                    .map(|(axis, &extent)| {
-                        let kernels = groups
-                            .axes
-                            .get(name)
-                            .and_then(|axes| axes.get(axis)?.as_ref())
-                            .map(|kernels| kernels.iter().flatten().copied().collect())
-                            .unwrap_or_default();
-                        (extent, kernels)
-                    })
-                    .collect(),
-                is_conv: false,
-                counts_kernels: false,
-                pixels: 0,
-            });
             let is_conv = node.op_type.starts_with("Conv");
-            parameter.is_conv |= is_conv;
-            if slot == 1 {
-                parameter.counts_kernels |= is_conv;
-                let rule = ops::lookup(node);
-                let pixels = rule.and_then(|rule| rule.weighted_pixels(node, &context));
-                parameter.pixels = parameter.pixels.saturating_add(pixels.unwrap_or(0));
+            *parameters.entry(name).or_default() |= is_conv;
+            if is_conv && slot == 1 {
+                // Weights that two convolutions share are counted once. Kernels are the
+                // output channels, axis 1.
+                kernels.entry(name).or_insert_with(|| {
+                    let output = node.outputs.first().cloned().unwrap_or_default();
+                    Term::new(&known, groups, &[(output, 1)], 1)
+                });
             }
         }
+        let whole = |name: &str| {
+            let rank = graph
+                .initializers
+                .get(name)
+                .map_or(0, |tensor| tensor.shape.len());
+            let axes: Vec<_> = (0..rank).map(|axis| (name.to_string(), axis)).collect();
+            Term::new(&known, groups, &axes, 1)
+        };
+        let of = |conv: bool| {
+            let own = parameters.iter().filter(|(_, is_conv)| **is_conv == conv);
+            own.map(|(name, _)| whole(name)).collect::<Vec<_>>()
+        };
+        let macs = graph.nodes.iter().filter_map(|node| {
+            let term = ops::lookup(node)?.macs(node, &context)?;
+            Some(Term::new(&known, groups, &term.axes, term.scale))
+        });
         Ok(Self {
-            parameters: found.into_values().collect(),
+            macs: macs.collect(),
+            kernels: kernels.into_values().collect(),
+            conv_params: of(true),
+            other_params: of(false),
         })
     }
 
     /// Size of the network that the masks leave.
     pub fn count(&self, masks: &Masks) -> Size {
-        let mut size = Size::default();
-        for parameter in &self.parameters {
-            let kept = |(extent, kernels): &(usize, Vec<(usize, usize)>)| -> u64 {
-                let gone = kernels.iter().filter(|&&(g, k)| !masks.0[g][k]).count();
-                (extent - gone) as u64
-            };
-            let elements: u64 = parameter.axes.iter().map(kept).fold(1, u64::saturating_mul);
-            size.params += elements;
-            if parameter.is_conv {
-                size.conv_params += elements;
-            }
-            if parameter.counts_kernels {
-                size.kernels += parameter.axes.first().map_or(0, kept);
-            }
-            size.macs = size
-                .macs
-                .saturating_add(elements.saturating_mul(parameter.pixels));
+        let sum = |terms: &[Term]| {
+            terms
+                .iter()
+                .map(|term| term.count(masks))
+                .fold(0, u64::saturating_add)
+        };
+        let conv_params = sum(&self.conv_params);
+        Size {
+            kernels: sum(&self.kernels),
+            conv_params,
+            params: conv_params.saturating_add(sum(&self.other_params)),
+            macs: sum(&self.macs),
         }
-        size
     }
 
     /// Per group, what turning off one of its active kernels would save now.
@@ -144,26 +188,59 @@ impl CostModel {
     }
 }
 
+/// Pixels that a dynamic height or width counts as, the usual size of ImageNet images:
+/// ratios of multiply-adds hardly depend on it.
+pub const ASSUMED_EXTENT: usize = 224;
+
+/// Shapes with dynamic heights and widths of the first input filled in.
+fn infer_with_extents(graph: &Graph) -> Result<Inferred> {
+    let filled: Option<Vec<Dim>> =
+        graph
+            .inputs
+            .first()
+            .filter(|input| input.has_shape)
+            .map(|input| {
+                let fill = |(axis, dim): (usize, &Dim)| match dim.fixed() {
+                    None if axis > 0 => Dim::Fixed(ASSUMED_EXTENT),
+                    _ => dim.clone(),
+                };
+                input.shape.iter().enumerate().map(fill).collect()
+            });
+    match filled.filter(|dims| {
+        graph
+            .inputs
+            .first()
+            .is_some_and(|input| &input.shape != dims)
+    }) {
+        // A network may not take images of that size.
+        Some(dims) => infer(graph, Some(&dims)).or_else(|_| infer(graph, None)),
+        None => infer(graph, None),
+    }
+}
+
 /// Nodes with the slots in which they read trained parameters.
 fn parameter_slots(graph: &Graph) -> Vec<(&crate::graph::Node, usize, &str)> {
     let mut found = Vec::new();
     for node in &graph.nodes {
-        let slots: &[usize] = match node.op_type.as_str() {
+        let (slots, of_layer): (&[usize], bool) = match node.op_type.as_str() {
             "Conv"
             | "ConvTranspose"
             | "Gemm"
             | "BatchNormalization"
             | "InstanceNormalization"
             | "LayerNormalization"
-            | "GroupNormalization" => &[1, 2],
-            "MatMul" | "PRelu" => &[1],
-            "Add" | "Sub" | "Mul" | "Div" => &[0, 1],
+            | "GroupNormalization" => (&[1, 2], true),
+            "MatMul" => (&[0, 1], true),
+            "PRelu" => (&[1], true),
+            // A single number is part of a formula, not a parameter.
+            "Add" | "Sub" | "Mul" | "Div" => (&[0, 1], false),
             _ => continue,
         };
         for &slot in slots {
             if let Some(name) = node.input(slot)
                 && let Some(tensor) = graph.initializers.get(name)
                 && tensor.as_f32().is_some()
+                && (of_layer || !tensor.shape.is_empty())
             {
                 found.push((node, slot, name));
             }
@@ -194,51 +271,43 @@ pub struct LayerInfo {
 /// # Errors
 /// [`crate::OnnxError::Graph`] if shapes contradict each other.
 pub fn layer_table(graph: &Graph) -> Result<Vec<LayerInfo>> {
-    let shapes = infer_shapes(graph, None)?;
-    let constants = std::collections::HashMap::new();
+    let known = infer_with_extents(graph)?;
     let context = ShapeContext {
         graph,
-        shapes: &shapes,
-        constants: &constants,
+        known: &known,
     };
-    let slots = parameter_slots(graph);
+    let stated = infer(graph, None)?;
+    let none = ChannelGroups::default();
+    let mut own: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    for (node, _, name) in parameter_slots(graph) {
+        own.entry(node.name.as_str()).or_default().insert(name);
+    }
+    let sizes = |names: &mut dyn Iterator<Item = &str>, size: fn(&Tensor) -> usize| -> u64 {
+        names
+            .filter_map(|name| graph.initializers.get(name))
+            .map(|t| size(t) as u64)
+            .sum()
+    };
     Ok(graph
         .nodes
         .iter()
         .map(|node| {
-            let own: Vec<_> = slots.iter().filter(|(n, ..)| n.name == node.name).collect();
-            let n_params = own
-                .iter()
-                .map(|(.., name)| graph.initializers[*name].len() as u64)
-                .sum();
-            let elements = own
-                .iter()
-                .find(|(_, slot, _)| *slot == 1)
-                .map_or(0, |(.., name)| graph.initializers[*name].len() as u64);
-            let pixels = ops::lookup(node)
-                .and_then(|rule| rule.weighted_pixels(node, &context))
-                .unwrap_or(0);
-            let stored: BTreeSet<&str> = node
-                .inputs
-                .iter()
-                .flatten()
-                .map(String::as_str)
-                .filter(|name| graph.initializers.contains_key(*name))
-                .collect();
+            let term = ops::lookup(node).and_then(|rule| rule.macs(node, &context));
+            let stored: BTreeSet<&str> = node.inputs.iter().flatten().map(String::as_str).collect();
+            let parameters = own.get(node.name.as_str()).into_iter().flatten().copied();
             LayerInfo {
                 node: node.name.clone(),
                 op_type: node.op_type.clone(),
                 output_shape: node
                     .outputs
                     .first()
-                    .and_then(|name| shapes.get(name))
+                    .and_then(|name| stated.shapes.get(name))
                     .map_or_else(|| "?".to_string(), |shape| format_shape(shape)),
-                n_params,
-                n_macs: elements.saturating_mul(pixels),
-                n_bytes: stored
-                    .iter()
-                    .map(|name| graph.initializers[*name].n_bytes() as u64)
-                    .sum(),
+                n_params: sizes(&mut parameters.into_iter(), Tensor::len),
+                n_macs: term.map_or(0, |term| {
+                    Term::new(&known, &none, &term.axes, term.scale).count(&Masks(Vec::new()))
+                }),
+                n_bytes: sizes(&mut stored.into_iter(), Tensor::n_bytes),
             }
         })
         .collect())

@@ -1,11 +1,12 @@
 //! What channel rules work with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::edit::{Edit, Extent, Pending};
 use super::labels::LabelSets;
-use super::{AxisLabels, Labels, Role, labelled_extent};
+use super::{AxisLabels, Labels, Role};
 use crate::graph::{Dim, Graph, Node};
-use crate::shape::Shapes;
+use crate::shape::{Inferred, ShapeContext};
 
 /// How an axis of a stored tensor is used.
 #[derive(Debug, Clone, Default)]
@@ -15,27 +16,44 @@ pub(super) struct Use {
     pub by_conv: bool,
 }
 
+/// A value that is a stored tensor seen through transposes and the like: the
+/// tensor, and per axis of the value the axis of the tensor.
+#[derive(Debug, Clone)]
+struct View {
+    tensor: String,
+    axes: Vec<usize>,
+}
+
+/// An axis of more positions is never channels: pixels, tokens, or a hostile file.
+const MAX_LABELLED_EXTENT: usize = 1 << 22;
+
+/// Labels of a whole graph; what goes beyond stays unlabelled, and thus uncut.
+const MAX_LABELS: usize = 1 << 25;
+
 /// Labels of all values while the graph is walked.
 pub struct LabelContext<'a> {
     graph: &'a Graph,
-    shapes: &'a Shapes,
+    known: &'a Inferred,
     pub(super) labels: LabelSets,
     pub(super) axes: BTreeMap<String, Vec<AxisLabels>>,
     pub(super) uses: BTreeMap<(String, usize), Use>,
-    pub(super) shape_constants: Vec<(String, String)>,
-    pub(super) regrouped: Vec<String>,
+    pub(super) edits: Vec<Pending>,
+    views: HashMap<String, View>,
+    /// Slots whose integers a rule answers for.
+    answered: BTreeSet<(String, usize)>,
 }
 
 impl<'a> LabelContext<'a> {
-    pub(super) fn new(graph: &'a Graph, shapes: &'a Shapes) -> Self {
+    pub(super) fn new(graph: &'a Graph, known: &'a Inferred) -> Self {
         Self {
             graph,
-            shapes,
+            known,
             labels: LabelSets::default(),
             axes: BTreeMap::new(),
             uses: BTreeMap::new(),
-            shape_constants: Vec::new(),
-            regrouped: Vec::new(),
+            edits: Vec::new(),
+            views: HashMap::new(),
+            answered: BTreeSet::new(),
         }
     }
 
@@ -44,19 +62,34 @@ impl<'a> LabelContext<'a> {
         self.graph
     }
 
+    /// What is known of shapes and integers.
+    pub fn shapes(&self) -> ShapeContext<'a> {
+        ShapeContext {
+            graph: self.graph,
+            known: self.known,
+        }
+    }
+
+    fn label(&mut self, dim: &Dim) -> AxisLabels {
+        let size = dim.fixed().filter(|&size| size <= MAX_LABELLED_EXTENT)?;
+        (self.labels.len() + size <= MAX_LABELS).then(|| Labels::from(self.labels.fresh(size)))
+    }
+
     /// Labels of a value's axes, made when first asked for.
-    fn value(&mut self, name: &str) -> Option<Vec<AxisLabels>> {
+    pub(crate) fn value(&mut self, name: &str) -> Option<Vec<AxisLabels>> {
         if let Some(axes) = self.axes.get(name) {
             return Some(axes.clone());
         }
-        let stored = self.graph.initializers.contains_key(name);
-        let shape = self.shapes.get(name)?;
-        let axes: Vec<AxisLabels> = shape
-            .iter()
-            .map(|dim| {
-                labelled_extent(dim).map(|size| Labels::from(self.labels.fresh(size, stored)))
-            })
-            .collect();
+        let known = self.known;
+        let shape = known.shapes.get(name)?;
+        let axes: Vec<AxisLabels> = shape.iter().map(|dim| self.label(dim)).collect();
+        if !self.graph.initializers.contains_key(name) {
+            // Neither stored nor given labels by a rule: nothing is known of it.
+            for &label in axes.iter().flatten().flat_map(|labels| labels.iter()) {
+                self.labels
+                    .pin(label, name, "its channels are not followed");
+            }
+        }
         self.axes.insert(name.to_string(), axes.clone());
         Some(axes)
     }
@@ -73,24 +106,23 @@ impl<'a> LabelContext<'a> {
             .ok_or_else(|| format!("the shape of `{name}` is not known"))
     }
 
-    /// Fresh labels for output `slot` by its inferred shape; empty if that is not known.
-    pub fn new_axes(&mut self, node: &Node, slot: usize) -> Vec<AxisLabels> {
-        let Some(shape) = node
-            .outputs
-            .get(slot)
-            .and_then(|name| self.shapes.get(name))
-        else {
-            return Vec::new();
-        };
-        shape
-            .iter()
-            .map(|dim| labelled_extent(dim).map(|n| Labels::from(self.labels.fresh(n, false))))
-            .collect()
+    /// Fresh labels for output `slot` by its inferred shape.
+    ///
+    /// # Errors
+    /// A reason to pin the node if the output's rank is not known.
+    pub fn new_axes(&mut self, node: &Node, slot: usize) -> Result<Vec<AxisLabels>, String> {
+        let known = self.known;
+        let name = node.outputs.get(slot).map_or("", String::as_str);
+        let shape = known
+            .shapes
+            .get(name)
+            .ok_or_else(|| format!("the shape of its output `{name}` is not known"))?;
+        Ok(shape.iter().map(|dim| self.label(dim)).collect())
     }
 
-    /// `count` fresh labels that belong to no kernel.
-    pub fn fresh(&mut self, count: usize) -> Vec<u32> {
-        self.labels.fresh(count, false)
+    /// `count` fresh labels that belong to no kernel, unless something merges them with one.
+    pub fn fresh(&mut self, count: usize) -> AxisLabels {
+        self.label(&Dim::Fixed(count))
     }
 
     /// Gives output `slot` its labels.
@@ -112,54 +144,95 @@ impl<'a> LabelContext<'a> {
         self.labels.merge(a, b);
     }
 
+    /// Two axes that are one: merged, or pinned where one has an unknown extent.
+    ///
+    /// # Errors
+    /// A reason to pin the node if their extents differ.
+    pub fn join(
+        &mut self,
+        node: &Node,
+        a: &AxisLabels,
+        b: &AxisLabels,
+    ) -> Result<AxisLabels, String> {
+        match (a, b) {
+            (Some(x), Some(y)) if x.len() == y.len() => {
+                self.merge(x, y);
+                Ok(a.clone())
+            }
+            (Some(x), Some(y)) => Err(format!("extents {} and {} do not fit", x.len(), y.len())),
+            (Some(one), None) | (None, Some(one)) => {
+                self.pin(one, node, "it meets an axis of unknown extent");
+                Ok(Some(one.clone()))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The stored tensor behind input `slot`, and the tensor's axis for each axis of
+    /// the input.
+    fn parameter(&self, node: &Node, slot: usize) -> Option<View> {
+        let name = node.input(slot)?;
+        if let Some(tensor) = self.graph.initializers.get(name) {
+            return Some(View {
+                tensor: name.to_string(),
+                axes: (0..tensor.shape.len()).collect(),
+            });
+        }
+        self.views.get(name).cloned()
+    }
+
+    /// Notes that the node's output is its first input with axes in this order, so
+    /// that weights behind a transpose are still weights.
+    pub fn view(&mut self, node: &Node, axes: &[usize]) {
+        let Some(source) = self.parameter(node, 0) else {
+            return;
+        };
+        let mapped: Option<Vec<usize>> = axes
+            .iter()
+            .map(|&axis| source.axes.get(axis).copied())
+            .collect();
+        if let (Some(axes), Some(output)) = (mapped, node.outputs.first()) {
+            self.views.insert(
+                output.clone(),
+                View {
+                    tensor: source.tensor,
+                    axes,
+                },
+            );
+        }
+    }
+
     /// Notes that `node` uses an axis of the stored tensor in input `slot`; nothing if
     /// the input is computed.
     pub fn use_parameter(&mut self, node: &Node, slot: usize, axis: usize, role: Role) {
-        let Some(name) = node.input(slot) else { return };
-        if !self.graph.initializers.contains_key(name) {
+        let Some(view) = self.parameter(node, slot) else {
             return;
-        }
-        let entry = self.uses.entry((name.to_string(), axis)).or_default();
+        };
+        let Some(&own_axis) = view.axes.get(axis) else {
+            return;
+        };
+        let labels = self
+            .value(&view.tensor)
+            .and_then(|axes| axes.get(own_axis)?.clone());
+        let entry = self.uses.entry((view.tensor, own_axis)).or_default();
         entry.roles.insert(role);
         if role == Role::Output {
             entry.producers.insert(node.name.clone());
             entry.by_conv |= node.op_type.starts_with("Conv");
+            for &label in labels.iter().flat_map(|labels| labels.iter()) {
+                self.labels.track(label);
+            }
         }
-    }
-
-    /// Notes that input `slot` holds the shape of the node's output.
-    pub fn resize_constant(&mut self, node: &Node, slot: usize) {
-        if let (Some(constant), Some(output)) = (node.input(slot), node.outputs.first()) {
-            self.shape_constants
-                .push((constant.to_string(), output.clone()));
-        }
-    }
-
-    /// Notes that the node's `group` attribute follows its channels (depthwise).
-    pub fn regroup(&mut self, node: &Node) {
-        self.regrouped
-            .push(node.outputs.first().cloned().unwrap_or_default());
     }
 
     /// True if the node's input `slot` is a stored tensor.
     pub fn is_stored(&self, node: &Node, slot: usize) -> bool {
-        node.input(slot)
-            .is_some_and(|name| self.graph.initializers.contains_key(name))
+        self.parameter(node, slot).is_some()
     }
 
-    /// Inferred shape of input `slot`.
-    pub fn shape_of_input(&self, node: &Node, slot: usize) -> Option<Vec<Dim>> {
-        self.shapes.get(node.input(slot)?).cloned()
-    }
-
-    /// Inferred shape of output `slot`.
-    pub fn shape_of_output(&self, node: &Node, slot: usize) -> Option<Vec<Dim>> {
-        self.shapes.get(node.outputs.get(slot)?).cloned()
-    }
-
-    /// True if any of the labels may belong to a kernel.
+    /// True if any of the labels belongs to a kernel that may go, as far as known now.
     pub fn may_switch(&mut self, labels: &Labels) -> bool {
-        labels.iter().any(|&label| self.labels.is_tracked(label))
+        labels.iter().any(|&label| self.labels.may_switch(label))
     }
 
     /// Pins labels for a node's sake.
@@ -167,6 +240,106 @@ impl<'a> LabelContext<'a> {
         for &label in labels.iter() {
             self.labels.pin(label, &node.name, reason);
         }
+    }
+
+    /// Pins every one of these axes for a node's sake.
+    pub fn pin_axes(&mut self, axes: &[AxisLabels], node: &Node, reason: &str) {
+        for labels in axes.iter().flatten() {
+            self.pin(labels, node, reason);
+        }
+    }
+
+    /// Notes that the node's attribute `name`, one integer, counts these positions.
+    pub fn attribute_counts(&mut self, node: &Node, name: &str, labels: &Labels) {
+        let Some(output) = node.outputs.first() else {
+            return;
+        };
+        self.edits.push(Pending::Edit(Edit::Attribute {
+            node: output.clone(),
+            name: name.to_string(),
+            counts: vec![(0, labels.clone())],
+            is_list: false,
+        }));
+    }
+
+    /// Notes what integers of a parameter count: attribute `name` in older opsets, input
+    /// `slot` in newer ones. Surgery rewrites them, or leaves a computed input alone
+    /// where it follows by itself; where neither is possible, the labels are pinned.
+    pub fn parameter_counts(
+        &mut self,
+        node: &Node,
+        name: &str,
+        slot: usize,
+        counts: Vec<(usize, Labels)>,
+    ) {
+        let Some(output) = node.outputs.first() else {
+            return;
+        };
+        if node.attr_ints(name).is_some() {
+            self.edits.push(Pending::Edit(Edit::Attribute {
+                node: output.clone(),
+                name: name.to_string(),
+                counts,
+                is_list: true,
+            }));
+            return;
+        }
+        self.input_counts(node, slot, counts, None);
+    }
+
+    /// Notes which positions the integers of input `slot` count, as `(element,
+    /// positions)`. `template` is what a constant in its place would hold, if other than
+    /// the elements themselves.
+    pub fn input_counts(
+        &mut self,
+        node: &Node,
+        slot: usize,
+        counts: Vec<(usize, Labels)>,
+        template: Option<Vec<i64>>,
+    ) {
+        let (Some(output), Some(name)) = (node.outputs.first(), node.input(slot)) else {
+            return;
+        };
+        let value = self.known.values.get(name).cloned();
+        self.answered.insert((node.name.clone(), slot));
+        self.edits.push(Pending::Input {
+            node: node.name.clone(),
+            output: output.clone(),
+            slot,
+            template: template.or_else(|| value.as_ref().and_then(|value| value.known())),
+            elements: value.map(|value| value.elements).unwrap_or_default(),
+            counts: counts
+                .into_iter()
+                .map(|(element, labels)| Extent { element, labels })
+                .collect(),
+        });
+    }
+
+    /// Notes that input `slot` holds positions along an axis with these labels.
+    pub fn input_indexes(&mut self, node: &Node, slot: usize, axis: &Labels, indices: &[usize]) {
+        let Some(output) = node.outputs.first() else {
+            return;
+        };
+        self.answered.insert((node.name.clone(), slot));
+        self.edits.push(Pending::Edit(Edit::Indices {
+            node: output.clone(),
+            slot,
+            axis: axis.clone(),
+            indices: indices.to_vec(),
+        }));
+    }
+
+    /// Notes that the node splits an axis into these parts, with sizes that the file
+    /// leaves to the operator.
+    pub fn splits_evenly(&mut self, node: &Node, parts: Vec<Labels>) {
+        let Some(output) = node.outputs.iter().find(|output| !output.is_empty()) else {
+            return;
+        };
+        self.edits.push(Pending::Edit(Edit::Split {
+            node: output.clone(),
+            parts,
+            as_input: self.graph.opset >= 13,
+        }));
     }
 
     /// Pins every axis of a value.
@@ -177,27 +350,55 @@ impl<'a> LabelContext<'a> {
                 self.labels.pin(label, &place, reason);
             }
         }
+        self.pin_sources(name, &place, "its size is an output of the model");
     }
 
     /// Pins everything that a node reads, and gives its outputs pinned labels.
     pub(super) fn pin_node(&mut self, node: &Node, reason: &str) {
-        for name in node.inputs.iter().flatten() {
-            for labels in self.value(name).unwrap_or_default().into_iter().flatten() {
-                self.pin(&labels, node, reason);
-            }
+        for name in node.inputs.iter().flatten().chain(&node.captures) {
+            let axes = self.value(name).unwrap_or_default();
+            self.pin_axes(&axes, node, reason);
         }
         for slot in 0..node.outputs.len() {
-            let axes = self.new_axes(node, slot);
-            for labels in axes.iter().flatten() {
-                self.pin(labels, node, reason);
-            }
-            if !axes.is_empty() {
+            if let Ok(axes) = self.new_axes(node, slot) {
+                self.pin_axes(&axes, node, reason);
                 self.set_output(node, slot, axes);
             }
         }
     }
 
-    pub(super) fn stored_axis(&self, tensor: &str, axis: usize) -> AxisLabels {
-        self.axes.get(tensor)?.get(axis)?.clone()
+    /// Pins the axes whose extents a node reads for a purpose of its own, and not only
+    /// to hand them on in a folded shape or to a slot that its rule answers for.
+    pub(super) fn pin_read_extents(&mut self, node: &Node) {
+        let folds = node
+            .outputs
+            .first()
+            .is_some_and(|output| self.known.values.contains_key(output));
+        for (slot, name) in node.inputs.iter().enumerate() {
+            let Some(name) = name else { continue };
+            if !folds && !self.answered.contains(&(node.name.clone(), slot)) {
+                self.pin_sources(name, &node.name, "it computes with this number of channels");
+            }
+        }
+        for name in &node.captures {
+            self.pin_sources(name, &node.name, "it computes with this number of channels");
+        }
+    }
+
+    fn pin_sources(&mut self, name: &str, place: &str, reason: &str) {
+        let known = self.known;
+        for element in known
+            .values
+            .get(name)
+            .iter()
+            .flat_map(|value| &value.elements)
+        {
+            for (value, axis) in &element.sources {
+                let labels = self.value(value).and_then(|axes| axes.get(*axis)?.clone());
+                for &label in labels.iter().flat_map(|labels| labels.iter()) {
+                    self.labels.pin(label, place, reason);
+                }
+            }
+        }
     }
 }

@@ -15,17 +15,22 @@ pub type AxisLabels = Option<Labels>;
 #[derive(Debug, Default)]
 pub(super) struct LabelSets {
     parent: Vec<u32>,
-    /// True if the class reaches a stored tensor: only such classes can be kernels.
+    /// True if the class holds a row of some layer's weights: only such classes can be
+    /// kernels.
     tracked: Vec<bool>,
     pinned: BTreeMap<u32, Pinned>,
 }
 
 impl LabelSets {
-    pub(super) fn fresh(&mut self, count: usize, tracked: bool) -> Vec<u32> {
+    pub(super) fn len(&self) -> usize {
+        self.parent.len()
+    }
+
+    pub(super) fn fresh(&mut self, count: usize) -> Vec<u32> {
         let first = self.parent.len() as u32;
         let labels: Vec<u32> = (first..first + count as u32).collect();
         self.parent.extend_from_slice(&labels);
-        self.tracked.resize(self.parent.len(), tracked);
+        self.tracked.resize(self.parent.len(), false);
         labels
     }
 
@@ -56,6 +61,11 @@ impl LabelSets {
         }
     }
 
+    pub(super) fn track(&mut self, label: u32) {
+        let root = self.root(label);
+        self.tracked[root as usize] = true;
+    }
+
     pub(super) fn pin(&mut self, label: u32, node: &str, reason: &str) {
         let root = self.root(label);
         self.pinned.entry(root).or_insert_with(|| Pinned {
@@ -69,8 +79,9 @@ impl LabelSets {
         self.pinned.get(&root)
     }
 
-    pub(super) fn is_tracked(&mut self, label: u32) -> bool {
+    /// True if the class is a kernel that may go.
+    pub(super) fn may_switch(&mut self, label: u32) -> bool {
         let root = self.root(label);
-        self.tracked[root as usize]
+        self.tracked[root as usize] && !self.pinned.contains_key(&root)
     }
 }

@@ -2,7 +2,7 @@
 
 mod node;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use indexmap::IndexMap;
 
@@ -56,8 +56,7 @@ pub struct ValueInfo {
     pub has_shape: bool,
 }
 
-/// The graph of a model. `Constant` nodes with a tensor value appear as
-/// initialisers, not as nodes.
+/// The graph of a model. `Constant` nodes appear as initialisers, not as nodes.
 #[derive(Debug, Clone)]
 pub struct Graph {
     /// Name.
@@ -74,6 +73,9 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Stored tensors.
     pub initializers: IndexMap<String, Tensor>,
+    /// Names of stored tensors that surgery cannot cut: sparse ones, texts, lists in
+    /// attributes.
+    pub uncut: BTreeSet<String>,
 }
 
 fn value_info(proto: &ValueInfoProto) -> ValueInfo {
@@ -123,39 +125,41 @@ impl Graph {
         };
         let base_dir = model.base_dir.as_deref();
         let mut initializers = IndexMap::new();
+        let mut uncut = BTreeSet::new();
+        let mut define = |name: &str, tensor: Tensor, cut: bool| -> Result<()> {
+            if !cut || tensor.is_opaque() {
+                uncut.insert(name.to_string());
+            }
+            match initializers.insert(name.to_string(), tensor) {
+                None => Ok(()),
+                Some(_) => Err(fail(
+                    format!("stored tensor `{name}`"),
+                    "defined twice".to_string(),
+                )),
+            }
+        };
         for tensor in &proto.initializer {
             let decoded = initializer::decode(tensor, tensor.name(), base_dir)?;
-            if initializers
-                .insert(tensor.name().to_string(), decoded)
-                .is_some()
-            {
-                return Err(fail(
-                    format!("initializer `{}`", tensor.name()),
-                    "defined twice".to_string(),
-                ));
-            }
+            define(tensor.name(), decoded, true)?;
+        }
+        for tensor in &proto.sparse_initializer {
+            let name = tensor.values.name();
+            define(name, initializer::sparse_placeholder(tensor, name)?, false)?;
         }
         let mut nodes = Vec::with_capacity(proto.node.len());
-        let mut names = HashSet::new();
+        let mut names: HashSet<String> = HashSet::new();
         for (index, node) in proto.node.iter().enumerate() {
             let mut node = Node::from_proto(node, base_dir)?;
             if node.name.is_empty() || !names.insert(node.name.clone()) {
                 node.name = format!("{}#{index}", node.op_type);
-                names.insert(node.name.clone());
-            }
-            if node.op_type == "Constant"
-                && let Some(Attribute::Tensor(tensor)) = node.attributes.get("value")
-                && let Some(output) = node.outputs.first()
-            {
-                if initializers
-                    .insert(output.clone(), tensor.clone())
-                    .is_some()
-                {
-                    return Err(fail(
-                        format!("constant `{output}`"),
-                        "defined twice".to_string(),
-                    ));
+                while !names.insert(node.name.clone()) {
+                    node.name.push('\'');
                 }
+            }
+            if let Some((tensor, cut)) = node.constant()
+                && let Some(output) = node.outputs.first().filter(|output| !output.is_empty())
+            {
+                define(output, tensor, cut)?;
                 continue;
             }
             nodes.push(node);
@@ -184,6 +188,7 @@ impl Graph {
                 .collect(),
             nodes,
             initializers,
+            uncut,
         };
         graph.sorted()
     }
@@ -209,7 +214,7 @@ impl Graph {
         let mut waits = vec![0usize; self.nodes.len()];
         let mut readers: Vec<Vec<usize>> = vec![Vec::new(); self.nodes.len()];
         for (index, node) in self.nodes.iter().enumerate() {
-            for input in node.inputs.iter().flatten() {
+            for input in node.inputs.iter().flatten().chain(&node.captures) {
                 if known.contains(input.as_str()) {
                     continue;
                 }

@@ -1,12 +1,12 @@
 //! Nodes and their attributes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::error::Result;
-use crate::model::{Tensor, initializer};
-use crate::proto::NodeProto;
+use crate::model::{Tensor, Values, initializer};
 use crate::proto::attribute_proto::AttributeType;
+use crate::proto::{GraphProto, NodeProto};
 
 /// Value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,8 @@ pub struct Node {
     pub outputs: Vec<String>,
     /// Attributes.
     pub attributes: BTreeMap<String, Attribute>,
+    /// Values of the surrounding graph that subgraphs (of `If`, `Loop`, `Scan`) read.
+    pub captures: Vec<String>,
 }
 
 impl Node {
@@ -79,6 +81,45 @@ impl Node {
                 .collect(),
             outputs: proto.output.clone(),
             attributes,
+            captures: captures(proto).into_iter().collect(),
+        })
+    }
+
+    /// The tensor of a `Constant` node, and whether surgery can cut it where it lies.
+    pub(super) fn constant(&self) -> Option<(Tensor, bool)> {
+        if self.op_type != "Constant" || !self.is_standard() {
+            return None;
+        }
+        let vector = |values: Values, len: usize| {
+            (
+                Tensor {
+                    shape: vec![len],
+                    values,
+                },
+                false,
+            )
+        };
+        let scalar = |values: Values| {
+            (
+                Tensor {
+                    shape: Vec::new(),
+                    values,
+                },
+                false,
+            )
+        };
+        let (name, attribute) = self.attributes.first_key_value()?;
+        Some(match (name.as_str(), attribute) {
+            ("value", Attribute::Tensor(tensor)) => (tensor.clone(), true),
+            ("value_int", Attribute::Int(value)) => scalar(Values::I64(vec![*value])),
+            ("value_float", Attribute::Float(value)) => scalar(Values::F32(vec![*value])),
+            ("value_ints", Attribute::Ints(values)) => {
+                vector(Values::I64(values.clone()), values.len())
+            }
+            ("value_floats", Attribute::Floats(values)) => {
+                vector(Values::F32(values.clone()), values.len())
+            }
+            _ => return None,
         })
     }
 
@@ -123,4 +164,39 @@ impl Node {
             _ => None,
         }
     }
+}
+
+/// Names that the subgraphs of a node read from outside.
+fn captures(node: &NodeProto) -> BTreeSet<String> {
+    let graphs = node
+        .attribute
+        .iter()
+        .flat_map(|a| a.g.as_ref().into_iter().chain(&a.graphs));
+    graphs.flat_map(free_names).collect()
+}
+
+/// Names that a subgraph reads and does not define.
+fn free_names(graph: &GraphProto) -> BTreeSet<String> {
+    let mut own: BTreeSet<&str> = graph.input.iter().map(|input| input.name()).collect();
+    own.extend(graph.initializer.iter().map(|tensor| tensor.name()));
+    own.extend(
+        graph
+            .sparse_initializer
+            .iter()
+            .map(|tensor| tensor.values.name()),
+    );
+    own.extend(
+        graph
+            .node
+            .iter()
+            .flat_map(|node| node.output.iter().map(String::as_str)),
+    );
+    let mut read: BTreeSet<String> = BTreeSet::new();
+    for node in &graph.node {
+        read.extend(node.input.iter().filter(|name| !name.is_empty()).cloned());
+        read.extend(captures(node));
+    }
+    read.extend(graph.output.iter().map(|output| output.name().to_string()));
+    read.retain(|name| !own.contains(name.as_str()));
+    read
 }

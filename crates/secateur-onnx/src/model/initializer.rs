@@ -8,7 +8,7 @@ use protobuf::EnumOrUnknown;
 use super::external_data;
 use crate::error::{OnnxError, Result};
 use crate::proto::tensor_proto::{DataLocation, DataType};
-use crate::proto::{GraphProto, TensorProto};
+use crate::proto::{GraphProto, SparseTensorProto, TensorProto};
 
 /// Values of a stored tensor.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +37,12 @@ pub enum Values {
         /// Elements.
         bytes: Vec<u8>,
     },
+    /// A type that is carried along and not decoded: texts, numbers of less than a byte,
+    /// sparse tensors.
+    Opaque {
+        /// ONNX data type number.
+        data_type: i32,
+    },
 }
 
 /// A stored tensor.
@@ -52,6 +58,11 @@ impl Tensor {
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// True for a type whose elements are not decoded (texts, sub-byte numbers).
+    pub fn is_opaque(&self) -> bool {
+        matches!(self.values, Values::Opaque { .. })
     }
 
     /// True without elements.
@@ -95,6 +106,7 @@ impl Tensor {
             Values::F16(_) | Values::Bf16(_) => 2,
             Values::Bool(_) => 1,
             Values::Other { width, .. } => *width,
+            Values::Opaque { .. } => 0,
         };
         width * self.len()
     }
@@ -128,20 +140,26 @@ pub fn decode(proto: &TensorProto, name: &str, base_dir: Option<&Path>) -> Resul
         tensor: name.to_string(),
         reason,
     };
-    let mut shape = Vec::with_capacity(proto.dims.len());
-    for &dim in &proto.dims {
-        shape.push(usize::try_from(dim).map_err(|_| fail(format!("its shape holds {dim}")))?);
+    let (shape, count) = extents(&proto.dims).map_err(fail)?;
+    let opaque = || Tensor {
+        shape: shape.clone(),
+        values: Values::Opaque {
+            data_type: proto.data_type(),
+        },
+    };
+    let Some(data_type) = DataType::from_i32_checked(proto.data_type()) else {
+        // A type newer than this program.
+        return Ok(opaque());
+    };
+    if data_type == DataType::UNDEFINED {
+        return Err(fail("it has no data type".to_string()));
     }
-    let count = shape
-        .iter()
-        .try_fold(1usize, |product, &dim| product.checked_mul(dim))
-        .ok_or_else(|| fail(format!("its shape {shape:?} is too large")))?;
-    let data_type = DataType::from_i32_checked(proto.data_type())
-        .ok_or_else(|| fail(format!("unknown data type {}", proto.data_type())))?;
     let width = element_width(data_type);
     let external = proto.data_location() == DataLocation::EXTERNAL;
     if external || proto.has_raw_data() {
-        let width = width.ok_or_else(|| fail(format!("raw data of type {data_type:?}")))?;
+        let Some(width) = width else {
+            return Ok(opaque());
+        };
         let expected = count
             .checked_mul(width)
             .ok_or_else(|| fail(format!("its shape {shape:?} is too large")))?;
@@ -228,9 +246,41 @@ pub fn decode(proto: &TensorProto, name: &str, base_dir: Option<&Path>) -> Resul
                 bytes,
             }
         }
-        other => return Err(fail(format!("type {other:?} cannot be read"))),
+        _ => return Ok(opaque()),
     };
     Ok(Tensor { shape, values })
+}
+
+/// Extents and number of elements.
+fn extents(dims: &[i64]) -> std::result::Result<(Vec<usize>, usize), String> {
+    let mut shape = Vec::with_capacity(dims.len());
+    for &dim in dims {
+        shape.push(usize::try_from(dim).map_err(|_| format!("its shape holds {dim}"))?);
+    }
+    // Not even a zero extent makes an overflow harmless: products of parts are taken later.
+    let count = shape
+        .iter()
+        .try_fold(1usize, |product, &dim| product.checked_mul(dim.max(1)))
+        .ok_or_else(|| format!("its shape {shape:?} is too large"))?;
+    let count = if shape.contains(&0) { 0 } else { count };
+    Ok((shape, count))
+}
+
+/// What stands for a sparse tensor: its shape.
+///
+/// # Errors
+/// [`OnnxError::Tensor`] for extents that cannot be.
+pub(crate) fn sparse_placeholder(proto: &SparseTensorProto, name: &str) -> Result<Tensor> {
+    let (shape, _) = extents(&proto.dims).map_err(|reason| OnnxError::Tensor {
+        tensor: name.to_string(),
+        reason,
+    })?;
+    Ok(Tensor {
+        shape,
+        values: Values::Opaque {
+            data_type: proto.values.data_type(),
+        },
+    })
 }
 
 trait CheckedEnum: Sized {
@@ -273,6 +323,9 @@ fn from_raw(data_type: DataType, width: usize, bytes: &[u8]) -> Values {
 /// Stores `tensor` in `proto`, in the kind of storage that it has now. External
 /// tensors move into the message.
 pub(crate) fn store(proto: &mut TensorProto, tensor: &Tensor) {
+    if tensor.is_opaque() {
+        return;
+    }
     let typed = !proto.has_raw_data() && proto.data_location() != DataLocation::EXTERNAL;
     proto.dims = tensor
         .shape
@@ -289,6 +342,7 @@ pub(crate) fn store(proto: &mut TensorProto, tensor: &Tensor) {
             Values::F16(v) | Values::Bf16(v) => {
                 proto.int32_data = v.iter().map(|&b| i32::from(b)).collect();
             }
+            Values::Opaque { .. } => {}
             Values::Other { width, bytes, .. } => {
                 let wide: Vec<u64> = bytes
                     .chunks_exact(*width)
@@ -342,6 +396,7 @@ pub(crate) fn store(proto: &mut TensorProto, tensor: &Tensor) {
         }
         Values::Bool(v) => raw.extend(v.iter().map(|&b| u8::from(b))),
         Values::Other { bytes, .. } => raw.extend_from_slice(bytes),
+        Values::Opaque { .. } => {}
     }
     proto.set_raw_data(raw);
     if proto.data_location() == DataLocation::EXTERNAL {

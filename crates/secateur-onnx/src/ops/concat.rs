@@ -2,19 +2,13 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Concat.html> (opset 1-13).
 
-use super::{OpRule, OutputShapes, misfit};
+use super::{OpRule, OutputShapes, axis_of, misfit};
 use crate::coupling::{LabelContext, Labels};
 use crate::error::Result;
 use crate::graph::{Dim, Node};
-use crate::shape::ShapeContext;
+use crate::shape::{IntValue, ShapeContext};
 
 pub(super) struct Concat;
-
-fn axis(node: &Node, rank: usize) -> Option<usize> {
-    let axis = node.attr_i("axis", 1);
-    let axis = if axis < 0 { axis + rank as i64 } else { axis };
-    usize::try_from(axis).ok().filter(|&axis| axis < rank)
-}
 
 impl OpRule for Concat {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
@@ -22,7 +16,7 @@ impl OpRule for Concat {
             return Ok(vec![None]);
         };
         let mut shape = first.to_vec();
-        let Some(axis) = axis(node, shape.len()) else {
+        let Some(axis) = axis_of(node.attr_i("axis", 1), shape.len()) else {
             return Err(misfit(context, node, "its axis lies outside the input"));
         };
         let mut total = Some(0usize);
@@ -33,6 +27,19 @@ impl OpRule for Concat {
             if other.len() != shape.len() {
                 return Err(misfit(context, node, "its inputs have different ranks"));
             }
+            for (index, dim) in other.iter().enumerate().filter(|(index, _)| *index != axis) {
+                match (shape[index].fixed(), dim.fixed()) {
+                    (Some(a), Some(b)) if a != b => {
+                        return Err(misfit(
+                            context,
+                            node,
+                            format!("its inputs have extents {a} and {b} on axis {index}"),
+                        ));
+                    }
+                    (None, Some(_)) => shape[index] = dim.clone(),
+                    _ => {}
+                }
+            }
             total = total
                 .zip(other[axis].fixed())
                 .and_then(|(a, b)| a.checked_add(b));
@@ -41,17 +48,23 @@ impl OpRule for Concat {
         Ok(vec![Some(shape)])
     }
 
-    fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<Vec<i64>> {
-        let mut values = Vec::new();
+    fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
+        let mut elements = Vec::new();
         for slot in 0..node.inputs.len() {
-            values.extend_from_slice(context.constant(node, slot)?);
+            elements.extend_from_slice(&context.value(node, slot)?.elements);
         }
-        (values.len() <= 64).then_some(values)
+        let is_float = context.value(node, 0)?.is_float;
+        Some(IntValue {
+            scalar: false,
+            is_float,
+            elements,
+        })
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
         let mut output = context.input(node, 0)?;
-        let axis = axis(node, output.len()).ok_or("its axis lies outside the input")?;
+        let axis = axis_of(node.attr_i("axis", 1), output.len())
+            .ok_or("its axis lies outside the input")?;
         let mut joined: Option<Vec<u32>> = Some(Vec::new());
         for slot in 0..node.inputs.len() {
             let axes = context.input(node, slot)?;
@@ -59,21 +72,27 @@ impl OpRule for Concat {
                 return Err("its inputs have different ranks".to_string());
             }
             for (index, labels) in axes.iter().enumerate() {
-                if index == axis {
-                    match (labels, &mut joined) {
-                        (Some(labels), Some(joined)) => joined.extend_from_slice(labels),
-                        _ => joined = None,
-                    }
-                } else if let (Some(labels), Some(mine)) = (labels, &output[index]) {
-                    let mine = mine.clone();
-                    context.merge(&mine, labels);
+                if index != axis {
+                    output[index] = context.join(node, &output[index], labels)?;
+                } else if let (Some(labels), Some(joined)) = (labels, &mut joined) {
+                    joined.extend_from_slice(labels);
+                } else {
+                    joined = None;
                 }
             }
         }
-        if joined.is_none() {
-            return Err("the number of channels of an input is not known".to_string());
-        }
         output[axis] = joined.map(Labels::from);
+        if output[axis].is_none() {
+            // Something of unknown extent is among them: positions cannot be told apart.
+            for slot in 0..node.inputs.len() {
+                let axes = context.input(node, slot)?;
+                context.pin_axes(
+                    &axes[axis..=axis],
+                    node,
+                    "it joins an axis of unknown extent",
+                );
+            }
+        }
         context.set_output(node, 0, output);
         Ok(())
     }

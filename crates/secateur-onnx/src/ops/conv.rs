@@ -1,18 +1,46 @@
 //! Convolution, plain, depthwise and grouped.
 //!
 //! Channels: input channel i meets column i of the weights; output channel o is
-//! row o. Depthwise: output o goes with input o / multiplier. Other groups stay
-//! equal: the unit is the same position in every group.
+//! row o. Where a group has a single input or output channel (depthwise), whole
+//! groups go. Other groups stay equal: the unit is the same position in every
+//! group.
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Conv.html> (opset 1-22).
 
-use super::{OpRule, OutputShapes, misfit, pool};
-use crate::coupling::{LabelContext, Role};
+use super::{MacTerm, OpRule, OutputShapes, all_axes, misfit, pixels, pool};
+use crate::coupling::{LabelContext, Labels, Role};
 use crate::error::Result;
 use crate::graph::{Dim, Node};
 use crate::shape::ShapeContext;
 
 pub(super) struct Conv;
+
+/// The `group` attribute; `None` if it is not positive.
+pub(super) fn group_count(node: &Node) -> Option<usize> {
+    usize::try_from(node.attr_i("group", 1))
+        .ok()
+        .filter(|&groups| groups > 0)
+}
+
+/// Merges a bias with the channels it is added to.
+pub(super) fn merge_bias(
+    node: &Node,
+    context: &mut LabelContext<'_>,
+    channels: &Labels,
+) -> std::result::Result<(), String> {
+    if node.input(2).is_none() {
+        return Ok(());
+    }
+    let bias = context.input(node, 2)?;
+    match bias.as_slice() {
+        [Some(bias)] if bias.len() == channels.len() => {
+            context.use_parameter(node, 2, 0, Role::Output);
+            context.merge(channels, bias);
+            Ok(())
+        }
+        _ => Err("its bias does not fit its weights".to_string()),
+    }
+}
 
 impl OpRule for Conv {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
@@ -30,10 +58,9 @@ impl OpRule for Conv {
                 ),
             ));
         }
-        let groups = usize::try_from(node.attr_i("group", 1)).unwrap_or(0);
-        if groups == 0 {
+        let Some(groups) = group_count(node) else {
             return Err(misfit(context, node, "`group` must be positive"));
-        }
+        };
         if let (Some(channels), Some(columns)) = (input[1].fixed(), weights[1].fixed())
             && columns.checked_mul(groups) != Some(channels)
         {
@@ -43,15 +70,22 @@ impl OpRule for Conv {
                 format!("its input has {channels} channels, its weights take {columns} x {groups}"),
             ));
         }
-        let Some(kernel) = weights[2..]
+        if weights[0].fixed().is_some_and(|rows| rows % groups != 0) {
+            return Err(misfit(
+                context,
+                node,
+                "its kernels do not divide into its groups",
+            ));
+        }
+        let mut shape = vec![input[0].clone(), weights[0].clone()];
+        match weights[2..]
             .iter()
             .map(Dim::fixed)
             .collect::<Option<Vec<_>>>()
-        else {
-            return Ok(vec![None]);
-        };
-        let mut shape = vec![input[0].clone(), weights[0].clone()];
-        shape.extend(pool::window(node, context, &input[2..], &kernel)?);
+        {
+            Some(kernel) => shape.extend(pool::window(node, context, &input[2..], &kernel)?),
+            None => shape.resize(input.len(), Dim::Unknown),
+        }
         Ok(vec![Some(shape)])
     }
 
@@ -67,59 +101,50 @@ impl OpRule for Conv {
             return Err("the number of channels is not known".to_string());
         };
         let (channels, rows, columns) = (channels.clone(), rows.clone(), columns.clone());
-        let groups = usize::try_from(node.attr_i("group", 1)).unwrap_or(0);
-        if groups == 0
-            || columns.len() * groups != channels.len()
-            || rows.len() % groups.max(1) != 0
-        {
+        let groups = group_count(node).ok_or("`group` must be positive")?;
+        if columns.len().checked_mul(groups) != Some(channels.len()) || rows.len() % groups != 0 {
             return Err("its weights do not fit its input".to_string());
         }
+        let per_group = rows.len() / groups;
         context.use_parameter(node, 1, 0, Role::Output);
         if groups == 1 {
             context.use_parameter(node, 1, 1, Role::Input);
             context.merge(&channels, &columns);
-        } else if columns.len() == 1 {
-            let multiplier = rows.len() / groups;
-            for (index, &row) in rows.iter().enumerate() {
-                context.merge_one(row, channels[index / multiplier]);
+        } else if columns.len() == 1 || per_group == 1 {
+            // Whole groups: all input channels and all rows of a group are one.
+            for (index, &channel) in channels.iter().enumerate() {
+                context.merge_one(channel, rows[index / columns.len() * per_group]);
             }
-            context.regroup(node);
+            for (index, &row) in rows.iter().enumerate() {
+                context.merge_one(row, rows[index / per_group * per_group]);
+            }
+            let firsts: Labels = rows.iter().step_by(per_group).copied().collect();
+            context.attribute_counts(node, "group", &firsts);
         } else {
             context.use_parameter(node, 1, 1, Role::Input);
             for (index, &channel) in channels.iter().enumerate() {
                 context.merge_one(channel, columns[index % columns.len()]);
             }
-            let per_group = rows.len() / groups;
             for (index, &row) in rows.iter().enumerate() {
                 context.merge_one(row, rows[index % per_group]);
             }
         }
-        if node.input(2).is_some() {
-            let bias = context.input(node, 2)?;
-            let Some(Some(bias)) = bias.first() else {
-                return Err("its bias is not a vector of known length".to_string());
-            };
-            if bias.len() != rows.len() {
-                return Err("its bias does not fit its weights".to_string());
-            }
-            context.use_parameter(node, 2, 0, Role::Output);
-            context.merge(&rows, bias);
-        }
-        let mut output = context.new_axes(node, 0);
-        if output.len() < 2 {
-            return Err("its output's shape is not known".to_string());
-        }
+        merge_bias(node, context, &rows)?;
+        context.pin_axes(&input[2..], node, "a window slides over it");
+        let mut output = context.new_axes(node, 0)?;
         output[0] = input[0].clone();
         output[1] = Some(rows);
         context.set_output(node, 0, output);
         Ok(())
     }
 
-    fn weighted_pixels(&self, node: &Node, context: &ShapeContext<'_>) -> Option<u64> {
-        context.stored(node, 1)?;
-        let shape = context.shapes.get(node.outputs.first()?)?;
-        shape.get(2..)?.iter().try_fold(1u64, |product, dim| {
-            product.checked_mul(dim.fixed()? as u64)
+    fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Option<MacTerm> {
+        let weights = node.input(1)?;
+        let rank = context.input(node, 1)?.len();
+        let output = context.known.shapes.get(node.outputs.first()?)?;
+        Some(MacTerm {
+            axes: all_axes(weights, rank),
+            scale: pixels(output.get(2..)?)?,
         })
     }
 }

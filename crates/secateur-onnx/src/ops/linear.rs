@@ -1,15 +1,38 @@
 //! Matrix products.
 //!
+//! Features of the input meet rows of the weights; columns are the outputs. Where
+//! two computed values are multiplied, the axis that is summed over stays: no
+//! weights could be set to zero for it.
+//!
 //! Specs: <https://onnx.ai/onnx/operators/onnx__Gemm.html> (opset 1-13),
 //! <https://onnx.ai/onnx/operators/onnx__MatMul.html>.
 
-use super::{OpRule, OutputShapes, misfit};
-use crate::coupling::{LabelContext, Role};
+use super::binary::broadcast_labels;
+use super::{MacTerm, OpRule, OutputShapes, all_axes, misfit, pixels};
+use crate::coupling::{AxisLabels, LabelContext, Role};
 use crate::error::Result;
 use crate::graph::{Dim, Node};
 use crate::shape::ShapeContext;
 
 pub(super) struct Gemm;
+pub(super) struct MatMul;
+
+const SUMMED: &str = "it multiplies two computed values and sums over this axis";
+
+/// Merges the axes that a product sums over.
+fn contract(
+    node: &Node,
+    context: &mut LabelContext<'_>,
+    a: (usize, &AxisLabels),
+    b: (usize, &AxisLabels),
+) -> std::result::Result<(), String> {
+    match (context.is_stored(node, 0), context.is_stored(node, 1)) {
+        (false, true) => context.use_parameter(node, 1, b.0, Role::Input),
+        (true, false) => context.use_parameter(node, 0, a.0, Role::Input),
+        _ => context.pin_axes(&[a.1.clone(), b.1.clone()], node, SUMMED),
+    }
+    context.join(node, a.1, b.1).map(drop)
+}
 
 impl OpRule for Gemm {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
@@ -42,50 +65,52 @@ impl OpRule for Gemm {
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
-        if node.attr_i("transA", 0) != 0 {
-            return Err("its first input is transposed".to_string());
+        let (a, b) = (context.input(node, 0)?, context.input(node, 1)?);
+        if a.len() != 2 || b.len() != 2 {
+            return Err("expected two matrices".to_string());
         }
-        let a = context.input(node, 0)?;
-        let b = context.input(node, 1)?;
-        let [rows, features] = a.as_slice() else {
-            return Err("expected a matrix".to_string());
+        let (row, inner_a) = if node.attr_i("transA", 0) != 0 {
+            (1, 0)
+        } else {
+            (0, 1)
         };
-        let [b0, b1] = b.as_slice() else {
-            return Err("expected a matrix".to_string());
+        let (inner_b, column) = if node.attr_i("transB", 0) != 0 {
+            (1, 0)
+        } else {
+            (0, 1)
         };
-        let transposed = node.attr_i("transB", 0) != 0;
-        let (inner, columns) = if transposed { (b1, b0) } else { (b0, b1) };
-        let (Some(features), Some(inner), Some(columns)) = (features, inner, columns) else {
-            return Err("the number of features is not known".to_string());
-        };
-        if features.len() != inner.len() {
-            return Err("its weights do not fit its input".to_string());
+        contract(
+            node,
+            context,
+            (inner_a, &a[inner_a]),
+            (inner_b, &b[inner_b]),
+        )?;
+        context.use_parameter(node, 1, column, Role::Output);
+        if context.is_stored(node, 0) && !context.is_stored(node, 1) {
+            context.use_parameter(node, 0, row, Role::Output);
         }
-        let (inner_axis, column_axis) = if transposed { (1, 0) } else { (0, 1) };
-        let (features, inner, columns) = (features.clone(), inner.clone(), columns.clone());
-        context.use_parameter(node, 1, inner_axis, Role::Input);
-        context.use_parameter(node, 1, column_axis, Role::Output);
-        context.merge(&features, &inner);
+        let mut output = vec![a[row].clone(), b[column].clone()];
         if node.input(2).is_some() {
             let bias = context.input(node, 2)?;
-            if let Some(Some(labels)) = bias.last()
-                && labels.len() == columns.len()
+            if let Some(last) = bias.len().checked_sub(1)
+                && bias[last].as_ref().is_some_and(|labels| labels.len() > 1)
             {
-                let axis = bias.len() - 1;
-                context.use_parameter(node, 2, axis, Role::Output);
-                context.merge(&columns, labels);
+                context.use_parameter(node, 2, last, Role::Output);
             }
+            output = broadcast_labels(node, context, &output, &bias)?;
         }
-        context.set_output(node, 0, vec![rows.clone(), Some(columns)]);
+        context.set_output(node, 0, output);
         Ok(())
     }
 
-    fn weighted_pixels(&self, node: &Node, context: &ShapeContext<'_>) -> Option<u64> {
-        context.stored(node, 1).map(|_| 1)
+    fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Option<MacTerm> {
+        context.input(node, 1)?;
+        Some(MacTerm {
+            axes: all_axes(node.input(1)?, 2),
+            scale: 1,
+        })
     }
 }
-
-pub(super) struct MatMul;
 
 impl OpRule for MatMul {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
@@ -105,57 +130,66 @@ impl OpRule for MatMul {
                 format!("extents {x} and {y} do not fit"),
             ));
         }
-        let mut shape: Vec<Dim> = if a.len() >= b.len() {
-            a.to_vec()
-        } else {
-            b[..b.len() - 2].to_vec()
-        };
-        if a.len() < b.len() {
-            shape.extend_from_slice(&a[a.len() - 2..]);
-        }
-        if let Some(last) = shape.last_mut() {
-            *last = b[b.len() - 1].clone();
-        }
+        let mut shape = super::binary::broadcast_shapes(&a[..a.len() - 2], &b[..b.len() - 2])
+            .map_err(|(x, y)| {
+                misfit(
+                    context,
+                    node,
+                    format!("extents {x} and {y} do not broadcast"),
+                )
+            })?;
+        shape.push(a[a.len() - 2].clone());
+        shape.push(b[b.len() - 1].clone());
         Ok(vec![Some(shape)])
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
-        let mut output = context.input(node, 0)?;
-        let weights = context.input(node, 1)?;
-        if !context.is_stored(node, 1) {
-            return Err("it multiplies two computed values".to_string());
-        }
-        let [inner, columns] = weights.as_slice() else {
-            return Err("expected a stored matrix".to_string());
+        let (a, b) = (context.input(node, 0)?, context.input(node, 1)?);
+        let (Some(rank_a), Some(rank_b)) = (a.len().checked_sub(2), b.len().checked_sub(2)) else {
+            return Err("expected two matrices".to_string());
         };
-        let (Some(Some(features)), Some(inner), Some(columns)) = (output.last(), inner, columns)
-        else {
-            return Err("the number of features is not known".to_string());
-        };
-        if features.len() != inner.len() {
-            return Err("its weights do not fit its input".to_string());
+        contract(
+            node,
+            context,
+            (rank_a + 1, &a[rank_a + 1]),
+            (rank_b, &b[rank_b]),
+        )?;
+        if context.is_stored(node, 1) {
+            context.use_parameter(node, 1, rank_b + 1, Role::Output);
+        } else {
+            context.use_parameter(node, 0, rank_a, Role::Output);
         }
-        let features = features.clone();
-        context.use_parameter(node, 1, 0, Role::Input);
-        context.use_parameter(node, 1, 1, Role::Output);
-        context.merge(&features, inner);
-        if let Some(last) = output.last_mut() {
-            *last = Some(columns.clone());
-        }
+        let mut output = broadcast_labels(node, context, &a[..rank_a], &b[..rank_b])?;
+        output.push(a[rank_a].clone());
+        output.push(b[rank_b + 1].clone());
         context.set_output(node, 0, output);
         Ok(())
     }
 
-    fn weighted_pixels(&self, node: &Node, context: &ShapeContext<'_>) -> Option<u64> {
-        context.stored(node, 1)?;
-        let shape = context.input(node, 0)?;
-        // Rows of a sample: everything between batch and features.
-        shape
-            .get(1..shape.len().saturating_sub(1))
-            .unwrap_or(&[])
-            .iter()
-            .try_fold(1u64, |product, dim| {
-                product.checked_mul(dim.fixed()? as u64)
-            })
+    fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Option<MacTerm> {
+        let (a, b) = (context.input(node, 0)?, context.input(node, 1)?);
+        if a.len() < 2 || b.len() < 2 {
+            return None;
+        }
+        if context.stored(node, 1).is_some() && b.len() == 2 {
+            // Rows of a sample: everything between batch and features.
+            let rows = a.get(1..a.len() - 1).unwrap_or(&[]);
+            return Some(MacTerm {
+                axes: all_axes(node.input(1)?, 2),
+                scale: pixels(rows)?,
+            });
+        }
+        // All extents of the output but the batch, times the extent summed over.
+        let output = node.outputs.first()?;
+        let rank = context.known.shapes.get(output)?.len();
+        let mut axes: Vec<(String, usize)> = all_axes(output, rank).split_off(1.min(rank - 2));
+        axes.push((node.input(0)?.to_string(), a.len() - 1));
+        let known = |(name, axis): &(String, usize)| {
+            matches!(
+                context.known.shapes.get(name).and_then(|s| s.get(*axis)),
+                Some(Dim::Fixed(_))
+            )
+        };
+        axes.iter().all(known).then_some(MacTerm { axes, scale: 1 })
     }
 }

@@ -1,12 +1,49 @@
-//! Batch normalisation: one scale, shift, mean and variance a channel.
+//! Normalisation: per channel (batch, instance) channels stay free; across
+//! channels (layer, group, local response) they are pinned.
 //!
-//! Spec: <https://onnx.ai/onnx/operators/onnx__BatchNormalization.html> (opset 1-15).
+//! Specs: <https://onnx.ai/onnx/operators/onnx__BatchNormalization.html> (opset 1-15),
+//! <https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html>,
+//! <https://onnx.ai/onnx/operators/onnx__LayerNormalization.html>,
+//! <https://onnx.ai/onnx/operators/onnx__GroupNormalization.html>.
 
-use super::{OpRule, OutputShapes};
+use super::{OpRule, OutputShapes, axis_of};
 use crate::coupling::{LabelContext, Role};
 use crate::error::Result;
-use crate::graph::Node;
+use crate::graph::{Dim, Node};
 use crate::shape::ShapeContext;
+
+const ACROSS: &str = "it normalises across these channels";
+
+/// Merges the vectors in these slots with the channels of the first input.
+fn merge_vectors(
+    node: &Node,
+    context: &mut LabelContext<'_>,
+    slots: std::ops::Range<usize>,
+) -> std::result::Result<(), String> {
+    let axes = context.input(node, 0)?;
+    let Some(channels) = axes.get(1).cloned().flatten() else {
+        return Err("the number of channels is not known".to_string());
+    };
+    for slot in slots {
+        let Some(vector) = context.input(node, slot)?.first().cloned().flatten() else {
+            return Err(format!("input {slot} is not a vector of known length"));
+        };
+        if vector.len() != channels.len() {
+            return Err(format!(
+                "input {slot} holds {} values for {} channels",
+                vector.len(),
+                channels.len()
+            ));
+        }
+        context.use_parameter(node, slot, 0, Role::Norm);
+        context.merge(&channels, &vector);
+    }
+    for slot in 1..node.outputs.len() {
+        context.set_output(node, slot, vec![Some(channels.clone())]);
+    }
+    context.set_output(node, 0, axes);
+    Ok(())
+}
 
 pub(super) struct BatchNormalization;
 
@@ -21,28 +58,71 @@ impl OpRule for BatchNormalization {
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
+        merge_vectors(node, context, 1..5)
+    }
+}
+
+pub(super) struct InstanceNormalization;
+
+impl OpRule for InstanceNormalization {
+    fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
+        Ok(vec![context.input(node, 0).map(<[_]>::to_vec)])
+    }
+
+    fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
         let axes = context.input(node, 0)?;
-        let Some(channels) = axes.get(1).cloned().flatten() else {
-            return Err("the number of channels is not known".to_string());
+        context.pin_axes(
+            axes.get(2..).unwrap_or(&[]),
+            node,
+            "it takes a mean over them",
+        );
+        merge_vectors(node, context, 1..3)
+    }
+}
+
+pub(super) struct LayerNormalization;
+
+impl OpRule for LayerNormalization {
+    fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
+        let Some(input) = context.input(node, 0) else {
+            return Ok(vec![None]);
         };
-        for slot in 1..5 {
-            let Some(parameter) = context.input(node, slot)?.first().cloned().flatten() else {
-                return Err(format!("input {slot} is not a stored vector"));
-            };
-            if parameter.len() != channels.len() {
-                return Err(format!(
-                    "input {slot} holds {} values for {} channels",
-                    parameter.len(),
-                    channels.len()
-                ));
-            }
-            context.use_parameter(node, slot, 0, Role::Norm);
-            context.merge(&channels, &parameter);
+        let mut shapes = vec![Some(input.to_vec())];
+        // Mean and inverse deviation.
+        let axis = axis_of(node.attr_i("axis", -1), input.len()).unwrap_or(input.len());
+        let mut statistics = input.to_vec();
+        statistics[axis..].fill(Dim::Fixed(1));
+        shapes.resize(node.outputs.len().max(1), Some(statistics));
+        Ok(shapes)
+    }
+
+    fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
+        let axes = context.input(node, 0)?;
+        let axis = axis_of(node.attr_i("axis", -1), axes.len())
+            .ok_or("its axis lies outside the input")?;
+        context.pin_axes(&axes[axis..], node, ACROSS);
+        for slot in 1..node.outputs.len() {
+            let mut output = context.new_axes(node, slot)?;
+            output[..axis].clone_from_slice(&axes[..axis]);
+            context.set_output(node, slot, output);
         }
         context.set_output(node, 0, axes);
-        for slot in 1..node.outputs.len() {
-            context.set_output(node, slot, vec![Some(channels.clone())]);
-        }
+        Ok(())
+    }
+}
+
+/// Group and local response normalisation.
+pub(super) struct AcrossChannels;
+
+impl OpRule for AcrossChannels {
+    fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
+        Ok(vec![context.input(node, 0).map(<[_]>::to_vec)])
+    }
+
+    fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
+        let axes = context.input(node, 0)?;
+        context.pin_axes(axes.get(1..).unwrap_or(&[]), node, ACROSS);
+        context.set_output(node, 0, axes);
         Ok(())
     }
 }

@@ -9,6 +9,37 @@ use crate::error::Result;
 use crate::graph::{Dim, Node};
 use crate::shape::ShapeContext;
 
+/// Strides and the like stay below, so that sums of them do not overflow.
+const MAX_WINDOW: usize = 1 << 31;
+
+/// A list attribute of that many extents.
+pub(super) fn extents(
+    node: &Node,
+    context: &ShapeContext<'_>,
+    name: &str,
+    default: i64,
+    len: usize,
+) -> Result<Vec<usize>> {
+    let values = node.attr_ints(name).filter(|v| !v.is_empty());
+    let values = values.map_or_else(|| vec![default; len], <[i64]>::to_vec);
+    if values.len() != len {
+        return Err(misfit(
+            context,
+            node,
+            format!("`{name}` holds {} values, expected {len}", values.len()),
+        ));
+    }
+    values
+        .iter()
+        .map(|&v| {
+            usize::try_from(v)
+                .ok()
+                .filter(|&v| v < MAX_WINDOW)
+                .ok_or_else(|| misfit(context, node, format!("`{name}` holds {v}")))
+        })
+        .collect()
+}
+
 /// Spatial extents after a window slides over them (convolution and pooling).
 pub(super) fn window(
     node: &Node,
@@ -17,26 +48,7 @@ pub(super) fn window(
     kernel: &[usize],
 ) -> Result<Vec<Dim>> {
     let rank = kernel.len();
-    let attribute = |name: &str, default: i64, len: usize| -> Result<Vec<usize>> {
-        let values = node.attr_ints(name).filter(|v| !v.is_empty());
-        let values = values.map_or_else(|| vec![default; len], <[i64]>::to_vec);
-        if values.len() != len {
-            return Err(misfit(
-                context,
-                node,
-                format!("`{name}` holds {} values, expected {len}", values.len()),
-            ));
-        }
-        values
-            .iter()
-            .map(|&v| {
-                usize::try_from(v)
-                    .ok()
-                    .filter(|&v| v < 1 << 31)
-                    .ok_or_else(|| misfit(context, node, format!("`{name}` holds {v}")))
-            })
-            .collect()
-    };
+    let attribute = |name, default, len| extents(node, context, name, default, len);
     let strides = attribute("strides", 1, rank)?;
     let dilations = attribute("dilations", 1, rank)?;
     let pads = attribute("pads", 0, 2 * rank)?;
@@ -55,7 +67,9 @@ pub(super) fn window(
             output.push(Dim::Unknown);
             continue;
         };
-        let reach = dilations[axis] * (kernel[axis] - 1) + 1;
+        let reach = dilations[axis]
+            .saturating_mul(kernel[axis] - 1)
+            .saturating_add(1);
         let stride = strides[axis];
         let size = match auto_pad.as_str() {
             "SAME_UPPER" | "SAME_LOWER" => extent.div_ceil(stride),
@@ -74,16 +88,19 @@ pub(super) fn window(
                     ));
                 }
                 let steps = padded - reach;
-                let mut size = if ceil {
+                let size = if ceil {
                     steps.div_ceil(stride)
                 } else {
                     steps / stride
                 } + 1;
                 // A window may not begin in the padding at the end.
-                if ceil && (size - 1) * stride >= extent + pads[axis] {
-                    size -= 1;
+                let begins_behind =
+                    (size - 1).saturating_mul(stride) >= extent.saturating_add(pads[axis]);
+                if ceil && begins_behind {
+                    size - 1
+                } else {
+                    size
                 }
-                size
             }
         };
         output.push(Dim::Fixed(size));
@@ -92,18 +109,16 @@ pub(super) fn window(
 }
 
 /// Output axes of an operator that keeps batch and channels and makes new pixels.
-pub(super) fn keep_channels(
-    node: &Node,
-    context: &mut LabelContext<'_>,
-) -> std::result::Result<(), String> {
+fn keep_channels(node: &Node, context: &mut LabelContext<'_>) -> std::result::Result<(), String> {
     let axes = context.input(node, 0)?;
     if axes.len() < 2 {
         return Err("expected [n, c, ...]".to_string());
     }
+    context.pin_axes(&axes[2..], node, "a window slides over it");
     for slot in 0..node.outputs.len() {
-        let mut output = context.new_axes(node, slot);
+        let mut output = context.new_axes(node, slot)?;
         if output.len() < 2 {
-            return Err("its output's shape is not known".to_string());
+            return Err("expected [n, c, ...]".to_string());
         }
         output[0] = axes[0].clone();
         output[1] = axes[1].clone();
@@ -123,7 +138,7 @@ impl OpRule for Pool {
             .attr_ints("kernel_shape")
             .unwrap_or_default()
             .iter()
-            .filter_map(|&k| usize::try_from(k).ok())
+            .filter_map(|&k| usize::try_from(k).ok().filter(|&k| k < MAX_WINDOW))
             .collect();
         if input.len() < 2 || kernel.len() != input.len() - 2 {
             return Err(misfit(
@@ -138,6 +153,10 @@ impl OpRule for Pool {
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
+        // The second output holds indices into the whole tensor, channels included.
+        if node.outputs.get(1).is_some_and(|name| !name.is_empty()) {
+            return Err("it also gives positions in the whole tensor".to_string());
+        }
         keep_channels(node, context)
     }
 }

@@ -1,10 +1,16 @@
-//! Softmax mixes everything along its axis: those channels stay.
+//! Operators that mix everything along an axis: those channels stay.
+//!
+//! Specs: <https://onnx.ai/onnx/operators/onnx__Softmax.html> (opset 1-13),
+//! <https://onnx.ai/onnx/operators/onnx__LpNormalization.html>,
+//! <https://onnx.ai/onnx/operators/onnx__CumSum.html>.
 
-use super::{OpRule, OutputShapes};
+use super::{OpRule, OutputShapes, axis_of};
 use crate::coupling::LabelContext;
 use crate::error::Result;
 use crate::graph::Node;
 use crate::shape::ShapeContext;
+
+const MIXES: &str = "it mixes these channels";
 
 pub(super) struct Softmax;
 
@@ -17,17 +23,40 @@ impl OpRule for Softmax {
         let axes = context.input(node, 0)?;
         // Before opset 13 everything from `axis` (default 1) on is normalised together.
         let old = context.graph().opset < 13;
-        let axis = node.attr_i("axis", if old { 1 } else { -1 });
-        let rank = axes.len() as i64;
-        let first = (if axis < 0 { axis + rank } else { axis }).clamp(0, rank) as usize;
+        let axis = axis_of(node.attr_i("axis", if old { 1 } else { -1 }), axes.len())
+            .ok_or("its axis lies outside the input")?;
         let normalised = if old {
-            first..axes.len()
+            axis..axes.len()
         } else {
-            first..(first + 1).min(axes.len())
+            axis..axis + 1
         };
-        for labels in axes[normalised].iter().flatten() {
-            context.pin(labels, node, "it normalises across these channels");
-        }
+        context.pin_axes(&axes[normalised], node, MIXES);
+        context.set_output(node, 0, axes);
+        Ok(())
+    }
+}
+
+/// `LpNormalization` and `CumSum`: along one axis.
+pub(super) struct AlongAxis;
+
+impl OpRule for AlongAxis {
+    fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
+        Ok(vec![context.input(node, 0).map(<[_]>::to_vec)])
+    }
+
+    fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
+        let axes = context.input(node, 0)?;
+        let axis = match node.op_type.as_str() {
+            "CumSum" => context
+                .shapes()
+                .integers(node, 1)
+                .and_then(|v| v.first().copied()),
+            _ => Some(node.attr_i("axis", -1)),
+        };
+        let axis = axis
+            .and_then(|axis| axis_of(axis, axes.len()))
+            .ok_or("its axis is computed, or lies outside the input")?;
+        context.pin_axes(&axes[axis..=axis], node, MIXES);
         context.set_output(node, 0, axes);
         Ok(())
     }

@@ -1,12 +1,17 @@
 //! Element by element with one input: shape and channels stay.
+//!
+//! Activations, rounding, casts, dropout. Bounds of `Clip` and the like are scalars.
 
 use super::{OpRule, OutputShapes};
 use crate::coupling::LabelContext;
 use crate::error::Result;
 use crate::graph::Node;
-use crate::shape::ShapeContext;
+use crate::shape::{Element, IntValue, Number, ShapeContext};
 
 pub(super) struct Unary;
+
+/// Data type numbers of floating point types, as targets of `Cast`.
+const FLOAT_TYPES: [i64; 4] = [1, 10, 11, 16];
 
 impl OpRule for Unary {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
@@ -15,10 +20,35 @@ impl OpRule for Unary {
         Ok(vec![shape; node.outputs.len()])
     }
 
+    fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
+        let mut value = context.value(node, 0)?.clone();
+        match node.op_type.as_str() {
+            "Identity" | "Floor" | "Ceil" | "Round" => {}
+            "Cast" => value.is_float = FLOAT_TYPES.contains(&node.attr_i("to", 0)),
+            "Neg" | "Not" | "Abs" => {
+                let apply = |v: i64| match node.op_type.as_str() {
+                    "Neg" => v.checked_neg(),
+                    "Abs" => v.checked_abs(),
+                    _ => Some(i64::from(v == 0)),
+                };
+                for element in &mut value.elements {
+                    let number = element.number.known().and_then(apply);
+                    let number = number.map_or(Number::Unknown, Number::Known);
+                    *element = Element::computed(number, &[element]);
+                }
+            }
+            _ => return None,
+        }
+        Some(value)
+    }
+
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
         let axes = context.input(node, 0)?;
         for slot in 0..node.outputs.len() {
             context.set_output(node, slot, axes.clone());
+        }
+        if matches!(node.op_type.as_str(), "Identity" | "Cast") {
+            context.view(node, &(0..axes.len()).collect::<Vec<_>>());
         }
         Ok(())
     }

@@ -4,13 +4,16 @@
 //! constants, `group` attributes and `value_info` follow. Names, inputs, outputs,
 //! opset, metadata and unknown fields stay.
 
+mod edit;
 mod slice;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::coupling::{ChannelGroups, Masks, Role, kept_positions};
 use crate::error::{OnnxError, Result};
-use crate::model::{Model, Tensor, Values, initializer};
+use crate::graph::Graph;
+use crate::model::{Model, Tensor, initializer};
+use crate::shape::infer_shapes;
 
 /// Checks that masks fit the groups, leave one kernel each and respect pins.
 fn check(groups: &ChannelGroups, masks: &Masks) -> Result<()> {
@@ -55,89 +58,62 @@ fn check(groups: &ChannelGroups, masks: &Masks) -> Result<()> {
     Ok(())
 }
 
-/// Number of positions of a value's axis that stay; `None` where it is not known.
-fn kept_extent(groups: &ChannelGroups, masks: &Masks, value: &str, axis: usize) -> Option<usize> {
-    let kernels = groups.axes.get(value)?.get(axis)?.as_ref()?;
-    Some(
-        kernels
-            .iter()
-            .filter(|k| k.is_none_or(|(group, index)| masks.0[group][index]))
-            .count(),
-    )
-}
-
 /// The model without its dormant kernels.
 ///
 /// With the consumers' weights of those kernels set to zero ([`zero_inputs`]), the
 /// original gives the same outputs.
 ///
 /// # Errors
-/// [`OnnxError::Surgery`] for masks that empty a group, cut a pinned one, or do not fit.
+/// [`OnnxError::Surgery`] for masks that empty a group, cut a pinned one, or do not fit;
+/// also if the result contradicts itself, which no valid model should bring about.
 pub fn remove(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Result<Model> {
     check(groups, masks)?;
-    let kept = kept_positions(groups, masks);
     let mut result = model.clone();
+    if masks.0.iter().flatten().all(|&active| active) {
+        return Ok(result);
+    }
+    let kept = kept_positions(groups, masks);
     let base_dir = model.base_dir.clone();
     let graph = result.proto.graph.mut_or_insert_default();
-
-    // Constants that hold a shape are rewritten from the value they describe.
-    let mut shapes: BTreeMap<&str, &str> = BTreeMap::new();
-    for (constant, value) in &groups.shape_constants {
-        shapes.insert(constant, value);
-    }
     for named in initializer::tensors_mut(graph) {
         if let Some(axes) = kept.get(&named.name)
             && axes.iter().any(Option::is_some)
         {
             let tensor = initializer::decode(named.proto, &named.name, base_dir.as_deref())?;
             initializer::store(named.proto, &slice::select(&tensor, axes));
-        } else if let Some(value) = shapes.get(named.name.as_str()) {
-            let mut tensor = initializer::decode(named.proto, &named.name, base_dir.as_deref())?;
-            if let Values::I64(extents) = &mut tensor.values {
-                for (axis, extent) in extents.iter_mut().enumerate().filter(|(_, e)| **e > 0) {
-                    if let Some(kept) = kept_extent(groups, masks, value, axis) {
-                        *extent = i64::try_from(kept).unwrap_or(i64::MAX);
-                    }
-                }
-                initializer::store(named.proto, &tensor);
-            }
         }
     }
-    let regrouped: BTreeSet<&str> = groups.regrouped.iter().map(String::as_str).collect();
-    for node in &mut graph.node {
-        let Some(input) = node.input.first() else {
-            continue;
-        };
-        if node
-            .output
-            .first()
-            .is_some_and(|output| regrouped.contains(output.as_str()))
-            && let Some(channels) = kept_extent(groups, masks, input, 1)
-            && let Some(attribute) = node.attribute.iter_mut().find(|a| a.name() == "group")
-        {
-            attribute.set_i(i64::try_from(channels).unwrap_or(i64::MAX));
-        }
-    }
-    for info in graph.value_info.iter_mut() {
-        let name = info.name().to_string();
-        let Some(tensor) = info.type_.as_mut().filter(|t| t.has_tensor_type()) else {
-            continue;
-        };
-        let Some(shape) = tensor.mut_tensor_type().shape.as_mut() else {
-            continue;
-        };
-        for (axis, dim) in shape
-            .dim
-            .iter_mut()
-            .enumerate()
-            .filter(|(_, d)| d.has_dim_value())
-        {
-            if let Some(kept) = kept_extent(groups, masks, &name, axis) {
-                dim.set_dim_value(i64::try_from(kept).unwrap_or(i64::MAX));
-            }
-        }
-    }
+    edit::apply(graph, &groups.edits, masks);
+    edit::set_extents(graph, |value, axis| {
+        let kernels = groups.axes.get(value)?.get(axis)?.as_ref()?;
+        Some(edit::kept(masks, kernels))
+    });
+    confirm(&result, groups, masks)?;
     Ok(result)
+}
+
+/// Infers the shapes of the result and compares them with what the masks leave.
+fn confirm(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Result<()> {
+    let fail = |value: &str, reason: String| OnnxError::Surgery {
+        group: format!("of value {value}"),
+        reason,
+    };
+    let graph = Graph::from_model(model)?;
+    let shapes = infer_shapes(&graph, None)?;
+    for (value, axes) in &groups.axes {
+        for (axis, kernels) in axes.iter().enumerate() {
+            let Some(kernels) = kernels else { continue };
+            let expected = edit::kept(masks, kernels);
+            let found = shapes.get(value).and_then(|shape| shape.get(axis)?.fixed());
+            if found.is_some_and(|found| found as i64 != expected) {
+                return Err(fail(
+                    value,
+                    format!("axis {axis} should keep {expected} positions, got {found:?}"),
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The masked network: consumers' weights of dormant kernels set to zero, nothing removed.

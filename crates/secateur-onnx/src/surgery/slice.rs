@@ -38,6 +38,9 @@ pub(super) fn select(tensor: &Tensor, axes: &[Option<Vec<usize>>]) -> Tensor {
         Values::I64(v) => Values::I64(pick!(v)),
         Values::I32(v) => Values::I32(pick!(v)),
         Values::Bool(v) => Values::Bool(pick!(v)),
+        Values::Opaque { data_type } => Values::Opaque {
+            data_type: *data_type,
+        },
         Values::Other {
             data_type,
             width,
@@ -74,6 +77,7 @@ pub(super) fn zero(tensor: &mut Tensor, axis: usize, positions: &[usize]) {
         Values::I64(v) => clear!(v),
         Values::I32(v) => clear!(v),
         Values::Bool(v) => clear!(v),
+        Values::Opaque { .. } => {}
         Values::Other { width, bytes, .. } => {
             for offset in offsets {
                 bytes[offset * *width..(offset + 1) * *width].fill(0);

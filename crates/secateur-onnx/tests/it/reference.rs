@@ -17,7 +17,11 @@ pub struct Array {
 
 impl Array {
     pub fn new(shape: Vec<usize>, data: Vec<f64>) -> Self {
-        assert_eq!(shape.iter().product::<usize>(), data.len(), "shape {shape:?}");
+        assert_eq!(
+            shape.iter().product::<usize>(),
+            data.len(),
+            "shape {shape:?}"
+        );
         Self { shape, data }
     }
 
@@ -34,7 +38,11 @@ impl Array {
     }
 
     fn at(&self, index: &[usize]) -> f64 {
-        self.data[index.iter().zip(self.strides()).map(|(i, s)| i * s).sum::<usize>()]
+        self.data[index
+            .iter()
+            .zip(self.strides())
+            .map(|(i, s)| i * s)
+            .sum::<usize>()]
     }
 
     /// An array of that shape, filled element by element.
@@ -93,7 +101,11 @@ fn for_each_index(shape: &[usize], mut visit: impl FnMut(&[usize])) {
 /// Runs `graph`; returns its outputs in order.
 pub fn run(graph: &Graph, inputs: &[(&str, Array)]) -> Vec<Array> {
     let values = run_all(graph, inputs);
-    graph.outputs.iter().map(|o| values[&o.name].clone()).collect()
+    graph
+        .outputs
+        .iter()
+        .map(|o| values[&o.name].clone())
+        .collect()
 }
 
 /// Runs `graph`; returns every value.
@@ -136,7 +148,10 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
     let x = || inputs[0].as_ref().unwrap();
     let second = || inputs[1].as_ref().unwrap();
     let map = |f: &dyn Fn(f64) -> f64| {
-        vec![Array::new(x().shape.clone(), x().data.iter().map(|&v| f(v)).collect())]
+        vec![Array::new(
+            x().shape.clone(),
+            x().data.iter().map(|&v| f(v)).collect(),
+        )]
     };
     let fold = |f: &dyn Fn(f64, f64) -> f64| {
         let mut result = x().clone();
@@ -192,9 +207,19 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
             let a = broadcast(x(), a, &|c, a| if c != 0.0 { a } else { f64::NAN });
             vec![broadcast(&a, b, &|a, b| if a.is_nan() { b } else { a })]
         }
-        "Conv" => vec![conv(node, x(), second(), inputs.get(2).and_then(Option::as_ref))],
+        "Conv" => vec![conv(
+            node,
+            x(),
+            second(),
+            inputs.get(2).and_then(Option::as_ref),
+        )],
         "ConvTranspose" => {
-            vec![conv_transpose(node, x(), second(), inputs.get(2).and_then(Option::as_ref))]
+            vec![conv_transpose(
+                node,
+                x(),
+                second(),
+                inputs.get(2).and_then(Option::as_ref),
+            )]
         }
         "BatchNormalization" => {
             let p: Vec<&Array> = inputs[1..5].iter().map(|a| a.as_ref().unwrap()).collect();
@@ -224,7 +249,9 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
             let axis = axis_of(node.attr_i("axis", -1), x().shape.len());
             let size: usize = x().shape[axis..].iter().product();
             let mut out = x().clone();
-            out.data.chunks_mut(size).for_each(|values| normalise(values, epsilon));
+            out.data
+                .chunks_mut(size)
+                .for_each(|values| normalise(values, epsilon));
             out = broadcast(&out, second(), &|a, b| a * b);
             if let Some(Some(bias)) = inputs.get(2) {
                 out = broadcast(&out, bias, &|a, b| a + b);
@@ -235,7 +262,16 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
         "AveragePool" => vec![pool(node, x(), false)],
         "GlobalAveragePool" | "GlobalMaxPool" => {
             let axes: Vec<usize> = (2..x().shape.len()).collect();
-            vec![reduce(x(), &axes, true, if node.op_type == "GlobalMaxPool" { "Max" } else { "Mean" })]
+            vec![reduce(
+                x(),
+                &axes,
+                true,
+                if node.op_type == "GlobalMaxPool" {
+                    "Max"
+                } else {
+                    "Mean"
+                },
+            )]
         }
         "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceL2" => {
             let rank = x().shape.len();
@@ -243,14 +279,21 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
                 Some(axes) if !axes.is_empty() => axes.iter().map(|&a| axis_of(a, rank)).collect(),
                 _ => (0..rank).collect(),
             };
-            vec![reduce(x(), &axes, node.attr_i("keepdims", 1) != 0, &node.op_type[6..])]
+            vec![reduce(
+                x(),
+                &axes,
+                node.attr_i("keepdims", 1) != 0,
+                &node.op_type[6..],
+            )]
         }
         "Gemm" => {
             let transpose = |a: &Array, on: bool| if on { permute(a, &[1, 0]) } else { a.clone() };
             let a = transpose(x(), node.attr_i("transA", 0) != 0);
             let b = transpose(second(), node.attr_i("transB", 0) != 0);
-            let (alpha, beta) =
-                (f64::from(node.attr_f("alpha", 1.0)), f64::from(node.attr_f("beta", 1.0)));
+            let (alpha, beta) = (
+                f64::from(node.attr_f("alpha", 1.0)),
+                f64::from(node.attr_f("beta", 1.0)),
+            );
             let mut out = matmul(&a, &b);
             out.data.iter_mut().for_each(|v| *v *= alpha);
             if let Some(Some(bias)) = inputs.get(2) {
@@ -262,7 +305,11 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
         "Softmax" => {
             let rank = x().shape.len();
             let axis = axis_of(node.attr_i("axis", if opset < 13 { 1 } else { -1 }), rank);
-            let axes: Vec<usize> = if opset < 13 { (axis..rank).collect() } else { vec![axis] };
+            let axes: Vec<usize> = if opset < 13 {
+                (axis..rank).collect()
+            } else {
+                vec![axis]
+            };
             let top = reduce(x(), &axes, true, "Max");
             let powers = broadcast(x(), &top, &|v, top| (v - top).exp());
             let sum = reduce(&powers, &axes, true, "Sum");
@@ -290,9 +337,16 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
             let even = x().shape[axis].div_ceil(count);
             let sizes: Vec<usize> = match ints_of(node, inputs, "split", 1) {
                 Some(sizes) => sizes.iter().map(|&s| s as usize).collect(),
-                None => (0..count).map(|i| even.min(x().shape[axis] - i * even)).collect(),
+                None => (0..count)
+                    .map(|i| even.min(x().shape[axis] - i * even))
+                    .collect(),
             };
-            assert_eq!(sizes.iter().sum::<usize>(), x().shape[axis], "Split `{}`", node.name);
+            assert_eq!(
+                sizes.iter().sum::<usize>(),
+                x().shape[axis],
+                "Split `{}`",
+                node.name
+            );
             let mut start = 0;
             sizes
                 .iter()
@@ -317,11 +371,18 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
                 let wrap = |v: i64| if v < 0 { v.saturating_add(size) } else { v };
                 let picks: Vec<usize> = if steps[i] > 0 {
                     let (a, b) = (wrap(starts[i]).clamp(0, size), wrap(ends[i]).clamp(0, size));
-                    (a..b).step_by(steps[i] as usize).map(|v| v as usize).collect()
+                    (a..b)
+                        .step_by(steps[i] as usize)
+                        .map(|v| v as usize)
+                        .collect()
                 } else {
                     let a = wrap(starts[i]).clamp(0, size - 1);
                     let b = wrap(ends[i]).clamp(-1, size - 1);
-                    (b + 1..=a).rev().step_by(-steps[i] as usize).map(|v| v as usize).collect()
+                    (b + 1..=a)
+                        .rev()
+                        .step_by(-steps[i] as usize)
+                        .map(|v| v as usize)
+                        .collect()
                 };
                 out = pick(&out, axis, &picks);
             }
@@ -336,13 +397,17 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
                 .map(|&i| (if i < 0 { i + size } else { i }) as usize)
                 .collect();
             let mut out = pick(x(), axis, &picks);
-            out.shape.splice(axis..=axis, second().shape.iter().copied());
+            out.shape
+                .splice(axis..=axis, second().shape.iter().copied());
             vec![out]
         }
         "Flatten" => {
             let axis = axis_of(node.attr_i("axis", 1), x().shape.len());
             let rows: usize = x().shape[..axis].iter().product();
-            vec![Array::new(vec![rows, x().data.len() / rows], x().data.clone())]
+            vec![Array::new(
+                vec![rows, x().data.len() / rows],
+                x().data.clone(),
+            )]
         }
         "Reshape" => {
             let mut shape: Vec<usize> = Vec::new();
@@ -373,8 +438,10 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
                 Some(axes) => axes.iter().map(|&a| axis_of(a, rank)).collect(),
                 None => (0..rank).filter(|&a| x().shape[a] == 1).collect(),
             };
-            let shape: Vec<usize> =
-                (0..rank).filter(|a| !axes.contains(a)).map(|a| x().shape[a]).collect();
+            let shape: Vec<usize> = (0..rank)
+                .filter(|a| !axes.contains(a))
+                .map(|a| x().shape[a])
+                .collect();
             vec![Array::new(shape, x().data.clone())]
         }
         "Unsqueeze" => {
@@ -382,8 +449,13 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
             let rank = x().shape.len() + axes.len();
             let axes: Vec<usize> = axes.iter().map(|&a| axis_of(a, rank)).collect();
             let mut left = x().shape.iter().copied();
-            let shape =
-                (0..rank).map(|a| if axes.contains(&a) { 1 } else { left.next().unwrap() });
+            let shape = (0..rank).map(|a| {
+                if axes.contains(&a) {
+                    1
+                } else {
+                    left.next().unwrap()
+                }
+            });
             vec![Array::new(shape.collect(), x().data.clone())]
         }
         "Expand" => {
@@ -408,8 +480,9 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
                 Some(Some(value)) => value.data[0],
                 _ => f64::from(node.attr_f("value", 0.0)),
             };
-            let shape: Vec<usize> =
-                (0..rank).map(|a| (x().shape[a] as i64 + pads[a] + pads[a + rank]) as usize).collect();
+            let shape: Vec<usize> = (0..rank)
+                .map(|a| (x().shape[a] as i64 + pads[a] + pads[a + rank]) as usize)
+                .collect();
             vec![Array::build(shape, |index| {
                 let source: Option<Vec<usize>> = (0..rank)
                     .map(|a| {
@@ -433,14 +506,15 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
             };
             let from = x().shape.clone();
             vec![Array::build(shape.clone(), |index| {
-                let source: Vec<usize> =
-                    (0..rank).map(|a| index[a] * from[a] / shape[a]).collect();
+                let source: Vec<usize> = (0..rank).map(|a| index[a] * from[a] / shape[a]).collect();
                 x().at(&source)
             })]
         }
         "DepthToSpace" | "SpaceToDepth" => {
             let b = node.attr_i("blocksize", 1) as usize;
-            let [n, c, h, w] = x().shape[..] else { panic!("expected rank 4") };
+            let [n, c, h, w] = x().shape[..] else {
+                panic!("expected rank 4")
+            };
             if node.op_type == "SpaceToDepth" {
                 let shape = vec![n, c * b * b, h / b, w / b];
                 return vec![Array::build(shape, |i| {
@@ -452,8 +526,11 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
             let out = c / (b * b);
             vec![Array::build(vec![n, out, h * b, w * b], |i| {
                 let block = (i[2] % b) * b + i[3] % b;
-                let channel =
-                    if columns_first { i[1] * b * b + block } else { block * out + i[1] };
+                let channel = if columns_first {
+                    i[1] * b * b + block
+                } else {
+                    block * out + i[1]
+                };
                 x().at(&[i[0], channel, i[2] / b, i[3] / b])
             })]
         }
@@ -475,7 +552,9 @@ fn normalise(values: &mut [f64], epsilon: f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-    values.iter_mut().for_each(|v| *v = (*v - mean) / (variance + epsilon).sqrt());
+    values
+        .iter_mut()
+        .for_each(|v| *v = (*v - mean) / (variance + epsilon).sqrt());
 }
 
 fn pick(x: &Array, axis: usize, picks: &[usize]) -> Array {
@@ -510,13 +589,21 @@ fn broadcast(a: &Array, b: &Array, f: &dyn Fn(f64, f64) -> f64) -> Array {
         .iter()
         .zip(&b.shape)
         .map(|(&x, &y)| {
-            assert!(x == y || x == 1 || y == 1, "{:?} and {:?}", a.shape, b.shape);
+            assert!(
+                x == y || x == 1 || y == 1,
+                "{:?} and {:?}",
+                a.shape,
+                b.shape
+            );
             if x == 1 { y } else { x }
         })
         .collect();
     let at = |x: &Array, index: &[usize]| {
-        let index: Vec<usize> =
-            index.iter().zip(&x.shape).map(|(&i, &d)| if d == 1 { 0 } else { i }).collect();
+        let index: Vec<usize> = index
+            .iter()
+            .zip(&x.shape)
+            .map(|(&i, &d)| if d == 1 { 0 } else { i })
+            .collect();
         x.at(&index)
     };
     Array::build(shape, |index| f(at(&a, index), at(&b, index)))
@@ -529,8 +616,10 @@ fn reduce(x: &Array, axes: &[usize], keep: bool, how: &str) -> Array {
     let mut out = Array::new(shape.clone(), vec![start; shape.iter().product()]);
     let strides = out.strides();
     for_each_index(&x.shape, |index| {
-        let at: usize =
-            (0..index.len()).filter(|a| !axes.contains(a)).map(|a| index[a] * strides[a]).sum();
+        let at: usize = (0..index.len())
+            .filter(|a| !axes.contains(a))
+            .map(|a| index[a] * strides[a])
+            .sum();
         let v = x.at(index);
         match how {
             "Max" => out.data[at] = out.data[at].max(v),
@@ -545,8 +634,10 @@ fn reduce(x: &Array, axes: &[usize], keep: bool, how: &str) -> Array {
         _ => {}
     }
     if !keep {
-        out.shape =
-            (0..shape.len()).filter(|a| !axes.contains(a)).map(|a| shape[a]).collect();
+        out.shape = (0..shape.len())
+            .filter(|a| !axes.contains(a))
+            .map(|a| shape[a])
+            .collect();
     }
     out
 }
@@ -559,20 +650,34 @@ fn matmul(a: &Array, b: &Array) -> Array {
     let rank = ra.max(rb);
     let batch = |x: &Array, axis: usize| {
         let offset = rank - x.shape.len();
-        if axis < offset { 1 } else { x.shape[axis - offset] }
+        if axis < offset {
+            1
+        } else {
+            x.shape[axis - offset]
+        }
     };
-    let mut shape: Vec<usize> = (0..rank - 2).map(|i| batch(a, i).max(batch(b, i))).collect();
+    let mut shape: Vec<usize> = (0..rank - 2)
+        .map(|i| batch(a, i).max(batch(b, i)))
+        .collect();
     shape.extend([m, n]);
     Array::build(shape, |index| {
         let source = |x: &Array, row: usize, column: usize| {
             let offset = rank - x.shape.len();
             let mut at: Vec<usize> = (offset..rank - 2)
-                .map(|i| if x.shape[i - offset] == 1 { 0 } else { index[i] })
+                .map(|i| {
+                    if x.shape[i - offset] == 1 {
+                        0
+                    } else {
+                        index[i]
+                    }
+                })
                 .collect();
             at.extend([row, column]);
             x.at(&at)
         };
-        (0..k).map(|i| source(a, index[rank - 2], i) * source(b, i, index[rank - 1])).sum()
+        (0..k)
+            .map(|i| source(a, index[rank - 2], i) * source(b, i, index[rank - 1]))
+            .sum()
     })
 }
 
@@ -703,7 +808,11 @@ fn pool(node: &Node, x: &Array, max: bool) -> Array {
         if max {
             return found.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         }
-        let n = if count_padding { window.kernel[0] * window.kernel[1] } else { found.len() };
+        let n = if count_padding {
+            window.kernel[0] * window.kernel[1]
+        } else {
+            found.len()
+        };
         found.iter().sum::<f64>() / n as f64
     })
 }

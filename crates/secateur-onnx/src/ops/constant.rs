@@ -1,0 +1,154 @@
+//! Values that are shapes, or are made from shapes.
+//!
+//! Specs: <https://onnx.ai/onnx/operators/onnx__Shape.html>,
+//! <https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html>,
+//! <https://onnx.ai/onnx/operators/onnx__Range.html>.
+
+use super::{OpRule, OutputShapes, product};
+use crate::coupling::LabelContext;
+use crate::error::Result;
+use crate::graph::{Attribute, Dim, Node};
+use crate::shape::{Element, FOLD_LIMIT, IntValue, Number, ShapeContext};
+
+/// Gives the output labels that stay: it carries numbers, not channels.
+fn fixed_output(node: &Node, context: &mut LabelContext<'_>) -> std::result::Result<(), String> {
+    let axes = context.new_axes(node, 0)?;
+    context.pin_axes(&axes, node, "it makes numbers, not channels");
+    context.set_output(node, 0, axes);
+    Ok(())
+}
+
+pub(super) struct Shape;
+
+impl OpRule for Shape {
+    fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
+        let count = self.fold(node, context).map(|value| value.elements.len());
+        Ok(vec![Some(vec![count.map_or(Dim::Unknown, Dim::Fixed)])])
+    }
+
+    fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
+        let shape = context.input(node, 0)?;
+        let name = node.input(0)?;
+        let rank = shape.len() as i64;
+        let bound = |name: &str, default: i64| {
+            let at = node.attr_i(name, default);
+            (if at < 0 { at.saturating_add(rank) } else { at }).clamp(0, rank) as usize
+        };
+        let (start, end) = (bound("start", 0), bound("end", rank));
+        let elements = (start..end)
+            .map(|axis| Element {
+                number: Number::from(&shape[axis]),
+                sources: vec![(name.to_string(), axis)],
+                exact: true,
+            })
+            .collect();
+        Some(IntValue::vector(elements))
+    }
+
+    fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
+        fixed_output(node, context)
+    }
+}
+
+pub(super) struct SizeOf;
+
+impl OpRule for SizeOf {
+    fn shapes(&self, _: &Node, _: &ShapeContext<'_>) -> Result<OutputShapes> {
+        Ok(vec![Some(Vec::new())])
+    }
+
+    fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
+        let (name, shape) = (node.input(0)?, context.input(node, 0)?);
+        let sources = (0..shape.len())
+            .map(|axis| (name.to_string(), axis))
+            .collect();
+        let element = Element {
+            number: Number::from(&product(shape)),
+            sources,
+            exact: false,
+        };
+        Some(IntValue {
+            scalar: true,
+            is_float: false,
+            elements: vec![element],
+        })
+    }
+
+    fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
+        fixed_output(node, context)
+    }
+}
+
+pub(super) struct ConstantOfShape;
+
+impl OpRule for ConstantOfShape {
+    fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
+        let shape = context.value(node, 0).map(|value| {
+            value
+                .elements
+                .iter()
+                .map(|element| element.number.dim())
+                .collect::<Vec<_>>()
+        });
+        Ok(vec![shape])
+    }
+
+    fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
+        let extents = context.integers(node, 0)?;
+        let ([] | [_]) = extents.as_slice() else {
+            return None;
+        };
+        let len = extents.iter().product::<i64>();
+        let len = usize::try_from(len).ok().filter(|&len| len <= FOLD_LIMIT)?;
+        let value = match node.attributes.get("value") {
+            Some(Attribute::Tensor(tensor)) => IntValue::from_tensor(tensor)?,
+            None => IntValue::vector(vec![Element::constant(0)]),
+            Some(_) => return None,
+        };
+        let filling = value.elements.first()?.number.clone();
+        // The elements do not depend on extents, but their number does.
+        let sources: Vec<&Element> = context.value(node, 0)?.elements.iter().collect();
+        let element = Element::computed(filling, &sources);
+        Some(IntValue {
+            scalar: extents.is_empty(),
+            is_float: value.is_float,
+            elements: vec![element; len],
+        })
+    }
+
+    fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
+        let output = context.new_axes(node, 0)?;
+        let counts = output
+            .iter()
+            .enumerate()
+            .filter_map(|(axis, labels)| Some((axis, labels.clone()?)))
+            .collect();
+        context.input_counts(node, 0, counts, None);
+        context.set_output(node, 0, output);
+        Ok(())
+    }
+}
+
+pub(super) struct Range;
+
+impl OpRule for Range {
+    fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
+        let known = |slot| context.integers(node, slot)?.first().copied();
+        let len = match (known(0), known(1), known(2)) {
+            (Some(start), Some(limit), Some(delta)) if delta != 0 => {
+                let span = i128::from(limit) - i128::from(start);
+                let delta = i128::from(delta);
+                // Rounded up, and nothing if the limit lies behind.
+                let steps =
+                    span / delta + i128::from(span % delta != 0 && (span > 0) == (delta > 0));
+                usize::try_from(steps.max(0)).map_or(Dim::Unknown, Dim::Fixed)
+            }
+            _ => Dim::Unknown,
+        };
+        Ok(vec![Some(vec![len])])
+    }
+
+    fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
+        fixed_output(node, context)
+    }
+}

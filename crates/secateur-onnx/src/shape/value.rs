@@ -1,0 +1,147 @@
+//! Small integer tensors that carry shapes: constants, and what `Shape`, `Gather`,
+//! `Concat` and arithmetic make of them.
+//!
+//! An element may be a number, the name of a dynamic extent, or unknown; it also
+//! remembers which axes its value was read from, so that surgery knows what a
+//! computed shape follows by itself.
+
+use crate::graph::Dim;
+use crate::model::{Tensor, Values};
+
+/// Tensors up to this length are followed: shapes, axes, pads, indices of a shuffle.
+pub(crate) const FOLD_LIMIT: usize = 4096;
+
+/// A number of a shape computation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Number {
+    /// Known.
+    Known(i64),
+    /// A dynamic extent of that name; never negative.
+    Named(String),
+    /// Not known.
+    Unknown,
+}
+
+impl Number {
+    /// As an extent; negative numbers are unknown.
+    pub fn dim(&self) -> Dim {
+        match self {
+            Self::Known(value) => usize::try_from(*value).map_or(Dim::Unknown, Dim::Fixed),
+            Self::Named(name) => Dim::Named(name.clone()),
+            Self::Unknown => Dim::Unknown,
+        }
+    }
+
+    /// The number, where known.
+    pub fn known(&self) -> Option<i64> {
+        match self {
+            Self::Known(value) => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+impl From<&Dim> for Number {
+    fn from(dim: &Dim) -> Self {
+        match dim {
+            Dim::Fixed(size) => i64::try_from(*size).map_or(Self::Unknown, Self::Known),
+            Dim::Named(name) => Self::Named(name.clone()),
+            Dim::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// An axis of a value.
+pub type AxisOf = (String, usize);
+
+/// One element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Element {
+    /// Its value.
+    pub number: Number,
+    /// Axes whose extents it depends on.
+    pub sources: Vec<AxisOf>,
+    /// True if it is the extent of its only source, unchanged.
+    pub exact: bool,
+}
+
+impl Element {
+    /// A constant.
+    pub fn constant(value: i64) -> Self {
+        Self {
+            number: Number::Known(value),
+            sources: Vec::new(),
+            exact: false,
+        }
+    }
+
+    /// The result of a computation on `inputs`.
+    pub fn computed(number: Number, inputs: &[&Self]) -> Self {
+        let mut sources: Vec<AxisOf> = inputs
+            .iter()
+            .flat_map(|element| element.sources.iter().cloned())
+            .collect();
+        sources.sort_unstable();
+        sources.dedup();
+        Self {
+            number,
+            sources,
+            exact: false,
+        }
+    }
+}
+
+/// An integer tensor of rank 0 or 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntValue {
+    /// True for rank 0.
+    pub scalar: bool,
+    /// True where the file computes in floating point (division does not truncate).
+    pub is_float: bool,
+    /// Elements; one for a scalar.
+    pub elements: Vec<Element>,
+}
+
+impl IntValue {
+    /// A stored tensor of whole numbers, if it is small and of rank 0 or 1.
+    pub fn from_tensor(tensor: &Tensor) -> Option<Self> {
+        if tensor.shape.len() > 1 || tensor.len() > FOLD_LIMIT {
+            return None;
+        }
+        let (values, is_float) = match (&tensor.values, tensor.as_i64()) {
+            (_, Some(values)) => (values.into_owned(), false),
+            (Values::Bool(values), _) => (values.iter().map(|&b| i64::from(b)).collect(), false),
+            _ => {
+                // Exporters compute sizes in floating point too.
+                const EXACT: f32 = 16_777_216.0;
+                let values = tensor.as_f32()?;
+                if !values.iter().all(|v| v.fract() == 0.0 && v.abs() < EXACT) {
+                    return None;
+                }
+                (values.iter().map(|&v| v as i64).collect(), true)
+            }
+        };
+        Some(Self {
+            scalar: tensor.shape.is_empty(),
+            is_float,
+            elements: values.into_iter().map(Element::constant).collect(),
+        })
+    }
+
+    /// A vector of these elements.
+    pub fn vector(elements: Vec<Element>) -> Self {
+        Self {
+            scalar: false,
+            is_float: false,
+            elements,
+        }
+    }
+
+    /// All numbers, if all are known.
+    pub fn known(&self) -> Option<Vec<i64>> {
+        self.elements
+            .iter()
+            .map(|element| element.number.known())
+            .collect()
+    }
+}
