@@ -3,6 +3,7 @@
 //! `cargo run --release -p secateur-cpu --example layers -- [net ...] [--batch N] [--rounds N]`
 //! with nets `vgg`, `slim`, `tiny`, `resnet`, `mobile`. Prints the least wall time of the
 //! rounds; every round times all layers in turn, so that a busy moment hits all alike.
+#![allow(clippy::too_many_arguments)]
 
 use std::time::Instant;
 

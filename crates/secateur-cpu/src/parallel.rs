@@ -5,8 +5,12 @@
 //! sums over a range of units that depends on the number of threads alone
 //! ([`fixed`]), and the tasks' sums are added in order.
 
+use std::any::Any;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Thread;
 
 /// A pointer that may go to another thread. Whoever uses it there must see to it
 /// that no two threads touch the same element, one of them writing.
@@ -53,16 +57,8 @@ pub(crate) fn range_of(task: usize, tasks: usize, units: usize) -> Range<usize> 
 /// Calls `body(task, its range of units)` for every task, each on a thread.
 pub(crate) fn fixed(units: usize, body: impl Fn(usize, Range<usize>) + Sync) {
     let tasks = n_tasks(units);
-    if tasks == 1 {
-        body(0, 0..units);
-        return;
-    }
-    let body = &body;
-    rayon::scope(|scope| {
-        for task in 1..tasks {
-            scope.spawn(move |_| body(task, range_of(task, tasks, units)));
-        }
-        body(0, range_of(0, tasks, units));
+    region(tasks, Leftover::Run, &|task| {
+        body(task, range_of(task, tasks, units))
     });
 }
 
@@ -76,7 +72,7 @@ impl Iterator for &Queue {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        // Relaxed: the counter orders nothing else; the scope's end does.
+        // Relaxed: the counter orders nothing else; the region's end does.
         let unit = self.next.fetch_add(1, Ordering::Relaxed);
         (unit < self.units).then_some(unit)
     }
@@ -88,18 +84,130 @@ pub(crate) fn dynamic(units: usize, body: impl Fn(&Queue) + Sync) {
         next: AtomicUsize::new(0),
         units,
     };
-    let tasks = n_tasks(units);
+    region(n_tasks(units), Leftover::Skip, &|_| body(&queue));
+}
+
+/// What becomes of tasks that no thread has begun when the caller has finished its own.
+#[derive(Clone, Copy, PartialEq)]
+enum Leftover {
+    /// The caller runs them.
+    Run,
+    /// They would find nothing to do.
+    Skip,
+}
+
+/// Runs `body(0)` to `body(tasks - 1)` and returns when all have finished.
+///
+/// `rayon::scope` from outside the pool puts the caller to sleep and wakes two threads, which
+/// takes 20 microseconds and more: as long as a whole small layer. Here the caller works
+/// itself, and never waits for a thread that has not begun.
+fn region(tasks: usize, leftover: Leftover, body: &(dyn Fn(usize) + Sync)) {
     if tasks == 1 {
-        body(&queue);
+        body(0);
         return;
     }
-    let (body, queue) = (&body, &queue);
-    rayon::scope(|scope| {
-        for _ in 1..tasks {
-            scope.spawn(move |_| body(queue));
-        }
-        body(queue);
+    if rayon::current_thread_index().is_some() {
+        // On a thread of the pool, waiting must go on with other work of the pool.
+        rayon::scope(|scope| {
+            for task in 1..tasks {
+                scope.spawn(move |_| body(task));
+            }
+            body(0);
+        });
+        return;
+    }
+    let erased: *const (dyn Fn(usize) + Sync + '_) = body;
+    // SAFETY: only the lifetime is changed. Threads call the body between claiming a task and
+    // reporting it finished, and `region` returns only when all tasks were reported.
+    let erased: *const (dyn Fn(usize) + Sync + 'static) = unsafe { std::mem::transmute(erased) };
+    let shared = Arc::new(Region {
+        body: Body(erased),
+        claimed: (1..tasks).map(|_| AtomicBool::new(false)).collect(),
+        unfinished: AtomicUsize::new(tasks - 1),
+        caller: std::thread::current(),
+        panic: Mutex::new(None),
     });
+    for task in 1..tasks {
+        let shared = Arc::clone(&shared);
+        rayon::spawn(move || {
+            if shared.claim(task) {
+                shared.run(task);
+            }
+        });
+    }
+    let own = catch_unwind(AssertUnwindSafe(|| body(0)));
+    for task in 1..tasks {
+        if shared.claim(task) {
+            match leftover {
+                Leftover::Run => shared.run(task),
+                Leftover::Skip => shared.finish(),
+            }
+        }
+    }
+    shared.wait();
+    let other = shared
+        .panic
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some(panic) = own.err().or(other) {
+        resume_unwind(panic);
+    }
+}
+
+/// The body of a region, without its lifetime.
+struct Body(*const (dyn Fn(usize) + Sync));
+
+// SAFETY: it points to something `Sync`, and is used only while that lives; see `region`.
+unsafe impl Send for Body {}
+// SAFETY: as above.
+unsafe impl Sync for Body {}
+
+struct Region {
+    body: Body,
+    claimed: Vec<AtomicBool>,
+    unfinished: AtomicUsize,
+    caller: Thread,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+/// Looks at the counter before the caller goes to sleep: about 20 microseconds.
+const SPINS: usize = 500;
+
+impl Region {
+    /// True for one thread only.
+    fn claim(&self, task: usize) -> bool {
+        !self.claimed[task - 1].swap(true, Ordering::AcqRel)
+    }
+
+    /// Runs a task that this thread has claimed.
+    fn run(&self, task: usize) {
+        // SAFETY: the task is unfinished, so `region` has not returned and the body lives.
+        let body = unsafe { &*self.body.0 };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(task))) {
+            *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+        }
+        self.finish();
+    }
+
+    fn finish(&self) {
+        // Release: the caller sees what the task wrote.
+        if self.unfinished.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.caller.unpark();
+        }
+    }
+
+    fn wait(&self) {
+        for _ in 0..SPINS {
+            if self.unfinished.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        while self.unfinished.load(Ordering::Acquire) != 0 {
+            std::thread::park();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +222,39 @@ mod tests {
                 assert_eq!(all, (0..units).collect::<Vec<_>>());
             }
         }
+    }
+
+    #[test]
+    fn panics_reach_the_caller_after_all_tasks_have_ended() {
+        for bad in 0..3 {
+            let ended = AtomicUsize::new(0);
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                region(3, Leftover::Run, &|task| {
+                    ended.fetch_add(1, Ordering::Relaxed);
+                    assert!(task != bad, "task {task}");
+                });
+            }));
+            let panic = result.expect_err("one task panics");
+            assert_eq!(panic.downcast_ref::<String>(), Some(&format!("task {bad}")));
+            assert_eq!(ended.load(Ordering::Relaxed), 3);
+        }
+    }
+
+    #[test]
+    fn regions_work_inside_the_pool() {
+        let count = AtomicUsize::new(0);
+        rayon::scope(|scope| {
+            for _ in 0..20 {
+                scope.spawn(|_| {
+                    dynamic(10, |queue| {
+                        for _ in queue {
+                            count.fetch_add(1, Ordering::Relaxed);
+                        }
+                    });
+                });
+            }
+        });
+        assert_eq!(count.load(Ordering::Relaxed), 200);
     }
 
     #[test]

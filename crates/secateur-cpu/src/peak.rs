@@ -40,10 +40,11 @@ dispatch! {
 }
 
 /// GFLOP/s of `threads` threads of the pool at the active level, best of `rounds` rounds
-/// of about a millisecond.
+/// of some milliseconds.
 pub fn gflops(threads: usize, rounds: usize) -> f64 {
     let isa = isa::active();
-    let calls = 16;
+    // Some milliseconds: waking a thread can take a tenth of one.
+    let calls = 256;
     let threads = threads.clamp(1, parallel::threads());
     let flops = (threads * calls * STEPS * CHAINS * isa.lanes() * 2) as f64;
     let run = || {

@@ -15,7 +15,7 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use avx512::{Avx512, Avx512Half};
+pub(crate) use avx512::Avx512;
 pub(crate) use portable::Portable;
 
 /// A vector type of a level of instructions.

@@ -2,7 +2,7 @@
 
 use super::transform::{self, Place, Source};
 use super::weights::{self, Direction, Layout};
-use super::{POINTS, Tiling, group, pitch, point_stride};
+use super::{MOST_GRADIENT, POINTS, Tiling, group, pitch, point_stride};
 use crate::conv::pack::{self, Block};
 use crate::conv::program::Program;
 use crate::conv::shape::ConvShape;
@@ -10,9 +10,6 @@ use crate::isa::Isa;
 use crate::memory::Buffer;
 use crate::parallel::Shared;
 use crate::simd::{Simd, dispatch};
-
-/// Floats of transformed tiles of both sides that stay in the second-level cache (1 MB).
-const BUDGET: usize = 240_000;
 
 /// Sums over tiles of a weight gradient, one per task.
 pub(crate) struct GradientSums {
@@ -41,7 +38,7 @@ impl GradientSums {
         let len = weights::points_len(s.c_in, &blocks, isa);
         let sums = (0..tasks).map(|_| Buffer::zeroed(len)).collect();
         let floats = pitch(isa, s.c_in) + pack::total_width(&blocks, isa.lanes());
-        let group = group(&tiling, floats, s.n, tasks, BUDGET);
+        let group = group(&tiling, floats, len, MOST_GRADIENT, s.n, tasks);
         Some(Self {
             isa,
             program,

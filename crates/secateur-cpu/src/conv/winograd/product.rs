@@ -2,16 +2,13 @@
 
 use super::transform::{self, Finish, Place, Source};
 use super::weights::{self, Direction, Layout};
-use super::{POINTS, Tiling, group, pitch, point_stride};
+use super::{MOST_FORWARD, POINTS, Tiling, group, pitch, point_stride};
 use crate::conv::direct::SLACK;
 use crate::conv::pack::{self, Block};
 use crate::conv::program::Program;
 use crate::isa::Isa;
 use crate::memory::Buffer;
 use crate::simd::{Simd, dispatch};
-
-/// Floats of transformed tiles that stay in the second-level cache (0.7 MB).
-const BUDGET: usize = 180_000;
 
 /// A convolution (or an input gradient) with its weights transformed.
 pub(crate) struct Prepared {
@@ -59,7 +56,7 @@ impl Prepared {
             padded
         });
         let floats = pitch(isa, program.c_source) + blocks[0].width(isa.lanes());
-        let group = group(&tiling, floats, n, threads, BUDGET);
+        let group = group(&tiling, floats, points.len(), MOST_FORWARD, n, threads);
         Some(Self {
             isa,
             program,
