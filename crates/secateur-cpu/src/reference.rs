@@ -104,10 +104,16 @@ pub struct Block {
     pub dx: Vec<f64>,
     /// As w.
     pub dw: Vec<f64>,
+    /// Root mean square of the terms that add up to a value of dw, times the root of their
+    /// number: what rounding is relative to where they cancel (as for a single weight, whose
+    /// size batch norm takes away).
+    pub dw_scale: f64,
     /// As gamma.
     pub dgamma: Vec<f64>,
     /// As beta.
     pub dbeta: Vec<f64>,
+    /// Gradient of the residual: dy where the activation passes it on.
+    pub dresidual: Vec<f64>,
     /// Taylor score.
     pub taylor: Vec<f64>,
     /// Least distance of a decision (ReLU's zero, a pooling window's winner) from a tie: below
@@ -123,6 +129,7 @@ pub fn block(
     bias: Option<&[f32]>,
     gamma: &[f32],
     beta: &[f32],
+    residual: Option<&[f32]>,
     dy: &[f32],
 ) -> Block {
     let s = &spec.conv;
@@ -148,7 +155,10 @@ pub fn block(
     let z: Vec<f64> = hat
         .iter()
         .enumerate()
-        .map(|(i, v)| v * f64::from(gamma[i % c]) + f64::from(beta[i % c]))
+        .map(|(i, v)| {
+            let added = residual.map_or(0.0, |r| f64::from(r[i]));
+            v * f64::from(gamma[i % c]) + f64::from(beta[i % c]) + added
+        })
         .collect();
     let relu = spec.activation == Activation::Relu;
     let mut a = z.clone();
@@ -202,6 +212,9 @@ pub fn block(
             f64::from(gamma[k]) * r[k] * (d[i] - dbeta[k] / m - hat[i] * dgamma[k] / m)
         })
         .collect();
+    let x_squares: Vec<f32> = x.iter().map(|x| x * x).collect();
+    let du_squares: Vec<f64> = du.iter().map(|d| d * d).collect();
+    let dw_squares = conv_weight_gradient(s, &x_squares, &du_squares);
     let mut taylor = vec![0.0; c];
     for n in 0..s.n {
         let image = n * h * wd * c..(n + 1) * h * wd * c;
@@ -221,8 +234,10 @@ pub fn block(
         var,
         dx: conv_input_gradient(s, &du, w),
         dw: conv_weight_gradient(s, x, &du),
+        dw_scale: (dw_squares.iter().sum::<f64>() / dw_squares.len() as f64).sqrt(),
         dgamma,
         dbeta,
+        dresidual: d,
         taylor,
         margin,
     }

@@ -6,15 +6,14 @@
 //! dβ = Σ d, dγ = r · Σ d · (u - μ),
 //! du = γ · r · (d - Σ d / m - (u - μ) · r² · Σ d · (u - μ) / m)
 
-use super::{
-    BlockGradients, BlockSpec, Saved, assert_inputs, method, padded_channels, scale_shift,
-};
+use super::{BlockGradients, BlockSpec, Saved, assert_inputs, method};
 use crate::conv::direct::SLACK;
 use crate::conv::engine::{Engine, Gradient, OutputGradients};
 use crate::conv::{assert_len, pad};
 use crate::isa::{self, Isa};
 use crate::memory::Buffer;
-use crate::norm::passes::{self, Affine, Back, Image, Matrix, padded};
+use crate::norm::channels::{Backward, Scales};
+use crate::norm::passes::{self, Image, Matrix, back_sums_len};
 use crate::parallel::{self, Shared};
 
 /// Gradients of a block from dy, the gradient of its output.
@@ -40,6 +39,28 @@ pub fn backward(
     need_dx: bool,
     taylor: Option<&mut [f64]>,
 ) -> BlockGradients {
+    backward_residual(spec, x, w, gamma, beta, None, saved, dy, need_dx, taylor)
+}
+
+/// As [`backward`], for [`super::forward_train_residual`]; also returns the gradient of the
+/// residual.
+///
+/// # Shapes
+/// As [`backward`]; `residual` as y
+/// # Panics
+/// As [`backward`].
+pub fn backward_residual(
+    spec: &BlockSpec,
+    x: &[f32],
+    w: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    residual: Option<&[f32]>,
+    saved: &Saved,
+    dy: &[f32],
+    need_dx: bool,
+    taylor: Option<&mut [f64]>,
+) -> BlockGradients {
     assert_inputs(spec, x, w);
     let s = &spec.conv;
     let c = s.c_out;
@@ -47,83 +68,59 @@ pub fn backward(
     assert_len("beta", beta.len(), c);
     assert_len("dy", dy.len(), spec.output_len());
     assert_len("saved", saved.conv.len(), s.y_len());
-    assert_len("saved channels", saved.inverse.len(), c);
+    assert_len("saved channels", saved.channels.inverse.len(), c);
     assert!(
         saved.best.as_ref().map(|best| best.len()) == spec.pool.then(|| spec.output_len()),
         "cannot compute: `saved`: expected the state of a block with the same pooling"
     );
-    let isa = isa::active();
-    let (scale, shift) = scale_shift(saved, gamma, beta);
-    let mean = padded_channels(saved.centre.iter().copied());
-    let pass = Pass {
-        isa,
-        spec,
-        scale: Shared::read(&scale),
-        shift: Shared::read(&shift),
-        mean: Shared::read(&mean),
-    };
-
-    let partials = pass.sums(saved, dy);
-    let images = || partials.chunks_exact(2 * padded(c));
-    let total = |offset: usize| -> Vec<f64> {
-        (0..c)
-            .map(|i| images().map(|image| f64::from(image[offset + i])).sum())
-            .collect()
-    };
-    let (sum, moment) = (total(0), total(padded(c)));
-    if let Some(taylor) = taylor {
+    spec.assert_residual(residual);
+    if let Some(taylor) = &taylor {
         assert_len("taylor", taylor.len(), c);
-        let pixels = (s.out_h() * s.out_w()) as f64;
-        for image in images() {
-            for (i, score) in taylor.iter_mut().enumerate() {
-                // y = γ r (u - μ) + β wherever d is not zero.
-                let slope = f64::from(gamma[i]) * saved.inverse[i];
-                let product = slope * f64::from(image[padded(c) + i])
-                    + f64::from(beta[i]) * f64::from(image[i]);
-                *score += (product / pixels).abs();
-            }
-        }
     }
-
-    let m = (s.n * s.out_h() * s.out_w()) as f64;
-    let slope = |i: usize| f64::from(gamma[i]) * saved.inverse[i];
-    let ka = padded_channels((0..c).map(slope));
-    let kb = padded_channels(
-        (0..c).map(|i| -slope(i) * saved.inverse[i] * saved.inverse[i] * moment[i] / m),
-    );
-    let kc = padded_channels((0..c).map(|i| -slope(i) * sum[i] / m));
-    let constants = [Shared::read(&ka), Shared::read(&kb), Shared::read(&kc)];
-    let (dx, dw) = pass.convolution(saved, x, w, dy, constants, need_dx);
+    let scales = saved.channels.scales(gamma, beta, spec.activation.floor());
+    let pass = Pass {
+        isa: isa::active(),
+        spec,
+        scales: &scales,
+        saved,
+        residual,
+    };
+    let partials = pass.sums(dy);
+    let pixels = s.out_h() * s.out_w();
+    let back = saved
+        .channels
+        .backward(gamma, beta, &partials, pixels, taylor);
+    drop(partials);
+    let mut dresidual = residual.map(|residual| Buffer::get(residual.len()));
+    let (dx, dw) = pass.convolution(&back, x, w, dy, need_dx, dresidual.as_deref_mut());
     BlockGradients {
         dx,
         dw,
         dbias: Some(vec![0.0; c]),
-        dgamma: (0..c)
-            .map(|i| (moment[i] * saved.inverse[i]) as f32)
-            .collect(),
-        dbeta: sum.iter().map(|&v| v as f32).collect(),
+        dgamma: back.dgamma,
+        dbeta: back.dbeta,
+        dresidual,
     }
 }
 
 struct Pass<'a> {
     isa: Isa,
     spec: &'a BlockSpec,
-    /// Padded per-channel constants, which outlive the pass.
-    scale: Shared,
-    shift: Shared,
-    mean: Shared,
+    scales: &'a Scales,
+    saved: &'a Saved,
+    residual: Option<&'a [f32]>,
+}
+
+/// What the second pass reads and writes for one image.
+struct ImageOfDu {
+    u: *const f32,
+    residual: *const f32,
+    dy: *const f32,
+    d_residual: *mut f32,
+    du: *mut f32,
 }
 
 impl Pass<'_> {
-    fn affine(&self) -> Affine {
-        let floor = self.spec.activation.floor();
-        Affine {
-            scale: self.scale.ptr(),
-            shift: self.shift.ptr(),
-            floor,
-        }
-    }
-
     fn image(&self) -> Image {
         let s = &self.spec.conv;
         Image {
@@ -133,48 +130,45 @@ impl Pass<'_> {
         }
     }
 
-    /// First pass: Σ d and Σ d · (u - μ) of every image, in two padded arrays each.
-    fn sums(&self, saved: &Saved, dy: &[f32]) -> Buffer {
+    /// First pass: the sums of every image.
+    fn sums(&self, dy: &[f32]) -> Buffer {
         let s = &self.spec.conv;
         let c = s.c_out;
-        let mut partials = Buffer::zeroed(s.n * 2 * padded(c));
+        let mut partials = Buffer::zeroed(s.n * back_sums_len(c));
         // Of a pooling window only the winner has a gradient.
-        let x = Shared::read(saved.best.as_ref().unwrap_or(&saved.conv));
+        let x = Shared::read(self.saved.best.as_ref().unwrap_or(&self.saved.conv));
         let matrix = Matrix {
             pixels: dy.len() / s.n / c,
             c,
         };
         let (dy, out) = (Shared::read(dy), Shared::write(&mut partials));
+        let residual = self.residual.map(Shared::read);
         parallel::dynamic(s.n, |queue| {
+            let affine = self.scales.affine();
+            let mean = self.scales.mean.as_ptr();
             for i in queue {
                 let at = i * matrix.pixels * c;
                 // SAFETY: lengths were checked; each image has its own partial sums.
                 unsafe {
-                    passes::back_sums(
-                        self.isa,
-                        matrix,
-                        &self.affine(),
-                        self.mean.ptr(),
-                        x.ptr().add(at),
-                        std::ptr::null(),
-                        dy.ptr().add(at),
-                        out.ptr().add(i * 2 * padded(c)),
-                    );
+                    let residual = residual.map_or(std::ptr::null_mut(), |r| r.ptr().add(at));
+                    let sums = out.ptr().add(i * back_sums_len(c));
+                    let (x, dy) = (x.ptr().add(at), dy.ptr().add(at));
+                    passes::back_sums(self.isa, matrix, &affine, mean, x, residual, dy, sums);
                 }
             }
         });
         partials
     }
 
-    /// Second pass: du of an image into padded scratch, and from there dx and dw.
+    /// Second pass: du of some images into padded scratch, and from there dx and dw.
     fn convolution(
         &self,
-        saved: &Saved,
+        constants: &Backward,
         x: &[f32],
         w: &[f32],
         dy: &[f32],
-        constants: [Shared; 3],
         need_dx: bool,
+        d_residual: Option<&mut [f32]>,
     ) -> (Option<Buffer>, Vec<f32>) {
         let s = &self.spec.conv;
         let image = self.image();
@@ -187,7 +181,13 @@ impl Pass<'_> {
         let group = sums.group();
         let mut dx = need_dx.then(|| Buffer::get(x.len()));
         let dx_out = dx.as_mut().map(|dx| Shared::write(dx));
-        let (x, dy, u) = (Shared::read(x), Shared::read(dy), Shared::read(&saved.conv));
+        let (x, dy, u) = (
+            Shared::read(x),
+            Shared::read(dy),
+            Shared::read(&self.saved.conv),
+        );
+        let residual = self.residual.map(Shared::read);
+        let d_residual = d_residual.map(Shared::write);
         let (x_len, dy_len) = (s.h * s.w * s.c_in, self.spec.output_len() / s.n);
         let (border, padded) = (back.program().padding, back.program().padded_len());
         let row = border.cols * c;
@@ -206,8 +206,16 @@ impl Pass<'_> {
                         let n = start + i;
                         let du = du.as_mut_ptr().add(i * padded);
                         pad::zero_border([image.h, image.w, c], border, du);
-                        let (u, dy) = (u.ptr().add(n * pixels * c), dy.ptr().add(n * dy_len));
-                        self.du(constants, u, dy, du.add(first), row);
+                        let at = n * pixels * c;
+                        let null = std::ptr::null_mut();
+                        let pointers = ImageOfDu {
+                            u: u.ptr().add(at),
+                            residual: residual.map_or(null, |r| r.ptr().add(at)),
+                            dy: dy.ptr().add(n * dy_len),
+                            d_residual: d_residual.map_or(null, |r| r.ptr().add(at)),
+                            du: du.add(first),
+                        };
+                        self.du(constants, &pointers, row);
                     }
                     if let Some(dx) = dx_out {
                         let dx = dx.ptr().add(start * x_len);
@@ -228,42 +236,30 @@ impl Pass<'_> {
         (dx, dw)
     }
 
-    /// du of one image; rows are `row` floats apart.
+    /// du of one image; its rows are `row` floats apart.
     ///
     /// # Safety
-    /// `u` and `dy` are valid for an image, `du` for its rows in padded scratch.
-    unsafe fn du(
-        &self,
-        [a, b, c]: [Shared; 3],
-        u: *const f32,
-        dy: *const f32,
-        du: *mut f32,
-        row: usize,
-    ) {
-        let back = Back {
-            a: a.ptr(),
-            b: b.ptr(),
-            c: c.ptr(),
-            mean: self.mean.ptr(),
-        };
-        let affine = self.affine();
-        let null = std::ptr::null_mut();
+    /// Of `i`, `du` is valid for rows in padded scratch, the others for an image, or null if
+    /// there is no residual.
+    unsafe fn du(&self, constants: &Backward, i: &ImageOfDu, row: usize) {
+        let (isa, image) = (self.isa, self.image());
+        let (affine, back) = (self.scales.affine(), constants.constants());
         // SAFETY: the caller's contract; constants are padded.
         unsafe {
             if self.spec.pool {
-                passes::back_input_pool(self.isa, self.image(), &affine, &back, u, dy, du, row);
+                passes::back_input_pool(isa, image, &affine, &back, i.u, i.dy, i.du, row);
             } else {
                 passes::back_input(
-                    self.isa,
-                    self.image(),
+                    isa,
+                    image,
                     &affine,
                     &back,
-                    u,
-                    null,
-                    dy,
-                    du,
+                    i.u,
+                    i.residual,
+                    i.dy,
+                    i.du,
                     row,
-                    null,
+                    i.d_residual,
                 );
             }
         }

@@ -1,14 +1,13 @@
 //! The forward passes of a block.
 
-use super::{
-    ActivationStats, BlockSpec, Saved, assert_inputs, method, padded_channels, scale_shift,
-};
+use super::{ActivationStats, BlockSpec, Saved, assert_inputs, method};
 use crate::conv::engine::Engine;
 use crate::conv::{assert_len, direct};
 use crate::isa::{self, Isa};
 use crate::memory::Buffer;
+use crate::norm::channels::{Channels, Scales, activation_stats};
 use crate::norm::moments::{self, Moments};
-use crate::norm::passes::{self, Affine, Image, Matrix, padded};
+use crate::norm::passes::{self, Image, Matrix, padded};
 use crate::parallel::{self, Shared};
 
 /// Forward pass with the statistics of the batch.
@@ -27,6 +26,25 @@ pub fn forward_train(
     beta: &[f32],
     stats: Option<&mut ActivationStats>,
 ) -> (Buffer, Saved) {
+    forward_train_residual(spec, x, w, bias, gamma, beta, None, stats)
+}
+
+/// As [`forward_train`], with `residual` added before the activation.
+///
+/// # Shapes
+/// As [`forward_train`]; `residual` as y
+/// # Panics
+/// As [`forward_train`], and if a residual comes with pooling.
+pub fn forward_train_residual(
+    spec: &BlockSpec,
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    gamma: &[f32],
+    beta: &[f32],
+    residual: Option<&[f32]>,
+    stats: Option<&mut ActivationStats>,
+) -> (Buffer, Saved) {
     assert_inputs(spec, x, w);
     let s = &spec.conv;
     let c = s.c_out;
@@ -35,25 +53,25 @@ pub fn forward_train(
     if let Some(bias) = bias {
         assert_len("bias", bias.len(), c);
     }
+    spec.assert_residual(residual);
     let isa = isa::active();
     let pixels = s.out_h() * s.out_w();
     let mut conv = Buffer::get(s.y_len());
     let mut partials = Buffer::get(s.n * moments::partial_len(c));
     convolve(isa, spec, x, w, &mut conv, &mut partials);
-    let Moments { mean: centre, var } = Moments::combine(&partials, c, pixels);
+    let moments = Moments::combine(&partials, c, pixels);
     drop(partials);
-    let eps = f64::from(spec.eps);
-    let saved = Saved {
-        mean: (0..c)
-            .map(|i| (centre[i] + f64::from(bias.map_or(0.0, |b| b[i]))) as f32)
-            .collect(),
-        var: var.iter().map(|&v| v as f32).collect(),
+    let bias = |i: usize| f64::from(bias.map_or(0.0, |bias| bias[i]));
+    let mut saved = Saved {
+        mean: (0..c).map(|i| (moments.mean[i] + bias(i)) as f32).collect(),
+        var: moments.var.iter().map(|&v| v as f32).collect(),
         conv,
         best: None,
-        inverse: var.iter().map(|v| 1.0 / (v + eps).sqrt()).collect(),
-        centre,
+        channels: Channels::new(&moments, spec.eps),
     };
-    normalise(isa, spec, saved, gamma, beta, stats)
+    let scales = saved.channels.scales(gamma, beta, spec.activation.floor());
+    let y = normalise(isa, spec, &mut saved, &scales, residual, stats);
+    (y, saved)
 }
 
 /// The convolution, and the moments of each image while it is in the cache.
@@ -101,20 +119,17 @@ fn convolve(
     });
 }
 
-/// Second pass: batch norm, activation, pooling, statistics.
+/// Second pass: batch norm, residual, activation, pooling, statistics.
 fn normalise(
     isa: Isa,
     spec: &BlockSpec,
-    mut saved: Saved,
-    gamma: &[f32],
-    beta: &[f32],
+    saved: &mut Saved,
+    scales: &Scales,
+    residual: Option<&[f32]>,
     stats: Option<&mut ActivationStats>,
-) -> (Buffer, Saved) {
+) -> Buffer {
     let s = &spec.conv;
     let c = s.c_out;
-    let (scale, shift) = scale_shift(&saved, gamma, beta);
-    let (scale, shift) = (Shared::read(&scale), Shared::read(&shift));
-    let floor = spec.activation.floor();
     let image = Image {
         h: s.out_h(),
         w: s.out_w(),
@@ -129,16 +144,12 @@ fn normalise(
         let y = Shared::write(&mut y);
         let best = best.as_mut().map(|b| Shared::write(b));
         let sums = sums.as_mut().map(|b| Shared::write(b));
+        let residual = residual.map(Shared::read);
         parallel::dynamic(s.n, |queue| {
             let null = std::ptr::null_mut();
+            let affine = scales.affine();
             for i in queue {
-                let affine = Affine {
-                    scale: scale.ptr(),
-                    shift: shift.ptr(),
-                    floor,
-                };
                 // SAFETY: buffers were made for n images; each image writes its own part.
-                // The constants are padded and outlive the call.
                 unsafe {
                     let x = conv.ptr().add(i * source);
                     let to = y.ptr().add(i * target);
@@ -153,7 +164,8 @@ fn normalise(
                                 pixels: image.h * image.w,
                                 c,
                             };
-                            passes::apply(isa, matrix, &affine, x, null, to, sums);
+                            let residual = residual.map_or(null, |r| r.ptr().add(i * target));
+                            passes::apply(isa, matrix, &affine, x, residual, to, sums);
                         }
                     }
                 }
@@ -161,25 +173,10 @@ fn normalise(
         });
     }
     if let (Some(stats), Some(sums)) = (stats, sums) {
-        *stats = combine_stats(&sums, c, (y.len() / c) as f64);
+        *stats = activation_stats(&sums, c, (y.len() / c) as f64);
     }
     saved.best = best;
-    (y, saved)
-}
-
-fn combine_stats(sums: &[f32], c: usize, count: f64) -> ActivationStats {
-    let mut total = vec![0.0f64; 2 * c];
-    for image in sums.chunks_exact(2 * padded(c)) {
-        for i in 0..c {
-            total[i] += f64::from(image[i]);
-            total[c + i] += f64::from(image[padded(c) + i]);
-        }
-    }
-    let share = |values: &[f64]| values.iter().map(|v| (v / count) as f32).collect();
-    ActivationStats {
-        mean: share(&total[..c]),
-        positive: share(&total[c..]),
-    }
+    y
 }
 
 /// Inference: y = pool(activation(conv(x, w) + bias)), with the batch norm folded into
@@ -190,13 +187,31 @@ fn combine_stats(sums: &[f32], c: usize, count: f64) -> ActivationStats {
 /// # Panics
 /// As [`forward_train`].
 pub fn forward_folded(spec: &BlockSpec, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
+    forward_folded_residual(spec, x, w, bias, None, y);
+}
+
+/// As [`forward_folded`], with `residual` added before the activation.
+///
+/// # Shapes
+/// As [`forward_folded`]; `residual` as y
+/// # Panics
+/// As [`forward_folded`], and if a residual comes with pooling.
+pub fn forward_folded_residual(
+    spec: &BlockSpec,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    residual: Option<&[f32]>,
+    y: &mut [f32],
+) {
     assert_inputs(spec, x, w);
     let s = &spec.conv;
     assert_len("bias", bias.len(), s.c_out);
     assert_len("y", y.len(), spec.output_len());
+    spec.assert_residual(residual);
     let isa = isa::active();
     let floor = spec.activation.floor();
-    if !spec.pool {
+    if !spec.pool && residual.is_none() {
         direct::forward(isa, s, x, w, Some(bias), floor, y);
         return;
     }
@@ -210,21 +225,17 @@ pub fn forward_folded(spec: &BlockSpec, x: &[f32], w: &[f32], bias: &[f32], y: &
         w: s.out_w(),
         c: s.c_out,
     };
-    let ones = padded_channels(std::iter::repeat_n(1.0, s.c_out));
-    let zeros = padded_channels(std::iter::repeat_n(0.0, s.c_out));
-    let (ones, zeros) = (Shared::read(&ones), Shared::read(&zeros));
+    let scales = Scales::identity(s.c_out, floor);
     let (source, target) = (s.h * s.w * s.c_in, y.len() / s.n);
-    let conv_len = image.h * image.w * image.c;
+    let pixels = image.h * image.w;
+    let conv_len = pixels * image.c;
     let (x, y) = (Shared::read(x), Shared::write(y));
+    let residual = residual.map(Shared::read);
     parallel::dynamic(s.n.div_ceil(group), |queue| {
         let mut scratch = engine.scratch(group);
         let mut conv = Buffer::get(group * conv_len);
         let null = std::ptr::null_mut();
-        let affine = Affine {
-            scale: ones.ptr(),
-            shift: zeros.ptr(),
-            floor,
-        };
+        let affine = scales.affine();
         for unit in queue {
             let first = unit * group;
             let images = group.min(s.n - first);
@@ -234,8 +245,15 @@ pub fn forward_folded(spec: &BlockSpec, x: &[f32], w: &[f32], bias: &[f32], y: &
                 engine.images(&mut scratch, images, x, conv.as_mut_ptr());
                 for i in 0..images {
                     let from = conv.as_ptr().add(i * conv_len);
-                    let to = y.ptr().add((first + i) * target);
-                    passes::apply_pool(isa, image, &affine, from, to, null, null);
+                    let at = (first + i) * target;
+                    let to = y.ptr().add(at);
+                    if let Some(residual) = residual {
+                        let matrix = Matrix { pixels, c: image.c };
+                        let residual = residual.ptr().add(at);
+                        passes::apply(isa, matrix, &affine, from, residual, to, null);
+                    } else {
+                        passes::apply_pool(isa, image, &affine, from, to, null, null);
+                    }
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! Convolution, batch norm, activation and 2x2 max pooling as one.
 //!
 //! Training: u = conv(x, w) + b; y = pool(activation(γ · (u - μ) / √(σ² + ε) + β)) with
-//! μ and σ² the mean and the biased variance of the batch. Inference: the caller folds
+//! μ and σ² the mean and the biased variance of the batch; a residual may be added before
+//! the activation if nothing is pooled. Inference: the caller folds
 //! the batch norm into w and b.
 //!
 //! What fusing saves are passes over memory. Forward: each image's moments are summed
@@ -15,9 +16,10 @@ mod forward;
 
 use crate::conv::{self, Activation, ConvShape, Method, ShapeError, assert_len};
 use crate::memory::Buffer;
+use crate::norm::channels::Channels;
 
-pub use backward::backward;
-pub use forward::{forward_folded, forward_train};
+pub use backward::{backward, backward_residual};
+pub use forward::{forward_folded, forward_folded_residual, forward_train, forward_train_residual};
 
 /// What a block computes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,6 +63,16 @@ impl BlockSpec {
         }
     }
 
+    fn assert_residual(&self, residual: Option<&[f32]>) {
+        if let Some(residual) = residual {
+            assert!(
+                !self.pool,
+                "cannot compute: a residual cannot be pooled with its block"
+            );
+            assert_len("residual", residual.len(), self.output_len());
+        }
+    }
+
     fn output_len(&self) -> usize {
         self.output_shape().iter().product()
     }
@@ -82,10 +94,8 @@ pub struct Saved {
     conv: Buffer,
     /// Of every pooling window the convolution output that won it.
     best: Option<Buffer>,
-    /// Batch mean without bias.
-    centre: Vec<f64>,
-    /// 1 / √(σ² + ε)
-    inverse: Vec<f64>,
+    /// Statistics without bias.
+    channels: Channels,
 }
 
 impl Saved {
@@ -117,24 +127,8 @@ pub struct BlockGradients {
     pub dgamma: Vec<f32>,
     /// `[c_out]`
     pub dbeta: Vec<f32>,
-}
-
-/// Per-channel constants, padded for full vectors.
-fn padded_channels(values: impl ExactSizeIterator<Item = f64>) -> Vec<f32> {
-    let len = crate::norm::passes::padded(values.len());
-    let mut padded: Vec<f32> = values.map(|value| value as f32).collect();
-    padded.resize(len, 0.0);
-    padded
-}
-
-/// γ / √(σ² + ε) and β - μ · γ / √(σ² + ε), padded.
-fn scale_shift(saved: &Saved, gamma: &[f32], beta: &[f32]) -> (Vec<f32>, Vec<f32>) {
-    let scale = |i: usize| f64::from(gamma[i]) * saved.inverse[i];
-    let c = gamma.len();
-    (
-        padded_channels((0..c).map(scale)),
-        padded_channels((0..c).map(|i| f64::from(beta[i]) - saved.centre[i] * scale(i))),
-    )
+    /// As y; `None` without a residual.
+    pub dresidual: Option<Buffer>,
 }
 
 fn assert_inputs(spec: &BlockSpec, x: &[f32], w: &[f32]) {

@@ -239,6 +239,11 @@ dispatch! {
         m: Image, a: &Affine, x: *const f32, y: *mut f32, best: *mut f32, statistics: *mut f32)
 }
 
+/// Floats of the sums of [`back_sums`].
+pub(crate) fn back_sums_len(c: usize) -> usize {
+    3 * padded(c)
+}
+
 #[inline(always)]
 unsafe fn back_sums_body<V: Simd>(
     m: Matrix,
@@ -263,19 +268,29 @@ unsafe fn back_sums_body<V: Simd>(
                 let mut at = done * m.c + c0;
                 let mut sum = V::zero();
                 let mut moment = V::zero();
+                let mut other = V::zero();
                 for _ in 0..strip {
                     let v = V::load_up_to(x.add(at), n);
                     let mut pre = V::fma(v, scale, shift);
+                    let mut r = V::zero();
                     if !residual.is_null() {
-                        pre = V::add(pre, V::load_up_to(residual.add(at), n));
+                        r = V::load_up_to(residual.add(at), n);
+                        pre = V::add(pre, r);
                     }
                     let d = V::load_up_to(dy.add(at), n);
                     let d = V::select_gt(pre, floor, d, V::zero());
                     sum = V::add(sum, d);
                     moment = V::fma(d, V::sub(v, mu), moment);
+                    if !residual.is_null() {
+                        other = V::fma(d, r, other);
+                    }
                     at += m.c;
                 }
                 accumulate::<V>(sums, m.c, c0, sum, moment);
+                if !residual.is_null() {
+                    let p = sums.add(2 * padded(m.c) + c0);
+                    V::store(p, V::add(V::load(p), other));
+                }
                 c0 += V::LANES;
             }
             done += strip;
@@ -283,8 +298,8 @@ unsafe fn back_sums_body<V: Simd>(
     }
 }
 dispatch! {
-    /// Adds Σ d and Σ d · (x - mean) to two padded arrays, where d is dy where the
-    /// activation passes it on.
+    /// Adds Σ d, Σ d · (x - mean) and, with a residual, Σ d · residual to three padded
+    /// arrays, where d is dy where the activation passes it on.
     ///
     /// # Safety
     /// The machine has `isa`; `x` and `dy` are the matrix, and so is `residual` unless null;

@@ -1,9 +1,13 @@
 use proptest::prelude::*;
 use secateur_cpu::block::{self, ActivationStats, BlockSpec};
 use secateur_cpu::conv::{Activation, ConvShape};
+use secateur_cpu::norm::{self, NormSpec};
+use secateur_cpu::pool::PoolShape;
 use secateur_cpu::{isa, reference};
 
-use crate::common::{TOLERANCE, any_conv, assert_close, common_conv, on_every_level, random};
+use crate::common::{
+    TOLERANCE, any_conv, assert_close, assert_close_on_scale, common_conv, on_every_level, random,
+};
 
 /// Gradients through batch norm subtract sums of the batch: one digit is lost there.
 const GRADIENT_TOLERANCE: f64 = 1e-4;
@@ -19,6 +23,7 @@ struct Case {
     bias: Vec<f32>,
     gamma: Vec<f32>,
     beta: Vec<f32>,
+    residual: Option<Vec<f32>>,
     dy: Vec<f32>,
 }
 
@@ -32,18 +37,20 @@ impl Case {
             bias: random(seed + 2, s.c_out),
             gamma: random(seed + 3, s.c_out),
             beta: random(seed + 4, s.c_out),
+            residual: None,
             dy: random(seed + 5, spec.output_shape().iter().product()),
         }
     }
 
     fn forward(&self, stats: Option<&mut ActivationStats>) -> (Vec<f32>, block::Saved) {
-        let (y, saved) = block::forward_train(
+        let (y, saved) = block::forward_train_residual(
             &self.spec,
             &self.x,
             &self.w,
             Some(&self.bias),
             &self.gamma,
             &self.beta,
+            self.residual.as_deref(),
             stats,
         );
         (y.to_vec(), saved)
@@ -59,7 +66,8 @@ impl Case {
             dy,
             ..
         } = self;
-        block::backward(spec, x, w, gamma, beta, saved, dy, true, taylor)
+        let residual = self.residual.as_deref();
+        block::backward_residual(spec, x, w, gamma, beta, residual, saved, dy, true, taylor)
     }
 
     fn reference(&self) -> reference::Block {
@@ -71,8 +79,18 @@ impl Case {
             gamma,
             beta,
             dy,
+            ..
         } = self;
-        reference::block(spec, x, w, Some(bias), gamma, beta, dy)
+        reference::block(
+            spec,
+            x,
+            w,
+            Some(bias),
+            gamma,
+            beta,
+            self.residual.as_deref(),
+            dy,
+        )
     }
 
     fn check(&self) {
@@ -133,10 +151,51 @@ impl Case {
             };
             close("dgamma", &g.dgamma, &expected.dgamma);
             close("dbeta", &g.dbeta, &expected.dbeta);
-            close("dw", &g.dw, &expected.dw);
+            let scale = expected.dw_scale;
+            let what = format!("{level} dw");
+            assert_close_on_scale(&what, &g.dw, &expected.dw, scale, GRADIENT_TOLERANCE);
             close("dx", &g.dx.expect("asked for"), &expected.dx);
             close("taylor", &taylor, &expected.taylor);
+            if let Some(dresidual) = &g.dresidual {
+                close("dresidual", dresidual, &expected.dresidual);
+            }
             assert_eq!(g.dbias, Some(vec![0.0; c]));
+        });
+    }
+}
+
+impl Case {
+    /// Inference against the reference's convolution, residual, activation and pooling.
+    fn check_folded(&self) {
+        let Self {
+            spec,
+            x,
+            w,
+            bias,
+            residual,
+            dy,
+            ..
+        } = self;
+        let s = &spec.conv;
+        let mut conv = reference::conv_forward(s, x, w, Some(bias), Activation::None);
+        if let Some(residual) = residual {
+            conv.iter_mut()
+                .zip(residual)
+                .for_each(|(y, &r)| *y += f64::from(r));
+        }
+        if spec.activation == Activation::Relu {
+            conv.iter_mut().for_each(|y| *y = y.max(0.0));
+        }
+        if spec.pool {
+            let image = [s.n, s.out_h(), s.out_w(), s.c_out];
+            let pool = PoolShape::new(image, [2, 2], [2, 2], [0; 4], [1, 1], false).unwrap();
+            let narrow: Vec<f32> = conv.iter().map(|&v| v as f32).collect();
+            conv = reference::max_pool(&pool, &narrow, dy).0;
+        }
+        on_every_level(|level| {
+            let mut y = vec![f32::NAN; conv.len()];
+            block::forward_folded_residual(spec, x, w, bias, residual.as_deref(), &mut y);
+            assert_close(level, &y, &conv, TOLERANCE);
         });
     }
 }
@@ -175,28 +234,101 @@ proptest! {
     }
 
     #[test]
+    fn blocks_with_a_residual_equal_the_reference(
+        spec in any_block(prop_oneof![any_conv(), common_conv()]), seed in 0..1000u64,
+    ) {
+        let spec = BlockSpec { pool: false, ..spec };
+        let mut case = Case::new(spec, seed);
+        case.residual = Some(random(seed + 6, case.dy.len()));
+        case.check();
+        case.check_folded();
+    }
+
+    #[test]
+    fn batch_norm_equals_a_block_of_an_identity(
+        n in 2..6usize, pixels in 8..200usize, c in 1..70usize, relu in any::<bool>(),
+        residual in any::<bool>(), seed in 0..1000u64,
+    ) {
+        let activation = if relu { Activation::Relu } else { Activation::None };
+        check_norm(NormSpec { n, pixels, c, eps: 1e-5, activation }, residual, seed);
+    }
+
+    #[test]
     fn folded_inference_equals_the_reference(
         spec in any_block(prop_oneof![any_conv(), common_conv()]), seed in 0..1000u64,
     ) {
-        let case = Case::new(spec, seed);
-        let conv =
-            reference::conv_forward(&spec.conv, &case.x, &case.w, Some(&case.bias), spec.activation);
-        let expected = if spec.pool {
-            let s = &spec.conv;
-            let image = [s.n, s.out_h(), s.out_w(), s.c_out];
-            let pool = secateur_cpu::pool::PoolShape::new(
-                image, [2, 2], [2, 2], [0; 4], [1, 1], false).unwrap();
-            let narrow: Vec<f32> = conv.iter().map(|&v| v as f32).collect();
-            reference::max_pool(&pool, &narrow, &case.dy).0
-        } else {
-            conv
-        };
-        on_every_level(|level| {
-            let mut y = vec![f32::NAN; expected.len()];
-            block::forward_folded(&spec, &case.x, &case.w, &case.bias, &mut y);
-            assert_close(level, &y, &expected, TOLERANCE);
-        });
+        Case::new(spec, seed).check_folded();
     }
+}
+
+fn check_norm(spec: NormSpec, with_residual: bool, seed: u64) {
+    let (n, pixels, c) = (spec.n, spec.pixels, spec.c);
+    let conv = ConvShape::new([n, 1, pixels], [c, c], [1, 1], [1, 1], [0; 4], [1, 1], 1).unwrap();
+    let block = BlockSpec {
+        conv,
+        eps: spec.eps,
+        activation: spec.activation,
+        pool: false,
+    };
+    let mut case = Case::new(block, seed);
+    case.w = (0..c * c)
+        .map(|i| if i / c == i % c { 1.0 } else { 0.0 })
+        .collect();
+    case.bias.fill(0.0);
+    case.residual = with_residual.then(|| random(seed + 6, case.x.len()));
+    let expected = case.reference();
+    let (x, dy, residual) = (&case.x, &case.dy, case.residual.as_deref());
+    let (gamma, beta) = (&case.gamma, &case.beta);
+    on_every_level(|level| {
+        let close = |what: &str, got: &[f32], expected: &[f64]| {
+            assert_close(
+                &format!("{level} {what}"),
+                got,
+                expected,
+                GRADIENT_TOLERANCE,
+            );
+        };
+        let mut y = vec![f32::NAN; x.len()];
+        let mut stats = ActivationStats::default();
+        let saved = norm::forward_train(&spec, x, residual, gamma, beta, &mut y, Some(&mut stats));
+        close("y", &y, &expected.y);
+        close("mean", &saved.mean, &expected.mean);
+        close("var", &saved.var, &expected.var);
+        close("E[y]", &stats.mean, &expected.activation_mean);
+        let scale: Vec<f32> = (0..c)
+            .map(|i| gamma[i] / (saved.var[i] + spec.eps).sqrt())
+            .collect();
+        let shift: Vec<f32> = (0..c).map(|i| beta[i] - saved.mean[i] * scale[i]).collect();
+        norm::forward_inference(&spec, x, residual, &scale, &shift, &mut y);
+        close("inference", &y, &expected.y);
+        if expected.margin < MARGIN {
+            return;
+        }
+        let mut dx = vec![f32::NAN; x.len()];
+        let mut dr = vec![f32::NAN; x.len()];
+        let mut taylor = vec![0.0; c];
+        let g = norm::backward(
+            &spec,
+            x,
+            residual,
+            gamma,
+            beta,
+            &saved,
+            dy,
+            &mut dx,
+            with_residual.then_some(&mut dr[..]),
+            Some(&mut taylor),
+        );
+        close("dgamma", &g.dgamma, &expected.dgamma);
+        close("dbeta", &g.dbeta, &expected.dbeta);
+        // Through the identity, dx of the block is du.
+        close("dx", &dx, &expected.dx);
+        if with_residual {
+            close("dresidual", &dr, &expected.dresidual);
+        }
+        let taylor: Vec<f32> = taylor.iter().map(|&t| t as f32).collect();
+        close("taylor", &taylor, &expected.taylor);
+    });
 }
 
 /// E\[x²\] - E\[x\]² in f32 would be off by 100 % here.

@@ -20,14 +20,15 @@ pub fn random(seed: u64, len: usize) -> Vec<f32> {
         .collect()
 }
 
-/// The largest difference in units of the reference's rms plus the value itself.
-pub fn distance(got: &[f32], expected: &[f64]) -> f64 {
+/// The largest difference in units of the reference's rms (or `scale`) plus the value itself.
+pub fn distance(got: &[f32], expected: &[f64], scale: f64) -> f64 {
     assert_eq!(got.len(), expected.len());
     let rms = (expected.iter().map(|e| e * e).sum::<f64>() / expected.len().max(1) as f64).sqrt();
     got.iter()
         .zip(expected)
         .map(|(&g, &e)| {
-            let difference = (f64::from(g) - e).abs() / (rms + e.abs() + f64::MIN_POSITIVE);
+            let difference =
+                (f64::from(g) - e).abs() / (rms.max(scale) + e.abs() + f64::MIN_POSITIVE);
             if f64::from(g) == e {
                 0.0
             } else if difference.is_nan() {
@@ -40,7 +41,17 @@ pub fn distance(got: &[f32], expected: &[f64]) -> f64 {
 }
 
 pub fn assert_close(what: &str, got: &[f32], expected: &[f64], tolerance: f64) {
-    let distance = distance(got, expected);
+    assert_close_on_scale(what, got, expected, 0.0, tolerance);
+}
+
+pub fn assert_close_on_scale(
+    what: &str,
+    got: &[f32],
+    expected: &[f64],
+    scale: f64,
+    tolerance: f64,
+) {
+    let distance = distance(got, expected, scale);
     assert!(
         distance <= tolerance,
         "{what}: off by {distance:e}, accepted {tolerance:e}"

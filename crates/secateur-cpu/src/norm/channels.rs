@@ -1,0 +1,165 @@
+//! What batch norm knows of every channel, and the constants that follow from it.
+
+use super::moments::Moments;
+use super::passes::{Affine, Back, back_sums_len, padded};
+use crate::block::ActivationStats;
+
+/// Statistics of a batch, in f64.
+#[derive(Debug, Clone)]
+pub(crate) struct Channels {
+    /// Mean of what is normalised.
+    pub centre: Vec<f64>,
+    /// 1 / √(σ² + ε)
+    pub inverse: Vec<f64>,
+}
+
+/// Per-channel constants, padded for full vectors.
+pub(crate) fn padded_channels(values: impl ExactSizeIterator<Item = f64>) -> Vec<f32> {
+    let len = padded(values.len());
+    let mut constants: Vec<f32> = values.map(|value| value as f32).collect();
+    constants.resize(len, 0.0);
+    constants
+}
+
+/// γ / √(σ² + ε) and β - μ · γ / √(σ² + ε), with what the activation cuts off at.
+pub(crate) struct Scales {
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    pub mean: Vec<f32>,
+    floor: f32,
+}
+
+impl Scales {
+    /// y = max(floor, x): for passes that only pool or add.
+    pub fn identity(c: usize, floor: f32) -> Self {
+        Self {
+            scale: padded_channels(std::iter::repeat_n(1.0, c)),
+            shift: padded_channels(std::iter::repeat_n(0.0, c)),
+            mean: padded_channels(std::iter::repeat_n(0.0, c)),
+            floor,
+        }
+    }
+
+    /// y = max(floor, x · scale + shift)
+    pub fn new(scale: &[f32], shift: &[f32], floor: f32) -> Self {
+        let wide = |values: &[f32]| padded_channels(values.iter().map(|&v| f64::from(v)));
+        Self {
+            scale: wide(scale),
+            shift: wide(shift),
+            mean: padded_channels(std::iter::repeat_n(0.0, scale.len())),
+            floor,
+        }
+    }
+
+    pub fn affine(&self) -> Affine {
+        Affine {
+            scale: self.scale.as_ptr(),
+            shift: self.shift.as_ptr(),
+            floor: self.floor,
+        }
+    }
+}
+
+/// Constants of the gradient, and the gradients of γ and β.
+pub(crate) struct Backward {
+    a: Vec<f32>,
+    b: Vec<f32>,
+    c: Vec<f32>,
+    mean: Vec<f32>,
+    pub dgamma: Vec<f32>,
+    pub dbeta: Vec<f32>,
+}
+
+impl Backward {
+    pub fn constants(&self) -> Back {
+        let [a, b, c, mean] = [&self.a, &self.b, &self.c, &self.mean].map(|v| v.as_ptr());
+        Back { a, b, c, mean }
+    }
+}
+
+impl Channels {
+    pub fn new(moments: &Moments, eps: f32) -> Self {
+        let eps = f64::from(eps);
+        Self {
+            centre: moments.mean.clone(),
+            inverse: moments
+                .var
+                .iter()
+                .map(|var| 1.0 / (var + eps).sqrt())
+                .collect(),
+        }
+    }
+
+    pub fn scales(&self, gamma: &[f32], beta: &[f32], floor: f32) -> Scales {
+        let scale = |i: usize| f64::from(gamma[i]) * self.inverse[i];
+        let c = gamma.len();
+        let shift = |i: usize| f64::from(beta[i]) - self.centre[i] * scale(i);
+        Scales {
+            scale: padded_channels((0..c).map(scale)),
+            shift: padded_channels((0..c).map(shift)),
+            mean: padded_channels(self.centre.iter().copied()),
+            floor,
+        }
+    }
+
+    /// From the sums of all images ([`super::passes::back_sums`]), of `pixels` pixels each;
+    /// adds Taylor scores to `taylor`.
+    pub fn backward(
+        &self,
+        gamma: &[f32],
+        beta: &[f32],
+        partials: &[f32],
+        pixels: usize,
+        taylor: Option<&mut [f64]>,
+    ) -> Backward {
+        let c = gamma.len();
+        let images = || partials.chunks_exact(back_sums_len(c));
+        let m = (images().len() * pixels) as f64;
+        let total = |offset: usize| -> Vec<f64> {
+            (0..c)
+                .map(|i| images().map(|image| f64::from(image[offset + i])).sum())
+                .collect()
+        };
+        let (sum, moment) = (total(0), total(padded(c)));
+        let slope = |i: usize| f64::from(gamma[i]) * self.inverse[i];
+        if let Some(taylor) = taylor {
+            for image in images() {
+                for (i, score) in taylor.iter_mut().enumerate() {
+                    // y = γ r (u - μ) + β + residual wherever d is not zero.
+                    let product = slope(i) * f64::from(image[padded(c) + i])
+                        + f64::from(beta[i]) * f64::from(image[i])
+                        + f64::from(image[2 * padded(c) + i]);
+                    *score += (product / pixels as f64).abs();
+                }
+            }
+        }
+        let square = |i: usize| self.inverse[i] * self.inverse[i];
+        Backward {
+            a: padded_channels((0..c).map(slope)),
+            b: padded_channels((0..c).map(|i| -slope(i) * square(i) * moment[i] / m)),
+            c: padded_channels((0..c).map(|i| -slope(i) * sum[i] / m)),
+            mean: padded_channels(self.centre.iter().copied()),
+            dgamma: (0..c)
+                .map(|i| (moment[i] * self.inverse[i]) as f32)
+                .collect(),
+            dbeta: sum.iter().map(|&v| v as f32).collect(),
+        }
+    }
+}
+
+/// Mean and positive share from the sums of all images ([`super::passes::apply`]), over
+/// `count` pixels in all.
+pub(crate) fn activation_stats(sums: &[f32], c: usize, count: f64) -> ActivationStats {
+    let mut total = vec![0.0f64; 2 * c];
+    for image in sums.chunks_exact(2 * padded(c)) {
+        for i in 0..c {
+            total[i] += f64::from(image[i]);
+            total[c + i] += f64::from(image[padded(c) + i]);
+        }
+    }
+    let share = |values: &[f64]| values.iter().map(|v| (v / count) as f32).collect();
+    ActivationStats {
+        mean: share(&total[..c]),
+        positive: share(&total[c..]),
+    }
+}
