@@ -98,6 +98,25 @@ impl Weights {
         Ok(Self { tensors })
     }
 
+    /// Every float initialiser, trained or not; for moving values between files.
+    pub fn from_floats(graph: &Graph) -> Self {
+        let tensors = graph
+            .initializers
+            .iter()
+            .filter_map(|(name, tensor)| {
+                let weight = Weight {
+                    shape: tensor.shape.clone(),
+                    role: WeightRole::Running,
+                    data: tensor.as_f32()?.into_owned(),
+                    moment1: Vec::new(),
+                    moment2: Vec::new(),
+                };
+                Some((name.clone(), weight))
+            })
+            .collect();
+        Self { tensors }
+    }
+
     /// The parameter of that name.
     pub fn get(&self, name: &str) -> Option<&Weight> {
         self.tensors.get(name)

@@ -175,6 +175,8 @@ pub struct SearchConfig {
     pub scoring_batches: usize,
     /// Updates of the Q-network per pruning epoch.
     pub agent_updates: usize,
+    /// Validation images on which the report takes out kernels one by one; 0: it does not.
+    pub ablation_images: usize,
     /// Kept kernels of a layer are a multiple of this.
     pub round_to: usize,
     /// Layers (names or globs) that are left alone.
@@ -206,6 +208,7 @@ impl Default for SearchConfig {
             reference_epochs: 6.0,
             scoring_batches: 8,
             agent_updates: 60,
+            ablation_images: 250,
             round_to: 1,
             ignore: Vec::new(),
             rescue_margin: 1.0,

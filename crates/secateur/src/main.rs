@@ -1,1 +1,10 @@
-fn main() {}
+//! The program `secateur`.
+
+mod cli;
+mod commands;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

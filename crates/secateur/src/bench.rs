@@ -1,0 +1,70 @@
+//! Latency in tract, several files in turn.
+
+use std::path::Path;
+use std::time::Instant;
+
+use secateur_onnx::model::Model;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{EngineError, TractModel};
+
+/// Milliseconds.
+pub type Millis = f64;
+
+/// Latency of one file at one batch size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Images at once.
+    pub batch: usize,
+    /// Fastest run.
+    pub min_ms: Millis,
+    /// Middle run.
+    pub median_ms: Millis,
+}
+
+/// Times all files at each batch size, one run of each in turn, so that a busy
+/// machine hits all alike. Returns a row a file.
+///
+/// # Errors
+/// [`EngineError`] with tract's reason.
+pub fn bench(
+    files: &[(&Path, &Model)],
+    batches: &[usize],
+    rounds: usize,
+) -> Result<Vec<Vec<Latency>>, EngineError> {
+    let mut rows = vec![Vec::new(); files.len()];
+    for &batch in batches {
+        let models = files
+            .iter()
+            .map(|(path, model)| TractModel::new(model, path, batch))
+            .collect::<Result<Vec<_>, _>>()?;
+        let inputs: Vec<Vec<f32>> = models
+            .iter()
+            .map(|m| {
+                let len: usize = m.input_shape().iter().product();
+                // Any finite values do; these are neither all alike nor denormal.
+                (0..len).map(|i| (i % 17) as f32 / 8.5 - 1.0).collect()
+            })
+            .collect();
+        let mut times = vec![Vec::with_capacity(rounds); files.len()];
+        // The first round warms caches and allocators and does not count.
+        for round in 0..=rounds {
+            for ((model, input), times) in models.iter().zip(&inputs).zip(&mut times) {
+                let started = Instant::now();
+                std::hint::black_box(model.run(input)?);
+                if round > 0 {
+                    times.push(started.elapsed().as_secs_f64() * 1e3);
+                }
+            }
+        }
+        for (row, mut times) in rows.iter_mut().zip(times) {
+            times.sort_by(f64::total_cmp);
+            row.push(Latency {
+                batch,
+                min_ms: times.first().copied().unwrap_or(0.0),
+                median_ms: times.get(times.len() / 2).copied().unwrap_or(0.0),
+            });
+        }
+    }
+    Ok(rows)
+}

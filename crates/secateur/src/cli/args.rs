@@ -1,0 +1,310 @@
+//! Raw arguments, as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "Exit codes: 0 success; 1 error (stderr says what and why); 2 wrong \
+usage; 3 `verify`: the file does not hold what it promises; 130 stopped by Ctrl-C (the run is \
+saved, `--resume` goes on).";
+
+/// Makes trained convolutional networks smaller: ONNX in, ONNX out.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Worker threads [default: one a core]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Log more to stderr (-v: every pruning epoch, -vv: all)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a network and write it as ONNX
+    Train(TrainArgs),
+    /// Make a trained network smaller
+    Prune(Box<PruneArgs>),
+    /// Accuracy and loss of a network, per class too
+    Eval(EvalArgs),
+    /// Layers, shapes, channel groups, what can be pruned and why the rest cannot
+    Inspect(InspectArgs),
+    /// Check that a pruned file holds what it promises
+    Verify(VerifyArgs),
+    /// Latency by batch size, in tract
+    Bench(BenchArgs),
+    /// Write the report of a run folder again
+    Report(ReportArgs),
+    /// Train, prune in both modes and report, on the data shipped with the sources
+    Demo(DemoArgs),
+}
+
+/// Built-in architectures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Arch {
+    /// 3x3 convolutions with batch norm and ReLU, 2x2 pooling, fully connected layers
+    VggLike,
+}
+
+/// Update rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OptimizerName {
+    /// Stochastic gradient descent with momentum 0.9
+    Sgd,
+    /// Adam with decoupled weight decay
+    Adamw,
+}
+
+/// Shapes of the learning rate over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScheduleName {
+    /// Rise, then fall to almost zero
+    OneCycle,
+    /// Fall from the peak to almost zero
+    Cosine,
+    /// Constant
+    Constant,
+}
+
+/// `secateur train`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+secateur train --data data/mnist -o net.onnx\n  \
+secateur train --data data/mnist --widths 16,16,M,32,32,M -o small.onnx --epochs 3\n  \
+secateur train --data data/mnist --init net.onnx -o better.onnx --lr 0.02")]
+pub struct TrainArgs {
+    /// Architecture to build
+    #[arg(long, value_enum, default_value = "vgg-like", conflicts_with = "init")]
+    pub arch: Arch,
+    /// Kernels a convolution, and M for pooling [default: 32,32,M,64,64,M,128,128,128,M]
+    #[arg(long, value_name = "LIST", conflicts_with = "init")]
+    pub widths: Option<String>,
+    /// Widths of the hidden fully connected layers
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "128",
+        conflicts_with = "init"
+    )]
+    pub hidden: Vec<usize>,
+    /// Go on from this model instead of building one
+    #[arg(long, value_name = "FILE")]
+    pub init: Option<PathBuf>,
+    /// Data folder
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// File to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Passes over the training data
+    #[arg(long, default_value_t = 6.0)]
+    pub epochs: f64,
+    /// Images a step
+    #[arg(long, default_value_t = 128)]
+    pub batch_size: usize,
+    /// Peak learning rate
+    #[arg(long, default_value_t = 0.1)]
+    pub lr: f32,
+    /// Update rule
+    #[arg(long, value_enum, default_value = "sgd")]
+    pub optimizer: OptimizerName,
+    /// Learning rate over time
+    #[arg(long, value_enum, default_value = "one-cycle")]
+    pub schedule: ScheduleName,
+    /// Weight decay (not on norms and biases)
+    #[arg(long, default_value_t = 5e-4)]
+    pub weight_decay: f32,
+    /// Label smoothing
+    #[arg(long, default_value_t = 0.0)]
+    pub smoothing: f32,
+    /// Random shifts of up to this many pixels
+    #[arg(long, default_value_t = 0, value_name = "PIXELS")]
+    pub max_shift: usize,
+    /// Random horizontal flips
+    #[arg(long)]
+    pub flip: bool,
+    /// Training images set apart for validation
+    #[arg(long, default_value_t = 5000)]
+    pub validation: usize,
+    /// Seed of weights, split and batches
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The two promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeName {
+    /// Accuracy-ensured compression: never below the accuracy floor
+    Aec,
+    /// Compression-ensured: meets the budget, keeps the most accuracy
+    Ceca,
+}
+
+/// `secateur prune`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+secateur prune net.onnx --data data/mnist --mode aec -o small.onnx\n  \
+secateur prune net.onnx --data data/mnist --mode aec --max-drop 0.2 -o small.onnx\n  \
+secateur prune net.onnx --data data/mnist --mode ceca --budget params=0.06 -o small.onnx\n  \
+secateur prune net.onnx --data data/mnist --mode ceca --budget params=0.4,0.14,0.06 -o small.onnx\n  \
+secateur prune net.onnx --data data/mnist --resume --run-dir runs/net -o small.onnx --mode aec")]
+pub struct PruneArgs {
+    /// Trained model
+    pub model: PathBuf,
+    /// Data folder
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// The promise to keep [default: aec, or as in the config]
+    #[arg(long, value_enum)]
+    pub mode: Option<ModeName>,
+    /// AEC: points that accuracy may lose. CECA without a budget: picks the output
+    #[arg(long, value_name = "POINTS")]
+    pub max_drop: Option<f64>,
+    /// CECA: what may remain, such as params=0.06; several: params=0.4,0.14,0.06.
+    /// Counted in params, macs, kernels or conv-params
+    #[arg(long, value_name = "METRIC=SHARE,...")]
+    pub budget: Option<String>,
+    /// File to write; several budgets make several files (small.params-0.06.onnx)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Folder of the run: history, checkpoint, report [default: <output>.run]
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+    /// Seed of every random choice [default: 0]
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Settings (TOML); arguments go first
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Layers to leave alone (names or globs)
+    #[arg(long, value_name = "LAYER", num_args = 1..)]
+    pub ignore: Vec<String>,
+    /// Keep a multiple of N kernels in every layer
+    #[arg(long, value_name = "N")]
+    pub round_to: Option<usize>,
+    /// Who ranks kernels: dqn, random, uniform-l1, global-l1, global-taylor
+    #[arg(long)]
+    pub policy: Option<String>,
+    /// Start from an agent saved by another run
+    #[arg(long, value_name = "FILE")]
+    pub agent: Option<PathBuf>,
+    /// Go on with the run in the run folder
+    #[arg(long)]
+    pub resume: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Parts of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Test images
+    Test,
+    /// Images set apart from the training data
+    Validation,
+    /// Images trained on
+    Train,
+}
+
+/// `secateur eval`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secateur eval small.onnx --data data/mnist")]
+pub struct EvalArgs {
+    /// Model
+    pub model: PathBuf,
+    /// Data folder
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Part of the data
+    #[arg(long, value_enum, default_value = "test")]
+    pub split: Part,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `secateur inspect`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  secateur inspect net.onnx\n  secateur inspect net.onnx --plan"
+)]
+pub struct InspectArgs {
+    /// Model
+    pub model: PathBuf,
+    /// Show how training will run it: which nodes are fused, by which method
+    #[arg(long)]
+    pub plan: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `secateur verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secateur verify net.onnx small.onnx")]
+pub struct VerifyArgs {
+    /// The model that was pruned
+    pub original: PathBuf,
+    /// What `prune` wrote
+    pub small: PathBuf,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `secateur bench`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secateur bench net.onnx small.onnx --batch 1,32")]
+pub struct BenchArgs {
+    /// Models; several are timed in turn
+    #[arg(required = true)]
+    pub models: Vec<PathBuf>,
+    /// Batch sizes
+    #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
+    pub batch: Vec<usize>,
+    /// Timed runs of each
+    #[arg(long, default_value_t = 20)]
+    pub rounds: usize,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `secateur report`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secateur report small.onnx.run")]
+pub struct ReportArgs {
+    /// Run folder
+    pub run_dir: PathBuf,
+    /// Print report.json instead of writing the page
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `secateur demo`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  cargo run --release -- demo")]
+pub struct DemoArgs {
+    /// MNIST folder
+    #[arg(long, value_name = "DIR", default_value = "data/mnist")]
+    pub data: PathBuf,
+    /// Folder for everything that is written; emptied of an earlier demo
+    #[arg(short, long, value_name = "DIR", default_value = "runs/demo")]
+    pub output: PathBuf,
+    /// Passes over the training data in the initial training
+    #[arg(long, default_value_t = 3.0)]
+    pub epochs: f64,
+    /// Seed
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}

@@ -1,0 +1,55 @@
+//! The command line: raw arguments, checked settings, errors for people.
+
+pub mod args;
+mod errors;
+pub mod exit_code;
+pub mod progress;
+pub mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// Parses, runs, reports.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    init_log(cli.verbose);
+    if let Some(threads) = cli.threads
+        && let Err(error) = secateur::set_threads(threads)
+    {
+        eprintln!("error: {error}");
+        return ExitCode::from(exit_code::ERROR);
+    }
+    let result = match &cli.command {
+        Command::Train(args) => crate::commands::train::run(args),
+        Command::Prune(args) => crate::commands::prune::run(args),
+        Command::Eval(args) => crate::commands::eval::run(args),
+        Command::Inspect(args) => crate::commands::inspect::run(args),
+        Command::Verify(args) => crate::commands::verify::run(args),
+        Command::Bench(args) => crate::commands::bench::run(args),
+        Command::Report(args) => crate::commands::report::run(args),
+        Command::Demo(args) => crate::commands::demo::run(args),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => ExitCode::from(errors::print(&error)),
+    }
+}
+
+/// Logs go to stderr; results stay alone on stdout.
+fn init_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    // tract logs its own optimiser's steps; only its warnings are of interest.
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SECATEUR_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("error,secateur={level}")));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}

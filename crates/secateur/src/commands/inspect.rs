@@ -1,0 +1,163 @@
+//! `secateur inspect`.
+
+use std::path::Path;
+
+use anyhow::Result;
+use secateur::net::interpreter::{Engine, Network};
+use secateur::onnx::cost::{CostModel, LayerInfo, Size, format_shape, layer_table};
+use secateur::onnx::coupling::{ChannelGroups, Masks};
+use secateur::onnx::graph::{Graph, ValueInfo};
+use secateur::onnx::model::Model;
+use serde::Serialize;
+
+use super::print_json;
+use crate::cli::args::InspectArgs;
+use crate::cli::exit_code;
+
+#[derive(Serialize)]
+struct Group {
+    name: String,
+    producers: Vec<String>,
+    kernels: usize,
+    is_conv: bool,
+    prunable: bool,
+    pinned_by: Option<String>,
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    model: &'a Path,
+    bytes: u64,
+    opset: i64,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    size: Size,
+    layers: Vec<LayerInfo>,
+    groups: Vec<Group>,
+    trainable: bool,
+    not_trainable_because: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    plan: Vec<String>,
+}
+
+fn value(info: &ValueInfo) -> String {
+    format!("{} [{}]", info.name, format_shape(&info.shape))
+}
+
+/// Runs the command.
+pub fn run(args: &InspectArgs) -> Result<u8> {
+    let model = Model::read(&args.model)?;
+    let graph = Graph::from_model(&model)?;
+    let groups = ChannelGroups::find(&graph)?;
+    let size = CostModel::new(&graph, &groups)?.count(&Masks::all_active(&groups));
+    let network = Network::new(&graph, Engine::Fused);
+    let summary = Summary {
+        model: &args.model,
+        bytes: fs_err::metadata(&args.model)?.len(),
+        opset: graph.opset,
+        inputs: graph.inputs.iter().map(value).collect(),
+        outputs: graph.outputs.iter().map(value).collect(),
+        size,
+        layers: layer_table(&graph)?,
+        groups: groups
+            .groups
+            .iter()
+            .map(|group| Group {
+                name: group.name.clone(),
+                producers: group.producers.clone(),
+                kernels: group.width,
+                is_conv: group.is_conv,
+                prunable: group.pinned.is_none() && group.width > 1,
+                pinned_by: group.pinned.as_ref().map(|p| p.node.clone()),
+                reason: group.pinned.as_ref().map(|p| p.reason.clone()),
+            })
+            .collect(),
+        trainable: network.is_ok(),
+        not_trainable_because: network.as_ref().err().map(ToString::to_string),
+        plan: match (&network, args.plan) {
+            (Ok(network), true) => network.describe(),
+            _ => Vec::new(),
+        },
+    };
+    if args.json {
+        print_json(&summary)?;
+    } else {
+        print(&summary);
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+fn print(summary: &Summary<'_>) {
+    println!(
+        "{}: opset {}, {} bytes",
+        summary.model.display(),
+        summary.opset,
+        summary.bytes
+    );
+    println!("  in   {}", summary.inputs.join(", "));
+    println!("  out  {}", summary.outputs.join(", "));
+    let size = &summary.size;
+    println!(
+        "  {} kernels, {} parameters ({} in convolutions), {} MACs",
+        size.kernels, size.params, size.conv_params, size.macs
+    );
+    println!("\nlayers");
+    let width = summary
+        .layers
+        .iter()
+        .map(|l| l.node.len())
+        .max()
+        .unwrap_or(0);
+    let op_width = summary
+        .layers
+        .iter()
+        .map(|l| l.op_type.len())
+        .max()
+        .unwrap_or(0);
+    let shape_width = summary
+        .layers
+        .iter()
+        .map(|l| l.output_shape.len())
+        .max()
+        .unwrap_or(0);
+    println!(
+        "  {:<width$}  {:<op_width$}  {:<shape_width$}  {:>11}  {:>13}",
+        "node", "operator", "output", "parameters", "MACs"
+    );
+    for layer in &summary.layers {
+        println!(
+            "  {:<width$}  {:<op_width$}  {:<shape_width$}  {:>11}  {:>13}",
+            layer.node, layer.op_type, layer.output_shape, layer.n_params, layer.n_macs
+        );
+    }
+    println!("\nchannel groups (kernels that go together)");
+    for group in &summary.groups {
+        let kind = if group.is_conv { "kernels" } else { "features" };
+        let state = match (&group.reason, group.prunable) {
+            (Some(reason), _) => {
+                format!(
+                    "must stay: {} ({reason})",
+                    group.pinned_by.as_deref().unwrap_or("")
+                )
+            }
+            (None, true) => "can be pruned".to_string(),
+            (None, false) => "must stay: a single kernel".to_string(),
+        };
+        println!(
+            "  {:>5} {kind:<8}  {}: {state}",
+            group.kernels,
+            group.producers.join(" + ")
+        );
+    }
+    match &summary.not_trainable_because {
+        None => println!("\ncan be trained and pruned"),
+        Some(reason) => println!("\n{reason}"),
+    }
+    if !summary.plan.is_empty() {
+        println!("\nplan");
+        for (index, step) in summary.plan.iter().enumerate() {
+            println!("  {:>3}  {step}", index + 1);
+        }
+    }
+}

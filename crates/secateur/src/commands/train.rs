@@ -1,0 +1,130 @@
+//! `secateur train`.
+
+use std::path::Path;
+
+use anyhow::Result;
+use secateur::data;
+use secateur::net::train::{OptimizerConfig, OptimizerKind, ScheduleKind};
+use secateur::onnx::arch::{DEFAULT_WIDTHS, VggConfig, vgg_like};
+use secateur::onnx::model::Model;
+use secateur::train::{TrainConfig, Trained, train};
+use serde::Serialize;
+
+use super::{check_writable, print_json};
+use crate::cli::args::{OptimizerName, ScheduleName, TrainArgs};
+use crate::cli::exit_code;
+use crate::cli::progress::{TrainProgress, stop_flag};
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    output: &'a Path,
+    validation_accuracy: f64,
+    validation_loss: f64,
+    validation_images: usize,
+    sample_macs: f64,
+    seconds: f64,
+}
+
+/// Runs the command.
+pub fn run(args: &TrainArgs) -> Result<u8> {
+    check_writable(&args.output)?;
+    check_ranges(args)?;
+    let source = data::open(&args.data)?;
+    let model = match &args.init {
+        Some(path) => Model::read(path)?,
+        None => {
+            let [h, w, c] = source.train.image_shape();
+            let stages = VggConfig::parse_stages(args.widths.as_deref().unwrap_or(DEFAULT_WIDTHS))?;
+            let config = VggConfig {
+                input: [c, h, w],
+                stages,
+                hidden: args.hidden.clone(),
+                classes: source.train.n_classes(),
+            };
+            vgg_like(&config, args.seed)?
+        }
+    };
+    let config = TrainConfig {
+        epochs: args.epochs,
+        batch_size: args.batch_size,
+        lr: args.lr,
+        schedule: match args.schedule {
+            ScheduleName::OneCycle => ScheduleKind::OneCycle,
+            ScheduleName::Cosine => ScheduleKind::Cosine,
+            ScheduleName::Constant => ScheduleKind::Constant,
+        },
+        optimizer: OptimizerConfig {
+            kind: match args.optimizer {
+                OptimizerName::Sgd => OptimizerKind::Sgd,
+                OptimizerName::Adamw => OptimizerKind::Adamw,
+            },
+            weight_decay: args.weight_decay,
+            ..OptimizerConfig::default()
+        },
+        smoothing: args.smoothing,
+        max_shift: args.max_shift,
+        flip: args.flip,
+        validation: args.validation,
+        seed: args.seed,
+    };
+    let mut progress = TrainProgress::new("training", config.batch_size, stop_flag()?);
+    let trained = train(&model, &source, &config, &mut progress)?;
+    progress.finish();
+    trained.model.write(&args.output)?;
+    report(args, &trained)?;
+    Ok(if trained.stopped {
+        exit_code::INTERRUPTED
+    } else {
+        exit_code::SUCCESS
+    })
+}
+
+fn check_ranges(args: &TrainArgs) -> Result<()> {
+    let positive = |name: &str, value: f64| {
+        if value.is_finite() && value > 0.0 {
+            Ok(())
+        } else {
+            anyhow::bail!("cannot train: `{name}` is {value}, expected a positive number")
+        }
+    };
+    positive("--epochs", args.epochs)?;
+    positive("--lr", f64::from(args.lr))?;
+    positive("--batch-size", args.batch_size as f64)?;
+    if !(0.0..1.0).contains(&args.smoothing) {
+        anyhow::bail!(
+            "cannot train: `--smoothing` is {}, expected 0 to 1",
+            args.smoothing
+        );
+    }
+    if args.hidden.contains(&0) {
+        anyhow::bail!("cannot train: `--hidden` holds 0, expected widths of 1 and up");
+    }
+    Ok(())
+}
+
+fn report(args: &TrainArgs, trained: &Trained) -> Result<()> {
+    let validation = &trained.validation;
+    if args.json {
+        return print_json(&Summary {
+            output: &args.output,
+            validation_accuracy: validation.accuracy,
+            validation_loss: validation.loss,
+            validation_images: validation.correct.len(),
+            sample_macs: trained.sample_macs,
+            seconds: trained.seconds,
+        });
+    }
+    let stopped = if trained.stopped {
+        " (stopped early)"
+    } else {
+        ""
+    };
+    println!(
+        "wrote {}{stopped}: validation accuracy {:.2} % ({} images), {:.0} s",
+        args.output.display(),
+        100.0 * validation.accuracy,
+        validation.correct.len(),
+        trained.seconds
+    );
+    Ok(())
+}

@@ -1,0 +1,368 @@
+//! The main job: from a trained file and data to smaller files and a report.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use secateur_net::data::{Dataset, Loaded, Source};
+use secateur_net::interpreter::{Engine, Network};
+use secateur_net::train::{Evaluation, evaluate};
+use secateur_net::weights::Weights;
+use secateur_onnx::cost::Size;
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
+use secateur_search::config::{Mode, PruneConfig};
+use secateur_search::env::{Problem, ProblemError};
+use secateur_search::mode::size_of;
+use secateur_search::pruner::{Output, PruneError, Pruner, RunObserver, RunOutcome};
+use secateur_search::run_dir::{RunDirError, read_run};
+
+use crate::bench::bench;
+use crate::engine::EngineError;
+use crate::report::stats::paired_difference;
+use crate::report::{LayerFigures, NetworkFigures, ReportError, RunReport, write_html, write_json};
+use crate::verify::{Verdict, VerifyError, store_masks, verify};
+
+mod effectiveness;
+mod machine;
+
+pub use machine::machine_text;
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JobError {
+    /// The search.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
+    /// A written file does not hold what it promises.
+    #[error("`{}` was written but does not verify: {failed}", path.display())]
+    NotVerified {
+        /// The file.
+        path: PathBuf,
+        /// The check that failed, with its figures.
+        failed: String,
+    },
+    /// Verification could not run.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// Latency could not be measured.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The report.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+}
+
+impl JobError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Prune(error) => error.hint(),
+            Self::Verify(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+impl From<ProblemError> for JobError {
+    fn from(error: ProblemError) -> Self {
+        Self::Prune(error.into())
+    }
+}
+
+impl From<RunDirError> for JobError {
+    fn from(error: RunDirError) -> Self {
+        Self::Prune(error.into())
+    }
+}
+
+impl From<secateur_onnx::OnnxError> for JobError {
+    fn from(error: secateur_onnx::OnnxError) -> Self {
+        Self::Prune(error.into())
+    }
+}
+
+impl From<secateur_net::NetError> for JobError {
+    fn from(error: secateur_net::NetError) -> Self {
+        Self::Prune(error.into())
+    }
+}
+
+impl From<secateur_net::data::DataError> for JobError {
+    fn from(error: secateur_net::data::DataError) -> Self {
+        Self::Prune(ProblemError::Data(error).into())
+    }
+}
+
+/// A job.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    /// The trained model.
+    pub model: &'a Path,
+    /// Where the result goes; several budgets add their names.
+    pub output: &'a Path,
+    /// Folder of the run.
+    pub run_dir: &'a Path,
+    /// Agent to start from.
+    pub agent: Option<&'a Path>,
+    /// Go on with the run in the folder.
+    pub resume: bool,
+    /// For the report: the command as typed.
+    pub command: String,
+}
+
+/// Batch sizes at which the report gives latencies.
+const LATENCY_BATCHES: [usize; 3] = [1, 8, 64];
+/// Timed runs of each file.
+const LATENCY_ROUNDS: usize = 15;
+
+/// Runs a job to its end: searches, writes and verifies the files, reads the test data
+/// once, writes the report.
+///
+/// # Errors
+/// [`JobError`]; an interrupted run is [`PruneError::Interrupted`].
+pub fn prune(
+    job: &Job<'_>,
+    source: &Source,
+    config: &PruneConfig,
+    observer: &mut dyn RunObserver,
+) -> Result<RunReport, JobError> {
+    config.check()?;
+    let model = Model::read(job.model)?;
+    let problem = Problem::new(model, source, &config.data, &config.search)?;
+    let name = file_name(job.model);
+    let pruner = Pruner::new(&problem, config, &name, job.run_dir, job.agent, job.resume)?;
+    let config_text = toml::to_string(config).unwrap_or_default();
+    pruner.run_dir().write_text("config.toml", &config_text)?;
+    let outcome = pruner.run(observer)?;
+
+    let mut outputs: Vec<(PathBuf, &Output, Model)> = Vec::new();
+    let several = outcome.outputs.len() > 1;
+    for output in &outcome.outputs {
+        let path = if several {
+            labelled(job.output, &output.label)
+        } else {
+            job.output.to_path_buf()
+        };
+        outputs.push((path, output, stamped(output)));
+    }
+    let mut front = Vec::new();
+    for output in &outcome.front {
+        let path = job
+            .run_dir
+            .join(format!("{}.onnx", output.label.replace('=', "-")));
+        front.push((path, output, stamped(output)));
+    }
+    for (path, _, model) in outputs.iter().chain(&front) {
+        model.write(path)?;
+        let verdict = verify((job.model, &problem.model), (path, model))?;
+        check_verdict(path, &verdict)?;
+    }
+    let report = report(
+        job,
+        source,
+        config,
+        &problem,
+        &outcome,
+        &outputs,
+        &front,
+        config_text,
+    )?;
+    let (header, history) = read_run(job.run_dir)?;
+    write_json(&report, &job.run_dir.join("report.json"))?;
+    write_html(&report, &header, &history, &job.run_dir.join("report.html"))?;
+    Ok(report)
+}
+
+fn stamped(output: &Output) -> Model {
+    let mut model = output.model.clone();
+    store_masks(&mut model, &output.masks);
+    model
+}
+
+fn check_verdict(path: &Path, verdict: &Verdict) -> Result<(), JobError> {
+    match verdict.checks.iter().find(|check| !check.passed) {
+        None => Ok(()),
+        Some(check) => Err(JobError::NotVerified {
+            path: path.to_path_buf(),
+            failed: format!("{}: {}", check.name, check.detail),
+        }),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// `small.onnx` and `params=0.06` make `small.params-0.06.onnx`.
+fn labelled(path: &Path, label: &str) -> PathBuf {
+    let stem = path
+        .file_stem()
+        .map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+    path.with_file_name(format!("{stem}.{}.onnx", label.replace('=', "-")))
+}
+
+/// Evaluates a model file on the test data.
+fn test_evaluation(
+    model: &Model,
+    test: Option<&dyn Dataset>,
+    problem: &Problem,
+) -> Result<Option<Evaluation>, JobError> {
+    let Some(test) = test else { return Ok(None) };
+    let graph = Graph::from_model(model)?;
+    let network = Network::new(&graph, Engine::Fused)?;
+    let indices: Vec<usize> = (0..test.len()).collect();
+    let loaded = Loaded::load(test, &indices, &problem.normalisation)?;
+    Ok(Some(evaluate(
+        &network,
+        &Weights::from_graph(&graph)?,
+        &loaded,
+    )?))
+}
+
+#[allow(clippy::too_many_arguments)]
+fn report(
+    job: &Job<'_>,
+    source: &Source,
+    config: &PruneConfig,
+    problem: &Problem,
+    outcome: &RunOutcome,
+    outputs: &[(PathBuf, &Output, Model)],
+    front: &[(PathBuf, &Output, Model)],
+    config_text: String,
+) -> Result<RunReport, JobError> {
+    let (header, history) = read_run(job.run_dir)?;
+    let started = Instant::now();
+    let mut files: Vec<(&Path, &Model)> = vec![(job.model, &problem.model)];
+    files.extend(
+        outputs
+            .iter()
+            .chain(front)
+            .map(|(path, _, model)| (path.as_path(), model)),
+    );
+    let latencies = bench(&files, &LATENCY_BATCHES, LATENCY_ROUNDS)?;
+    let test = source.test.as_deref();
+    let before_test = test_evaluation(&problem.model, test, problem)?;
+    let bytes = |path: &Path| fs_err::metadata(path).map_or(0, |m| m.len());
+    let before = NetworkFigures {
+        label: "before".to_string(),
+        file: file_name(job.model),
+        size: size_of(&problem.size),
+        bytes: bytes(job.model),
+        test_accuracy: before_test.as_ref().map(|e| e.accuracy),
+        test_per_class: before_test
+            .as_ref()
+            .map(|e| e.per_class.clone())
+            .unwrap_or_default(),
+        search_accuracy: problem.baseline.search.accuracy,
+        confirm_accuracy: problem.baseline.confirm.accuracy,
+        latency: latencies[0].clone(),
+        test_difference: None,
+        confirm_difference: None,
+        record: None,
+    };
+    let mut figures = Vec::new();
+    for ((path, output, model), latency) in outputs.iter().chain(front).zip(&latencies[1..]) {
+        let evaluation = test_evaluation(model, test, problem)?;
+        let size: &Size = &output.size;
+        figures.push(NetworkFigures {
+            label: output.label.clone(),
+            file: file_name(path),
+            size: size_of(size),
+            bytes: bytes(path),
+            test_accuracy: evaluation.as_ref().map(|e| e.accuracy),
+            test_per_class: evaluation
+                .as_ref()
+                .map(|e| e.per_class.clone())
+                .unwrap_or_default(),
+            search_accuracy: output.search_accuracy,
+            confirm_accuracy: output.confirm.accuracy,
+            latency: latency.clone(),
+            test_difference: before_test
+                .as_ref()
+                .zip(evaluation.as_ref())
+                .map(|(a, b)| paired_difference(&a.correct, &b.correct)),
+            confirm_difference: Some(paired_difference(
+                &problem.baseline.confirm.correct,
+                &output.confirm.correct,
+            )),
+            record: output.record,
+        });
+    }
+    let front_figures = figures.split_off(outputs.len());
+    let layers = problem
+        .groups
+        .groups
+        .iter()
+        .enumerate()
+        .map(|(g, group)| LayerFigures {
+            name: group.name.clone(),
+            width: group.width,
+            kept: outputs
+                .iter()
+                .chain(front)
+                .map(|(_, o, _)| o.masks.active(g))
+                .collect(),
+        })
+        .collect();
+    let effectiveness = effectiveness::measure(problem, &header, &history, config)?;
+    let mut warnings = outcome.warnings.clone();
+    if !problem.reference.is_measured {
+        warnings.push(
+            "the model does not carry the cost of its training: costs are shares of the \
+             reference in the config"
+                .to_string(),
+        );
+        warnings.push(
+            "the model may have been trained on the images that are validation data here: its \
+             own accuracy on them may be flattering, which makes the floor stricter"
+                .to_string(),
+        );
+    }
+    tracing::info!(
+        seconds = started.elapsed().as_secs_f64(),
+        "measured the results"
+    );
+    Ok(RunReport {
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        mode: mode_text(&config.mode),
+        command: job.command.clone(),
+        config: config_text,
+        seed: config.seed,
+        machine: machine_text(),
+        before,
+        after: figures,
+        front: front_figures,
+        layers,
+        search_sample_macs: outcome.cost_sample_macs,
+        training_sample_macs: problem.reference.sample_macs,
+        training_is_measured: problem.reference.is_measured,
+        search_seconds: history.iter().map(|r| r.seconds).sum(),
+        training_seconds: problem.reference.seconds,
+        floor: match config.mode {
+            Mode::Aec { max_drop } => Some(problem.baseline.search.accuracy - max_drop / 100.0),
+            Mode::Ceca { .. } => None,
+        },
+        effectiveness,
+        warnings,
+    })
+}
+
+fn mode_text(mode: &Mode) -> String {
+    match mode {
+        Mode::Aec { max_drop } => {
+            format!("Auto-AEC: accuracy may fall by at most {max_drop} points")
+        }
+        Mode::Ceca { budgets, .. } if budgets.is_empty() => {
+            "Auto-CECA: as far down as it goes".to_string()
+        }
+        Mode::Ceca { budgets, .. } => {
+            let list: Vec<String> = budgets
+                .iter()
+                .map(|b| format!("{:.4} of the {}", b.remaining, b.metric.name()))
+                .collect();
+            format!("Auto-CECA: at most {} remain", list.join(", "))
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Which kernels mattered: the agent's opinion, Taylor significance, and the plain
+//! test of taking one kernel out.
+
+use secateur_net::NetError;
+use secateur_net::data::Loaded;
+use secateur_net::train::evaluate;
+use secateur_onnx::coupling::Role;
+use secateur_search::config::PruneConfig;
+use secateur_search::env::Problem;
+use secateur_search::run_dir::record::{EpochRecord, RunHeader, Stage};
+
+use crate::report::Effectiveness;
+use crate::report::stats::spearman;
+
+/// Measures the effectiveness of every switchable layer's kernels.
+pub(super) fn measure(
+    problem: &Problem,
+    header: &RunHeader,
+    history: &[EpochRecord],
+    config: &PruneConfig,
+) -> Result<Vec<Effectiveness>, NetError> {
+    let images = config.search.ablation_images.min(problem.search.len());
+    if images == 0 {
+        return Ok(Vec::new());
+    }
+    let head = problem.search.head(images);
+    let part = Loaded {
+        images: head.images,
+        labels: head.labels,
+        shape: problem.search.shape,
+    };
+    let base = evaluate(&problem.network, &problem.weights, &part)?.loss;
+    let mut result = Vec::new();
+    for (g, group) in header
+        .groups
+        .iter()
+        .enumerate()
+        .filter(|(_, group)| group.switchable)
+    {
+        let mut ablation = Vec::with_capacity(group.width);
+        for k in 0..group.width {
+            ablation.push((ablated_loss(problem, g, k, &part)? - base) as f32);
+        }
+        let mean = |stage: Stage, get: &dyn Fn(&EpochRecord) -> Option<&Vec<f32>>| -> Vec<f32> {
+            let rows: Vec<&Vec<f32>> = history
+                .iter()
+                .filter(|r| r.stage == stage)
+                .filter_map(get)
+                .filter(|row| row.len() == group.width)
+                .collect();
+            if rows.is_empty() {
+                return Vec::new();
+            }
+            (0..group.width)
+                .map(|k| rows.iter().map(|row| row[k]).sum::<f32>() / rows.len() as f32)
+                .collect()
+        };
+        let q_explore = mean(Stage::Explore, &|r| r.q_advantage.get(g));
+        let q_exploit = mean(Stage::Exploit, &|r| r.q_advantage.get(g));
+        let significance_explore = mean(Stage::Explore, &|r| r.significance.get(g));
+        let significance_exploit = mean(Stage::Exploit, &|r| r.significance.get(g));
+        let agreement = [
+            &q_explore,
+            &q_exploit,
+            &significance_explore,
+            &significance_exploit,
+        ]
+        .map(|values| spearman(&ablation, values));
+        result.push(Effectiveness {
+            group: g,
+            ablation,
+            q_explore,
+            q_exploit,
+            significance_explore,
+            significance_exploit,
+            agreement,
+        });
+    }
+    Ok(result)
+}
+
+/// Loss of the given network without one kernel.
+fn ablated_loss(
+    problem: &Problem,
+    group: usize,
+    kernel: usize,
+    part: &Loaded,
+) -> Result<f64, NetError> {
+    let mut weights = problem.weights.clone();
+    for member in problem.groups.groups[group]
+        .members
+        .iter()
+        .filter(|m| m.role == Role::Input)
+    {
+        let Some(weight) = weights.get_mut(&member.tensor) else {
+            continue;
+        };
+        let inner: usize = weight.shape[member.axis + 1..].iter().product();
+        let outer: usize = weight.shape[..member.axis].iter().product();
+        let extent = weight.shape[member.axis];
+        for o in 0..outer {
+            for &position in &member.positions[kernel] {
+                let start = (o * extent + position) * inner;
+                weight.data[start..start + inner].fill(0.0);
+            }
+        }
+    }
+    Ok(evaluate(&problem.network, &weights, part)?.loss)
+}

@@ -1,0 +1,395 @@
+//! The page's sections in words, tables and plots.
+
+use maud::{Markup, PreEscaped, html};
+use secateur_search::run_dir::record::{EpochRecord, RunHeader, Stage};
+
+use crate::report::plots::{Frame, Line, bounds, lines};
+use crate::report::stats::PairedDifference;
+use crate::report::terminal::grouped;
+use crate::report::{NetworkFigures, ReportError, RunReport};
+
+fn percent(value: f64) -> String {
+    format!("{:.2} %", 100.0 * value)
+}
+
+fn gone(after: u64, before: u64) -> String {
+    format!(
+        "{:.1} %",
+        100.0 - 100.0 * after as f64 / before.max(1) as f64
+    )
+}
+
+fn points(difference: &PairedDifference) -> String {
+    format!(
+        "{:+.2} points ({:+.2} to {:+.2})",
+        100.0 * difference.difference,
+        100.0 * difference.low,
+        100.0 * difference.high
+    )
+}
+
+fn cost_share(report: &RunReport) -> f64 {
+    report.search_sample_macs / report.training_sample_macs.max(1.0)
+}
+
+pub(super) fn summary(report: &RunReport) -> Markup {
+    let best = report.after.last().unwrap_or(&report.before);
+    let before = &report.before;
+    html! {
+        h1 { (before.file) " made smaller" }
+        p.muted { (report.mode) ". secateur " (report.version) ", seed " (report.seed) "." }
+        div.figures {
+            div.figure { b { (gone(best.size.params, before.size.params)) } span { "parameters gone" } }
+            div.figure { b { (gone(best.size.macs, before.size.macs)) } span { "multiply-adds gone" } }
+            div.figure { b { (gone(best.size.kernels, before.size.kernels)) } span { "kernels gone" } }
+            @if let Some(d) = &best.test_difference {
+                div.figure { b { (format!("{:+.2}", 100.0 * d.difference)) } span { "points of test accuracy" } }
+            }
+            div.figure { b { (format!("{:.0} %", 100.0 * cost_share(report))) } span { "of the initial training's cost" } }
+        }
+        p.lead {
+            (best.file) " keeps " (grouped(best.size.params)) " of " (grouped(before.size.params))
+            " parameters. "
+            @match (best.test_accuracy, before.test_accuracy, &best.test_difference) {
+                (Some(after), Some(first), Some(d)) => {
+                    "On test images that nothing was chosen by, it is right on " (percent(after))
+                    ", the given network on " (percent(first)) ": " (points(d))
+                    ", 95 % interval; " (d.gained) " images gained, " (d.lost) " lost. "
+                    @if d.low <= 0.0 && d.high >= 0.0 {
+                        "The interval holds zero: these images do not tell the two apart."
+                    } @else if d.difference > 0.0 {
+                        "The smaller network is better by more than chance explains."
+                    } @else {
+                        "The smaller network is worse by more than chance explains."
+                    }
+                }
+                _ => "There are no test images, so nothing is said of unseen data beyond validation.",
+            }
+        }
+        @for warning in &report.warnings {
+            p.note { (warning) }
+        }
+    }
+}
+
+fn cell(value: u64, before: u64, is_before: bool) -> Markup {
+    html! {
+        td {
+            (grouped(value))
+            @if !is_before { small { (format!("{:.1} %", 100.0 * value as f64 / before.max(1) as f64)) } }
+        }
+    }
+}
+
+pub(super) fn before_after(report: &RunReport) -> Markup {
+    let before = &report.before;
+    let mut networks: Vec<&NetworkFigures> = vec![before];
+    networks.extend(&report.after);
+    networks.extend(&report.front);
+    let batches: Vec<usize> = before.latency.iter().map(|l| l.batch).collect();
+    let accuracy = |value: Option<f64>| value.map_or_else(|| "-".to_string(), percent);
+    html! {
+        h2 { "Before and after" }
+        div.scroll {
+            table {
+                caption { "Shares are what remains. Differences are paired, with 95 % intervals (Agresti and Min 2005)." }
+                thead { tr { th { } @for n in &networks { th scope="col" { (n.label) } } } }
+                tbody {
+                    tr { td { "test accuracy" } @for n in &networks { td { (accuracy(n.test_accuracy)) } } }
+                    tr { td { "against before" } @for n in &networks { td {
+                        @if let Some(d) = &n.test_difference { (points(d)) } } } }
+                    tr { td { "validation, search part" } @for n in &networks { td { (percent(n.search_accuracy)) } } }
+                    tr { td { "validation, never seen by the search" } @for n in &networks { td { (percent(n.confirm_accuracy)) } } }
+                    tr { td { "against before" } @for n in &networks { td {
+                        @if let Some(d) = &n.confirm_difference { (points(d)) } } } }
+                    tr { td { "kernels" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.kernels, before.size.kernels, i == 0)) } }
+                    tr { td { "conv parameters" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.conv_params, before.size.conv_params, i == 0)) } }
+                    tr { td { "all parameters" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.params, before.size.params, i == 0)) } }
+                    tr { td { "multiply-adds" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.macs, before.size.macs, i == 0)) } }
+                    tr { td { "bytes" } @for (i, n) in networks.iter().enumerate() { (cell(n.bytes, before.bytes, i == 0)) } }
+                    @for (index, batch) in batches.iter().enumerate() {
+                        tr {
+                            td { "latency, batch " (batch) }
+                            @for n in &networks {
+                                td {
+                                    @if let (Some(own), Some(first)) = (n.latency.get(index), before.latency.get(index)) {
+                                        (format!("{:.3} ms", own.median_ms))
+                                        small { (format!("{:.1}x", first.median_ms / own.median_ms.max(1e-9))) }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        p.muted { "Latency: median in tract, the files in turn, on " (report.machine) "." }
+    }
+}
+
+fn legend(entries: &[(&str, &str)]) -> Markup {
+    html! {
+        div.legend {
+            @for (color, name) in entries {
+                span { i style=(format!("background:var(--{color})")) {} (name) }
+            }
+        }
+    }
+}
+
+pub(super) fn progress(
+    report: &RunReport,
+    header: &RunHeader,
+    history: &[EpochRecord],
+) -> Result<Markup, ReportError> {
+    let x = (0.0, history.len().saturating_sub(1).max(1) as f64);
+    let series = |get: &dyn Fn(&EpochRecord) -> f64| -> Vec<(f64, f64)> {
+        history.iter().map(|r| (r.epoch as f64, get(r))).collect()
+    };
+    let accuracy = series(&|r| 100.0 * r.accuracy);
+    let level = history.last().map(|r| 100.0 * r.floor);
+    // The collapse right after a cut would flatten everything else: the axis ends 10 points below.
+    let top = bounds(accuracy.iter().map(|p| p.1).chain(level));
+    let low = top.0.max(level.unwrap_or(100.0) - 6.0);
+    let clipped = accuracy.iter().map(|&(e, a)| (e, a.max(low))).collect();
+    let plot = lines(
+        &Frame {
+            name: "accuracy",
+            y_label: "accuracy, %",
+            x,
+            y: (low, top.1),
+            level,
+        },
+        &[Line {
+            name: "accuracy",
+            class: 0,
+            values: clipped,
+        }],
+    )?;
+    let share = |part: u64, whole: u64| 100.0 * part as f64 / whole.max(1) as f64;
+    let remaining = [
+        Line {
+            name: "parameters",
+            class: 0,
+            values: series(&|r| share(r.size.params, header.size.params)),
+        },
+        Line {
+            name: "multiply-adds",
+            class: 1,
+            values: series(&|r| share(r.size.macs, header.size.macs)),
+        },
+        Line {
+            name: "kernels",
+            class: 2,
+            values: series(&|r| share(r.size.kernels, header.size.kernels)),
+        },
+    ];
+    let sizes = lines(
+        &Frame {
+            name: "size",
+            y_label: "remains, %",
+            x,
+            y: (0.0, 103.0),
+            level: None,
+        },
+        &remaining,
+    )?;
+    let floor = if report.floor.is_some() {
+        "accuracy floor"
+    } else {
+        "the given network"
+    };
+    Ok(html! {
+        h2 { "The run" }
+        p { "Accuracy on the validation images that guide the search, after each pruning epoch; the dashed line is the " (floor) ". Every episode starts from the given network." }
+        div.plot { (PreEscaped(plot)) }
+        div.plot { (PreEscaped(sizes)) }
+        (legend(&remaining.iter().map(|l| (["s0", "s1", "s2", "s3"][l.class], l.name)).collect::<Vec<_>>()))
+    })
+}
+
+pub(super) fn reward(history: &[EpochRecord]) -> Result<Markup, ReportError> {
+    let rows: Vec<&EpochRecord> = history
+        .iter()
+        .filter(|r| r.stage != Stage::Recover)
+        .collect();
+    if rows.len() < 2 {
+        return Ok(html! {});
+    }
+    let series = |get: &dyn Fn(&EpochRecord) -> f32| -> Vec<(f64, f64)> {
+        rows.iter()
+            .map(|r| (r.epoch as f64, f64::from(get(r))))
+            .collect()
+    };
+    let parts = [
+        Line {
+            name: "accuracy",
+            class: 0,
+            values: series(&|r| r.reward.accuracy),
+        },
+        Line {
+            name: "compression",
+            class: 1,
+            values: series(&|r| r.reward.compression),
+        },
+        Line {
+            name: "convergence",
+            class: 2,
+            values: series(&|r| r.reward.convergence),
+        },
+        Line {
+            name: "kernels' own share, mean",
+            class: 3,
+            values: series(&|r| r.reward.dense),
+        },
+    ];
+    let y = bounds(parts.iter().flat_map(|l| l.values.iter().map(|p| p.1)));
+    let x = (0.0, rows.last().map_or(1.0, |r| r.epoch as f64).max(1.0));
+    let plot = lines(
+        &Frame {
+            name: "reward",
+            y_label: "reward",
+            x,
+            y,
+            level: Some(0.0),
+        },
+        &parts,
+    )?;
+    Ok(html! {
+        h2 { "What the agent earned" }
+        p { "The parts of the reward by pruning epoch. Each kernel receives the first three, and its own share of the fourth." }
+        div.plot { (PreEscaped(plot)) }
+        (legend(&parts.iter().map(|l| (["s0", "s1", "s2", "s3"][l.class], l.name)).collect::<Vec<_>>()))
+    })
+}
+
+pub(super) fn reactivations(header: &RunHeader, history: &[EpochRecord]) -> Markup {
+    let rows: Vec<(&EpochRecord, Option<&EpochRecord>)> = history
+        .iter()
+        .enumerate()
+        .filter(|(_, r)| !r.reactivated.is_empty())
+        .map(|(i, r)| (r, i.checked_sub(1).and_then(|before| history.get(before))))
+        .collect();
+    html! {
+        h2 { "Turned on again" }
+        @if rows.is_empty() {
+            p { "No kernel was turned on again in this run." }
+        } @else {
+            p { "When kernels came back, by whom, how healthy they looked (the estimated fall of the loss), and what accuracy did in that pruning epoch." }
+            div.scroll {
+                table {
+                    thead { tr { th { "epoch" } th { "kernels" } th { "by" } th { "layers" } th { "best health" } th { "accuracy before" } th { "after" } } }
+                    tbody {
+                        @for (record, before) in rows {
+                            @let rule = record.reactivated.iter().filter(|r| matches!(r.by, secateur_search::run_dir::record::ReactivatedBy::Rule)).count();
+                            @let best = record.reactivated.iter().map(|r| r.health).fold(f32::NEG_INFINITY, f32::max);
+                            tr {
+                                td { (record.epoch) }
+                                td { (record.reactivated.len()) }
+                                td { @if rule == 0 { "agent" } @else if rule == record.reactivated.len() { "rule" } @else { "agent and rule" } }
+                                td { (layer_counts(header, record)) }
+                                td { (format!("{best:.2e}")) }
+                                td { @if let Some(before) = before { (percent(before.accuracy)) } }
+                                td { (percent(record.accuracy)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn layer_counts(header: &RunHeader, record: &EpochRecord) -> String {
+    let mut parts = Vec::new();
+    for (g, group) in header.groups.iter().enumerate() {
+        let n = record
+            .reactivated
+            .iter()
+            .filter(|r| r.kernel.group == g)
+            .count();
+        if n > 0 {
+            parts.push(format!("{} {n}", group.name));
+        }
+    }
+    parts.join(", ")
+}
+
+pub(super) fn layers(report: &RunReport) -> Markup {
+    let networks: Vec<&NetworkFigures> = report.after.iter().chain(&report.front).collect();
+    html! {
+        h2 { "Layers" }
+        div.scroll {
+            table {
+                caption { "Kernels (or features) a layer." }
+                thead { tr { th { "layer" } th { "before" } @for n in &networks { th { (n.label) } } } }
+                tbody {
+                    @for layer in &report.layers {
+                        tr {
+                            td { (layer.name) }
+                            td { (layer.width) }
+                            @for kept in &layer.kept { td { (kept) small { (format!("{:.0} %", 100.0 * *kept as f64 / layer.width.max(1) as f64)) } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn cost(report: &RunReport, history: &[EpochRecord]) -> Markup {
+    let by_stage = |stage: Stage| -> (f64, f64) {
+        history
+            .iter()
+            .filter(|r| r.stage == stage)
+            .fold((0.0, 0.0), |(c, s), r| {
+                (c + r.cost_sample_macs, s + r.seconds)
+            })
+    };
+    let share = |macs: f64| {
+        format!(
+            "{:.1} %",
+            100.0 * macs / report.training_sample_macs.max(1.0)
+        )
+    };
+    let stages = [
+        ("exploring", Stage::Explore),
+        ("exploiting", Stage::Exploit),
+        ("recovering", Stage::Recover),
+    ];
+    html! {
+        h2 { "What it cost" }
+        p {
+            "In sample-MACs (forward 1, backward 2; training, evaluation, probes and the teacher's scores all counted) the search took "
+            b { (share(report.search_sample_macs)) } " of "
+            @if report.training_is_measured { "the initial training" } @else { "the reference training of the config" }
+            @if let Some(seconds) = report.training_seconds {
+                ", in wall-clock " (format!("{:.0} s against {:.0} s", report.search_seconds, seconds))
+            }
+            "."
+        }
+        div.scroll {
+            table {
+                thead { tr { th { "stage" } th { "share of the initial training" } th { "seconds" } } }
+                tbody {
+                    @for (name, stage) in stages {
+                        @let (macs, seconds) = by_stage(stage);
+                        tr { td { (name) } td { (share(macs)) } td { (format!("{seconds:.1}")) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn reproduce(report: &RunReport) -> Markup {
+    html! {
+        h2 { "How to reproduce it" }
+        pre { (report.command) }
+        p.muted { "On " (report.machine) ". The same seed and number of threads give the same decisions." }
+        details {
+            summary { "Settings" }
+            pre { (report.config) }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The report of a run: `report.json`, `report.html`, and the table at its end.
+
+mod html;
+mod json;
+mod kernel_map;
+mod plots;
+pub mod stats;
+mod terminal;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use html::write_html;
+pub use json::{read_json, write_json};
+use secateur_search::run_dir::record::Size;
+use secateur_search::run_dir::{RunDirError, read_run};
+pub use terminal::terminal_table;
+
+use crate::bench::Latency;
+use stats::PairedDifference;
+
+/// What can go wrong with a report.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// The run folder.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
+    /// No finished run.
+    #[error("cannot write a report: `{}` holds no finished run", path.display())]
+    NotFinished {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file that is not what was written.
+    #[error("cannot read `{}`: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A plot.
+    #[error("cannot draw plot `{plot}`: {reason}")]
+    Plot {
+        /// Which.
+        plot: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A network's figures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetworkFigures {
+    /// `before`, or the output's label.
+    pub label: String,
+    /// File name.
+    pub file: String,
+    /// Size.
+    pub size: Size,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Accuracy on test data, read once, at the end; `None` without test data.
+    pub test_accuracy: Option<f64>,
+    /// Per class on test data: right answers, images.
+    pub test_per_class: Vec<(u64, u64)>,
+    /// Accuracy on the validation data that guided the search.
+    pub search_accuracy: f64,
+    /// Accuracy on the validation data that the search never saw.
+    pub confirm_accuracy: f64,
+    /// Latency in tract.
+    pub latency: Vec<Latency>,
+    /// Test accuracy minus the given network's; `None` for the given network.
+    pub test_difference: Option<PairedDifference>,
+    /// The same on the confirmation data.
+    pub confirm_difference: Option<PairedDifference>,
+    /// Which pruning epoch made it.
+    pub record: Option<usize>,
+}
+
+/// A layer before and after.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerFigures {
+    /// Name of its first node.
+    pub name: String,
+    /// Kernels before.
+    pub width: usize,
+    /// Kernels in each output.
+    pub kept: Vec<usize>,
+}
+
+/// How effective the kernels of a layer were, by three independent measures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Effectiveness {
+    /// Index of the layer's group.
+    pub group: usize,
+    /// Rise of the loss when the kernel alone is taken out of the given network.
+    pub ablation: Vec<f32>,
+    /// Mean Q(on) - Q(off) while exploring.
+    pub q_explore: Vec<f32>,
+    /// The same while exploiting.
+    pub q_exploit: Vec<f32>,
+    /// Mean rank of Taylor significance while exploring, 0..=1.
+    pub significance_explore: Vec<f32>,
+    /// The same while exploiting.
+    pub significance_exploit: Vec<f32>,
+    /// Spearman's rank correlation of ablation with Q while exploring, Q while exploiting,
+    /// significance while exploring and while exploiting; `None` where one does not vary.
+    pub agreement: [Option<f64>; 4],
+}
+
+/// Everything that the report says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// Program version.
+    pub version: String,
+    /// `aec` or `ceca`, with its promise in words.
+    pub mode: String,
+    /// Command that made the run.
+    pub command: String,
+    /// Resolved settings, TOML.
+    pub config: String,
+    /// Seed.
+    pub seed: u64,
+    /// Machine: processor, threads, vector unit in use.
+    pub machine: String,
+    /// The given network.
+    pub before: NetworkFigures,
+    /// The results.
+    pub after: Vec<NetworkFigures>,
+    /// Networks of the front, in CECA without a budget.
+    pub front: Vec<NetworkFigures>,
+    /// Layers.
+    pub layers: Vec<LayerFigures>,
+    /// Sample-MACs of search and recovery, forward 1, backward 2; everything counted that
+    /// runs the network: training, evaluation, probes, the teacher's scores.
+    pub search_sample_macs: f64,
+    /// Sample-MACs of the initial training.
+    pub training_sample_macs: f64,
+    /// True if the model carries the cost of its training, false if the config's reference stands in.
+    pub training_is_measured: bool,
+    /// Wall-clock seconds of the search.
+    pub search_seconds: f64,
+    /// Of the initial training, where known.
+    pub training_seconds: Option<f64>,
+    /// Accuracy floor of the search (AEC).
+    pub floor: Option<f64>,
+    /// By layer.
+    pub effectiveness: Vec<Effectiveness>,
+    /// What the user must know.
+    pub warnings: Vec<String>,
+}
+
+/// Writes `report.html` of a run folder anew.
+///
+/// # Errors
+/// [`ReportError`] if the run is not finished or a file is damaged.
+pub fn rewrite(run_dir: &Path) -> Result<PathBuf, ReportError> {
+    let (header, history) = read_run(run_dir)?;
+    let path = run_dir.join("report.json");
+    if !path.exists() {
+        return Err(ReportError::NotFinished {
+            path: run_dir.to_path_buf(),
+        });
+    }
+    let report = read_json(&path)?;
+    let page = run_dir.join("report.html");
+    write_html(&report, &header, &history, &page)?;
+    Ok(page)
+}

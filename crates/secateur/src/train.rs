@@ -1,0 +1,198 @@
+//! Training a network from an ONNX graph.
+
+use std::time::Instant;
+
+use secateur_net::NetError;
+use secateur_net::data::{
+    Augment, BatchSampler, DataError, Loaded, Normalisation, Source, Splits, check_fits,
+};
+use secateur_net::interpreter::{Engine, Network};
+use secateur_net::train::{
+    Evaluation, Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, StepObserver, evaluate,
+    train_slice,
+};
+use secateur_net::weights::Weights;
+use secateur_onnx::OnnxError;
+use secateur_onnx::cost::CostModel;
+use secateur_onnx::coupling::{ChannelGroups, Masks};
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
+use secateur_search::env::{metadata, stored_normalisation};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// How to train.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainConfig {
+    /// Passes over the training part.
+    pub epochs: f64,
+    /// Images a step.
+    pub batch_size: usize,
+    /// Peak learning rate.
+    pub lr: f32,
+    /// Shape of the learning rate over time.
+    pub schedule: ScheduleKind,
+    /// Update rule.
+    pub optimizer: OptimizerConfig,
+    /// Label smoothing, 0..1.
+    pub smoothing: f32,
+    /// Largest random shift, pixels.
+    pub max_shift: usize,
+    /// Random horizontal flips.
+    pub flip: bool,
+    /// Images set apart for validation.
+    pub validation: usize,
+    /// Seed of weights, split and batches.
+    pub seed: u64,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 6.0,
+            batch_size: 128,
+            lr: 0.1,
+            schedule: ScheduleKind::OneCycle,
+            optimizer: OptimizerConfig::default(),
+            smoothing: 0.0,
+            max_shift: 0,
+            flip: false,
+            validation: 5000,
+            seed: 0,
+        }
+    }
+}
+
+/// What can go wrong.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The model.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// The network.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+}
+
+impl TrainError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Onnx(error) => error.hint(),
+            Self::Net(error) => error.hint(),
+            Self::Data(error) => error.hint(),
+        }
+    }
+}
+
+/// A trained model and how it came about.
+pub struct Trained {
+    /// The model, with what pruning must know in its metadata.
+    pub model: Model,
+    /// On the whole validation part.
+    pub validation: Evaluation,
+    /// Cost in sample-MACs (forward 1, backward 2).
+    pub sample_macs: f64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// True if it was stopped before its end.
+    pub stopped: bool,
+}
+
+/// Trains the weights of `model` on the training part of `source`.
+///
+/// The model written carries normalisation, split and cost in its metadata, so that
+/// pruning uses the same and compares with the true cost. Training on from a trained
+/// model keeps its split and adds to its cost.
+///
+/// # Errors
+/// [`TrainError`] for a graph that cannot be trained, data that do not fit, and divergence.
+pub fn train(
+    model: &Model,
+    source: &Source,
+    config: &TrainConfig,
+    observer: &mut dyn StepObserver,
+) -> Result<Trained, TrainError> {
+    let graph = Graph::from_model(model)?;
+    let network = Network::new(&graph, Engine::Fused)?;
+    let data = source.train.as_ref();
+    check_fits(
+        data,
+        "the training data",
+        network.input_shape(),
+        network.n_classes(),
+    )?;
+    let stored: Option<(u64, usize)> = model
+        .metadata(metadata::SPLIT)
+        .and_then(|text| serde_json::from_str(text).ok());
+    let (split_seed, validation) = stored.unwrap_or((config.seed, config.validation));
+    let splits = Splits::new(data.len(), validation, 0.0, split_seed)?;
+    let normalisation = match stored_normalisation(model) {
+        Some(normalisation) => normalisation,
+        None => Normalisation::measure(data, &splits.train)?,
+    };
+    let part = Loaded::load(data, &splits.train, &normalisation)?;
+    let validation_part = Loaded::load(data, &splits.search, &normalisation)?;
+
+    let started = Instant::now();
+    let mut sampler = BatchSampler::new(part.len(), config.batch_size, config.seed);
+    let steps = (config.epochs * part.len() as f64 / sampler.batch_size() as f64)
+        .round()
+        .max(1.0);
+    let mut weights = Weights::from_graph(&graph)?;
+    let slice = Slice {
+        network: &network,
+        data: &part,
+        schedule: Schedule {
+            kind: config.schedule,
+            peak: config.lr,
+            steps: steps as usize,
+        },
+        smoothing: config.smoothing,
+        augment: Augment {
+            max_shift: config.max_shift,
+            flip: config.flip,
+        },
+        distillation: None,
+        collector: None,
+    };
+    let mut optimizer = Optimizer::new(config.optimizer.clone());
+    let report = train_slice(&slice, &mut weights, &mut optimizer, &mut sampler, observer)?;
+    let seconds = started.elapsed().as_secs_f64();
+
+    let groups = ChannelGroups::find(&graph)?;
+    let size = CostModel::new(&graph, &groups)?.count(&Masks::all_active(&groups));
+    let earlier = |key: &str| -> f64 {
+        model
+            .metadata(key)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0.0)
+    };
+    let sample_macs =
+        3.0 * report.samples as f64 * size.macs as f64 + earlier(metadata::SAMPLE_MACS);
+    let mut trained = model.with_weights(&weights.values())?;
+    let total_seconds = seconds + earlier(metadata::SECONDS);
+    // Plain numbers: writing them as JSON cannot fail.
+    let text = |json: serde_json::Result<String>| json.unwrap_or_default();
+    trained.set_metadata(
+        metadata::NORMALISATION,
+        text(serde_json::to_string(&normalisation)),
+    );
+    trained.set_metadata(
+        metadata::SPLIT,
+        text(serde_json::to_string(&(split_seed, validation))),
+    );
+    trained.set_metadata(metadata::SAMPLE_MACS, format!("{sample_macs:e}"));
+    trained.set_metadata(metadata::SECONDS, format!("{total_seconds:.1}"));
+    Ok(Trained {
+        validation: evaluate(&network, &weights, &validation_part)?,
+        model: trained,
+        sample_macs,
+        seconds,
+        stopped: report.steps < steps as usize,
+    })
+}
