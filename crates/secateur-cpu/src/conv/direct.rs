@@ -162,6 +162,11 @@ fn flattened(s: &ConvShape) -> ConvShape {
     }
 }
 
+/// True for methods that compute whole images; the others can cut them into bands.
+fn works_on_images(method: Method) -> bool {
+    matches!(method, Method::Winograd4 | Method::Depthwise)
+}
+
 /// y = max(floor, conv(x, w) + bias). Lengths have been checked.
 pub(crate) fn forward(
     isa: Isa,
@@ -173,7 +178,7 @@ pub(crate) fn forward(
     y: &mut [f32],
 ) {
     let method = method(s);
-    if method == Method::Winograd4 {
+    if works_on_images(method) {
         let engine = Engine::forward(isa, method, s, parallel::threads(), w, bias, floor);
         run_images(&engine, s.n, x, y);
         return;
@@ -358,7 +363,7 @@ const GRADIENT_PIXELS: usize = 256;
 
 /// dw of a convolution. Lengths have been checked.
 pub(crate) fn weight_gradient(isa: Isa, s: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    if method(s) == Method::Winograd4 {
+    if works_on_images(method(s)) {
         weight_gradient_of_images(isa, s, x, dy, dw);
         return;
     }

@@ -1,5 +1,6 @@
 //! A convolution prepared for images, whichever method computes it.
 
+use super::depthwise;
 use super::direct::{self, SLACK};
 use super::method::Method;
 use super::pack::Strides;
@@ -14,6 +15,7 @@ use crate::parallel::Shared;
 /// Computes output images from input images, or input gradients from output gradients.
 pub(crate) enum Engine {
     Direct(direct::Prepared),
+    Depthwise(depthwise::Prepared),
     Winograd(winograd::Prepared),
 }
 
@@ -35,6 +37,9 @@ impl Engine {
         floor: f32,
     ) -> Self {
         let program = Program::forward(s, s.out_h());
+        if method == Method::Depthwise {
+            return Self::Depthwise(depthwise::Prepared::new(isa, program, w, bias, floor));
+        }
         if method == Method::Winograd4 {
             let direction = Direction::Forward;
             let p = program.clone();
@@ -50,6 +55,9 @@ impl Engine {
     /// The input gradient of whole images.
     pub fn back(isa: Isa, method: Method, s: &ConvShape, threads: usize, w: &[f32]) -> Self {
         let (program, floor) = (Program::input_gradient(s), f32::NEG_INFINITY);
+        if method == Method::Depthwise {
+            return Self::Depthwise(depthwise::Prepared::new(isa, program, w, None, floor));
+        }
         if method == Method::Winograd4 {
             let direction = Direction::Back;
             let p = program.clone();
@@ -65,6 +73,7 @@ impl Engine {
     pub fn program(&self) -> &Program {
         match self {
             Self::Direct(prepared) => &prepared.program,
+            Self::Depthwise(prepared) => &prepared.program,
             Self::Winograd(prepared) => &prepared.program,
         }
     }
@@ -72,7 +81,7 @@ impl Engine {
     /// Images that are best computed together.
     pub fn group(&self) -> usize {
         match self {
-            Self::Direct(_) => 1,
+            Self::Direct(_) | Self::Depthwise(_) => 1,
             Self::Winograd(prepared) => prepared.group,
         }
     }
@@ -82,7 +91,7 @@ impl Engine {
         Scratch {
             padded: Buffer::zeroed(self.program().padded_len() + SLACK),
             winograd: match self {
-                Self::Direct(_) => None,
+                Self::Direct(_) | Self::Depthwise(_) => None,
                 Self::Winograd(prepared) => Some(prepared.scratch(images)),
             },
         }
@@ -113,6 +122,12 @@ impl Engine {
                             from = padded;
                         }
                         prepared.image(from, y.add(i * p.output_len));
+                    }
+                }
+                (Self::Depthwise(prepared), _) => {
+                    for i in 0..images {
+                        pad::pad_image(x.add(i * p.source_len()), p.source, p.padding, padded);
+                        prepared.image(padded, y.add(i * p.output_len));
                     }
                 }
                 (Self::Winograd(_), None) => unreachable!("scratch of another engine"),
@@ -147,6 +162,12 @@ impl Engine {
                         prepared.image(padded.add(i * stride), y.add(i * len));
                     }
                 }
+                (Self::Depthwise(prepared), _) => {
+                    let len = self.program().output_len;
+                    for i in 0..images {
+                        prepared.image(padded.add(i * stride), y.add(i * len));
+                    }
+                }
                 (Self::Winograd(_), None) => unreachable!("scratch of another engine"),
             }
         }
@@ -156,6 +177,7 @@ impl Engine {
 /// Sums a weight gradient over whole images.
 pub(crate) enum Gradient {
     Direct(direct::GradientSums),
+    Depthwise(depthwise::GradientSums),
     Winograd(winograd::GradientSums),
 }
 
@@ -182,6 +204,9 @@ pub(crate) struct OutputGradients {
 impl Gradient {
     /// Zero sums for `tasks` tasks.
     pub fn new(isa: Isa, method: Method, s: &ConvShape, tasks: usize) -> Self {
+        if method == Method::Depthwise {
+            return Self::Depthwise(depthwise::GradientSums::new(isa, s, tasks));
+        }
         if method == Method::Winograd4
             && let Some(sums) = winograd::GradientSums::new(isa, s, tasks)
         {
@@ -193,6 +218,7 @@ impl Gradient {
     pub fn program(&self) -> &Program {
         match self {
             Self::Direct(sums) => &sums.program,
+            Self::Depthwise(sums) => &sums.program,
             Self::Winograd(sums) => &sums.program,
         }
     }
@@ -204,6 +230,7 @@ impl Gradient {
                 let grid = &sums.program.grids[0];
                 (PIXELS / (grid.rows * grid.cols)).clamp(1, 8)
             }
+            Self::Depthwise(_) => 1,
             Self::Winograd(sums) => sums.group,
         }
     }
@@ -212,6 +239,7 @@ impl Gradient {
     pub fn targets(&mut self) -> Vec<Shared> {
         match self {
             Self::Direct(sums) => sums.targets(),
+            Self::Depthwise(sums) => sums.targets(),
             Self::Winograd(sums) => sums.targets(),
         }
     }
@@ -221,7 +249,16 @@ impl Gradient {
         let padded = self.program().padded_len();
         match self {
             Self::Direct(_) => GradientScratch {
-                windows: Buffer::get(images * padded),
+                windows: Buffer::get(if self.program().in_place {
+                    0
+                } else {
+                    images * padded
+                }),
+                rows: Vec::new(),
+                winograd: None,
+            },
+            Self::Depthwise(_) => GradientScratch {
+                windows: Buffer::zeroed(padded + SLACK),
                 rows: Vec::new(),
                 winograd: None,
             },
@@ -260,16 +297,26 @@ impl Gradient {
                     }
                     sums.add(blocks, images, target);
                 }
+                (Self::Depthwise(sums), _) => {
+                    for i in 0..images {
+                        pad::pad_image(x.add(i * p.source_len()), p.source, p.padding, windows);
+                        sums.add(windows, dy.first.add(i * dy.image), dy.row, target);
+                    }
+                }
                 (Self::Direct(sums), _) => {
+                    let image = if p.in_place { p.source_len() } else { padded };
                     scratch.rows.clear();
                     for i in 0..images {
-                        let from = x.add(i * p.source_len());
-                        pad::pad_image(from, p.source, p.padding, windows.add(i * padded));
+                        if !p.in_place {
+                            let from = x.add(i * p.source_len());
+                            pad::pad_image(from, p.source, p.padding, windows.add(i * padded));
+                        }
                         for y in 0..grid.rows {
-                            let at = [i * padded + y * grid.in_row, i * dy.image + y * dy.row];
+                            let at = [i * image + y * grid.in_row, i * dy.image + y * dy.row];
                             scratch.rows.push(at);
                         }
                     }
+                    let windows = if p.in_place { x } else { windows.cast_const() };
                     let pixels = grid.rows * grid.cols;
                     let step = if pixels > PIXELS {
                         (PIXELS / grid.cols).max(1)
@@ -290,6 +337,7 @@ impl Gradient {
     pub fn finish(self, dw: &mut [f32]) {
         match self {
             Self::Direct(sums) => sums.finish(dw),
+            Self::Depthwise(sums) => sums.finish(dw),
             Self::Winograd(sums) => sums.finish(dw),
         }
     }

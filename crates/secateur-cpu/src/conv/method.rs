@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::shape::ConvShape;
-use super::winograd;
+use super::{depthwise, winograd};
 
 /// A way to compute a convolution and its gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,6 +15,8 @@ pub enum Method {
     Direct,
     /// 1x1 with stride 1: one matrix product over all pixels, nothing padded.
     Pointwise,
+    /// One channel in every group: vectors of channels, tap by tap.
+    Depthwise,
     /// Winograd F(4x4, 3x3): a quarter of the multiplications.
     Winograd4,
 }
@@ -24,6 +26,7 @@ impl fmt::Display for Method {
         f.write_str(match self {
             Method::Direct => "direct",
             Method::Pointwise => "pointwise",
+            Method::Depthwise => "depthwise",
             Method::Winograd4 => "winograd4",
         })
     }
@@ -67,8 +70,13 @@ pub fn method(s: &ConvShape) -> Method {
     if s.is_pointwise() {
         return Method::Pointwise;
     }
+    let forced = FORCED.get().or_else(from_environment);
+    // A single channel is a group of its own, and may as well be a sum.
+    if depthwise::supports(s) && s.groups > 1 && forced != Some(Method::Direct) {
+        return Method::Depthwise;
+    }
     let can_cut = winograd::supports(s);
-    match FORCED.get().or_else(from_environment) {
+    match forced {
         Some(Method::Winograd4) if can_cut => Method::Winograd4,
         Some(_) => Method::Direct,
         None if can_cut && pays(s) => Method::Winograd4,

@@ -4,6 +4,7 @@
 //!
 //! with zeros outside the image. See [`ConvShape`] for the names.
 
+mod depthwise;
 pub(crate) mod direct;
 pub(crate) mod engine;
 mod method;

@@ -6,7 +6,8 @@ use secateur_cpu::pool::PoolShape;
 use secateur_cpu::{isa, reference};
 
 use crate::common::{
-    TOLERANCE, any_conv, assert_close, assert_close_on_scale, common_conv, on_every_level, random,
+    TOLERANCE, any_conv, assert_close, assert_close_on_scale, common_conv, on_every_level,
+    on_every_level_and_method, random,
 };
 
 /// Gradients through batch norm subtract sums of the batch: one digit is lost there.
@@ -101,7 +102,7 @@ impl Case {
         let s = &self.spec.conv;
         let few = s.n * s.out_h() * s.out_w() < MIN_PIXELS;
         let degenerate = few || expected.var.iter().any(|&v| v < 1e-2);
-        on_every_level(|level| {
+        on_every_level_and_method(|level| {
             let mut stats = ActivationStats::default();
             let (y, saved) = self.forward(Some(&mut stats));
             assert_close(
@@ -192,7 +193,7 @@ impl Case {
             let narrow: Vec<f32> = conv.iter().map(|&v| v as f32).collect();
             conv = reference::max_pool(&pool, &narrow, dy).0;
         }
-        on_every_level(|level| {
+        on_every_level_and_method(|level| {
             let mut y = vec![f32::NAN; conv.len()];
             block::forward_folded_residual(spec, x, w, bias, residual.as_deref(), &mut y);
             assert_close(level, &y, &conv, TOLERANCE);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use secateur_cpu::conv::ConvShape;
+use secateur_cpu::conv::{ConvShape, Method, with_method};
 
 /// Largest difference accepted, relative to the root mean square of the reference (and to
 /// each value): sums of up to some thousand f32 products of order one keep 5 digits.
@@ -63,6 +63,16 @@ pub fn on_every_level(mut body: impl FnMut(&str)) {
     for isa in secateur_cpu::isa::available() {
         secateur_cpu::isa::with(isa, || body(&isa.to_string()));
     }
+}
+
+/// Calls `body` on every level with the method of choice, and with each that can be forced.
+pub fn on_every_level_and_method(mut body: impl FnMut(&str)) {
+    on_every_level(|level| {
+        body(level);
+        for method in [Method::Direct, Method::Winograd4] {
+            with_method(method, || body(&format!("{level}, {method}")));
+        }
+    });
 }
 
 /// Any convolution: kernel size, stride, padding, dilation, groups, 1 to 70 channels.

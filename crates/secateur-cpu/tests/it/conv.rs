@@ -2,7 +2,10 @@ use proptest::prelude::*;
 use secateur_cpu::conv::{self, Activation, ConvShape};
 use secateur_cpu::reference;
 
-use crate::common::{TOLERANCE, any_conv, assert_close, common_conv, on_every_level, random};
+use crate::common::{
+    TOLERANCE, any_conv, assert_close, common_conv, on_every_level, on_every_level_and_method,
+    random,
+};
 
 fn check(shape: &ConvShape, seed: u64) {
     let x = random(seed, shape.x_len());
@@ -15,7 +18,7 @@ fn check(shape: &ConvShape, seed: u64) {
     let dx_ref = reference::conv_input_gradient(shape, &wide, &w);
     let dw_ref = reference::conv_weight_gradient(shape, &x, &wide);
     let db_ref = reference::column_sums(&wide, shape.c_out);
-    on_every_level(|level| {
+    on_every_level_and_method(|level| {
         // NaN marks what a routine forgets to write.
         let mut y = vec![f32::NAN; shape.y_len()];
         conv::forward(shape, &x, &w, None, Activation::None, &mut y);
