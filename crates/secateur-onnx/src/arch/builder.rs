@@ -17,6 +17,30 @@ const OPSET: i64 = 17;
 /// Version of the file format that goes with it.
 const IR_VERSION: i64 = 8;
 
+/// Shape of a square convolution.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ConvShape {
+    pub c_in: usize,
+    pub c_out: usize,
+    /// Odd.
+    pub kernel: usize,
+    pub stride: usize,
+    /// Divides both channel counts.
+    pub groups: usize,
+}
+
+impl ConvShape {
+    pub(super) fn new(c_in: usize, c_out: usize, kernel: usize, stride: usize) -> Self {
+        Self {
+            c_in,
+            c_out,
+            kernel,
+            stride,
+            groups: 1,
+        }
+    }
+}
+
 /// A model under construction.
 pub(super) struct Builder {
     graph: GraphProto,
@@ -110,27 +134,32 @@ impl Builder {
         output.to_string()
     }
 
-    /// Convolution without bias, 3x3 with padding 1, batch norm, ReLU.
-    pub(super) fn conv_bn_relu(
-        &mut self,
-        name: &str,
-        input: &str,
-        c_in: usize,
-        c_out: usize,
-    ) -> String {
+    /// Convolution without bias that keeps the image's size at stride 1, then batch norm.
+    pub(super) fn conv_bn(&mut self, name: &str, input: &str, shape: ConvShape) -> String {
+        let ConvShape {
+            c_in,
+            c_out,
+            kernel,
+            stride,
+            groups,
+        } = shape;
+        let columns = c_in / groups;
         let weight = format!("{name}.weight");
-        self.he_normal(&weight, &[c_out, c_in, 3, 3], 9 * c_in);
-        let conv = self.node(
-            "Conv",
-            name,
-            &[input, &weight],
-            &format!("{name}/out"),
-            vec![
-                ints("kernel_shape", &[3, 3]),
-                ints("pads", &[1; 4]),
-                ints("strides", &[1, 1]),
-            ],
+        self.he_normal(
+            &weight,
+            &[c_out, columns, kernel, kernel],
+            kernel * kernel * columns,
         );
+        let mut attributes = vec![
+            ints("kernel_shape", &[kernel as i64; 2]),
+            ints("pads", &[(kernel / 2) as i64; 4]),
+            ints("strides", &[stride as i64; 2]),
+        ];
+        if groups > 1 {
+            attributes.push(int("group", groups as i64));
+        }
+        let output = format!("{name}/out");
+        let conv = self.node("Conv", name, &[input, &weight], &output, attributes);
         let bn = format!("{name}/bn");
         let parameters =
             ["weight", "bias", "running_mean", "running_var"].map(|p| format!("{bn}.{p}"));
@@ -138,21 +167,39 @@ impl Builder {
             self.constant(parameter, &[c_out], value);
         }
         let [gamma, beta, mean, variance] = parameters.each_ref().map(String::as_str);
-        let normalised = self.node(
+        self.node(
             "BatchNormalization",
             &bn,
             &[&conv, gamma, beta, mean, variance],
             &format!("{bn}/out"),
             vec![float("epsilon", 1e-5), float("momentum", 0.9)],
-        );
-        let relu = format!("{name}/relu");
-        self.node(
-            "Relu",
-            &relu,
-            &[&normalised],
-            &format!("{relu}/out"),
-            Vec::new(),
         )
+    }
+
+    /// As [`Builder::conv_bn`], then ReLU.
+    pub(super) fn conv_bn_relu(&mut self, name: &str, input: &str, shape: ConvShape) -> String {
+        let normalised = self.conv_bn(name, input, shape);
+        self.relu(name, &normalised)
+    }
+
+    /// ReLU after the node `name`.
+    pub(super) fn relu(&mut self, name: &str, input: &str) -> String {
+        let relu = format!("{name}/relu");
+        self.node("Relu", &relu, &[input], &format!("{relu}/out"), Vec::new())
+    }
+
+    /// Mean over pixels, then a classifier: the end of the network.
+    pub(super) fn classify(&mut self, input: &str, features: usize, classes: usize) {
+        let pooled = self.node(
+            "GlobalAveragePool",
+            "pool",
+            &[input],
+            "pool/out",
+            Vec::new(),
+        );
+        let flat = self.node("Flatten", "flatten", &[&pooled], "flatten/out", Vec::new());
+        self.linear("classifier", &flat, features, classes, "logits");
+        self.output("logits", &[classes]);
     }
 
     /// Fully connected layer with bias.

@@ -3,7 +3,7 @@
 //!
 //! Source of the family: Simonyan and Zisserman, ICLR 2015, arXiv:1409.1556.
 
-use super::builder::{Builder, ints};
+use super::builder::{Builder, ConvShape, ints};
 use crate::error::{OnnxError, Result};
 use crate::model::Model;
 
@@ -104,7 +104,8 @@ pub fn vgg_like(config: &VggConfig, seed: u64) -> Result<Model> {
         match *stage {
             VggStage::Conv(width) => {
                 convs += 1;
-                value = builder.conv_bn_relu(&format!("conv{convs}"), &value, channels, width);
+                let shape = ConvShape::new(channels, width, 3, 1);
+                value = builder.conv_bn_relu(&format!("conv{convs}"), &value, shape);
                 channels = width;
             }
             VggStage::Pool => {
@@ -132,8 +133,7 @@ pub fn vgg_like(config: &VggConfig, seed: u64) -> Result<Model> {
     for (index, &width) in config.hidden.iter().enumerate() {
         let name = format!("fc{}", index + 1);
         value = builder.linear(&name, &value, features, width, &format!("{name}/out"));
-        let relu = format!("{name}/relu");
-        value = builder.node("Relu", &relu, &[&value], &format!("{relu}/out"), Vec::new());
+        value = builder.relu(&name, &value);
         features = width;
     }
     builder.linear("classifier", &value, features, config.classes, "logits");

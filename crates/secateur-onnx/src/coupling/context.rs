@@ -6,6 +6,7 @@ use super::edit::{Edit, Extent, Pending};
 use super::labels::LabelSets;
 use super::{AxisLabels, Labels, Role};
 use crate::graph::{Dim, Graph, Node};
+use crate::ops;
 use crate::shape::{Inferred, ShapeContext};
 
 /// How an axis of a stored tensor is used.
@@ -41,6 +42,8 @@ pub struct LabelContext<'a> {
     views: HashMap<String, View>,
     /// Slots whose integers a rule answers for.
     answered: BTreeSet<(String, usize)>,
+    /// Slots that the rule of the current node has asked for.
+    asked: BTreeSet<usize>,
 }
 
 impl<'a> LabelContext<'a> {
@@ -54,6 +57,7 @@ impl<'a> LabelContext<'a> {
             edits: Vec::new(),
             views: HashMap::new(),
             answered: BTreeSet::new(),
+            asked: BTreeSet::new(),
         }
     }
 
@@ -99,6 +103,7 @@ impl<'a> LabelContext<'a> {
     /// # Errors
     /// A reason to pin the node if the input is missing or its rank is not known.
     pub fn input(&mut self, node: &Node, slot: usize) -> Result<Vec<AxisLabels>, String> {
+        self.asked.insert(slot);
         let name = node
             .input(slot)
             .ok_or_else(|| format!("input {slot} is missing"))?;
@@ -354,7 +359,7 @@ impl<'a> LabelContext<'a> {
     }
 
     /// Pins everything that a node reads, and gives its outputs pinned labels.
-    pub(super) fn pin_node(&mut self, node: &Node, reason: &str) {
+    fn pin_node(&mut self, node: &Node, reason: &str) {
         for name in node.inputs.iter().flatten().chain(&node.captures) {
             let axes = self.value(name).unwrap_or_default();
             self.pin_axes(&axes, node, reason);
@@ -367,9 +372,35 @@ impl<'a> LabelContext<'a> {
         }
     }
 
+    /// Applies the rule of a node, and pins what it does not answer for.
+    pub(super) fn follow(&mut self, node: &Node) {
+        self.asked.clear();
+        let outcome = match ops::lookup(node) {
+            Some(rule) => rule.labels(node, self),
+            None if node.is_standard() => {
+                Err(format!("no channel rule for operator {}", node.op_type))
+            }
+            None => Err(format!("custom operator {}::{}", node.domain, node.op_type)),
+        };
+        if let Err(reason) = outcome {
+            self.pin_node(node, &reason);
+        }
+        for slot in 0..node.inputs.len() {
+            if self.asked.contains(&slot) {
+                continue;
+            }
+            let axes = node
+                .input(slot)
+                .and_then(|name| self.value(name))
+                .unwrap_or_default();
+            self.pin_axes(&axes, node, "it takes this input as a whole");
+        }
+        self.pin_read_extents(node);
+    }
+
     /// Pins the axes whose extents a node reads for a purpose of its own, and not only
     /// to hand them on in a folded shape or to a slot that its rule answers for.
-    pub(super) fn pin_read_extents(&mut self, node: &Node) {
+    fn pin_read_extents(&mut self, node: &Node) {
         let folds = node
             .outputs
             .first()

@@ -1,8 +1,10 @@
 //! What else in the file counts channels: shapes kept in constants, `group`
 //! attributes, sizes of splits, indices.
 
+use std::collections::BTreeMap;
+
 use super::{LabelContext, Labels};
-use crate::shape::Element;
+use crate::shape::{AxisOf, Element};
 
 /// A place in the file that counts the positions of type `L` (labels while the graph
 /// is walked, then kernels). Nodes are known by their first named output.
@@ -186,38 +188,40 @@ impl LabelContext<'_> {
         }
         elements.iter().enumerate().all(|(index, element)| {
             let wanted = self.classes(counted(index).map(|extent| &extent.labels));
-            let source = match element.sources.as_slice() {
-                [] => Vec::new(),
-                [(value, axis)] if element.exact => {
-                    let labels = self.value(value).and_then(|axes| axes.get(*axis)?.clone());
-                    self.classes(labels.as_ref())
+            match (element.sources.as_slice(), element.ratio) {
+                ([], _) => wanted.is_empty(),
+                ([source], Some((times, by))) => {
+                    let available = self.classes_of(source);
+                    available.len() == wanted.len()
+                        && available.iter().all(|(class, &count)| {
+                            let wanted = wanted.get(class).copied().unwrap_or(0);
+                            count.checked_mul(times) == wanted.checked_mul(by)
+                        })
                 }
-                sources => {
-                    // Arithmetic on extents that may change gives what nobody asked for.
-                    return wanted.is_empty()
-                        && sources.to_vec().iter().all(|(value, axis)| {
-                            let labels =
-                                self.value(value).and_then(|axes| axes.get(*axis)?.clone());
-                            self.classes(labels.as_ref()).is_empty()
-                        });
+                // Arithmetic on extents that may change gives what nobody asked for.
+                (sources, _) => {
+                    wanted.is_empty()
+                        && sources
+                            .iter()
+                            .all(|source| self.classes_of(source).is_empty())
                 }
-            };
-            wanted == source
+            }
         })
     }
 
-    /// Classes among the labels that may go, sorted, with repetitions.
-    fn classes(&mut self, labels: Option<&Labels>) -> Vec<u32> {
-        let mut roots: Vec<u32> = labels
-            .iter()
-            .flat_map(|labels| labels.iter())
-            .filter(|&&label| self.labels.may_switch(label))
-            .copied()
-            .collect();
-        for root in &mut roots {
-            *root = self.labels.root(*root);
+    fn classes_of(&mut self, (value, axis): &AxisOf) -> BTreeMap<u32, u64> {
+        let labels = self.value(value).and_then(|axes| axes.get(*axis)?.clone());
+        self.classes(labels.as_ref())
+    }
+
+    /// How often each class that may go is among the labels.
+    fn classes(&mut self, labels: Option<&Labels>) -> BTreeMap<u32, u64> {
+        let mut counts = BTreeMap::new();
+        for &label in labels.iter().flat_map(|labels| labels.iter()) {
+            if self.labels.may_switch(label) {
+                *counts.entry(self.labels.root(label)).or_default() += 1;
+            }
         }
-        roots.sort_unstable();
-        roots
+        counts
     }
 }

@@ -21,7 +21,6 @@ pub use masks::{Masks, kept_positions};
 
 use crate::error::Result;
 use crate::graph::Graph;
-use crate::ops;
 use crate::shape::infer;
 
 /// What an axis of a stored tensor is to a kernel.
@@ -103,17 +102,7 @@ impl ChannelGroups {
             context.pin_value(name, "constant", "its storage cannot be cut");
         }
         for node in &graph.nodes {
-            let outcome = match ops::lookup(node) {
-                Some(rule) => rule.labels(node, &mut context),
-                None if node.is_standard() => {
-                    Err(format!("no channel rule for operator {}", node.op_type))
-                }
-                None => Err(format!("custom operator {}::{}", node.domain, node.op_type)),
-            };
-            if let Err(reason) = outcome {
-                context.pin_node(node, &reason);
-            }
-            context.pin_read_extents(node);
+            context.follow(node);
         }
         for output in &graph.outputs {
             context.pin_value(&output.name, "graph output", "it is an output of the model");

@@ -3,22 +3,39 @@
 //! Spec: <https://onnx.ai/onnx/repo-docs/ExternalData.html>. The location is
 //! relative to the model and may not leave its folder.
 
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Component, Path};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Component, Path, PathBuf};
 
 use crate::error::{OnnxError, Result};
 use crate::proto::TensorProto;
 
-/// Reads the bytes of an external tensor.
+/// Where the bytes of an external tensor lie.
+pub(super) struct Place {
+    path: PathBuf,
+    file: fs_err::File,
+    offset: u64,
+    /// Number of bytes.
+    pub length: u64,
+}
+
+fn fail(tensor: &TensorProto, reason: String) -> OnnxError {
+    OnnxError::Tensor {
+        tensor: tensor.name().to_string(),
+        reason,
+    }
+}
+
+/// Opens the file of an external tensor, checked to hold it.
 ///
 /// # Errors
 /// [`OnnxError::Tensor`] for a location outside the folder, a missing file, or
 /// bytes past its end.
-pub(super) fn read(tensor: &TensorProto, base_dir: Option<&Path>, n_bytes: u64) -> Result<Vec<u8>> {
-    let fail = |reason: String| OnnxError::Tensor {
-        tensor: tensor.name().to_string(),
-        reason,
-    };
+pub(super) fn locate(
+    tensor: &TensorProto,
+    base_dir: Option<&Path>,
+    n_bytes: Option<u64>,
+) -> Result<Place> {
+    let fail = |reason: String| fail(tensor, reason);
     let entry = |key: &str| {
         tensor
             .external_data
@@ -46,8 +63,10 @@ pub(super) fn read(tensor: &TensorProto, base_dir: Option<&Path>, n_bytes: u64) 
             .transpose()
     };
     let offset = number("offset")?.unwrap_or(0);
-    let length = number("length")?.unwrap_or(n_bytes);
-    if length != n_bytes {
+    let length = number("length")?
+        .or(n_bytes)
+        .ok_or_else(|| fail("external data without a length".to_string()))?;
+    if let Some(n_bytes) = n_bytes.filter(|&n_bytes| n_bytes != length) {
         return Err(fail(format!(
             "its shape takes {n_bytes} bytes, external data hold {length}"
         )));
@@ -58,31 +77,67 @@ pub(super) fn read(tensor: &TensorProto, base_dir: Option<&Path>, n_bytes: u64) 
         ));
     };
     let path = base_dir.join(relative);
-    let real = path
+    let (real, base) = path
         .canonicalize()
         .and_then(|real| base_dir.canonicalize().map(|base| (real, base)))
         .map_err(|error| fail(format!("cannot open `{}`: {error}", path.display())))?;
     // A symbolic link may still lead out of the folder.
-    if !real.0.starts_with(&real.1) {
+    if !real.starts_with(&base) {
         return Err(fail(format!(
             "its external data `{location}` lead outside the model's folder"
         )));
     }
-    let mut file = fs_err::File::open(&path).map_err(|error| fail(error.to_string()))?;
-    let size = file
-        .metadata()
-        .map_err(|error| fail(error.to_string()))?
-        .len();
+    let file = fs_err::File::open(&path).map_err(|error| fail(error.to_string()))?;
+    let metadata = file.metadata().map_err(|error| fail(error.to_string()))?;
+    let size = if metadata.is_file() {
+        metadata.len()
+    } else {
+        0
+    };
     if offset.checked_add(length).is_none_or(|end| end > size) {
         return Err(fail(format!(
             "its bytes {offset}..{offset}+{length} lie past the end of `{}` ({size} bytes)",
             path.display()
         )));
     }
-    let length = usize::try_from(length).map_err(|_| fail("too large for memory".to_string()))?;
+    Ok(Place {
+        path,
+        file,
+        offset,
+        length,
+    })
+}
+
+/// Reads the bytes of an external tensor.
+///
+/// # Errors
+/// As [`locate`].
+pub(super) fn read(tensor: &TensorProto, base_dir: Option<&Path>, n_bytes: u64) -> Result<Vec<u8>> {
+    let mut place = locate(tensor, base_dir, Some(n_bytes))?;
+    let length = usize::try_from(place.length)
+        .map_err(|_| fail(tensor, "too large for memory".to_string()))?;
     let mut bytes = vec![0; length];
-    file.seek(SeekFrom::Start(offset))
-        .and_then(|_| file.read_exact(&mut bytes))
-        .map_err(|error| fail(error.to_string()))?;
+    place
+        .file
+        .seek(SeekFrom::Start(place.offset))
+        .and_then(|_| place.file.read_exact(&mut bytes))
+        .map_err(|error| fail(tensor, error.to_string()))?;
     Ok(bytes)
+}
+
+/// Copies the bytes of an external tensor, piece by piece.
+///
+/// # Errors
+/// What reading or writing says.
+pub(super) fn copy(mut place: Place, to: &mut impl Write) -> std::io::Result<()> {
+    place.file.seek(SeekFrom::Start(place.offset))?;
+    let copied = std::io::copy(&mut place.file.take(place.length), to)?;
+    if copied == place.length {
+        return Ok(());
+    }
+    let reason = format!(
+        "`{}` became shorter while it was read",
+        place.path.display()
+    );
+    Err(std::io::Error::other(reason))
 }

@@ -130,6 +130,13 @@ fn element_width(data_type: DataType) -> Option<usize> {
     })
 }
 
+/// Bytes that a tensor takes as raw data; `None` where type or shape do not tell.
+pub(super) fn raw_bytes(proto: &TensorProto) -> Option<u64> {
+    let (_, count) = extents(&proto.dims).ok()?;
+    let width = element_width(DataType::from_i32_checked(proto.data_type())?)?;
+    Some(count.checked_mul(width)? as u64)
+}
+
 /// Decodes a stored tensor. `name` stands in for a missing one (Constant nodes).
 ///
 /// # Errors

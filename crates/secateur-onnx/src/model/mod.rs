@@ -2,9 +2,10 @@
 
 mod external_data;
 pub mod initializer;
+mod unshare;
+mod write;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub use initializer::{Tensor, Values};
@@ -81,25 +82,27 @@ impl Model {
 
     /// Writes a file: beside, synced, then renamed, so that it is never half there.
     ///
+    /// Tensors with external data are copied to a file of their own, `<name>.data` beside
+    /// it, piece by piece; so is every large tensor if the message would grow beyond
+    /// what protobuf allows (2 GiB).
+    ///
     /// # Errors
-    /// [`OnnxError::Io`] naming the file.
+    /// [`OnnxError::Io`] naming the file; [`OnnxError::Tensor`] for external data that
+    /// cannot be read.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let bytes = self.to_bytes()?;
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let io = |error: std::io::Error| OnnxError::Io {
-            action: "write",
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        };
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-        file.write_all(&bytes).map_err(io)?;
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(path).map_err(|error| io(error.error))?;
-        Ok(())
+        write::write(self, path.as_ref())
+    }
+
+    /// The same model with a copy of its own for every reader of a vector.
+    ///
+    /// Exporters store equal tensors once, so that biases of zero and scales of one are
+    /// shared between layers that have nothing to do with each other. Training would tie
+    /// them together, and their channels would be coupled. Nodes `Identity` of a stored
+    /// vector become stored vectors of that name.
+    pub fn unshared(&self) -> Self {
+        let mut model = self.clone();
+        unshare::unshare(model.proto.graph.mut_or_insert_default());
+        model
     }
 
     /// The same model with other values in its float initialisers; names that the

@@ -11,6 +11,9 @@ use crate::shape::{Element, IntValue, Number, ShapeContext};
 
 pub(super) struct Broadcast;
 
+/// From this opset on, axes are aligned at the end; before, by attributes.
+const NUMPY_STYLE: i64 = 7;
+
 /// Extent of two aligned axes; `None` if they do not broadcast.
 fn broadcast(a: &Dim, b: &Dim) -> Option<Dim> {
     Some(match (a, b) {
@@ -90,15 +93,13 @@ fn compute(op_type: &str, is_float: bool, a: i64, b: i64) -> Option<i64> {
 }
 
 fn combine(op_type: &str, is_float: bool, a: &Element, b: &Element) -> Element {
+    let negative = |e: &Element| e.sources.is_empty() && e.number.known().is_some_and(|v| v < 0);
+    if op_type == "Equal" && (a.is_extent() && negative(b) || negative(a) && b.is_extent()) {
+        return Element::constant(0);
+    }
     let number = match (&a.number, &b.number) {
         (Number::Known(x), Number::Known(y)) => {
             compute(op_type, is_float, *x, *y).map_or(Number::Unknown, Number::Known)
-        }
-        // An extent is never negative.
-        (Number::Named(_), Number::Known(v)) | (Number::Known(v), Number::Named(_))
-            if op_type == "Equal" && *v < 0 =>
-        {
-            Number::Known(0)
         }
         (named @ Number::Named(_), Number::Known(v)) => match (op_type, v) {
             ("Mul" | "Div", 1) | ("Add" | "Sub", 0) => named.clone(),
@@ -110,7 +111,13 @@ fn combine(op_type: &str, is_float: bool, a: &Element, b: &Element) -> Element {
         },
         _ => Number::Unknown,
     };
-    Element::computed(number, &[a, b])
+    let constant = |e: &Element| e.number.known().filter(|_| e.sources.is_empty());
+    match (op_type, constant(a), constant(b)) {
+        ("Mul", _, Some(times)) => a.scaled(number, times, 1),
+        ("Mul", Some(times), _) => b.scaled(number, times, 1),
+        ("Div", _, Some(by)) => a.scaled(number, 1, by),
+        _ => Element::computed(number, &[a, b]),
+    }
 }
 
 /// Element `index` of a value with `len` elements after broadcasting.
@@ -122,6 +129,10 @@ fn element(value: &IntValue, index: usize) -> Option<&Element> {
 
 impl OpRule for Broadcast {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
+        if context.graph.opset < NUMPY_STYLE {
+            // The first input is never repeated.
+            return Ok(vec![context.input(node, 0).map(<[_]>::to_vec)]);
+        }
         let mut shape: Vec<Dim> = Vec::new();
         for slot in 0..node.inputs.len() {
             let Some(other) = context.input(node, slot) else {
@@ -182,6 +193,11 @@ impl OpRule for Broadcast {
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
+        if context.graph().opset < NUMPY_STYLE {
+            return Err(format!(
+                "broadcasting before opset {NUMPY_STYLE} is not followed"
+            ));
+        }
         let mut output = Vec::new();
         for slot in 0..node.inputs.len() {
             let axes = context.input(node, slot)?;

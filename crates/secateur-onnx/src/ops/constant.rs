@@ -12,6 +12,10 @@ use crate::shape::{Element, FOLD_LIMIT, IntValue, Number, ShapeContext};
 
 /// Gives the output labels that stay: it carries numbers, not channels.
 fn fixed_output(node: &Node, context: &mut LabelContext<'_>) -> std::result::Result<(), String> {
+    // Extents are followed as numbers; the input itself is free.
+    for slot in 0..node.inputs.len() {
+        context.input(node, slot)?;
+    }
     let axes = context.new_axes(node, 0)?;
     context.pin_axes(&axes, node, "it makes numbers, not channels");
     context.set_output(node, 0, axes);
@@ -39,7 +43,7 @@ impl OpRule for Shape {
             .map(|axis| Element {
                 number: Number::from(&shape[axis]),
                 sources: vec![(name.to_string(), axis)],
-                exact: true,
+                ratio: Some((1, 1)),
             })
             .collect();
         Some(IntValue::vector(elements))
@@ -65,7 +69,7 @@ impl OpRule for SizeOf {
         let element = Element {
             number: Number::from(&product(shape)),
             sources,
-            exact: false,
+            ratio: None,
         };
         Some(IntValue {
             scalar: true,

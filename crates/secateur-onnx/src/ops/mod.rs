@@ -58,6 +58,7 @@ pub trait OpRule: Sync {
     }
 
     /// Channel rule: gives the outputs their labels and merges what must go together.
+    /// Inputs that it does not ask for are pinned.
     ///
     /// # Errors
     /// The reason why the node's values must stay as they are; they are pinned then.
@@ -154,6 +155,8 @@ pub const COVERED: &[(&str, &dyn OpRule)] = &[
     ("Reshape", &reshape::Reshape),
     ("Resize", &resize::Resize),
     ("Round", &unary::Unary),
+    ("ScatterElements", &unary::SameShape),
+    ("ScatterND", &unary::SameShape),
     ("Selu", &unary::Unary),
     ("Shape", &constant::Shape),
     ("Shrink", &unary::Unary),
@@ -176,6 +179,7 @@ pub const COVERED: &[(&str, &dyn OpRule)] = &[
     ("ThresholdedRelu", &unary::Unary),
     ("Tile", &expand::Tile),
     ("Transpose", &transpose::Transpose),
+    ("Trilu", &unary::SameShape),
     ("Unsqueeze", &squeeze::Unsqueeze),
     ("Upsample", &resize::Resize),
     ("Where", &binary::Broadcast),

@@ -15,7 +15,7 @@ use super::{OpRule, OutputShapes, misfit};
 use crate::coupling::{AxisLabels, LabelContext, Labels};
 use crate::error::Result;
 use crate::graph::{Dim, Node};
-use crate::shape::{Number, ShapeContext};
+use crate::shape::{IntValue, Number, ShapeContext};
 
 pub(super) struct Reshape;
 
@@ -326,6 +326,15 @@ impl OpRule for Reshape {
         target(node, input, &extents)
             .map(|shape| vec![Some(shape)])
             .map_err(|reason| misfit(context, node, reason))
+    }
+
+    fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
+        let value = context.value(node, 0)?;
+        let target = context.integers(node, 1)?;
+        (target.len() <= 1).then(|| IntValue {
+            scalar: target.is_empty(),
+            ..value.clone()
+        })
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {

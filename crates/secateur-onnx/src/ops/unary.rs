@@ -53,3 +53,17 @@ impl OpRule for Unary {
         Ok(())
     }
 }
+
+/// Operators whose output has the shape of the first input, and whose channels are not
+/// followed.
+pub(super) struct SameShape;
+
+impl OpRule for SameShape {
+    fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
+        Ok(vec![context.input(node, 0).map(<[_]>::to_vec)])
+    }
+
+    fn labels(&self, node: &Node, _: &mut LabelContext<'_>) -> Result<(), String> {
+        Err(format!("the channels of {} are not followed", node.op_type))
+    }
+}

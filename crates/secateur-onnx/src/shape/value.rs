@@ -11,6 +11,9 @@ use crate::model::{Tensor, Values};
 /// Tensors up to this length are followed: shapes, axes, pads, indices of a shuffle.
 pub(crate) const FOLD_LIMIT: usize = 4096;
 
+/// Floating point tensors of more elements are weights, not sizes.
+const FLOAT_LIMIT: usize = 16;
+
 /// A number of a shape computation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Number {
@@ -61,8 +64,9 @@ pub struct Element {
     pub number: Number,
     /// Axes whose extents it depends on.
     pub sources: Vec<AxisOf>,
-    /// True if it is the extent of its only source, unchanged.
-    pub exact: bool,
+    /// If it is the extent of its only source times a fraction: numerator and
+    /// denominator. The extent itself is 1 / 1, half of the channels 1 / 2.
+    pub ratio: Option<(u64, u64)>,
 }
 
 impl Element {
@@ -71,7 +75,30 @@ impl Element {
         Self {
             number: Number::Known(value),
             sources: Vec::new(),
-            exact: false,
+            ratio: None,
+        }
+    }
+
+    /// True for what is an extent after any removal, and so never negative.
+    pub fn is_extent(&self) -> bool {
+        self.ratio.is_some() || matches!(self.number, Number::Named(_))
+    }
+
+    /// The same times a constant fraction; the ratio is lost where it does not divide.
+    pub fn scaled(&self, number: Number, times: i64, by: i64) -> Self {
+        let whole = |value: i64| u64::try_from(value).ok().filter(|&value| value > 0);
+        let ratio = self
+            .ratio
+            .zip(whole(times).zip(whole(by)))
+            .and_then(|((n, d), (t, b))| Some((n.checked_mul(t)?, d.checked_mul(b)?)));
+        let divides = self
+            .number
+            .known()
+            .is_none_or(|value| by > 0 && value % by == 0);
+        Self {
+            number,
+            sources: self.sources.clone(),
+            ratio: ratio.filter(|_| divides),
         }
     }
 
@@ -86,7 +113,7 @@ impl Element {
         Self {
             number,
             sources,
-            exact: false,
+            ratio: None,
         }
     }
 }
@@ -114,6 +141,9 @@ impl IntValue {
             _ => {
                 // Exporters compute sizes in floating point too.
                 const EXACT: f32 = 16_777_216.0;
+                if tensor.len() > FLOAT_LIMIT {
+                    return None;
+                }
                 let values = tensor.as_f32()?;
                 if !values.iter().all(|v| v.fract() == 0.0 && v.abs() < EXACT) {
                     return None;

@@ -1,0 +1,135 @@
+//! Writing a model, with its large tensors beside it where need be.
+
+use std::borrow::Cow;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use protobuf::EnumOrUnknown;
+use tempfile::NamedTempFile;
+
+use super::{Model, external_data};
+use crate::error::{OnnxError, Result};
+use crate::proto::tensor_proto::DataLocation;
+use crate::proto::{Message, ModelProto, StringStringEntryProto, TensorProto};
+
+/// Messages of this size are written with their tensors beside them: protobuf ends at
+/// 2 GiB, and readers set limits somewhat below.
+const MAX_MESSAGE: u64 = (1 << 31) - (1 << 20);
+
+/// Tensors of fewer bytes stay in the message.
+const SMALL_TENSOR: usize = 1024;
+
+/// Tensors begin at multiples of this, so that they can be mapped into memory.
+const ALIGNMENT: u64 = 4096;
+
+fn io_error(path: &Path, error: &dyn std::fmt::Display) -> OnnxError {
+    OnnxError::Io {
+        action: "write",
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    }
+}
+
+pub(super) fn write(model: &Model, path: &Path) -> Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let has_external = model
+        .proto
+        .graph
+        .initializer
+        .iter()
+        .any(|tensor| tensor.data_location() == DataLocation::EXTERNAL);
+    let spills = model.proto.compute_size() > MAX_MESSAGE;
+    let mut message: Cow<'_, ModelProto> = Cow::Borrowed(&model.proto);
+    let mut data = None;
+    if has_external || spills {
+        let (proto, file) = externalise(model, path, folder, spills)?;
+        message = Cow::Owned(proto);
+        data = Some(file);
+    }
+    let io = |error: std::io::Error| io_error(path, &error);
+    let mut file = NamedTempFile::new_in(folder).map_err(io)?;
+    message
+        .write_to_writer(&mut file)
+        .map_err(|error| io_error(path, &error))?;
+    file.as_file().sync_all().map_err(io)?;
+    // The data first: a model without its data could not be read.
+    if let Some((data, data_path)) = data {
+        data.persist(&data_path)
+            .map_err(|error| io_error(&data_path, &error.error))?;
+    }
+    file.persist(path)
+        .map_err(|error| io_error(path, &error.error))?;
+    Ok(())
+}
+
+/// The message with its tensors in a file beside it, and that file with its name.
+fn externalise(
+    model: &Model,
+    path: &Path,
+    folder: &Path,
+    spills: bool,
+) -> Result<(ModelProto, (NamedTempFile, PathBuf))> {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let location = format!("{}.data", name.unwrap_or_else(|| "model".to_string()));
+    let io = |error: std::io::Error| io_error(path, &error);
+    let mut data = NamedTempFile::new_in(folder).map_err(io)?;
+    let mut proto = model.proto.clone();
+    let mut offset = 0;
+    {
+        let mut out = BufWriter::new(data.as_file_mut());
+        for tensor in &mut proto.graph.mut_or_insert_default().initializer {
+            let external = tensor.data_location() == DataLocation::EXTERNAL;
+            if !external && !(spills && tensor.raw_data().len() >= SMALL_TENSOR) {
+                continue;
+            }
+            let padding = offset % ALIGNMENT;
+            if padding > 0 {
+                let zeros = vec![0u8; (ALIGNMENT - padding) as usize];
+                out.write_all(&zeros).map_err(io)?;
+                offset += ALIGNMENT - padding;
+            }
+            let length = if external {
+                let base_dir = model.base_dir.as_deref();
+                let n_bytes = super::initializer::raw_bytes(tensor);
+                let place = external_data::locate(tensor, base_dir, n_bytes)?;
+                let length = place.length;
+                external_data::copy(place, &mut out).map_err(io)?;
+                length
+            } else {
+                let bytes = tensor.take_raw_data();
+                out.write_all(&bytes).map_err(io)?;
+                bytes.len() as u64
+            };
+            set_place(tensor, &location, offset, length);
+            offset += length;
+        }
+        out.flush().map_err(io)?;
+    }
+    data.as_file().sync_all().map_err(io)?;
+    Ok((proto, (data, folder.join(location))))
+}
+
+fn set_place(tensor: &mut TensorProto, location: &str, offset: u64, length: u64) {
+    tensor.raw_data = None;
+    tensor.data_location = Some(EnumOrUnknown::new(DataLocation::EXTERNAL));
+    let entries = [
+        ("location", location.to_string()),
+        ("offset", offset.to_string()),
+        ("length", length.to_string()),
+    ];
+    // A checksum of the old file would be wrong.
+    tensor.external_data = entries
+        .into_iter()
+        .map(|(key, value)| {
+            let mut entry = StringStringEntryProto::new();
+            entry.set_key(key.to_string());
+            entry.set_value(value);
+            entry
+        })
+        .collect();
+}
