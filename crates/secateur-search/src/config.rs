@@ -208,7 +208,7 @@ impl Default for SearchConfig {
             reference_epochs: 6.0,
             scoring_batches: 8,
             agent_updates: 60,
-            ablation_images: 250,
+            ablation_images: 128,
             round_to: 1,
             ignore: Vec::new(),
             rescue_margin: 1.0,
