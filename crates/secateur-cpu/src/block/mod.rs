@@ -98,13 +98,6 @@ pub struct Saved {
     channels: Channels,
 }
 
-impl Saved {
-    /// Output of the convolution without bias, `[n, oh, ow, c_out]`.
-    pub fn conv_output(&self) -> &[f32] {
-        &self.conv
-    }
-}
-
 /// Per output channel over the batch, of the block's output y.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ActivationStats {

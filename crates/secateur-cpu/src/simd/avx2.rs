@@ -49,7 +49,26 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn store_n(p: *mut f32, v: __m256, n: usize) {
-        unsafe { _mm256_maskstore_ps(p, mask(n), v) }
+        // Masked stores are microcoded on AMD: powers of two instead.
+        unsafe {
+            let (mut p, mut part) = (p, _mm256_castps256_ps128(v));
+            if n & 8 != 0 {
+                return Self::store(p, v);
+            }
+            if n & 4 != 0 {
+                _mm_storeu_ps(p, part);
+                part = _mm256_extractf128_ps::<1>(v);
+                p = p.add(4);
+            }
+            if n & 2 != 0 {
+                _mm_storel_pd(p.cast(), _mm_castps_pd(part));
+                part = _mm_movehl_ps(part, part);
+                p = p.add(2);
+            }
+            if n & 1 != 0 {
+                _mm_store_ss(p, part);
+            }
+        }
     }
     #[inline(always)]
     unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
