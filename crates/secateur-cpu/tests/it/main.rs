@@ -3,5 +3,6 @@
 mod block;
 mod common;
 mod conv;
+mod guard;
 mod linear;
 mod pool;
