@@ -15,19 +15,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let graph = Graph::from_model(&Model::read(path)?)?;
     let network = Network::new(&graph, Engine::Fused)?;
     let [c, h, w] = network.input_shape();
-    let input: Vec<f32> =
-        (0..IMAGES * c * h * w).map(|i| (i * 7919 % 1009) as f32 / 252.0 - 2.0).collect();
+    let input: Vec<f32> = (0..IMAGES * c * h * w)
+        .map(|i| (i * 7919 % 1009) as f32 / 252.0 - 2.0)
+        .collect();
     // From the model's layout to channels last.
     let mut images = vec![0.0f32; input.len()];
     for n in 0..IMAGES {
         for channel in 0..c {
             for pixel in 0..h * w {
-                images[(n * h * w + pixel) * c + channel] = input[(n * c + channel) * h * w + pixel];
+                images[(n * h * w + pixel) * c + channel] =
+                    input[(n * c + channel) * h * w + pixel];
             }
         }
     }
     let bound = network.bind_inference(&Weights::from_graph(&graph)?)?;
     let output = network.forward_inference(&bound, images, IMAGES)?;
-    println!("{}", serde_json::json!({ "shape": [IMAGES, c, h, w], "input": input, "output": output }));
+    println!(
+        "{}",
+        serde_json::json!({ "shape": [IMAGES, c, h, w], "input": input, "output": output })
+    );
     Ok(())
 }

@@ -18,13 +18,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut architecture = VggConfig::new([1, 28, 28], 10);
     architecture.stages = VggConfig::parse_stages("12,M,24,M")?;
     let model = vgg_like(&architecture, 0)?;
-    let config = TrainConfig { epochs: 0.5, ..TrainConfig::default() };
+    let config = TrainConfig {
+        epochs: 0.5,
+        ..TrainConfig::default()
+    };
     let trained = train(&model, &source, &config, &mut ())?;
     let net = folder.path().join("net.onnx");
     trained.model.write(&net)?;
 
-    let budget = Budget { metric: Metric::Params, remaining: 0.2 };
-    let config = PruneConfig::new(Mode::Ceca { budgets: vec![budget], max_drop: 0.0 });
+    let budget = Budget {
+        metric: Metric::Params,
+        remaining: 0.2,
+    };
+    let config = PruneConfig::new(Mode::Ceca {
+        budgets: vec![budget],
+        max_drop: 0.0,
+    });
     let job = Job {
         model: &net,
         output: &folder.path().join("small.onnx"),

@@ -18,6 +18,9 @@ use crate::interpreter::Network;
 use crate::train::cross_entropy;
 use crate::weights::Weights;
 
+/// Told group, kernel, tensor, axis and positions of a dormant kernel's consumers.
+type Visit<'a> = dyn FnMut(usize, usize, &str, usize, &[usize]) + 'a;
+
 /// Calls `visit` with the offset of every element that belongs to `positions` of `axis`.
 fn for_each_element(
     shape: &[usize],
@@ -54,7 +57,7 @@ pub fn probe_health(
     labels: &[u32],
 ) -> Result<Vec<Vec<f32>>> {
     let mut zeroed = full.clone();
-    let dormant = |visit: &mut dyn FnMut(usize, usize, &str, usize, &[usize])| {
+    let dormant = |visit: &mut Visit<'_>| {
         for (g, group) in groups.groups.iter().enumerate() {
             for member in group.members.iter().filter(|m| m.role == Role::Input) {
                 for (k, positions) in member.positions.iter().enumerate() {

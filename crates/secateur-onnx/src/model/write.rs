@@ -84,7 +84,8 @@ fn externalise(
         let mut out = BufWriter::new(data.as_file_mut());
         for tensor in &mut proto.graph.mut_or_insert_default().initializer {
             let external = tensor.data_location() == DataLocation::EXTERNAL;
-            if !external && !(spills && tensor.raw_data().len() >= SMALL_TENSOR) {
+            let moves_out = spills && tensor.raw_data().len() >= SMALL_TENSOR;
+            if !(external || moves_out) {
                 continue;
             }
             let padding = offset % ALIGNMENT;

@@ -80,10 +80,10 @@ impl QNet {
         let mut layer = |x: Tensor<2>, from: usize, to: usize| -> Tensor<2> {
             let weight: Tensor<2> = leaf
                 .clone()
-                .slice([offset..offset + from * to])
+                .narrow(0, offset, from * to)
                 .reshape([from, to]);
             offset += from * to;
-            let bias: Tensor<2> = leaf.clone().slice([offset..offset + to]).reshape([1, to]);
+            let bias: Tensor<2> = leaf.clone().narrow(0, offset, to).reshape([1, to]);
             offset += to;
             x.matmul(weight) + bias
         };

@@ -1,0 +1,264 @@
+//! Bad input ends in one clear error, never in a panic or a half-written file.
+
+use std::path::{Path, PathBuf};
+
+use secateur::onnx::model::Model;
+
+use crate::common::{data_dir, net, path, run, stderr};
+
+/// Runs, expects exit code 1 and all of `needles` on stderr.
+fn check(args: &[&str], needles: &[&str]) {
+    let output = run(args);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {text}");
+    assert!(text.starts_with("error: "), "{args:?}: {text}");
+    assert!(!text.contains("panicked"), "{args:?}: {text}");
+    for needle in needles {
+        assert!(
+            text.contains(needle),
+            "{args:?}: `{needle}` is not in: {text}"
+        );
+    }
+}
+
+fn prune_with(model: &Path, data: &Path, extra: &[&str], needles: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("small.onnx");
+    let mut args = vec![
+        "prune",
+        path(model),
+        "--data",
+        path(data),
+        "-o",
+        path(&output),
+    ];
+    args.extend(extra);
+    check(&args, needles);
+    assert!(!output.exists(), "nothing was written");
+}
+
+#[test]
+fn models() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data_dir();
+    let missing = folder.path().join("none.onnx");
+    prune_with(&missing, &data, &[], &["none.onnx", "No such file"]);
+
+    let text = folder.path().join("text.onnx");
+    std::fs::write(&text, "this is no model").unwrap();
+    prune_with(&text, &data, &[], &["text.onnx", "expected an ONNX model"]);
+    check(&["inspect", path(&text)], &["expected an ONNX model"]);
+
+    let bytes = std::fs::read(net()).unwrap();
+    let cut = folder.path().join("cut.onnx");
+    std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    prune_with(&cut, &data, &[], &["cut.onnx", "hint: "]);
+}
+
+#[test]
+fn an_operator_without_training_rule_is_named_and_inspect_still_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = Model::read(net()).unwrap();
+    let graph = model.proto.graph.mut_or_insert_default();
+    let relu = graph
+        .node
+        .iter_mut()
+        .find(|n| n.op_type() == "Relu")
+        .unwrap();
+    relu.set_op_type("Einsum".to_string());
+    let name = relu.name().to_string();
+    let file = folder.path().join("einsum.onnx");
+    model.write(&file).unwrap();
+    prune_with(
+        &file,
+        &data_dir(),
+        &[],
+        &[&name, "Einsum", "no training rule", "inspect"],
+    );
+    let inspected = run(&["inspect", path(&file)]);
+    assert!(inspected.status.success(), "{}", stderr(&inspected));
+}
+
+#[test]
+fn weights_that_are_not_finite_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (value, word) in [(f32::NAN, "NaN"), (f32::INFINITY, "infinity")] {
+        let model = Model::read(net()).unwrap();
+        let graph = secateur::onnx::graph::Graph::from_model(&model).unwrap();
+        let mut values = graph.initializers["conv2.weight"]
+            .as_f32()
+            .unwrap()
+            .into_owned();
+        values[5] = value;
+        let bad = model
+            .with_weights(&[("conv2.weight".to_string(), values)].into())
+            .unwrap();
+        let file = folder.path().join(format!("{word}.onnx"));
+        bad.write(&file).unwrap();
+        prune_with(&file, &data_dir(), &[], &["conv2.weight", word, "index 5"]);
+    }
+}
+
+#[test]
+fn training_that_diverges_stops_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("bad.onnx");
+    check(
+        &[
+            "train",
+            "--data",
+            path(&data_dir()),
+            "--widths",
+            "4,M",
+            "--epochs",
+            "0.1",
+            "--lr",
+            "1e20",
+            "-o",
+            path(&output),
+        ],
+        &["diverged", "not finite", "learning rate"],
+    );
+    assert!(!output.exists());
+}
+
+#[test]
+fn budgets_and_drops_out_of_range() {
+    let data = data_dir();
+    let prune = |extra: &[&str], needles: &[&str]| prune_with(net(), &data, extra, needles);
+    prune(&["--budget", "params=1.5"], &["1.5", "between 0 and 1"]);
+    prune(&["--budget", "flops=0.5"], &["flops", "macs"]);
+    prune(
+        &["--mode", "aec", "--budget", "params=0.5"],
+        &["--mode ceca"],
+    );
+    prune(
+        &["--mode", "aec", "--max-drop=-1"],
+        &["--max-drop", "between 0 and 100"],
+    );
+    prune(
+        &["--budget", "params=0.001"],
+        &["params=0.001 cannot be reached", "hint: ask for params="],
+    );
+    prune(&["--policy", "magic"], &["magic", "`dqn`", "`random`"]);
+    prune(&["--ignore", "conv9"], &["conv9", "`conv1`"]);
+}
+
+/// Copies MNIST with one file changed.
+fn broken_data(
+    name: &str,
+    change: impl FnOnce(Vec<u8>) -> Vec<u8>,
+) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(data_dir()).unwrap() {
+        let entry = entry.unwrap().path();
+        let to = folder.path().join(entry.file_name().unwrap());
+        std::fs::copy(&entry, &to).unwrap();
+    }
+    let file = folder.path().join(name);
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, change(bytes)).unwrap();
+    let path = folder.path().to_path_buf();
+    (folder, path)
+}
+
+/// IDX labels, plain.
+fn labels(magic: [u8; 4], promised: u32, values: &[u8]) -> Vec<u8> {
+    let mut bytes = magic.to_vec();
+    bytes.extend(promised.to_be_bytes());
+    bytes.extend(values);
+    bytes
+}
+
+#[test]
+fn data() {
+    let folder = tempfile::tempdir().unwrap();
+    prune_with(net(), &folder.path().join("none"), &[], &["no such folder"]);
+    prune_with(
+        net(),
+        folder.path(),
+        &[],
+        &["train-images-idx3-ubyte", "it is empty"],
+    );
+
+    let name = "train-labels-idx1-ubyte.gz";
+    let cases: [(&str, Vec<u8>, &[&str]); 4] = [
+        (
+            "wrong magic",
+            labels([0, 0, 8, 3], 4, &[0; 4]),
+            &["magic number"],
+        ),
+        (
+            "truncated",
+            labels([0, 0, 8, 1], 10, &[0; 4]),
+            &["10 items", "got 4"],
+        ),
+        (
+            "counts differ",
+            labels([0, 0, 8, 1], 4, &[0; 4]),
+            &["60000 images", "4 labels"],
+        ),
+        ("short", vec![0, 0], &["IDX labels"]),
+    ];
+    for (_, bytes, needles) in cases {
+        let (_keep, dir) = broken_data(name, |_| bytes);
+        let mut all = vec![name];
+        all.extend(needles);
+        prune_with(net(), &dir, &[], &all);
+    }
+    let (_keep, dir) = broken_data(name, |bytes| bytes[..bytes.len() / 2].to_vec());
+    prune_with(net(), &dir, &[], &[name, "gzip"]);
+    let (_keep, dir) = broken_data(name, |_| {
+        let mut values = vec![0u8; 60_000];
+        values[77] = 200;
+        labels([0, 0, 8, 1], 60_000, &values)
+    });
+    prune_with(net(), &dir, &[], &["item 77", "label 200", "10 classes"]);
+}
+
+#[test]
+fn images_of_another_shape() {
+    let folder = tempfile::tempdir().unwrap();
+    let model =
+        secateur::onnx::arch::vgg_like(&secateur::onnx::arch::VggConfig::new([3, 32, 32], 10), 0)
+            .unwrap();
+    let file = folder.path().join("cifar.onnx");
+    model.write(&file).unwrap();
+    prune_with(&file, &data_dir(), &[], &["3x32x32", "1x28x28"]);
+}
+
+#[test]
+fn paths_that_cannot_be_written() {
+    let output = Path::new("/proc/none/small.onnx");
+    check(
+        &[
+            "prune",
+            path(net()),
+            "--data",
+            path(&data_dir()),
+            "-o",
+            path(output),
+        ],
+        &["cannot write `/proc/none/small.onnx`"],
+    );
+}
+
+#[test]
+fn a_run_folder_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = secateur::search::run_dir::RunDir::open(&folder.path().join("run")).unwrap();
+    prune_with(
+        net(),
+        &data_dir(),
+        &["--run-dir", path(held.path())],
+        &["another process works in it", "hint: wait"],
+    );
+}
+
+#[test]
+fn verify_refuses_files_that_prune_did_not_write() {
+    check(
+        &["verify", path(net()), path(net())],
+        &["does not say which kernels"],
+    );
+}

@@ -1,0 +1,66 @@
+//! A small trained network, and calls of the program.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+pub fn data_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist")
+}
+
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_secateur"));
+    command.args(["--threads", "2"]);
+    command
+}
+
+pub fn run(args: &[&str]) -> Output {
+    command().args(args).output().unwrap()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+pub fn path(p: &Path) -> &str {
+    p.to_str().unwrap()
+}
+
+/// A network of 8 and 12 kernels, trained for a tenth of an epoch; made once.
+pub fn net() -> &'static Path {
+    static NET: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    let (_, file) = NET.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("net.onnx");
+        let output = run(&[
+            "train",
+            "--data",
+            path(&data_dir()),
+            "--widths",
+            "8,M,12,M",
+            "--hidden",
+            "16",
+            "--epochs",
+            "0.15",
+            "-o",
+            path(&file),
+        ]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        (folder, file)
+    });
+    file
+}
+
+/// Settings of a run of a few seconds.
+pub fn quick_config(folder: &Path, mode: &str) -> PathBuf {
+    let file = folder.join("run.toml");
+    let text = format!(
+        "mode = {mode}\n[search]\nexplore_epochs = 2\ndescent_epochs = 3\nexchange_epochs = 1\n\
+         slice_steps = [4, 6]\nrecover_steps = 12\nrecover_tries = 2\nscoring_batches = 2\nmax_cost = 100.0\n\
+         agent_updates = 8\nablation_images = 20\n[agent]\nwarm_start_updates = 20\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    file
+}
