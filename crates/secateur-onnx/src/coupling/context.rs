@@ -26,10 +26,10 @@ struct View {
 }
 
 /// An axis of more positions is never channels: pixels, tokens, or a hostile file.
-const MAX_LABELLED_EXTENT: usize = 1 << 22;
+const MAX_LABELLED_EXTENT: usize = 1 << 20;
 
 /// Labels of a whole graph; what goes beyond stays unlabelled, and thus uncut.
-const MAX_LABELS: usize = 1 << 25;
+const MAX_LABELS: usize = 1 << 24;
 
 /// Labels of all values while the graph is walked.
 pub struct LabelContext<'a> {
@@ -89,9 +89,9 @@ impl<'a> LabelContext<'a> {
         let axes: Vec<AxisLabels> = shape.iter().map(|dim| self.label(dim)).collect();
         if !self.graph.initializers.contains_key(name) {
             // Neither stored nor given labels by a rule: nothing is known of it.
-            for &label in axes.iter().flatten().flat_map(|labels| labels.iter()) {
+            for labels in axes.iter().flatten() {
                 self.labels
-                    .pin(label, name, "its channels are not followed");
+                    .pin(labels, name, "its channels are not followed");
             }
         }
         self.axes.insert(name.to_string(), axes.clone());
@@ -130,9 +130,48 @@ impl<'a> LabelContext<'a> {
         self.label(&Dim::Fixed(count))
     }
 
-    /// Gives output `slot` its labels.
+    /// As [`LabelContext::new_axes`], for an output whose rank the rule relies on.
+    ///
+    /// # Errors
+    /// A reason to pin the node if the output has another rank.
+    pub fn new_axes_of_rank(
+        &mut self,
+        node: &Node,
+        slot: usize,
+        rank: usize,
+    ) -> Result<Vec<AxisLabels>, String> {
+        let axes = self.new_axes(node, slot)?;
+        if axes.len() == rank {
+            Ok(axes)
+        } else {
+            Err(format!(
+                "expected an output of rank {rank}, got {}",
+                axes.len()
+            ))
+        }
+    }
+
+    /// Gives output `slot` its labels. Should they not fit its shape, they are pinned.
     pub fn set_output(&mut self, node: &Node, slot: usize, axes: Vec<AxisLabels>) {
-        if let Some(name) = node.outputs.get(slot).filter(|name| !name.is_empty()) {
+        let Some(name) = node.outputs.get(slot).filter(|name| !name.is_empty()) else {
+            return;
+        };
+        let shape = self.known.shapes.get(name);
+        let fits = shape.is_some_and(|shape| {
+            shape.len() == axes.len()
+                && shape.iter().zip(&axes).all(|(dim, labels)| {
+                    let len = labels.as_ref().map(|labels| labels.len());
+                    dim.fixed().zip(len).is_none_or(|(size, len)| size == len)
+                })
+        });
+        if fits {
+            self.axes.insert(name.clone(), axes);
+            return;
+        }
+        let reason = "its output does not have the expected shape";
+        self.pin_axes(&axes, node, reason);
+        if let Ok(axes) = self.new_axes(node, slot) {
+            self.pin_axes(&axes, node, reason);
             self.axes.insert(name.clone(), axes);
         }
     }
@@ -242,9 +281,7 @@ impl<'a> LabelContext<'a> {
 
     /// Pins labels for a node's sake.
     pub fn pin(&mut self, labels: &Labels, node: &Node, reason: &str) {
-        for &label in labels.iter() {
-            self.labels.pin(label, &node.name, reason);
-        }
+        self.labels.pin(labels, &node.name, reason);
     }
 
     /// Pins every one of these axes for a node's sake.
@@ -351,9 +388,7 @@ impl<'a> LabelContext<'a> {
     pub(super) fn pin_value(&mut self, name: &str, what: &str, reason: &str) {
         let place = format!("{what} `{name}`");
         for labels in self.value(name).unwrap_or_default().into_iter().flatten() {
-            for &label in labels.iter() {
-                self.labels.pin(label, &place, reason);
-            }
+            self.labels.pin(&labels, &place, reason);
         }
         self.pin_sources(name, &place, "its size is an output of the model");
     }
@@ -372,6 +407,22 @@ impl<'a> LabelContext<'a> {
         }
     }
 
+    /// Notes the rows of a layer whose rule failed, so that its kernels are listed, with
+    /// the reason why they stay.
+    fn note_producer(&mut self, node: &Node) {
+        let rank = self.parameter(node, 1).map_or(0, |view| view.axes.len());
+        let axis = match node.op_type.as_str() {
+            "Conv" => 0,
+            "ConvTranspose" => 1,
+            "Gemm" => usize::from(node.attr_i("transB", 0) == 0),
+            "MatMul" => rank.saturating_sub(1),
+            _ => return,
+        };
+        if axis < rank && node.is_standard() {
+            self.use_parameter(node, 1, axis, Role::Output);
+        }
+    }
+
     /// Applies the rule of a node, and pins what it does not answer for.
     pub(super) fn follow(&mut self, node: &Node) {
         self.asked.clear();
@@ -383,6 +434,7 @@ impl<'a> LabelContext<'a> {
             None => Err(format!("custom operator {}::{}", node.domain, node.op_type)),
         };
         if let Err(reason) = outcome {
+            self.note_producer(node);
             self.pin_node(node, &reason);
         }
         for slot in 0..node.inputs.len() {
@@ -426,8 +478,8 @@ impl<'a> LabelContext<'a> {
         {
             for (value, axis) in &element.sources {
                 let labels = self.value(value).and_then(|axes| axes.get(*axis)?.clone());
-                for &label in labels.iter().flat_map(|labels| labels.iter()) {
-                    self.labels.pin(label, place, reason);
+                if let Some(labels) = labels {
+                    self.labels.pin(&labels, place, reason);
                 }
             }
         }

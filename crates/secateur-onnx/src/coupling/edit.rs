@@ -159,13 +159,13 @@ impl LabelContext<'_> {
                 }),
                 None => {
                     let reason = "its shape is computed and cannot be rewritten";
-                    for label in counts.iter().flat_map(|extent| extent.labels.iter()) {
-                        self.labels.pin(*label, &node, reason);
+                    for extent in &counts {
+                        self.labels.pin(&extent.labels, &node, reason);
                     }
                     for (value, axis) in elements.iter().flat_map(|element| &element.sources) {
                         let labels = self.value(value).and_then(|axes| axes.get(*axis)?.clone());
-                        for &label in labels.iter().flat_map(|labels| labels.iter()) {
-                            self.labels.pin(label, &node, reason);
+                        if let Some(labels) = labels {
+                            self.labels.pin(&labels, &node, reason);
                         }
                     }
                 }

@@ -217,10 +217,12 @@ impl LabelContext<'_> {
             .collect();
         for (tensor, axis) in ambiguous {
             let place = format!("initializer `{tensor}`");
-            for &label in self.labels_of(&tensor, axis).iter() {
-                self.labels
-                    .pin(label, &place, "it serves as rows here and as columns there");
-            }
+            let labels = self.labels_of(&tensor, axis);
+            self.labels.pin(
+                &labels,
+                &place,
+                "it serves as rows here and as columns there",
+            );
         }
     }
 }

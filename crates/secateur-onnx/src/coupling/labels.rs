@@ -1,6 +1,6 @@
 //! Labels and their merging.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Pinned;
@@ -18,7 +18,10 @@ pub(super) struct LabelSets {
     /// True if the class holds a row of some layer's weights: only such classes can be
     /// kernels.
     tracked: Vec<bool>,
-    pinned: BTreeMap<u32, Pinned>,
+    /// Why the class is pinned: index in `pins` plus one; zero if it is not.
+    pin_of: Vec<u32>,
+    pins: Vec<Pinned>,
+    known_pins: HashMap<Pinned, u32>,
 }
 
 impl LabelSets {
@@ -31,6 +34,7 @@ impl LabelSets {
         let labels: Vec<u32> = (first..first + count as u32).collect();
         self.parent.extend_from_slice(&labels);
         self.tracked.resize(self.parent.len(), false);
+        self.pin_of.resize(self.parent.len(), 0);
         labels
     }
 
@@ -53,11 +57,11 @@ impl LabelSets {
             return;
         }
         // The older label stays, so that results do not depend on the order of merging.
-        let (keep, drop) = (a.min(b), a.max(b));
-        self.parent[drop as usize] = keep;
-        self.tracked[keep as usize] |= self.tracked[drop as usize];
-        if let Some(pin) = self.pinned.remove(&drop) {
-            self.pinned.entry(keep).or_insert(pin);
+        let (keep, drop) = (a.min(b) as usize, a.max(b) as usize);
+        self.parent[drop] = keep as u32;
+        self.tracked[keep] |= self.tracked[drop];
+        if self.pin_of[keep] == 0 {
+            self.pin_of[keep] = self.pin_of[drop];
         }
     }
 
@@ -66,22 +70,33 @@ impl LabelSets {
         self.tracked[root as usize] = true;
     }
 
-    pub(super) fn pin(&mut self, label: u32, node: &str, reason: &str) {
-        let root = self.root(label);
-        self.pinned.entry(root).or_insert_with(|| Pinned {
+    /// Pins the classes of these labels; the first reason stays.
+    pub(super) fn pin(&mut self, labels: &[u32], node: &str, reason: &str) {
+        let pin = Pinned {
             node: node.to_string(),
             reason: reason.to_string(),
+        };
+        let index = *self.known_pins.entry(pin).or_insert_with_key(|pin| {
+            self.pins.push(pin.clone());
+            self.pins.len() as u32
         });
+        for &label in labels {
+            let root = self.root(label) as usize;
+            if self.pin_of[root] == 0 {
+                self.pin_of[root] = index;
+            }
+        }
     }
 
     pub(super) fn pinned(&mut self, label: u32) -> Option<&Pinned> {
         let root = self.root(label);
-        self.pinned.get(&root)
+        let index = self.pin_of[root as usize].checked_sub(1)?;
+        self.pins.get(index as usize)
     }
 
     /// True if the class is a kernel that may go.
     pub(super) fn may_switch(&mut self, label: u32) -> bool {
-        let root = self.root(label);
-        self.tracked[root as usize] && !self.pinned.contains_key(&root)
+        let root = self.root(label) as usize;
+        self.tracked[root] && self.pin_of[root] == 0
     }
 }

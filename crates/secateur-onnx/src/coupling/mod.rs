@@ -35,7 +35,7 @@ pub enum Role {
 }
 
 /// Why kernels cannot be removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pinned {
     /// The node (or input, output) that needs them.
     pub node: String,

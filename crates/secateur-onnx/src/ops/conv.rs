@@ -44,8 +44,16 @@ pub(super) fn merge_bias(
 
 impl OpRule for Conv {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
-        let (Some(input), Some(weights)) = (context.input(node, 0), context.input(node, 1)) else {
+        let Some(weights) = context.input(node, 1) else {
             return Ok(vec![None]);
+        };
+        let Some(input) = context.input(node, 0) else {
+            // The weights tell rank and channels.
+            let mut shape = vec![Dim::Unknown; weights.len()];
+            if let [_, channels, ..] = shape.as_mut_slice() {
+                channels.clone_from(&weights[0]);
+            }
+            return Ok(vec![Some(shape)]);
         };
         if input.len() != weights.len() || input.len() < 3 {
             return Err(misfit(
@@ -93,19 +101,31 @@ impl OpRule for Conv {
         if !context.is_stored(node, 1) {
             return Err("its weights are computed, not stored".to_string());
         }
-        let input = context.input(node, 0)?;
         let weights = context.input(node, 1)?;
+        let groups = group_count(node).ok_or("`group` must be positive")?;
+        let input = match context.input(node, 0) {
+            // After an operator that nothing is known of: only the rows are free.
+            Err(_) if groups == 1 => {
+                context.pin_axes(&weights[1..], node, "the shape of its input is not known");
+                let mut unknown = vec![None; weights.len()];
+                unknown[1..].clone_from_slice(&weights[1..]);
+                unknown
+            }
+            input => input?,
+        };
         let (Some(Some(channels)), Some(Some(rows)), Some(Some(columns))) =
             (input.get(1), weights.first(), weights.get(1))
         else {
             return Err("the number of channels is not known".to_string());
         };
         let (channels, rows, columns) = (channels.clone(), rows.clone(), columns.clone());
-        let groups = group_count(node).ok_or("`group` must be positive")?;
         if columns.len().checked_mul(groups) != Some(channels.len()) || rows.len() % groups != 0 {
             return Err("its weights do not fit its input".to_string());
         }
         let per_group = rows.len() / groups;
+        if per_group == 0 || columns.is_empty() {
+            return Err("it has no channels".to_string());
+        }
         context.use_parameter(node, 1, 0, Role::Output);
         if groups == 1 {
             context.use_parameter(node, 1, 1, Role::Input);
@@ -131,7 +151,7 @@ impl OpRule for Conv {
         }
         merge_bias(node, context, &rows)?;
         context.pin_axes(&input[2..], node, "a window slides over it");
-        let mut output = context.new_axes(node, 0)?;
+        let mut output = context.new_axes_of_rank(node, 0, input.len())?;
         output[0] = input[0].clone();
         output[1] = Some(rows);
         context.set_output(node, 0, output);

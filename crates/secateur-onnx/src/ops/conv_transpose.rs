@@ -119,8 +119,11 @@ impl OpRule for ConvTranspose {
         if channels.len() != rows.len() || rows.len() % groups != 0 {
             return Err("its weights do not fit its input".to_string());
         }
-        context.merge(&channels, &rows);
         let per_group = rows.len() / groups;
+        if per_group == 0 || columns.is_empty() {
+            return Err("it has no channels".to_string());
+        }
+        context.merge(&channels, &rows);
         let produced: Labels = if groups > 1 && (per_group == 1 || columns.len() == 1) {
             context.use_parameter(node, 1, 0, Role::Output);
             for (index, &row) in rows.iter().enumerate() {
@@ -142,7 +145,7 @@ impl OpRule for ConvTranspose {
         };
         merge_bias(node, context, &produced)?;
         context.pin_axes(&input[2..], node, "a window slides over it");
-        let mut output = context.new_axes(node, 0)?;
+        let mut output = context.new_axes_of_rank(node, 0, input.len())?;
         output[0] = input[0].clone();
         output[1] = Some(produced);
         context.set_output(node, 0, output);

@@ -75,7 +75,7 @@ impl OpRule for DepthToSpace {
             .map(|channel| channels[place(channel, 0)])
             .collect();
         context.pin_axes(&input[2..], node, "it moves pixels");
-        let mut output = context.new_axes(node, 0)?;
+        let mut output = context.new_axes_of_rank(node, 0, input.len())?;
         output[0] = input[0].clone();
         output[1] = Some(kept);
         context.set_output(node, 0, output);
@@ -106,7 +106,7 @@ impl OpRule for SpaceToDepth {
         let Some(Some(channels)) = input.get(1) else {
             return Err("the number of channels is not known".to_string());
         };
-        let mut output = context.new_axes(node, 0)?;
+        let mut output = context.new_axes_of_rank(node, 0, input.len())?;
         if output
             .get(1)
             .and_then(Option::as_ref)

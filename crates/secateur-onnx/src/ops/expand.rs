@@ -83,7 +83,7 @@ impl OpRule for Tile {
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
         let input = context.input(node, 0)?;
         let repeats = context.shapes().integers(node, 1).unwrap_or_default();
-        let mut output = context.new_axes(node, 0)?;
+        let mut output = context.new_axes_of_rank(node, 0, input.len())?;
         for (axis, labels) in input.iter().enumerate() {
             match (repeats.get(axis), labels, &output[axis]) {
                 (Some(1), ..) => output[axis] = labels.clone(),

@@ -102,7 +102,7 @@ impl OpRule for LayerNormalization {
             .ok_or("its axis lies outside the input")?;
         context.pin_axes(&axes[axis..], node, ACROSS);
         for slot in 1..node.outputs.len() {
-            let mut output = context.new_axes(node, slot)?;
+            let mut output = context.new_axes_of_rank(node, slot, axes.len())?;
             output[..axis].clone_from_slice(&axes[..axis]);
             context.set_output(node, slot, output);
         }

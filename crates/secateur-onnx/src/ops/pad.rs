@@ -73,7 +73,7 @@ impl OpRule for Pad {
         let input = context.input(node, 0)?;
         let pads = pads(node, &context.shapes(), input.len()).ok_or("its pads are computed")?;
         let constant = matches!(node.attr_s("mode").as_deref(), None | Some("" | "constant"));
-        let mut output = context.new_axes(node, 0)?;
+        let mut output = context.new_axes_of_rank(node, 0, input.len())?;
         let mut counts = Vec::new();
         for (axis, labels) in input.iter().enumerate() {
             let (front, behind) = pads.sizes[axis];

@@ -116,10 +116,7 @@ fn keep_channels(node: &Node, context: &mut LabelContext<'_>) -> std::result::Re
     }
     context.pin_axes(&axes[2..], node, "a window slides over it");
     for slot in 0..node.outputs.len() {
-        let mut output = context.new_axes(node, slot)?;
-        if output.len() < 2 {
-            return Err("expected [n, c, ...]".to_string());
-        }
+        let mut output = context.new_axes_of_rank(node, slot, axes.len())?;
         output[0] = axes[0].clone();
         output[1] = axes[1].clone();
         context.set_output(node, slot, output);

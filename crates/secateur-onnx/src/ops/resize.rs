@@ -100,7 +100,7 @@ impl OpRule for Resize {
         let input = context.input(node, 0)?;
         let axes =
             axes(node, &context.shapes(), input.len()).ok_or("its axes lie outside the input")?;
-        let mut output = context.new_axes(node, 0)?;
+        let mut output = context.new_axes_of_rank(node, 0, input.len())?;
         let mut counts = Vec::new();
         for (axis, labels) in input.iter().enumerate() {
             let kept = match &axes[axis] {

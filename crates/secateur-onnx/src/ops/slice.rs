@@ -146,7 +146,7 @@ impl OpRule for Slice {
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
         let input = context.input(node, 0)?;
         let cuts = cuts(node, &context.shapes(), input.len()).ok_or("its axes are computed")?;
-        let fresh = context.new_axes(node, 0)?;
+        let fresh = context.new_axes_of_rank(node, 0, input.len())?;
         let mut output = input.clone();
         let (mut starts, mut ends) = (Vec::new(), Vec::new());
         for cut in &cuts {

@@ -1,7 +1,9 @@
 //! Tests of files, coupling and surgery on whole models.
 
 mod build;
+mod files;
 mod nets;
+mod pinned;
 mod reference;
 mod surgery;
 mod vgg;

@@ -3,6 +3,7 @@
 //! `a` and `b` are free sizes; every network takes `[n, 3, 6, 6]` unless it says
 //! otherwise, and has something to prune.
 
+use secateur_onnx::arch::{MobileNetConfig, ResNetConfig, mobilenet_v2, resnet};
 use secateur_onnx::model::Model;
 
 use crate::build::{Attr, Net};
@@ -46,7 +47,28 @@ pub const TEMPLATES: &[Template] = &[
     ("tiled", tiled),
     ("old attributes", old_attributes),
     ("view by computed channels", computed_view),
+    ("built residual network", built_resnet),
+    ("built mobile network", built_mobilenet),
 ];
+
+fn built_resnet(seed: u64, a: usize, b: usize) -> Model {
+    let config = ResNetConfig {
+        input: [3, 6, 6],
+        blocks: b.min(2),
+        width: a,
+        classes: 3,
+    };
+    resnet(&config, seed).unwrap()
+}
+
+fn built_mobilenet(seed: u64, a: usize, _: usize) -> Model {
+    let config = MobileNetConfig {
+        input: [3, 6, 6],
+        width_percent: 4 * a,
+        classes: 3,
+    };
+    mobilenet_v2(&config, seed).unwrap()
+}
 
 fn plain(seed: u64, a: usize, b: usize) -> Model {
     let mut net = Net::new(seed, 17);

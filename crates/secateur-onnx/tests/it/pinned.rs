@@ -1,0 +1,213 @@
+//! What is not understood stays, with node and reason; the rest can still go.
+
+use secateur_onnx::coupling::{ChannelGroups, Masks};
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
+use secateur_onnx::proto::attribute_proto::AttributeType;
+use secateur_onnx::proto::{AttributeProto, GraphProto, NodeProto, ValueInfoProto};
+use secateur_onnx::surgery;
+
+use crate::build::{Attr, Net};
+
+fn groups(model: &Model) -> ChannelGroups {
+    ChannelGroups::find(&Graph::from_model(model).unwrap()).unwrap()
+}
+
+/// Node and reason for the group that the convolution number `index` (from 0) produces;
+/// empty if it is free.
+fn pin_of_conv(model: &Model, index: usize) -> (String, String) {
+    let graph = Graph::from_model(model).unwrap();
+    let conv = graph
+        .nodes
+        .iter()
+        .filter(|n| n.op_type == "Conv")
+        .nth(index)
+        .unwrap();
+    let groups = groups(model);
+    let group = &groups.groups[groups.produced_by(&conv.name).unwrap()];
+    group
+        .pinned
+        .clone()
+        .map_or_else(Default::default, |pin| (pin.node, pin.reason))
+}
+
+/// Two convolutions with `between` after the first.
+fn around(between: impl FnOnce(&mut Net, &str) -> String) -> Model {
+    let mut net = Net::new(1, 17);
+    let x = net.input(&[-1, 3, 6, 6]);
+    let x = net.conv(&x, 3, 4, 3, 1);
+    let x = between(&mut net, &x);
+    let x = net.conv(&x, 4, 5, 3, 1);
+    let x = net.classify(&x, 5);
+    net.finish(&x)
+}
+
+#[test]
+fn operators_without_a_rule_pin_what_they_touch() {
+    // `Det` is no operator for images, but a standard one without a rule.
+    let standard = around(|net, x| net.node("Det", &[x], &[]));
+    let (node, reason) = pin_of_conv(&standard, 0);
+    assert!(
+        node.starts_with("det") && reason.contains("Det"),
+        "{node}: {reason}"
+    );
+    assert_eq!(pin_of_conv(&standard, 1).1, "");
+
+    let custom = around(|net, x| {
+        let y = net.node("Relu", &[x], &[]);
+        net.graph
+            .node
+            .last_mut()
+            .unwrap()
+            .set_domain("acme".to_string());
+        y
+    });
+    let (node, reason) = pin_of_conv(&custom, 0);
+    assert!(
+        node.starts_with("relu") && reason.contains("acme::Relu"),
+        "{node}: {reason}"
+    );
+    assert_eq!(pin_of_conv(&custom, 1).1, "");
+}
+
+#[test]
+fn values_that_subgraphs_read_are_pinned() {
+    let model = around(|net, x| {
+        let flag = net.floats(&[], &[1.0]);
+        let y = net.node("If", &[&flag], &[]);
+        let branch = || {
+            let mut inner = NodeProto::new();
+            inner.set_op_type("Relu".to_string());
+            inner.input = vec![x.to_string()];
+            inner.output = vec!["inside".to_string()];
+            let mut graph = GraphProto::new();
+            graph.node.push(inner);
+            let mut output = ValueInfoProto::new();
+            output.set_name("inside".to_string());
+            graph.output.push(output);
+            graph
+        };
+        for name in ["then_branch", "else_branch"] {
+            let mut attribute = AttributeProto::new();
+            attribute.set_name(name.to_string());
+            attribute.set_type(AttributeType::GRAPH);
+            attribute.g = protobuf::MessageField::some(branch());
+            net.graph.node.last_mut().unwrap().attribute.push(attribute);
+        }
+        y
+    });
+    let graph = Graph::from_model(&model).unwrap();
+    assert_eq!(graph.nodes[1].captures, [graph.nodes[0].outputs[0].clone()]);
+    let (node, reason) = pin_of_conv(&model, 0);
+    assert!(
+        node.starts_with("if") && reason.contains("If"),
+        "{node}: {reason}"
+    );
+}
+
+#[test]
+fn mixing_across_channels_pins_them_and_mixing_pixels_does_not() {
+    let softmax =
+        |axis: i64| around(move |net, x| net.node("Softmax", &[x], &[("axis", Attr::I(axis))]));
+    assert!(pin_of_conv(&softmax(1), 0).1.contains("mixes"));
+    assert_eq!(pin_of_conv(&softmax(3), 0).1, "");
+    let group_norm = around(|net, x| {
+        let (scale, shift) = (net.weights(&[2]), net.weights(&[2]));
+        net.node(
+            "GroupNormalization",
+            &[x, &scale, &shift],
+            &[("num_groups", Attr::I(2))],
+        )
+    });
+    assert!(pin_of_conv(&group_norm, 0).1.contains("normalises across"));
+    let response = around(|net, x| net.node("LRN", &[x], &[("size", Attr::I(3))]));
+    assert!(pin_of_conv(&response, 0).1.contains("normalises across"));
+    let summed = around(|net, x| {
+        let sum = net.node("ReduceMean", &[x], &[("axes", Attr::Is(&[1]))]);
+        net.node("Mul", &[x, &sum], &[])
+    });
+    assert!(pin_of_conv(&summed, 0).1.contains("reduces"));
+}
+
+#[test]
+fn outputs_and_computed_weights_are_pinned() {
+    let mut model = around(|_, x| x.to_string());
+    let graph = model.proto.graph.mut_or_insert_default();
+    let mut output = ValueInfoProto::new();
+    output.set_name(graph.node[0].output[0].clone());
+    graph.output.push(output);
+    assert!(pin_of_conv(&model, 0).1.contains("output of the model"));
+
+    let computed = {
+        let mut net = Net::new(1, 17);
+        let x = net.input(&[-1, 3, 6, 6]);
+        let x = net.conv(&x, 3, 4, 3, 1);
+        let kernel = net.weights(&[5, 4, 3, 3]);
+        // Standardised weights: not what is stored is used.
+        let kernel = net.node("Tanh", &[&kernel], &[]);
+        let x = net.node("Conv", &[&x, &kernel], &[]);
+        let x = net.classify(&x, 5);
+        net.finish(&x)
+    };
+    assert!(pin_of_conv(&computed, 0).1.contains("computed, not stored"));
+}
+
+#[test]
+fn weights_used_as_rows_and_as_columns_are_pinned() {
+    let mut net = Net::new(1, 17);
+    let x = net.input(&[-1, 3, 6, 6]);
+    let x = net.conv(&x, 3, 4, 3, 1);
+    let kernel = net.weights(&[4, 4, 1, 1]);
+    let x = net.node("Conv", &[&x, &kernel], &[]);
+    let x = net.node("Conv", &[&x, &kernel], &[]);
+    let short = net.weights(&[4, 3]);
+    let x = net.node("GlobalAveragePool", &[&x], &[]);
+    let x = net.node("Flatten", &[&x], &[]);
+    // Encoder and decoder share a matrix.
+    let code = net.node("MatMul", &[&x, &short], &[]);
+    let x = net.node("Gemm", &[&code, &short], &[("transB", Attr::I(1))]);
+    let x = net.linear(&x, 4, 3);
+    let model = net.finish(&x);
+    for group in &groups(&model).groups {
+        let reason = group.pinned.as_ref().map_or("", |pin| pin.reason.as_str());
+        assert!(!reason.is_empty(), "{group:?}");
+    }
+}
+
+#[test]
+fn extents_that_enter_computations_are_pinned() {
+    let model = around(|net, x| {
+        // Divided by the square root of the number of channels, read at run time.
+        let shape = net.node("Shape", &[x], &[("start", Attr::I(1)), ("end", Attr::I(2))]);
+        let count = net.node("Cast", &[&shape], &[("to", Attr::I(1))]);
+        let root = net.node("Sqrt", &[&count], &[]);
+        net.node("Div", &[x, &root], &[])
+    });
+    assert!(pin_of_conv(&model, 0).1.contains("number of channels"));
+}
+
+#[test]
+fn pinned_models_survive_removal_of_the_rest() {
+    let model = around(|net, x| net.node("Det", &[x], &[]));
+    let groups = groups(&model);
+    let masks = groups.groups.iter().map(|group| {
+        (0..group.width)
+            .map(|kernel| group.pinned.is_some() || kernel > 0)
+            .collect()
+    });
+    let masks = Masks(masks.collect());
+    let small = surgery::remove(&model, &groups, &masks).unwrap();
+    let shapes = |model: &Model| {
+        let graph = Graph::from_model(model).unwrap();
+        let convs = graph.nodes.iter().filter(|n| n.op_type == "Conv");
+        convs
+            .map(|n| {
+                graph.initializers[n.inputs[1].as_ref().unwrap()]
+                    .shape
+                    .clone()
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(shapes(&model), [[4, 3, 3, 3], [5, 4, 3, 3]]);
+    assert_eq!(shapes(&small), [[4, 3, 3, 3], [4, 4, 3, 3]]);
+}
