@@ -1,7 +1,7 @@
 //! Makes trained convolutional networks smaller: ONNX in, ONNX out.
 //!
 //! The commands of the program are thin over this library. See [`train`] for
-//! training a network, [`prune`] for the main job, [`verify`] and [`bench`] for
+//! training a network, [`prune`] for the main job, [`verify`] and [`mod@bench`] for
 //! checking and timing files in an engine that is not ours.
 
 pub mod bench;

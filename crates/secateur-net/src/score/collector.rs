@@ -2,7 +2,9 @@
 //!
 //! First-order Taylor significance of kernel k over a batch of N samples:
 //!
+//! ```text
 //! S_k = 1/N · Σ_n | 1/(H·W) · Σ_hw a[n,k,h,w] · ∂L_n/∂a[n,k,h,w] |
+//! ```
 //!
 //! Source: Molchanov et al., ICLR 2017, arXiv:1611.06440, without their
 //! per-layer normalisation. The loss here is the mean over the batch, so the

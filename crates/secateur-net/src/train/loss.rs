@@ -4,7 +4,9 @@ use burn::tensor::{Tensor, TensorData, activation};
 
 /// Mean cross-entropy with label smoothing.
 ///
+/// ```text
 /// L = -1/N · Σ_n Σ_c q[n,c] · log softmax(z[n])_c, with q = (1 - s) · one-hot + s / C.
+/// ```
 ///
 /// Source: Szegedy et al., CVPR 2016, arXiv:1512.00567, section 7.
 ///
