@@ -39,10 +39,17 @@ fn each_product(s: &ConvShape, mut visit: impl FnMut(usize, usize, usize)) {
     }
 }
 
-fn activate(y: &mut [f64], activation: Activation) {
-    if activation == Activation::Relu {
-        y.iter_mut().for_each(|y| *y = y.max(0.0));
+fn limits(activation: Activation) -> [f64; 2] {
+    match activation {
+        Activation::None => [f64::NEG_INFINITY, f64::INFINITY],
+        Activation::Relu => [0.0, f64::INFINITY],
+        Activation::Relu6 => [0.0, 6.0],
     }
+}
+
+fn activate(y: &mut [f64], activation: Activation) {
+    let [floor, ceiling] = limits(activation);
+    y.iter_mut().for_each(|y| *y = y.clamp(floor, ceiling));
 }
 
 /// As [`crate::conv::forward`].
@@ -160,7 +167,9 @@ pub fn block(
             v * f64::from(gamma[i % c]) + f64::from(beta[i % c]) + added
         })
         .collect();
-    let relu = spec.activation == Activation::Relu;
+    let [floor, ceiling] = limits(spec.activation);
+    let passes = |z: f64| z > floor && z < ceiling;
+    let to_limit = |z: f64| (z - floor).abs().min((ceiling - z).abs());
     let mut a = z.clone();
     activate(&mut a, spec.activation);
     let mut margin = f64::INFINITY;
@@ -175,14 +184,12 @@ pub fn block(
                             |j: usize| ((n * h + 2 * oy + j / 2) * wd + 2 * ox + j % 2) * c + i;
                         let best = (1..4).fold(0, |b, j| if z[at(j)] > z[at(b)] { j } else { b });
                         for j in (0..4).filter(|&j| j != best) {
-                            if z[at(best)] > 0.0 || !relu {
+                            if passes(z[at(best)]) {
                                 margin = margin.min(z[at(best)] - z[at(j)]);
                             }
                         }
-                        if relu {
-                            margin = margin.min(z[at(best)].abs());
-                        }
-                        if z[at(best)] > 0.0 || !relu {
+                        margin = margin.min(to_limit(z[at(best)]));
+                        if passes(z[at(best)]) {
                             d[at(best)] = f64::from(dy[y.len()]);
                         }
                         y.push(a[at(best)]);
@@ -192,10 +199,8 @@ pub fn block(
         }
     } else {
         for i in 0..a.len() {
-            if relu {
-                margin = margin.min(z[i].abs());
-            }
-            if z[i] > 0.0 || !relu {
+            margin = margin.min(to_limit(z[i]));
+            if passes(z[i]) {
                 d[i] = f64::from(dy[i]);
             }
         }

@@ -77,7 +77,7 @@ pub fn backward_residual(
     if let Some(taylor) = &taylor {
         assert_len("taylor", taylor.len(), c);
     }
-    let scales = saved.channels.scales(gamma, beta, spec.activation.floor());
+    let scales = saved.channels.scales(gamma, beta, spec.activation.limits());
     let pass = Pass {
         isa: isa::active(),
         spec,

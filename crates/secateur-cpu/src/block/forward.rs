@@ -1,6 +1,7 @@
 //! The forward passes of a block.
 
 use super::{ActivationStats, BlockSpec, Saved, assert_inputs, method};
+use crate::conv::Limits;
 use crate::conv::engine::Engine;
 use crate::conv::{assert_len, direct};
 use crate::isa::{self, Isa};
@@ -69,7 +70,7 @@ pub fn forward_train_residual(
         best: None,
         channels: Channels::new(&moments, spec.eps),
     };
-    let scales = saved.channels.scales(gamma, beta, spec.activation.floor());
+    let scales = saved.channels.scales(gamma, beta, spec.activation.limits());
     let y = normalise(isa, spec, &mut saved, &scales, residual, stats);
     (y, saved)
 }
@@ -85,8 +86,8 @@ fn convolve(
 ) {
     let s = &spec.conv;
     let threads = parallel::threads();
-    let floor = f32::NEG_INFINITY;
-    let engine = Engine::forward(isa, method(spec), s, threads, w, None, floor);
+    let limits = Limits::NONE;
+    let engine = Engine::forward(isa, method(spec), s, threads, w, None, limits);
     let group = engine.group();
     let (source, target) = (s.h * s.w * s.c_in, s.out_h() * s.out_w() * s.c_out);
     let matrix = Matrix {
@@ -210,13 +211,13 @@ pub fn forward_folded_residual(
     assert_len("y", y.len(), spec.output_len());
     spec.assert_residual(residual);
     let isa = isa::active();
-    let floor = spec.activation.floor();
+    let limits = spec.activation.limits();
     if !spec.pool && residual.is_none() {
-        direct::forward(isa, s, x, w, Some(bias), floor, y);
+        direct::forward(isa, s, x, w, Some(bias), limits, y);
         return;
     }
     // The activation grows with its argument, so it may come after the pooling.
-    let none = f32::NEG_INFINITY;
+    let none = Limits::NONE;
     let threads = parallel::threads();
     let engine = Engine::forward(isa, method(spec), s, threads, w, Some(bias), none);
     let group = engine.group();
@@ -225,7 +226,7 @@ pub fn forward_folded_residual(
         w: s.out_w(),
         c: s.c_out,
     };
-    let scales = Scales::identity(s.c_out, floor);
+    let scales = Scales::identity(s.c_out, limits);
     let (source, target) = (s.h * s.w * s.c_in, y.len() / s.n);
     let pixels = image.h * image.w;
     let conv_len = pixels * image.c;

@@ -3,6 +3,7 @@
 //! Nothing is summed over channels, so vectors of channels stay vectors: a pixel is one
 //! multiply-add of a vector for each tap. The limit is loading the pixels, not arithmetic.
 
+use super::Limits;
 use super::direct::SLACK;
 use super::program::Program;
 use super::shape::ConvShape;
@@ -23,7 +24,7 @@ pub(crate) struct Prepared {
     /// For each grid: `[tap][channel, padded]`.
     weights: Vec<Buffer>,
     bias: Option<Buffer>,
-    floor: f32,
+    limits: Limits,
 }
 
 /// Floats of the weights of one tap.
@@ -33,7 +34,13 @@ fn pitch(c: usize) -> usize {
 
 impl Prepared {
     /// `w` is `[c, 1, kh, kw]`.
-    pub fn new(isa: Isa, program: Program, w: &[f32], bias: Option<&[f32]>, floor: f32) -> Self {
+    pub fn new(
+        isa: Isa,
+        program: Program,
+        w: &[f32],
+        bias: Option<&[f32]>,
+        limits: Limits,
+    ) -> Self {
         let c = program.groups;
         let taps = w.len() / c;
         let weights = program.grids.iter().map(|grid| {
@@ -56,7 +63,7 @@ impl Prepared {
             program,
             weights,
             bias,
-            floor,
+            limits,
         }
     }
 
@@ -78,7 +85,7 @@ impl Prepared {
                 taps: &grid.runs,
                 weights: weights.as_ptr(),
                 bias: self.bias.as_ref().map_or(std::ptr::null(), Buffer::as_ptr),
-                floor: self.floor,
+                limits: self.limits,
             };
             // SAFETY: all pixels and taps of a grid lie inside the images.
             unsafe {
@@ -101,7 +108,7 @@ struct Job<'a> {
     taps: &'a [usize],
     weights: *const f32,
     bias: *const f32,
-    floor: f32,
+    limits: Limits,
 }
 
 /// Pixels whose sums stay in registers together.
@@ -133,10 +140,8 @@ unsafe fn strip<V: Simd, const S: usize>(
             }
             weights = weights.add(pitch(job.c));
         }
-        let floor = V::splat(job.floor);
         for s in 0..S {
-            // This order of operands keeps NaN.
-            V::store_up_to(y.add(s * job.out_col), V::max(floor, acc[s]), n);
+            V::store_up_to(y.add(s * job.out_col), job.limits.apply::<V>(acc[s]), n);
         }
     }
 }
@@ -236,7 +241,7 @@ impl GradientSums {
             taps: &grid.runs,
             weights: std::ptr::null(),
             bias: std::ptr::null(),
-            floor: 0.0,
+            limits: Limits::NONE,
         };
         // SAFETY: the caller's contract.
         unsafe { gradient(self.isa, &job, padded, dy, target.ptr()) }

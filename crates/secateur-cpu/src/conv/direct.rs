@@ -1,5 +1,6 @@
 //! Direct convolution of whole batches: packing, padding, tiles, threads.
 
+use super::Limits;
 use super::engine::{Engine, Gradient as ImageGradient, OutputGradients};
 use super::method::{Method, method};
 use super::pack::{self, Block, Strides};
@@ -40,7 +41,7 @@ pub(crate) struct Prepared {
     offsets: Vec<usize>,
     weights: Buffer,
     bias: Option<Buffer>,
-    floor: f32,
+    limits: Limits,
 }
 
 impl Prepared {
@@ -50,7 +51,7 @@ impl Prepared {
         strides: Strides,
         w: &[f32],
         bias: Option<&[f32]>,
-        floor: f32,
+        limits: Limits,
     ) -> Self {
         let mut offsets = Vec::with_capacity(program.grids.len());
         let mut total = 0;
@@ -77,7 +78,7 @@ impl Prepared {
             offsets,
             weights,
             bias,
-            floor,
+            limits,
         }
     }
 
@@ -121,7 +122,7 @@ impl Prepared {
                 c_output: program.c_output,
                 weights: self.weights[self.offsets[i]..].as_ptr(),
                 bias: self.bias.as_ref().map_or(std::ptr::null(), Buffer::as_ptr),
-                floor: self.floor,
+                limits: self.limits,
             };
             // SAFETY: as above; weights and bias were packed for this program.
             unsafe { tile::image(self.isa, &layer, input, output) }
@@ -167,19 +168,19 @@ fn works_on_images(method: Method) -> bool {
     matches!(method, Method::Winograd4 | Method::Depthwise)
 }
 
-/// y = max(floor, conv(x, w) + bias). Lengths have been checked.
+/// y = limit( conv(x, w) + bias). Lengths have been checked.
 pub(crate) fn forward(
     isa: Isa,
     s: &ConvShape,
     x: &[f32],
     w: &[f32],
     bias: Option<&[f32]>,
-    floor: f32,
+    limits: Limits,
     y: &mut [f32],
 ) {
     let method = method(s);
     if works_on_images(method) {
-        let engine = Engine::forward(isa, method, s, parallel::threads(), w, bias, floor);
+        let engine = Engine::forward(isa, method, s, parallel::threads(), w, bias, limits);
         run_images(&engine, s.n, x, y);
         return;
     }
@@ -187,7 +188,7 @@ pub(crate) fn forward(
     let rows = band_rows(s);
     let program = Program::forward(s, rows);
     let strides = Strides::forward(&program, s.kernel_size[0] * s.kernel_size[1]);
-    run_bands(isa, s, rows, strides, x, w, bias, floor, y);
+    run_bands(isa, s, rows, strides, x, w, bias, limits, y);
 }
 
 fn run_bands(
@@ -198,13 +199,13 @@ fn run_bands(
     x: &[f32],
     w: &[f32],
     bias: Option<&[f32]>,
-    floor: f32,
+    limits: Limits,
     y: &mut [f32],
 ) {
     let oh = s.out_h();
     let bands = oh.div_ceil(rows);
     let last_rows = oh - (bands - 1) * rows;
-    let prepared = Prepared::new(isa, Program::forward(s, rows), strides, w, bias, floor);
+    let prepared = Prepared::new(isa, Program::forward(s, rows), strides, w, bias, limits);
     let last = Program::forward(s, last_rows);
     let last_tiles = Prepared::tiles(isa, &last);
     let in_place = prepared.program.in_place;
@@ -251,17 +252,7 @@ pub(crate) fn input_gradient(isa: Isa, s: &ConvShape, dy: &[f32], w: &[f32], dx:
         let rows = band_rows(&back);
         let program = Program::forward(&back, rows);
         let strides = Strides::transposed(&program, 1);
-        run_bands(
-            isa,
-            &back,
-            rows,
-            strides,
-            dy,
-            w,
-            None,
-            f32::NEG_INFINITY,
-            dx,
-        );
+        run_bands(isa, &back, rows, strides, dy, w, None, Limits::NONE, dx);
         return;
     }
     let engine = Engine::back(isa, method(s), s, parallel::threads(), w);

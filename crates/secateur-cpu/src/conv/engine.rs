@@ -1,5 +1,6 @@
 //! A convolution prepared for images, whichever method computes it.
 
+use super::Limits;
 use super::depthwise;
 use super::direct::{self, SLACK};
 use super::method::Method;
@@ -34,40 +35,44 @@ impl Engine {
         threads: usize,
         w: &[f32],
         bias: Option<&[f32]>,
-        floor: f32,
+        limits: Limits,
     ) -> Self {
         let program = Program::forward(s, s.out_h());
         if method == Method::Depthwise {
-            return Self::Depthwise(depthwise::Prepared::new(isa, program, w, bias, floor));
+            return Self::Depthwise(depthwise::Prepared::new(isa, program, w, bias, limits));
         }
         if method == Method::Winograd4 {
             let direction = Direction::Forward;
             let p = program.clone();
-            let made = winograd::Prepared::new(isa, p, direction, s.n, threads, w, bias, floor);
+            let made = winograd::Prepared::new(isa, p, direction, s.n, threads, w, bias, limits);
             if let Some(prepared) = made {
                 return Self::Winograd(prepared);
             }
         }
         let strides = Strides::forward(&program, s.kernel_size[0] * s.kernel_size[1]);
-        Self::Direct(direct::Prepared::new(isa, program, strides, w, bias, floor))
+        Self::Direct(direct::Prepared::new(
+            isa, program, strides, w, bias, limits,
+        ))
     }
 
     /// The input gradient of whole images.
     pub fn back(isa: Isa, method: Method, s: &ConvShape, threads: usize, w: &[f32]) -> Self {
-        let (program, floor) = (Program::input_gradient(s), f32::NEG_INFINITY);
+        let (program, limits) = (Program::input_gradient(s), Limits::NONE);
         if method == Method::Depthwise {
-            return Self::Depthwise(depthwise::Prepared::new(isa, program, w, None, floor));
+            return Self::Depthwise(depthwise::Prepared::new(isa, program, w, None, limits));
         }
         if method == Method::Winograd4 {
             let direction = Direction::Back;
             let p = program.clone();
-            let made = winograd::Prepared::new(isa, p, direction, s.n, threads, w, None, floor);
+            let made = winograd::Prepared::new(isa, p, direction, s.n, threads, w, None, limits);
             if let Some(prepared) = made {
                 return Self::Winograd(prepared);
             }
         }
         let strides = Strides::transposed(&program, s.kernel_size[0] * s.kernel_size[1]);
-        Self::Direct(direct::Prepared::new(isa, program, strides, w, None, floor))
+        Self::Direct(direct::Prepared::new(
+            isa, program, strides, w, None, limits,
+        ))
     }
 
     pub fn program(&self) -> &Program {

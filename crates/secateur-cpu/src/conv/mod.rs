@@ -1,6 +1,8 @@
 //! 2-D convolution on channels-last images: forward, and the gradients.
 //!
+//! ```text
 //! y[n, oy, ox, o] = b[o] + Σ_{ky, kx, i} x[n, oy·sh + ky·dh - pt, ox·sw + kx·dw - pl, i] · w[o, i, ky, kx]
+//! ```
 //!
 //! with zeros outside the image. See [`ConvShape`] for the names.
 
@@ -19,6 +21,7 @@ pub use method::{Method, method, with_method};
 pub(crate) use shape::assert_len;
 pub use shape::{ConvShape, ShapeError};
 
+use crate::simd::Simd;
 use crate::{isa, norm};
 
 /// What is applied to the outputs.
@@ -30,20 +33,79 @@ pub enum Activation {
     None,
     /// max(0, y)
     Relu,
+    /// min(6, max(0, y)), as in MobileNet
+    Relu6,
+}
+
+/// What an activation limits its argument to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Limits {
+    floor: f32,
+    ceiling: f32,
+}
+
+impl Limits {
+    pub const NONE: Self = Self {
+        floor: f32::NEG_INFINITY,
+        ceiling: f32::INFINITY,
+    };
+
+    /// The limited value; NaN stays NaN.
+    ///
+    /// # Safety
+    /// The machine has the level of `V`.
+    #[inline(always)]
+    pub unsafe fn apply<V: Simd>(&self, v: V::V) -> V::V {
+        // SAFETY: the caller's contract. This order of operands keeps NaN.
+        unsafe { V::min(V::splat(self.ceiling), V::max(V::splat(self.floor), v)) }
+    }
+
+    /// The gradient `d` where `v` was within the limits, 0 elsewhere.
+    ///
+    /// # Safety
+    /// As [`Limits::apply`].
+    #[inline(always)]
+    pub unsafe fn pass<V: Simd>(&self, v: V::V, d: V::V) -> V::V {
+        // SAFETY: the caller's contract.
+        unsafe {
+            let d = V::select_gt(v, V::splat(self.floor), d, V::zero());
+            V::select_gt(V::splat(self.ceiling), v, d, V::zero())
+        }
+    }
 }
 
 impl Activation {
-    /// The activation is max(floor, y).
-    pub(crate) fn floor(self) -> f32 {
+    pub(crate) fn limits(self) -> Limits {
         match self {
-            Activation::None => f32::NEG_INFINITY,
-            Activation::Relu => 0.0,
+            Activation::None => Limits::NONE,
+            Activation::Relu => Limits {
+                floor: 0.0,
+                ..Limits::NONE
+            },
+            Activation::Relu6 => Limits {
+                floor: 0.0,
+                ceiling: 6.0,
+            },
         }
     }
 
     /// The activation of one value.
     pub fn apply(self, y: f32) -> f32 {
-        if self.floor() > y { self.floor() } else { y }
+        let Limits { floor, ceiling } = self.limits();
+        // NaN stays NaN, unlike in f32::max.
+        if y < floor {
+            floor
+        } else if y > ceiling {
+            ceiling
+        } else {
+            y
+        }
+    }
+
+    /// The derivative at `y`, taken as 0 at the limits themselves.
+    pub fn derivative(self, y: f32) -> f32 {
+        let Limits { floor, ceiling } = self.limits();
+        if y > floor && y < ceiling { 1.0 } else { 0.0 }
     }
 }
 
@@ -69,7 +131,7 @@ pub fn forward(
         assert_len("bias", bias.len(), shape.c_out);
     }
     assert_len("y", y.len(), shape.y_len());
-    direct::forward(isa::active(), shape, x, w, bias, activation.floor(), y);
+    direct::forward(isa::active(), shape, x, w, bias, activation.limits(), y);
 }
 
 /// dx from dy: the gradient of a sum over the outputs weighted with `dy`.

@@ -5,6 +5,7 @@
 //! broadcasts one float per pixel. Weight gradient: rows of a run times 2 vectors of
 //! channels stay in registers while the pixels of an output row are summed.
 
+use super::Limits;
 use super::pack::Block;
 use super::program::Grid;
 use crate::simd::{Simd, dispatch};
@@ -92,8 +93,7 @@ pub(crate) struct Layer<'a> {
     pub weights: *const f32,
     /// Per output channel over all groups, readable to a whole vector past the end; or null.
     pub bias: *const f32,
-    /// Outputs are at least this: 0 for ReLU, -inf for none.
-    pub floor: f32,
+    pub limits: Limits,
 }
 
 /// Sums the runs of `G` strips of `S` pixels, times `K` vectors and, if `H`, half a vector
@@ -162,13 +162,11 @@ unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize, const H:
                 }
             }
         }
-        // This order of operands keeps NaN.
-        let (floor, floor_half) = (V::splat(layer.floor), V::Half::splat(layer.floor));
         for g in 0..G {
             for s in 0..S {
                 let to = output[g].add(s * out_col);
                 for k in 0..K {
-                    let y = V::max(floor, acc[g][s][k]);
+                    let y = layer.limits.apply::<V>(acc[g][s][k]);
                     if k + 1 < K || H {
                         V::store(to.add(k * V::LANES), y);
                     } else {
@@ -176,7 +174,7 @@ unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize, const H:
                     }
                 }
                 if H {
-                    let y = V::Half::max(floor_half, half[g][s]);
+                    let y = layer.limits.apply::<V::Half>(half[g][s]);
                     V::Half::store_up_to(to.add(K * V::LANES), y, count - K * V::LANES);
                 }
             }

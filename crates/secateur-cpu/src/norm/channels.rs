@@ -3,6 +3,7 @@
 use super::moments::Moments;
 use super::passes::{Affine, Back, back_sums_len, padded};
 use crate::block::ActivationStats;
+use crate::conv::Limits;
 
 /// Statistics of a batch, in f64.
 #[derive(Debug, Clone)]
@@ -26,28 +27,28 @@ pub(crate) struct Scales {
     scale: Vec<f32>,
     shift: Vec<f32>,
     pub mean: Vec<f32>,
-    floor: f32,
+    limits: Limits,
 }
 
 impl Scales {
-    /// y = max(floor, x): for passes that only pool or add.
-    pub fn identity(c: usize, floor: f32) -> Self {
+    /// y = limit( x): for passes that only pool or add.
+    pub fn identity(c: usize, limits: Limits) -> Self {
         Self {
             scale: padded_channels(std::iter::repeat_n(1.0, c)),
             shift: padded_channels(std::iter::repeat_n(0.0, c)),
             mean: padded_channels(std::iter::repeat_n(0.0, c)),
-            floor,
+            limits,
         }
     }
 
-    /// y = max(floor, x · scale + shift)
-    pub fn new(scale: &[f32], shift: &[f32], floor: f32) -> Self {
+    /// y = limit( x · scale + shift)
+    pub fn new(scale: &[f32], shift: &[f32], limits: Limits) -> Self {
         let wide = |values: &[f32]| padded_channels(values.iter().map(|&v| f64::from(v)));
         Self {
             scale: wide(scale),
             shift: wide(shift),
             mean: padded_channels(std::iter::repeat_n(0.0, scale.len())),
-            floor,
+            limits,
         }
     }
 
@@ -55,7 +56,7 @@ impl Scales {
         Affine {
             scale: self.scale.as_ptr(),
             shift: self.shift.as_ptr(),
-            floor: self.floor,
+            limits: self.limits,
         }
     }
 }
@@ -90,7 +91,7 @@ impl Channels {
         }
     }
 
-    pub fn scales(&self, gamma: &[f32], beta: &[f32], floor: f32) -> Scales {
+    pub fn scales(&self, gamma: &[f32], beta: &[f32], limits: Limits) -> Scales {
         let scale = |i: usize| f64::from(gamma[i]) * self.inverse[i];
         let c = gamma.len();
         let shift = |i: usize| f64::from(beta[i]) - self.centre[i] * scale(i);
@@ -98,7 +99,7 @@ impl Channels {
             scale: padded_channels((0..c).map(scale)),
             shift: padded_channels((0..c).map(shift)),
             mean: padded_channels(self.centre.iter().copied()),
-            floor,
+            limits,
         }
     }
 

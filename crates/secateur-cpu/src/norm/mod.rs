@@ -102,7 +102,7 @@ pub fn forward_train(
     });
     let moments = Moments::combine(&partials, c, spec.pixels);
     let channels = Channels::new(&moments, spec.eps);
-    let scales = channels.scales(gamma, beta, spec.activation.floor());
+    let scales = channels.scales(gamma, beta, spec.activation.limits());
     apply(spec, &scales, x, residual, y, stats);
     let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
     Saved {
@@ -131,7 +131,7 @@ pub fn forward_inference(
     assert_len("x", x.len(), len);
     assert_len("scale", scale.len(), spec.c);
     assert_len("shift", shift.len(), spec.c);
-    let scales = Scales::new(scale, shift, spec.activation.floor());
+    let scales = Scales::new(scale, shift, spec.activation.limits());
     apply(spec, &scales, x, residual, y, None);
 }
 
@@ -223,7 +223,7 @@ pub fn backward(
     if let Some(taylor) = &taylor {
         assert_len("taylor", taylor.len(), c);
     }
-    let scales = saved.channels.scales(gamma, beta, spec.activation.floor());
+    let scales = saved.channels.scales(gamma, beta, spec.activation.limits());
     let mut partials = Buffer::zeroed(spec.n * passes::back_sums_len(c));
     let out = Shared::write(&mut partials);
     let (x, dy, dx) = (Shared::read(x), Shared::read(dy), Shared::write(dx));

@@ -5,6 +5,7 @@
 //! per-channel arrays are padded: they must be readable (and writable) to a whole vector
 //! past the last channel, which [`padded`] sees to.
 
+use crate::conv::Limits;
 use crate::conv::direct::SLACK;
 use crate::simd::{Simd, dispatch};
 
@@ -90,12 +91,12 @@ dispatch! {
     pub(crate) fn squares / squares_body(m: Matrix, x: *const f32, mean: *const f32, sum: *mut f32)
 }
 
-/// Constants of y = max(floor, x · scale + shift), padded.
+/// Constants of y = limit(x · scale + shift), padded.
 #[derive(Clone, Copy)]
 pub(crate) struct Affine {
     pub scale: *const f32,
     pub shift: *const f32,
-    pub floor: f32,
+    pub limits: Limits,
 }
 
 #[inline(always)]
@@ -109,7 +110,6 @@ unsafe fn apply_body<V: Simd>(
 ) {
     // SAFETY: the caller's contract.
     unsafe {
-        let floor = V::splat(a.floor);
         let (zero, one) = (V::zero(), V::splat(1.0));
         let mut done = 0;
         while done < m.pixels {
@@ -126,7 +126,7 @@ unsafe fn apply_body<V: Simd>(
                     if !residual.is_null() {
                         v = V::add(v, V::load_up_to(residual.add(at), n));
                     }
-                    v = V::max(floor, v);
+                    v = a.limits.apply::<V>(v);
                     V::store_up_to(y.add(at), v, n);
                     if !statistics.is_null() {
                         sum = V::add(sum, v);
@@ -157,7 +157,7 @@ unsafe fn accumulate<V: Simd>(to: *mut f32, c: usize, c0: usize, first: V::V, se
 }
 
 dispatch! {
-    /// y = max(floor, x · scale + shift + residual); with `statistics`, adds Σ y and the
+    /// y = limit(x · scale + shift + residual); with `statistics`, adds Σ y and the
     /// number of y > 0 to its two padded arrays.
     ///
     /// # Safety
@@ -187,7 +187,6 @@ unsafe fn apply_pool_body<V: Simd>(
 ) {
     // SAFETY: the caller's contract; windows that stick out are skipped.
     unsafe {
-        let floor = V::splat(a.floor);
         let (zero, one) = (V::zero(), V::splat(1.0));
         let (oh, ow) = (m.h / 2, m.w / 2);
         for oy in 0..oh {
@@ -208,7 +207,7 @@ unsafe fn apply_pool_body<V: Simd>(
                         top_x = V::select_gt(next, top, next_x, top_x);
                         top = V::max(next, top);
                     }
-                    top = V::max(floor, top);
+                    top = a.limits.apply::<V>(top);
                     V::store_up_to(y.add(at), top, n);
                     if !best.is_null() {
                         V::store_up_to(best.add(at), top_x, n);
@@ -229,7 +228,7 @@ unsafe fn apply_pool_body<V: Simd>(
     }
 }
 dispatch! {
-    /// y = maximum over 2x2 windows of max(floor, x · scale + shift); `best` receives the x
+    /// y = maximum over 2x2 windows of limit(x · scale + shift); `best` receives the x
     /// that gave it (the first of equal ones); statistics as in [`apply`], of the pooled y.
     ///
     /// # Safety
@@ -256,7 +255,6 @@ unsafe fn back_sums_body<V: Simd>(
 ) {
     // SAFETY: the caller's contract.
     unsafe {
-        let floor = V::splat(a.floor);
         let mut done = 0;
         while done < m.pixels {
             let strip = STRIP.min(m.pixels - done);
@@ -278,7 +276,7 @@ unsafe fn back_sums_body<V: Simd>(
                         pre = V::add(pre, r);
                     }
                     let d = V::load_up_to(dy.add(at), n);
-                    let d = V::select_gt(pre, floor, d, V::zero());
+                    let d = a.limits.pass::<V>(pre, d);
                     sum = V::add(sum, d);
                     moment = V::fma(d, V::sub(v, mu), moment);
                     if !residual.is_null() {
@@ -332,7 +330,6 @@ unsafe fn back_input_body<V: Simd>(
 ) {
     // SAFETY: the caller's contract.
     unsafe {
-        let floor = V::splat(f.floor);
         for y in 0..m.h {
             let mut c0 = 0;
             while c0 < m.c {
@@ -349,7 +346,7 @@ unsafe fn back_input_body<V: Simd>(
                         pre = V::add(pre, V::load_up_to(residual.add(at), n));
                     }
                     let d = V::load_up_to(dy.add(at), n);
-                    let d = V::select_gt(pre, floor, d, V::zero());
+                    let d = f.limits.pass::<V>(pre, d);
                     if !d_residual.is_null() {
                         V::store_up_to(d_residual.add(at), d, n);
                     }
@@ -387,7 +384,6 @@ unsafe fn back_input_pool_body<V: Simd>(
 ) {
     // SAFETY: the caller's contract.
     unsafe {
-        let floor = V::splat(f.floor);
         let (oh, ow) = (m.h / 2, m.w / 2);
         let x_offsets = [0, m.c, m.w * m.c, (m.w + 1) * m.c];
         let dx_offsets = [0, m.c, dx_row, dx_row + m.c];
@@ -414,7 +410,7 @@ unsafe fn back_input_pool_body<V: Simd>(
                         let top = V::max(V::max(z[0], z[1]), V::max(z[2], z[3]));
                         // The first of equal ones takes it all.
                         let mut d = V::load_up_to(q, n);
-                        d = V::select_gt(top, floor, d, V::zero());
+                        d = f.limits.pass::<V>(top, d);
                         for j in 0..4 {
                             let here = V::select_gt(top, z[j], V::zero(), d);
                             d = V::select_gt(top, z[j], d, V::zero());

@@ -59,6 +59,8 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     /// a > b ? a : b; `b` if one is NaN.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// a < b ? a : b; `b` if one is NaN.
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     /// a > b ? yes : no
     unsafe fn select_gt(a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
 

@@ -106,6 +106,10 @@ impl Simd for Portable {
         lanewise!(i => if a.0[i] > b.0[i] { a.0[i] } else { b.0[i] })
     }
     #[inline(always)]
+    unsafe fn min(a: F4, b: F4) -> F4 {
+        lanewise!(i => if a.0[i] < b.0[i] { a.0[i] } else { b.0[i] })
+    }
+    #[inline(always)]
     unsafe fn select_gt(a: F4, b: F4, yes: F4, no: F4) -> F4 {
         lanewise!(i => if a.0[i] > b.0[i] { yes.0[i] } else { no.0[i] })
     }

@@ -3,6 +3,7 @@
 use super::transform::{self, Finish, Place, Source};
 use super::weights::{self, Direction, Layout};
 use super::{MOST_FORWARD, POINTS, Tiling, group, pitch, point_stride};
+use crate::conv::Limits;
 use crate::conv::direct::SLACK;
 use crate::conv::pack::{self, Block};
 use crate::conv::program::Program;
@@ -18,7 +19,7 @@ pub(crate) struct Prepared {
     blocks: Vec<Block>,
     points: Buffer,
     bias: Option<Buffer>,
-    floor: f32,
+    limits: Limits,
     /// Images per block.
     pub group: usize,
 }
@@ -39,7 +40,7 @@ impl Prepared {
         threads: usize,
         w: &[f32],
         bias: Option<&[f32]>,
-        floor: f32,
+        limits: Limits,
     ) -> Option<Self> {
         let grid = &program.grids[0];
         let tiling = Tiling::new(grid.rows, grid.cols)?;
@@ -64,7 +65,7 @@ impl Prepared {
             blocks,
             points,
             bias,
-            floor,
+            limits,
             group,
         })
     }
@@ -129,7 +130,7 @@ impl Prepared {
             points: self.points.as_ptr(),
             products: scratch.products.as_mut_ptr(),
             bias: self.bias.as_ref().map_or(std::ptr::null(), Buffer::as_ptr),
-            floor: self.floor,
+            limits: self.limits,
         };
         // SAFETY: scratch and weights have the sizes of this very tiling.
         unsafe { multiply(self.isa, &job, output) }
@@ -147,7 +148,7 @@ struct Job<'a> {
     points: *const f32,
     products: *mut f32,
     bias: *const f32,
-    floor: f32,
+    limits: Limits,
 }
 
 /// `R` rows of `a` times `K` vectors (and, if `H`, half a one) of columns of `b`.
@@ -284,7 +285,7 @@ unsafe fn multiply_body<V: Simd>(job: &Job<'_>, output: *mut f32) {
             };
             let finish = Finish {
                 bias,
-                floor: job.floor,
+                limits: job.limits,
             };
             for image in 0..job.images {
                 let y = output.add(image * tiling.h * row);

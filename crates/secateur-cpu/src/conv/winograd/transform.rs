@@ -1,6 +1,7 @@
 //! The transforms between pixels and points, on vectors of channels.
 
 use super::{Spot, Tiling};
+use crate::conv::Limits;
 use crate::conv::pack::Block;
 use crate::simd::{Simd, dispatch};
 
@@ -364,8 +365,7 @@ dispatch! {
 pub(super) struct Finish {
     /// Of the block's first channel, readable for whole vectors; or null.
     pub bias: *const f32,
-    /// Outputs are at least this.
-    pub floor: f32,
+    pub limits: Limits,
 }
 
 /// One tile, one vector of channels: points at `m` to up to 4x4 pixels at `y`.
@@ -388,7 +388,6 @@ unsafe fn output_tile<V: Simd, const SY: bool, const SX: bool>(
         } else {
             V::load(finish.bias)
         };
-        let floor = V::splat(finish.floor);
         let mut t = [[V::zero(); 6]; 4];
         for x in 0..nx {
             let mut column = [V::zero(); 6];
@@ -403,8 +402,7 @@ unsafe fn output_tile<V: Simd, const SY: bool, const SX: bool>(
         for i in 0..my {
             let r = output::<V>(t[i]);
             for x in 0..mx {
-                // This order of operands keeps NaN.
-                let v = V::max(floor, V::add(r[x], bias));
+                let v = finish.limits.apply::<V>(V::add(r[x], bias));
                 V::store_up_to(y.add(i * row + x * col), v, n);
             }
         }
