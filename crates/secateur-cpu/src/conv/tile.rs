@@ -310,6 +310,66 @@ unsafe fn gradient_tile<V: Simd, const R: usize, const K: usize, const H: bool>(
     }
 }
 
+/// Taps of a 3x3 kernel.
+const NINE: usize = 9;
+
+/// As [`gradient_tile`], for rows of the weights that do not lie behind each other.
+#[inline(always)]
+unsafe fn gradient_gather<V: Simd, const R: usize, const K: usize, const H: bool>(
+    g: &Gradient<'_>,
+    rows: &[[usize; 2]],
+    x: *const f32,
+    offsets: [usize; R],
+    dy: *const f32,
+    dw: *mut f32,
+) {
+    // SAFETY: the contract of `gradient`.
+    unsafe {
+        let mut acc = [[V::zero(); K]; R];
+        let mut half = [V::Half::zero(); R];
+        for &[x_row, dy_row] in rows {
+            let mut p = x.add(x_row);
+            let mut q = dy.add(dy_row);
+            for _ in 0..g.cols {
+                let mut d = [V::zero(); K];
+                for k in 0..K {
+                    d[k] = V::load(q.add(k * V::LANES));
+                }
+                let dh = if H {
+                    V::Half::load(q.add(K * V::LANES))
+                } else {
+                    V::Half::zero()
+                };
+                for r in 0..R {
+                    let x = p.add(offsets[r]);
+                    if K > 0 {
+                        let x = V::splat(*x);
+                        for k in 0..K {
+                            acc[r][k] = V::fma(x, d[k], acc[r][k]);
+                        }
+                    }
+                    if H {
+                        half[r] = V::Half::fma(V::Half::splat(*x), dh, half[r]);
+                    }
+                }
+                p = p.add(g.x_col);
+                q = q.add(g.dy_col);
+            }
+        }
+        let width = K * V::LANES + if H { V::Half::LANES } else { 0 };
+        for r in 0..R {
+            for k in 0..K {
+                let to = dw.add(r * width + k * V::LANES);
+                V::store(to, V::add(V::load(to), acc[r][k]));
+            }
+            if H {
+                let to = dw.add(r * width + K * V::LANES);
+                V::Half::store(to, V::Half::add(V::Half::load(to), half[r]));
+            }
+        }
+    }
+}
+
 #[inline(always)]
 unsafe fn gradient_body<V: Simd>(
     g: &Gradient<'_>,
@@ -324,6 +384,22 @@ unsafe fn gradient_body<V: Simd>(
         for group in 0..g.groups {
             for block in g.blocks {
                 let q = dy.add(group * g.c_output + block.start);
+                if g.run_len * g.runs.len() == NINE {
+                    // One channel: all taps at once, or there are too few sums in flight.
+                    let p = x.add(group * g.c_source);
+                    let mut at = [0; NINE];
+                    for (i, at) in at.iter_mut().enumerate() {
+                        *at = g.runs[i / g.run_len] + i % g.run_len;
+                    }
+                    match (block.full, V::HAS_HALF && block.half) {
+                        (2, _) => gradient_gather::<V, NINE, 2, false>(g, rows, p, at, q, dw),
+                        (1, true) => gradient_gather::<V, NINE, 1, true>(g, rows, p, at, q, dw),
+                        (1, false) => gradient_gather::<V, NINE, 1, false>(g, rows, p, at, q, dw),
+                        _ => gradient_gather::<V, NINE, 0, true>(g, rows, p, at, q, dw),
+                    }
+                    dw = dw.add(NINE * block.width(V::LANES));
+                    continue;
+                }
                 let narrow = block.full + usize::from(block.half) == 1;
                 let max = V::GRADIENT_ROWS * if narrow { 2 } else { 1 };
                 let parts = g.run_len.div_ceil(max);
