@@ -258,8 +258,17 @@ pub fn decode(proto: &TensorProto, name: &str, base_dir: Option<&Path>) -> Resul
     Ok(Tensor { shape, values })
 }
 
+/// Tensors of more axes do not occur; walking them would take a deep stack.
+const MAX_RANK: usize = 64;
+
 /// Extents and number of elements.
 fn extents(dims: &[i64]) -> std::result::Result<(Vec<usize>, usize), String> {
+    if dims.len() > MAX_RANK {
+        return Err(format!(
+            "it has {} axes, expected at most {MAX_RANK}",
+            dims.len()
+        ));
+    }
     let mut shape = Vec::with_capacity(dims.len());
     for &dim in dims {
         shape.push(usize::try_from(dim).map_err(|_| format!("its shape holds {dim}"))?);

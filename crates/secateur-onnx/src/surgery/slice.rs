@@ -2,42 +2,78 @@
 
 use crate::model::{Tensor, Values};
 
-/// Offsets of the selected elements, in order.
-fn offsets(shape: &[usize], axes: &[Option<Vec<usize>>]) -> (Vec<usize>, Vec<usize>) {
-    let mut selected = vec![0usize];
-    let mut new_shape = Vec::with_capacity(shape.len());
-    for (axis, &extent) in shape.iter().enumerate() {
-        let kept = axes.get(axis).and_then(Option::as_ref);
-        let count = kept.map_or(extent, Vec::len);
-        new_shape.push(count);
-        let mut next = Vec::with_capacity(selected.len() * count);
-        for base in selected {
-            match kept {
-                Some(kept) => next.extend(kept.iter().map(|p| base * extent + p)),
-                None => next.extend((0..extent).map(|p| base * extent + p)),
-            }
+/// Calls `visit` with start and length of every run of selected elements, in order.
+fn runs(shape: &[usize], axes: &[Option<Vec<usize>>], visit: &mut impl FnMut(usize, usize)) {
+    let cut = |axis: usize| axes.get(axis).and_then(Option::as_ref);
+    // Everything behind the last axis that is cut is copied in one piece.
+    let depth = (0..shape.len())
+        .rev()
+        .find(|&axis| cut(axis).is_some())
+        .map_or(0, |axis| axis + 1);
+    fn walk<'a>(
+        shape: &[usize],
+        cut: &dyn Fn(usize) -> Option<&'a Vec<usize>>,
+        (axis, depth, start): (usize, usize, usize),
+        visit: &mut impl FnMut(usize, usize),
+    ) {
+        let inner: usize = shape[axis..].iter().product();
+        if axis == depth {
+            visit(start, inner);
+            return;
         }
-        selected = next;
+        let step: usize = shape[axis + 1..].iter().product();
+        match cut(axis) {
+            Some(kept) => kept.iter().for_each(|position| {
+                walk(
+                    shape,
+                    cut,
+                    (axis + 1, depth, start + position * step),
+                    visit,
+                );
+            }),
+            None => (0..shape[axis]).for_each(|position| {
+                walk(
+                    shape,
+                    cut,
+                    (axis + 1, depth, start + position * step),
+                    visit,
+                );
+            }),
+        }
     }
-    (new_shape, selected)
+    walk(shape, &cut, (0, depth, 0), visit);
 }
 
 /// The tensor with only the kept positions of each axis.
 pub(super) fn select(tensor: &Tensor, axes: &[Option<Vec<usize>>]) -> Tensor {
-    let (shape, offsets) = offsets(&tensor.shape, axes);
+    let shape: Vec<usize> = tensor
+        .shape
+        .iter()
+        .enumerate()
+        .map(|(axis, &extent)| {
+            axes.get(axis)
+                .and_then(Option::as_ref)
+                .map_or(extent, Vec::len)
+        })
+        .collect();
+    let count: usize = shape.iter().product();
     macro_rules! pick {
-        ($values:expr) => {
-            offsets.iter().map(|&offset| $values[offset]).collect()
-        };
+        ($values:expr, $width:expr) => {{
+            let mut picked = Vec::with_capacity(count * $width);
+            runs(&tensor.shape, axes, &mut |start, len| {
+                picked.extend_from_slice(&$values[start * $width..(start + len) * $width]);
+            });
+            picked
+        }};
     }
     let values = match &tensor.values {
-        Values::F32(v) => Values::F32(pick!(v)),
-        Values::F64(v) => Values::F64(pick!(v)),
-        Values::F16(v) => Values::F16(pick!(v)),
-        Values::Bf16(v) => Values::Bf16(pick!(v)),
-        Values::I64(v) => Values::I64(pick!(v)),
-        Values::I32(v) => Values::I32(pick!(v)),
-        Values::Bool(v) => Values::Bool(pick!(v)),
+        Values::F32(v) => Values::F32(pick!(v, 1)),
+        Values::F64(v) => Values::F64(pick!(v, 1)),
+        Values::F16(v) => Values::F16(pick!(v, 1)),
+        Values::Bf16(v) => Values::Bf16(pick!(v, 1)),
+        Values::I64(v) => Values::I64(pick!(v, 1)),
+        Values::I32(v) => Values::I32(pick!(v, 1)),
+        Values::Bool(v) => Values::Bool(pick!(v, 1)),
         Values::Opaque { data_type } => Values::Opaque {
             data_type: *data_type,
         },
@@ -48,11 +84,7 @@ pub(super) fn select(tensor: &Tensor, axes: &[Option<Vec<usize>>]) -> Tensor {
         } => Values::Other {
             data_type: *data_type,
             width: *width,
-            bytes: offsets
-                .iter()
-                .flat_map(|&offset| &bytes[offset * width..(offset + 1) * width])
-                .copied()
-                .collect(),
+            bytes: pick!(bytes, *width),
         },
     };
     Tensor { shape, values }
@@ -62,26 +94,21 @@ pub(super) fn select(tensor: &Tensor, axes: &[Option<Vec<usize>>]) -> Tensor {
 pub(super) fn zero(tensor: &mut Tensor, axis: usize, positions: &[usize]) {
     let mut axes = vec![None; tensor.shape.len()];
     axes[axis] = Some(positions.to_vec());
-    let (_, offsets) = offsets(&tensor.shape, &axes);
     macro_rules! clear {
-        ($values:expr) => {
-            offsets
-                .iter()
-                .for_each(|&offset| $values[offset] = Default::default())
+        ($values:expr, $width:expr) => {
+            runs(&tensor.shape, &axes, &mut |start, len| {
+                $values[start * $width..(start + len) * $width].fill(Default::default());
+            })
         };
     }
     match &mut tensor.values {
-        Values::F32(v) => clear!(v),
-        Values::F64(v) => clear!(v),
-        Values::F16(v) | Values::Bf16(v) => clear!(v),
-        Values::I64(v) => clear!(v),
-        Values::I32(v) => clear!(v),
-        Values::Bool(v) => clear!(v),
+        Values::F32(v) => clear!(v, 1),
+        Values::F64(v) => clear!(v, 1),
+        Values::F16(v) | Values::Bf16(v) => clear!(v, 1),
+        Values::I64(v) => clear!(v, 1),
+        Values::I32(v) => clear!(v, 1),
+        Values::Bool(v) => clear!(v, 1),
         Values::Opaque { .. } => {}
-        Values::Other { width, bytes, .. } => {
-            for offset in offsets {
-                bytes[offset * *width..(offset + 1) * *width].fill(0);
-            }
-        }
+        Values::Other { width, bytes, .. } => clear!(bytes, *width),
     }
 }

@@ -120,6 +120,8 @@ fn tensors_that_contradict_themselves_are_refused() {
     assert!(error.contains("w_0") && error.contains("takes"), "{error}");
     let error = graph_error(|proto| first_weight(proto).dims = vec![i64::MAX, i64::MAX, 2]);
     assert!(error.contains("too large"), "{error}");
+    let error = graph_error(|proto| first_weight(proto).dims = vec![1; 100_000]);
+    assert!(error.contains("at most 64"), "{error}");
     let error = graph_error(|proto| first_weight(proto).dims[0] = -4);
     assert!(error.contains("-4"), "{error}");
     let error = graph_error(|proto| first_weight(proto).dims[0] += 1);
