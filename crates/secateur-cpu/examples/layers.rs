@@ -227,6 +227,8 @@ fn run(name: &str, batch: usize, rounds: usize) {
         "{:<28} {:>15.2} {:>15.2} {:>15.2}",
         "sum", ms[0], ms[1], ms[2]
     );
+    let peak_mb = memory::usage().peak_bytes as f64 / 1e6;
+    println!("peak of buffers beside inputs and outputs of the layers: {peak_mb:.0} MB");
     println!(
         "training step without optimiser and head: {:.1} ms",
         ms[0] + ms[1]

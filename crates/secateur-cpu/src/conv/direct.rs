@@ -163,6 +163,9 @@ fn flattened(s: &ConvShape) -> ConvShape {
     }
 }
 
+/// Threads that one image must be divided over before bands pay: what Winograd gains.
+const THREADS_PER_IMAGE: usize = 3;
+
 /// True for methods that compute whole images; the others can cut them into bands.
 fn works_on_images(method: Method) -> bool {
     matches!(method, Method::Winograd4 | Method::Depthwise)
@@ -179,7 +182,9 @@ pub(crate) fn forward(
     y: &mut [f32],
 ) {
     let method = method(s);
-    if works_on_images(method) {
+    // Bands keep more threads busy than images do, which outweighs the multiplications.
+    let few = s.n * THREADS_PER_IMAGE < parallel::threads() && method == Method::Winograd4;
+    if works_on_images(method) && !few {
         let engine = Engine::forward(isa, method, s, parallel::threads(), w, bias, limits);
         run_images(&engine, s.n, x, y);
         return;

@@ -18,6 +18,7 @@
 //! (Bᵀ d B) ⊙ (A dy Aᵀ) ] G.
 
 mod gradient;
+mod points;
 mod product;
 mod transform;
 mod weights;

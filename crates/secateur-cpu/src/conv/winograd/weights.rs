@@ -104,14 +104,16 @@ pub(super) fn from_points(
     let out = Shared::write(dw);
     parallel::dynamic(blocks.len() * chunks, |queue| {
         let mut taps = [0.0f32; 9 * WIDTH];
+        let mut from = Vec::with_capacity(sums.len());
         for unit in queue {
             let (block, (offset, width)) = (&blocks[unit / chunks], offsets[unit / chunks]);
             let first = unit % chunks * CHUNK;
             for source in first..(first + CHUNK).min(c) {
-                let from: Vec<*const f32> = sums
-                    .iter()
-                    .map(|sum| sum[offset + source * width..].as_ptr())
-                    .collect();
+                from.clear();
+                from.extend(
+                    sums.iter()
+                        .map(|sum| sum[offset + source * width..].as_ptr()),
+                );
                 // SAFETY: all sums have the points of all weights; `taps` holds a block.
                 unsafe {
                     transform::weights_back(isa, width, &from, c * width, taps.as_mut_ptr());
