@@ -163,6 +163,8 @@ pub struct SearchConfig {
     pub recover_steps: usize,
     /// Share of a layer's active kernels that may switch in one pruning epoch.
     pub max_switch_ratio: f64,
+    /// The same after the descent, when kernels are exchanged at constant size.
+    pub exchange_ratio: f64,
     /// Shares of the parameters at which CECA without a budget keeps a network.
     pub front: Vec<f64>,
     /// Share of the parameters that AEC aims to leave at the end of its descent.
@@ -202,6 +204,7 @@ impl Default for SearchConfig {
             slice_steps: [8, 400],
             recover_steps: 4000,
             max_switch_ratio: 0.35,
+            exchange_ratio: 0.1,
             front: vec![0.5, 0.3, 0.18, 0.1, 0.06, 0.035, 0.02],
             aec_target: 0.04,
             max_cost: 0.5,

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use initializer::{Tensor, Values};
+pub use write::new_beside;
 
 use crate::error::{OnnxError, Result};
 use crate::proto::{Message, ModelProto, StringStringEntryProto};

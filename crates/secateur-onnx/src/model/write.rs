@@ -30,6 +30,22 @@ fn io_error(path: &Path, error: &dyn std::fmt::Display) -> OnnxError {
     }
 }
 
+/// A file to be renamed into place later, in the same folder, with the rights that a new
+/// file of this user gets (`tempfile` alone would keep it from everybody else).
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn new_beside(folder: &Path) -> std::io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The system takes the user's umask off this.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
 pub(super) fn write(model: &Model, path: &Path) -> Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -50,7 +66,7 @@ pub(super) fn write(model: &Model, path: &Path) -> Result<()> {
         data = Some(file);
     }
     let io = |error: std::io::Error| io_error(path, &error);
-    let mut file = NamedTempFile::new_in(folder).map_err(io)?;
+    let mut file = new_beside(folder).map_err(io)?;
     message
         .write_to_writer(&mut file)
         .map_err(|error| io_error(path, &error))?;
@@ -77,7 +93,7 @@ fn externalise(
         .map(|name| name.to_string_lossy().into_owned());
     let location = format!("{}.data", name.unwrap_or_else(|| "model".to_string()));
     let io = |error: std::io::Error| io_error(path, &error);
-    let mut data = NamedTempFile::new_in(folder).map_err(io)?;
+    let mut data = new_beside(folder).map_err(io)?;
     let mut proto = model.proto.clone();
     let mut offset = 0;
     {

@@ -10,7 +10,7 @@ use secateur_onnx::cost::Size;
 
 /// How far below its upper bound a network may end: one kernel can be worth some
 /// per cent of a small network, so the bounds must not touch.
-const SLACK: f64 = 0.9;
+const SLACK: f64 = 0.95;
 
 /// The corridor of an episode.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,7 +132,7 @@ mod tests {
         // Past the schedule, but the first stop is not met: nothing goes below it.
         let limits = corridor.limits(3, 0, &FULL);
         assert_eq!(limits.at_most, 4000);
-        assert!(limits.at_least >= 3599);
+        assert!(limits.at_least >= 3799);
         assert_eq!(corridor.limits(3, 2, &FULL).at_most, 600);
     }
 }

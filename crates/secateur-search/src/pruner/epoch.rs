@@ -202,7 +202,10 @@ impl Pruner<'_> {
             .policy
             .keep_scores(&facts, Some(&self.agent), &mut self.state.rng);
         let wishes = self.wishes(&observation, epsilon);
-        let limits = corridor.limits(t, self.state.next_stop, &self.problem.size);
+        let mut limits = corridor.limits(t, self.state.next_stop, &self.problem.size);
+        if t > corridor.epochs {
+            limits.max_switch_ratio = search.exchange_ratio;
+        }
         let before = self.state.state.clone();
         let masks = choose(&before.masks, &scores, &wishes, &self.problem.cost, &limits);
         let mut changes = Changes::between(&before, &masks, ReactivatedBy::Agent);
@@ -266,7 +269,7 @@ impl Pruner<'_> {
         // Keep what may become a result.
         let mut candidate = false;
         if last {
-            candidate = self.keep_candidates(&corridor, t)?;
+            candidate = self.keep_candidates(&corridor)?;
         }
         self.state.last_off = changes
             .turned_off
@@ -291,7 +294,11 @@ impl Pruner<'_> {
             && broken
             && (self.state.state.accuracy - self.floor()) * 100.0 < -3.0 * search.rescue_margin;
         let spent = self.cost_share() >= search.max_cost;
-        let stops_met = self.state.next_stop >= corridor.stops.len();
+        let stops_met = self
+            .state
+            .candidates
+            .iter()
+            .any(|c| c.stop == Some(corridor.stops.len() - 1));
         self.state.phase = if t < epochs && !given_up && (!spent || (last && !is_aec && !stops_met))
         {
             Phase::Search { episode, t: t + 1 }
@@ -477,7 +484,7 @@ impl Pruner<'_> {
     }
 
     /// Saves the network if it meets the next stop (CECA) or holds the floor (AEC).
-    fn keep_candidates(&mut self, corridor: &Corridor, t: usize) -> Result<bool, PruneError> {
+    fn keep_candidates(&mut self, corridor: &Corridor) -> Result<bool, PruneError> {
         let size = self.environment.size(&self.state.state.masks);
         let share = ratio(corridor.metric, &size, &self.problem.size);
         if matches!(self.config.mode, Mode::Aec { .. }) {
@@ -491,7 +498,8 @@ impl Pruner<'_> {
         let total = corridor.metric.of(&size_of(&self.problem.size)) as f64;
         let met = |stop: f64| corridor.metric.of(&size_of(&size)) <= (stop * total).floor() as u64;
         let last_stop = stops.len() - 1;
-        // The last stop is kept at the end of the exchange, the others as they are passed.
+        // The others are kept as they are passed, the last in every epoch that meets it: the
+        // best of the exchange is taken.
         let next = self.state.next_stop;
         if next < last_stop && met(stops[next]) {
             self.keep(Some(next), false)?;
@@ -499,11 +507,15 @@ impl Pruner<'_> {
             return Ok(true);
         }
         if next >= last_stop && met(stops[last_stop]) {
-            let ends = t == self.epochs_of(self.last_episode())
-                || self.cost_share() >= self.config.search.max_cost;
-            if ends {
+            let best = self
+                .state
+                .candidates
+                .iter()
+                .filter(|c| c.stop == Some(last_stop))
+                .map(|c| c.accuracy)
+                .fold(0.0, f64::max);
+            if self.state.state.accuracy > best {
                 self.keep(Some(last_stop), false)?;
-                self.state.next_stop = stops.len();
                 return Ok(true);
             }
         }

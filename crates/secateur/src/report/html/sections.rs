@@ -81,6 +81,17 @@ fn cell(value: u64, before: u64, is_before: bool) -> Markup {
     }
 }
 
+fn difference(difference: Option<&PairedDifference>) -> Markup {
+    html! {
+        td {
+            @if let Some(d) = difference {
+                (format!("{:+.2}", 100.0 * d.difference))
+                small.below { (format!("{:+.2} to {:+.2}", 100.0 * d.low, 100.0 * d.high)) }
+            }
+        }
+    }
+}
+
 pub(super) fn before_after(report: &RunReport) -> Markup {
     let before = &report.before;
     let mut networks: Vec<&NetworkFigures> = vec![before];
@@ -92,16 +103,14 @@ pub(super) fn before_after(report: &RunReport) -> Markup {
         h2 { "Before and after" }
         div.scroll {
             table {
-                caption { "Shares are what remains. Differences are paired, with 95 % intervals (Agresti and Min 2005)." }
+                caption { "Shares are what remains. Differences are in points, paired, with 95 % intervals (Agresti and Min 2005). The search never saw the confirming and the test images." }
                 thead { tr { th { } @for n in &networks { th scope="col" { (n.label) } } } }
                 tbody {
                     tr { td { "test accuracy" } @for n in &networks { td { (accuracy(n.test_accuracy)) } } }
-                    tr { td { "against before" } @for n in &networks { td {
-                        @if let Some(d) = &n.test_difference { (points(d)) } } } }
+                    tr { td { "against before" } @for n in &networks { (difference(n.test_difference.as_ref())) } }
                     tr { td { "validation, search part" } @for n in &networks { td { (percent(n.search_accuracy)) } } }
-                    tr { td { "validation, never seen by the search" } @for n in &networks { td { (percent(n.confirm_accuracy)) } } }
-                    tr { td { "against before" } @for n in &networks { td {
-                        @if let Some(d) = &n.confirm_difference { (points(d)) } } } }
+                    tr { td { "validation, confirming" } @for n in &networks { td { (percent(n.confirm_accuracy)) } } }
+                    tr { td { "against before" } @for n in &networks { (difference(n.confirm_difference.as_ref())) } }
                     tr { td { "kernels" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.kernels, before.size.kernels, i == 0)) } }
                     tr { td { "conv parameters" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.conv_params, before.size.conv_params, i == 0)) } }
                     tr { td { "all parameters" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.params, before.size.params, i == 0)) } }
