@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 /// A level of SIMD instructions, from slow to fast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Isa {
-    /// Plain Rust on vectors of 4, which compilers turn into SSE2 or NEON.
+    /// Vectors of 4: SSE2 on x86-64, NEON on AArch64, plain Rust elsewhere.
     Portable,
     /// AVX2 with FMA, vectors of 8.
     Avx2,

@@ -10,13 +10,23 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod portable;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+mod plain;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
-pub(crate) use portable::Portable;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Portable;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) use plain::Portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use sse2::Portable;
 
 /// A vector type of a level of instructions.
 ///
@@ -126,3 +136,79 @@ macro_rules! dispatch {
     };
 }
 pub(crate) use dispatch;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every method on values that differ from lane to lane, as bits.
+    #[inline(always)]
+    unsafe fn trace<V: Simd>() -> Vec<u32> {
+        let mut out = Vec::new();
+        let numbers = [1.5, -2.25, 0.0, f32::NAN, 7.0, -0.5, 3.25, 1e30];
+        let a: Vec<f32> = numbers.iter().cycle().take(32).copied().collect();
+        let b: Vec<f32> = numbers.iter().rev().cycle().take(32).copied().collect();
+        // SAFETY: arrays are longer than two vectors; callers have checked the level.
+        unsafe {
+            for at in 0..2 {
+                let (x, y) = (V::load(a.as_ptr().add(at)), V::load(b.as_ptr().add(at)));
+                let z = V::splat(0.75);
+                let results = [
+                    V::add(x, y),
+                    V::sub(x, y),
+                    V::mul(x, y),
+                    V::max(x, y),
+                    V::max(y, x),
+                    V::min(x, y),
+                    V::min(y, x),
+                    V::select_gt(x, y, z, V::zero()),
+                    // Exact products, so that one rounding or two give the same.
+                    V::fma(z, V::splat(2.0), V::splat(1.0)),
+                    V::fnma(z, V::splat(2.0), V::splat(1.0)),
+                ];
+                for result in results {
+                    let mut lanes = [0.0; 16];
+                    V::store(lanes.as_mut_ptr(), result);
+                    out.extend(lanes[..4].iter().map(|v| v.to_bits()));
+                }
+            }
+            for n in 0..=V::LANES {
+                let mut lanes = [9.0f32; 17];
+                V::store_n(lanes.as_mut_ptr(), V::load_n(a.as_ptr().add(4), n), n);
+                assert!(lanes[n..].iter().all(|&v| v == 9.0));
+                assert!(
+                    lanes[..n]
+                        .iter()
+                        .zip(&a[4..])
+                        .all(|(l, a)| l.to_bits() == a.to_bits())
+                );
+                V::store(lanes.as_mut_ptr(), V::load_n(a.as_ptr().add(4), n));
+                assert!(lanes[n..V::LANES].iter().all(|&v| v == 0.0));
+            }
+        }
+        // NaN has many bit patterns.
+        out.iter()
+            .map(|&v| {
+                if f32::from_bits(v).is_nan() {
+                    u32::MAX
+                } else {
+                    v
+                }
+            })
+            .collect()
+    }
+
+    dispatch! {
+        fn trace_of / trace() -> Vec<u32>
+    }
+
+    #[test]
+    fn all_levels_agree() {
+        // SAFETY: plain Rust.
+        let plain = unsafe { trace::<plain::Portable>() };
+        for isa in crate::isa::available() {
+            // SAFETY: the level is available.
+            assert_eq!(unsafe { trace_of(isa) }, plain, "{isa}");
+        }
+    }
+}

@@ -1,4 +1,6 @@
-//! Vectors of 4 in plain Rust, which compilers turn into SSE2 or NEON.
+//! The portable level on other machines: vectors of 4 in plain Rust.
+//!
+//! Compiled everywhere, so that it stays correct, and used where there is no other.
 // Memory is valid by the trait's contract; nothing else here can be wrong.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
