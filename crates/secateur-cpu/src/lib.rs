@@ -5,7 +5,7 @@
 //! for convolutions and `[c_out, c_in]` for linear layers. The routines pack
 //! weights themselves.
 //!
-//! What is here knows nothing of graphs, files or tensors libraries. This is also the
+//! What is here knows nothing of graphs, files or tensor libraries. This is also the
 //! only crate of the workspace with `unsafe` code: SIMD by run-time dispatch
 //! ([`isa`]) over raw pointers, behind functions that check every slice length.
 //!

@@ -88,6 +88,7 @@ struct Pool {
     idle_bytes: usize,
     live_bytes: usize,
     peak_bytes: usize,
+    n_allocations: usize,
     limit: usize,
 }
 
@@ -96,6 +97,7 @@ static POOL: Mutex<Pool> = Mutex::new(Pool {
     idle_bytes: 0,
     live_bytes: 0,
     peak_bytes: 0,
+    n_allocations: 0,
     limit: DEFAULT_LIMIT,
 });
 
@@ -131,6 +133,9 @@ pub struct Usage {
     pub idle_bytes: usize,
     /// Largest `live_bytes` since the start or the last [`reset_peak`].
     pub peak_bytes: usize,
+    /// Blocks that had to be taken from the system since the start: stands still in a warm
+    /// training step.
+    pub n_allocations: usize,
 }
 
 /// What the pool holds now.
@@ -140,6 +145,7 @@ pub fn usage() -> Usage {
         live_bytes: pool.live_bytes,
         idle_bytes: pool.idle_bytes,
         peak_bytes: pool.peak_bytes,
+        n_allocations: pool.n_allocations,
     }
 }
 
@@ -193,6 +199,7 @@ impl Buffer {
         if let Some(block) = &recycled {
             pool.idle_bytes -= block.n_bytes();
         }
+        pool.n_allocations += usize::from(recycled.is_none());
         pool.live_bytes += capacity * size_of::<f32>();
         pool.peak_bytes = pool.peak_bytes.max(pool.live_bytes);
         drop(pool);

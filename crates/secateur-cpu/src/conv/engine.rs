@@ -206,6 +206,10 @@ pub(crate) struct OutputGradients {
     pub image: usize,
 }
 
+/// Floats that the sums of all tasks may take with Winograd (512 MB), which needs four times
+/// as many as the direct method: with many threads and channels that matters.
+const MOST_SUMS: usize = 128 << 20;
+
 impl Gradient {
     /// Zero sums for `tasks` tasks.
     pub fn new(isa: Isa, method: Method, s: &ConvShape, tasks: usize) -> Self {
@@ -213,6 +217,7 @@ impl Gradient {
             return Self::Depthwise(depthwise::GradientSums::new(isa, s, tasks));
         }
         if method == Method::Winograd4
+            && tasks * winograd::POINTS * s.c_in * s.c_out <= MOST_SUMS
             && let Some(sums) = winograd::GradientSums::new(isa, s, tasks)
         {
             return Self::Winograd(sums);

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use secateur_cpu::conv::{self, Activation, ConvShape};
+use secateur_cpu::conv::{self, Activation, ConvShape, Method};
 use secateur_cpu::reference;
 
 use crate::common::{
@@ -124,4 +124,24 @@ fn a_shape_changed_by_hand_is_checked_again() {
         Activation::None,
         &mut [0.0; 32],
     );
+}
+
+#[test]
+fn the_method_follows_the_shape() {
+    let of = |side: usize, ci: usize, co: usize, k: usize, groups: usize| {
+        let (image, channels) = ([4, side, side], [ci, co]);
+        let pads = [k / 2; 4];
+        let shape = ConvShape::new(image, channels, [k, k], [1, 1], pads, [1, 1], groups);
+        conv::method(&shape.unwrap())
+    };
+    assert_eq!(of(28, 32, 32, 3, 1), Method::Winograd4);
+    assert_eq!(of(7, 20, 24, 3, 1), Method::Winograd4);
+    // Few channels, sides that cannot be cut, large kernels, images too large for the cache.
+    assert_eq!(of(28, 1, 32, 3, 1), Method::Direct);
+    assert_eq!(of(5, 32, 32, 3, 1), Method::Direct);
+    assert_eq!(of(28, 32, 32, 5, 1), Method::Direct);
+    assert_eq!(of(224, 64, 64, 3, 1), Method::Direct);
+    assert_eq!(of(28, 32, 32, 1, 1), Method::Pointwise);
+    assert_eq!(of(28, 32, 32, 3, 32), Method::Depthwise);
+    assert_eq!(of(28, 32, 32, 3, 4), Method::Direct);
 }
