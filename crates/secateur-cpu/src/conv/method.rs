@@ -96,5 +96,5 @@ const MOST_TRANSFORMED: usize = 2_500_000;
 fn pays(s: &ConvShape) -> bool {
     // 36 points for a tile of 16 pixels.
     let transformed = s.out_h() * s.out_w() * s.c_in.max(s.c_out) / 16 * 36;
-    s.c_in * s.c_out / (s.c_in + s.c_out) * 8 >= LEAST_PRODUCTS && transformed <= MOST_TRANSFORMED
+    s.c_in * s.c_out >= LEAST_RATIO * (s.c_in + s.c_out) && transformed <= MOST_TRANSFORMED
 }
