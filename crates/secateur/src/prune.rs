@@ -128,7 +128,8 @@ pub fn prune(
     observer: &mut dyn RunObserver,
 ) -> Result<RunReport, JobError> {
     config.check()?;
-    let model = Model::read(job.model)?;
+    // Vectors that the exporter stored once for several layers must not tie them together.
+    let model = Model::read(job.model)?.unshared();
     let problem = Problem::new(model, source, &config.data, &config.search)?;
     let name = file_name(job.model);
     let pruner = Pruner::new(&problem, config, &name, job.run_dir, job.agent, job.resume)?;

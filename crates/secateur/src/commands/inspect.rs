@@ -47,7 +47,7 @@ fn value(info: &ValueInfo) -> String {
 
 /// Runs the command.
 pub fn run(args: &InspectArgs) -> Result<u8> {
-    let model = Model::read(&args.model)?;
+    let model = Model::read(&args.model)?.unshared();
     let graph = Graph::from_model(&model)?;
     let groups = ChannelGroups::find(&graph)?;
     let size = CostModel::new(&graph, &groups)?.count(&Masks::all_active(&groups));

@@ -31,7 +31,7 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
     check_ranges(args)?;
     let source = data::open(&args.data)?;
     let model = match &args.init {
-        Some(path) => Model::read(path)?,
+        Some(path) => Model::read(path)?.unshared(),
         None => {
             let [h, w, c] = source.train.image_shape();
             let stages = VggConfig::parse_stages(args.widths.as_deref().unwrap_or(DEFAULT_WIDTHS))?;

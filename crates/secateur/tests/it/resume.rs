@@ -1,7 +1,7 @@
 //! A killed run goes on with the same decisions.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::Instant;
 
 use secateur::search::run_dir::read_run;
 
@@ -34,15 +34,18 @@ fn killed_at_any_moment_it_takes_the_same_decisions() {
         .map(str::to_string)
         .to_vec()
     };
+    let started = Instant::now();
     let undisturbed = command().args(args("whole")).output().unwrap();
+    let whole = started.elapsed();
     assert!(undisturbed.status.success(), "{}", stderr(&undisturbed));
     let expected = masks(&folder.path().join("whole.onnx.run"));
     assert!(expected.len() > 6);
 
-    // Killed again and again, each time a little later.
+    // Killed again and again, each time a little later, in shares of the whole run so that
+    // a busy machine changes nothing.
     let run_dir = folder.path().join("killed.onnx.run");
     let mut kills = 0;
-    for attempt in 0..60u64 {
+    for attempt in 0..60u32 {
         let mut command = command();
         command.args(args("killed"));
         if run_dir.join("checkpoint.bin").exists() {
@@ -56,7 +59,7 @@ fn killed_at_any_moment_it_takes_the_same_decisions() {
             .stderr(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(250 + 67 * attempt));
+        std::thread::sleep(whole.mul_f64(0.15 + 0.04 * f64::from(attempt)));
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success());
             break;
