@@ -56,10 +56,9 @@ impl NetError {
             Self::Unsupported { .. } => {
                 Some("`secateur inspect` still works on this file".to_string())
             }
-            Self::Diverged { .. } => Some(
-                "lower the learning rate (`--lr`, or `lr` in the config); the last good state was kept"
-                    .to_string(),
-            ),
+            Self::Diverged { .. } => {
+                Some("lower the learning rate (`--lr`, or `lr` in a config)".to_string())
+            }
             _ => None,
         }
     }

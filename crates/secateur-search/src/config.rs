@@ -339,6 +339,22 @@ impl PruneConfig {
         Ok(())
     }
 
+    /// What a run cannot change on its way, where it differs from what it was begun with:
+    /// the promise, the splits, what may be pruned and how it is ranked, the seed.
+    pub fn conflict_with(&self, begun: &Self) -> Option<String> {
+        let differs = |name: &str, now: String, then: String| {
+            (now != then).then(|| format!("`{name}` was {then}, now it is {now}"))
+        };
+        let (a, b) = (&self.search, &begun.search);
+        let debug = |value: &dyn std::fmt::Debug| format!("{value:?}");
+        differs("mode", debug(&self.mode), debug(&begun.mode))
+            .or_else(|| differs("seed", debug(&self.seed), debug(&begun.seed)))
+            .or_else(|| differs("data", debug(&self.data), debug(&begun.data)))
+            .or_else(|| differs("policy", debug(&a.policy), debug(&b.policy)))
+            .or_else(|| differs("ignore", debug(&a.ignore), debug(&b.ignore)))
+            .or_else(|| differs("round_to", debug(&a.round_to), debug(&b.round_to)))
+    }
+
     /// Defaults for a mode.
     pub fn new(mode: Mode) -> Self {
         Self {

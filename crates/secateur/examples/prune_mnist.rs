@@ -4,12 +4,11 @@
 
 use std::path::Path;
 
-use secateur::data;
 use secateur::onnx::arch::{VggConfig, vgg_like};
-use secateur::prune::{Job, prune};
 use secateur::report::terminal_table;
-use secateur::search::config::{Budget, Metric, Mode, PruneConfig};
+use secateur::search::config::{Budget, Metric, Mode};
 use secateur::train::{TrainConfig, train};
+use secateur::{Pruner, data};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
@@ -30,19 +29,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         metric: Metric::Params,
         remaining: 0.2,
     };
-    let config = PruneConfig::new(Mode::Ceca {
+    let mode = Mode::Ceca {
         budgets: vec![budget],
         max_drop: 0.0,
-    });
-    let job = Job {
-        model: &net,
-        output: &folder.path().join("small.onnx"),
-        run_dir: &folder.path().join("run"),
-        agent: None,
-        resume: false,
-        command: "example".to_string(),
     };
-    let report = prune(&job, &source, &config, &mut ())?;
+    let pruner = Pruner::new(&net, folder.path().join("small.onnx"), mode);
+    let report = pruner.run(&source, &mut ())?;
     println!("{}", terminal_table(&report));
     Ok(())
 }

@@ -51,14 +51,17 @@ impl TractModel {
             })
             .collect::<Result<_, _>>()?;
         let bytes = model.to_bytes().map_err(|e| fail(e.to_string()))?;
-        let load = || -> TractResult<Arc<TypedRunnableModel>> {
+        let load = || -> TractResult<InferenceModel> {
             tract_onnx::onnx()
                 .model_for_read(&mut bytes.as_slice())?
-                .with_input_fact(0, f32::fact(&shape).into())?
-                .into_optimized()?
-                .into_runnable()
+                .with_input_fact(0, f32::fact(&shape).into())
         };
-        let runnable = load().map_err(|e| fail(format!("{e:#}")))?;
+        // tract 0.23 cannot optimise a fully connected layer of one feature at batch 1
+        // (its pass for einsums loses an axis); such a model runs as it was loaded.
+        let runnable = load()
+            .and_then(|model| model.into_optimized()?.into_runnable())
+            .or_else(|_| load()?.into_typed()?.into_runnable())
+            .map_err(|e| fail(format!("{e:#}")))?;
         Ok(Self {
             name: name.clone(),
             runnable,

@@ -1,19 +1,25 @@
 //! Makes trained convolutional networks smaller: ONNX in, ONNX out.
 //!
-//! The commands of the program are thin over this library. See [`train`] for
-//! training a network, [`prune`] for the main job, [`verify`] and [`mod@bench`] for
-//! checking and timing files in an engine that is not ours.
+//! [`Network`] is a file to look at and to run, [`Pruner`] the main job, with an example
+//! each. The commands of the program are thin over this library: [`mod@train`] trains a
+//! network, [`verify`] and [`mod@bench`] check and time files in an engine that is not
+//! ours. Below it lie [`onnx`] (files and graphs), [`net`] (training) and [`search`] (the
+//! agent).
 
 pub mod bench;
 pub mod data;
 pub mod engine;
+mod network;
 pub mod prune;
+mod pruner;
 pub mod report;
 pub mod train;
 pub mod verify;
 
 use std::num::NonZeroUsize;
 
+pub use network::{Network, NetworkError};
+pub use pruner::{Pruner, default_run_dir};
 pub use secateur_net as net;
 pub use secateur_onnx as onnx;
 pub use secateur_search as search;

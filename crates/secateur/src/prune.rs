@@ -133,6 +133,9 @@ pub fn prune(
     let problem = Problem::new(model, source, &config.data, &config.search)?;
     let name = file_name(job.model);
     let pruner = Pruner::new(&problem, config, &name, job.run_dir, job.agent, job.resume)?;
+    if job.resume {
+        check_settings(job.run_dir, config)?;
+    }
     let config_text = toml::to_string(config).unwrap_or_default();
     pruner.run_dir().write_text("config.toml", &config_text)?;
     let outcome = pruner.run(observer)?;
@@ -173,6 +176,21 @@ pub fn prune(
     write_json(&report, &job.run_dir.join("report.json"))?;
     write_html(&report, &header, &history, &job.run_dir.join("report.html"))?;
     Ok(report)
+}
+
+/// Refuses to go on with other settings than a run was begun with, where that would mix
+/// two runs.
+fn check_settings(run_dir: &Path, config: &PruneConfig) -> Result<(), JobError> {
+    let begun = fs_err::read_to_string(run_dir.join("config.toml"))
+        .ok()
+        .and_then(|text| toml::from_str::<PruneConfig>(&text).ok());
+    match begun.and_then(|begun| config.conflict_with(&begun)) {
+        None => Ok(()),
+        Some(reason) => Err(JobError::Prune(PruneError::OtherRun {
+            path: run_dir.to_path_buf(),
+            reason,
+        })),
+    }
 }
 
 fn stamped(output: &Output) -> Model {

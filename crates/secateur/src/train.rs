@@ -83,6 +83,9 @@ impl TrainError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Onnx(error) => error.hint(),
+            Self::Net(error @ NetError::Diverged { .. }) => error
+                .hint()
+                .map(|hint| format!("{hint}; nothing was written, earlier files stay")),
             Self::Net(error) => error.hint(),
             Self::Data(error) => error.hint(),
         }

@@ -29,6 +29,11 @@ impl BatchSampler {
         }
     }
 
+    /// Images that it draws from.
+    pub fn n_images(&self) -> usize {
+        self.order.len()
+    }
+
     /// Images a batch.
     pub fn batch_size(&self) -> usize {
         self.batch

@@ -1,8 +1,8 @@
 //! Agents as files, to prune another network with what was learnt on this one.
 //!
 //! A safetensors file: `q_net`, `target_q_net` and Adam's moments, with the
-//! number of features, the width, and the counters as metadata. The replay memory
-//! belongs to a run and stays in its folder.
+//! number of features, the width, the counters and how far exploration had come as
+//! metadata. The replay memory belongs to a run and stays in its folder.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -73,6 +73,7 @@ pub fn save_agent(agent: &DqnAgent, path: &Path) -> Result<(), AgentError> {
         ("hidden".to_string(), state.q_net.hidden().to_string()),
         ("updates".to_string(), state.updates.to_string()),
         ("adam_steps".to_string(), state.adam.steps.to_string()),
+        ("epsilon".to_string(), state.epsilon.to_string()),
     ]);
     let file = safetensors::serialize(views, Some(metadata))
         .map_err(|error| unreadable(error.to_string()))?;
@@ -80,7 +81,8 @@ pub fn save_agent(agent: &DqnAgent, path: &Path) -> Result<(), AgentError> {
     Ok(())
 }
 
-/// Reads an agent; its memory is empty, its randomness from `seed`.
+/// Reads an agent; its memory is empty, its randomness from `seed`. It explores no more
+/// than it did when it was saved ([`DqnAgent::epsilon`]).
 ///
 /// # Errors
 /// [`AgentError::Unreadable`] for files that are missing, damaged or of another kind,
@@ -155,5 +157,9 @@ pub fn load_agent(config: DqnConfig, seed: u64, path: &Path) -> Result<DqnAgent,
     state.adam.v = v;
     state.adam.steps = number("adam_steps")?;
     state.updates = number("updates")?;
+    state.epsilon = match entry("epsilon").parse::<f32>() {
+        Ok(epsilon) if (0.0..=1.0).contains(&epsilon) => epsilon,
+        _ => return Err(unreadable("its entry `epsilon` is no share".to_string())),
+    };
     Ok(DqnAgent::from_state(DqnConfig { hidden, ..config }, state))
 }

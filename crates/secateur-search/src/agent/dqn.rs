@@ -23,7 +23,8 @@ pub struct LearnReport {
     pub updates: usize,
 }
 
-/// Everything that an agent is, for checkpoints: networks, moments, replay, counters, RNG.
+/// Everything that an agent is, for checkpoints: networks, moments, replay, counters,
+/// exploration, RNG.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AgentState {
     pub(super) q_net: QNet,
@@ -31,6 +32,8 @@ pub struct AgentState {
     pub(super) adam: Adam,
     pub(super) replay: Replay,
     pub(super) updates: u64,
+    /// Share of random decisions in its last actions.
+    pub(super) epsilon: f32,
     pub(super) rng: ChaCha8Rng,
 }
 
@@ -51,6 +54,7 @@ impl DqnAgent {
             adam: Adam::new(q_net.parameters().len()),
             replay: Replay::new(config.replay_capacity, config.replay_decay),
             updates: 0,
+            epsilon: config.epsilon_start,
             q_net,
             rng,
         };
@@ -79,6 +83,7 @@ impl DqnAgent {
 
     /// Desired states, epsilon-greedy: true is on. Also says which were random.
     pub fn act(&mut self, observations: &[Features], epsilon: f32) -> Vec<(bool, bool)> {
+        self.state.epsilon = epsilon;
         let q_values = self.q_values(observations);
         q_values
             .into_iter()
@@ -92,6 +97,16 @@ impl DqnAgent {
                 }
             })
             .collect()
+    }
+
+    /// Share of random decisions in its last actions; the configured start before any.
+    pub fn epsilon(&self) -> f32 {
+        self.state.epsilon
+    }
+
+    /// Updates of its Q-network so far, in earlier runs too.
+    pub fn updates(&self) -> u64 {
+        self.state.updates
     }
 
     /// Remembers the transitions of a pruning epoch.

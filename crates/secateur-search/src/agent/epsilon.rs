@@ -24,6 +24,16 @@ impl EpsilonSchedule {
         }
     }
 
+    /// As configured, but from no more than `epsilon`: where an agent that has explored
+    /// before goes on.
+    #[must_use]
+    pub fn from_at_most(self, epsilon: f32) -> Self {
+        Self {
+            start: self.start.min(epsilon.max(self.end)),
+            ..self
+        }
+    }
+
     /// Epsilon at `progress` of the run, 0..=1.
     pub fn at(&self, progress: f32) -> f32 {
         if self.share <= 0.0 || progress >= self.share {
@@ -34,7 +44,7 @@ impl EpsilonSchedule {
 
     /// Exploring while epsilon falls, exploiting after.
     pub fn stage(&self, progress: f32) -> Stage {
-        if progress < self.share {
+        if progress < self.share && self.start > self.end {
             Stage::Explore
         } else {
             Stage::Exploit
@@ -61,5 +71,10 @@ mod tests {
         );
         assert_eq!(schedule.stage(0.49), Stage::Explore);
         assert_eq!(schedule.stage(0.5), Stage::Exploit);
+        // An agent that has explored before does not begin anew.
+        let later = schedule.from_at_most(0.4);
+        assert_eq!([0.0, 0.25, 1.0].map(|p| later.at(p)), [0.4, 0.2, 0.0]);
+        let done = schedule.from_at_most(0.0);
+        assert_eq!((done.at(0.0), done.stage(0.0)), (0.0, Stage::Exploit));
     }
 }

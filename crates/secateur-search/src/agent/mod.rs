@@ -7,6 +7,8 @@ mod dqn;
 mod epsilon;
 mod q_net;
 mod replay;
+#[cfg(test)]
+mod tests;
 
 pub use checkpoint::{AgentError, load_agent, save_agent};
 pub use config::DqnConfig;

@@ -50,8 +50,9 @@ pub enum ProblemError {
     },
     /// A budget that cannot be reached.
     #[error(
-        "budget {}={remaining} cannot be reached: one kernel per layer leaves {least:.4}; {bound}",
-        metric.name()
+        "budget {}={remaining} cannot be reached: {} {least:.4}; {bound}",
+        metric.name(),
+        kernels_leave(*round_to)
     )]
     Unreachable {
         /// Counted in.
@@ -60,9 +61,21 @@ pub enum ProblemError {
         remaining: f64,
         /// Least that can remain.
         least: f64,
+        /// Kernels that a layer keeps at least.
+        round_to: usize,
         /// Which layers bound it.
         bound: String,
     },
+}
+
+/// Layers that are named where a budget is out of reach, the largest first.
+const BOUNDING: usize = 4;
+
+fn kernels_leave(round_to: usize) -> String {
+    match round_to {
+        0 | 1 => "one kernel a layer leaves".to_string(),
+        n => format!("{n} kernels a layer leave"),
+    }
 }
 
 impl ProblemError {
@@ -275,27 +288,31 @@ impl Problem {
         if least <= budget.remaining {
             return Ok(());
         }
-        // What would still fall if a layer shrank further, and what is fixed.
-        let fixed: Vec<String> = self
+        let marginal = self.cost.marginal(&smallest);
+        let mut layers: Vec<(f64, String)> = self
             .groups
             .groups
             .iter()
             .enumerate()
-            .filter(|(g, group)| !self.switchable[*g] && group.width > 1)
-            .map(|(_, group)| match &group.pinned {
-                Some(pinned) => format!("`{}` must stay ({})", group.name, pinned.reason),
-                None => format!("`{}` is ignored", group.name),
+            .map(|(g, group)| {
+                let kernels = smallest.active(g) as f64;
+                let share = kernels * ratio(budget.metric, &marginal[g], &self.size);
+                let why = match &group.pinned {
+                    _ if self.switchable[g] || group.width == 1 => "at its least",
+                    Some(pinned) => &format!("must stay ({})", pinned.reason),
+                    None => "is ignored",
+                };
+                (share, format!("`{}` {why} holds {share:.4}", group.name))
             })
             .collect();
-        let bound = if fixed.is_empty() {
-            "every layer is at its least".to_string()
-        } else {
-            fixed.join(", ")
-        };
+        layers.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let named: Vec<String> = layers.into_iter().take(BOUNDING).map(|l| l.1).collect();
+        let bound = named.join(", ");
         Err(ProblemError::Unreachable {
             metric: budget.metric,
             remaining: budget.remaining,
             least,
+            round_to,
             bound,
         })
     }

@@ -1,6 +1,6 @@
 //! From wishes to masks: what the policy wants, clipped to what is allowed.
 //!
-//! A layer keeps at least one kernel and a multiple of `round_to`; no more than a
+//! A layer keeps at least one kernel, and a multiple of `round_to`; no more than a
 //! share of it switches in one pruning epoch; and the network's size ends in the
 //! corridor of this epoch, so that a budget stays reachable and is met in the end
 //! whatever the policy wants (compare AMC's action clipping, arXiv:1802.03494).
@@ -42,6 +42,9 @@ struct Candidate {
     score: f32,
 }
 
+/// Most kernels that may go, by layer, and the size that the network keeps.
+type Bound<'a> = (Option<&'a [usize]>, u64);
+
 fn candidates(scores: &[Vec<f32>], mut take: impl FnMut(usize, usize) -> bool) -> Vec<Candidate> {
     let mut found = Vec::new();
     for (group, scores) in scores.iter().enumerate() {
@@ -68,7 +71,8 @@ fn candidates(scores: &[Vec<f32>], mut take: impl FnMut(usize, usize) -> bool) -
 ///
 /// `wishes` (true: on) are followed within the limits, most wanted first. If the
 /// network is still larger than allowed, the lowest scores go, first within the
-/// share a layer, then beyond it.
+/// share a layer, then beyond it, in the end even below the lower bound (where a single
+/// kernel is worth more than the corridor is wide): the upper bound is the promise.
 ///
 /// # Shapes
 /// - `scores`, `wishes`: `[group][kernel]`; empty for groups that may not be switched
@@ -84,7 +88,7 @@ pub fn choose(
         .map(|g| ((masks.active(g) as f64 * limits.max_switch_ratio) as usize).max(1))
         .collect();
     let mut switched = vec![0usize; masks.0.len()];
-    let smallest = |result: &Masks, g: usize| result.active(g) <= 1;
+    let least = |g: usize| limits.round_to.clamp(1, masks.0[g].len().max(1));
 
     let on = candidates(scores, |g, k| !masks.0[g][k] && wishes[g][k]);
     for c in on.iter().rev() {
@@ -94,13 +98,14 @@ pub fn choose(
         }
     }
     let mut switched_off = vec![0usize; masks.0.len()];
-    let mut turn_off = |result: &mut Masks, c: &Candidate, bound: Option<&[usize]>| -> bool {
-        let over = bound.is_some_and(|bound| switched_off[c.group] >= bound[c.group]);
-        if over || smallest(result, c.group) {
+    let mut turn_off = |result: &mut Masks, c: &Candidate, bound: Bound<'_>| -> bool {
+        let (allowance, at_least) = bound;
+        let over = allowance.is_some_and(|most| switched_off[c.group] >= most[c.group]);
+        if over || result.active(c.group) <= least(c.group) {
             return false;
         }
         result.0[c.group][c.kernel] = false;
-        if of(limits.metric, &cost.count(result)) < limits.at_least {
+        if of(limits.metric, &cost.count(result)) < at_least {
             result.0[c.group][c.kernel] = true;
             return false;
         }
@@ -108,9 +113,13 @@ pub fn choose(
         true
     };
     for c in &candidates(scores, |g, k| masks.0[g][k] && !wishes[g][k]) {
-        turn_off(&mut result, c, Some(&allowance));
+        turn_off(&mut result, c, (Some(&allowance), limits.at_least));
     }
-    for bound in [Some(allowance.as_slice()), None] {
+    for bound in [
+        (Some(allowance.as_slice()), limits.at_least),
+        (None, limits.at_least),
+        (None, 0),
+    ] {
         if of(limits.metric, &cost.count(&result)) <= limits.at_most {
             break;
         }
@@ -157,6 +166,105 @@ fn round(masks: &mut Masks, scores: &[Vec<f32>], cost: &CostModel, limits: &Limi
                 .take(excess)
             {
                 masks.0[g][c.kernel] = false;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use secateur_onnx::arch::{VggConfig, vgg_like};
+    use secateur_onnx::coupling::ChannelGroups;
+    use secateur_onnx::graph::Graph;
+
+    use super::*;
+
+    /// A random network; the last layer may not be switched.
+    fn network(rng: &mut ChaCha8Rng) -> (ChannelGroups, CostModel) {
+        let mut config = VggConfig::new([1, 8, 8], 3);
+        let widths: Vec<String> = (0..3).map(|_| rng.random_range(1..9).to_string()).collect();
+        config.stages = VggConfig::parse_stages(&format!("{},M", widths.join(","))).unwrap();
+        config.hidden = vec![rng.random_range(2..9)];
+        let graph = Graph::from_model(&vgg_like(&config, 0).unwrap()).unwrap();
+        let groups = ChannelGroups::find(&graph).unwrap();
+        let cost = CostModel::new(&graph, &groups).unwrap();
+        (groups, cost)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// Whatever the policy wants, what can be reached is reached.
+        #[test]
+        fn every_limit_within_reach_is_met(
+            seed in any::<u64>(),
+            round_to in 1usize..5,
+            tightness in 0.0f64..1.0,
+            max_switch_ratio in 0.01f64..1.0,
+            metric in proptest::sample::select(Metric::ALL.to_vec()),
+        ) {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let (groups, cost) = network(&mut rng);
+            let full = Masks::all_active(&groups);
+            let switchable = |g: usize| groups.groups[g].pinned.is_none();
+            let mut smallest = full.clone();
+            for (g, mask) in smallest.0.iter_mut().enumerate() {
+                if switchable(g) {
+                    let keep = round_to.min(mask.len());
+                    mask[keep..].fill(false);
+                }
+            }
+            let (least, most) = (of(metric, &cost.count(&smallest)), of(metric, &cost.count(&full)));
+            let at_most = least + ((most - least) as f64 * tightness) as u64;
+            let limits = Limits {
+                metric,
+                at_most,
+                at_least: (at_most as f64 * 0.9) as u64,
+                max_switch_ratio,
+                round_to,
+            };
+            let random = |rng: &mut ChaCha8Rng| -> Vec<Vec<f32>> {
+                full.0
+                    .iter()
+                    .enumerate()
+                    .map(|(g, mask)| {
+                        let n = if switchable(g) { mask.len() } else { 0 };
+                        (0..n).map(|_| rng.random()).collect()
+                    })
+                    .collect()
+            };
+            let mut masks = full.clone();
+            // Three epochs, so that dormant kernels are among those that switch.
+            for _ in 0..3 {
+                let scores = random(&mut rng);
+                let wishes: Vec<Vec<bool>> = random(&mut rng)
+                    .iter()
+                    .map(|row| row.iter().map(|&v| v < 0.5).collect())
+                    .collect();
+                let before = masks.clone();
+                masks = choose(&before, &scores, &wishes, &cost, &limits);
+                let size = of(metric, &cost.count(&masks));
+                prop_assert!(size <= at_most, "{size} of at most {at_most}");
+                for (g, mask) in masks.0.iter().enumerate() {
+                    if !switchable(g) {
+                        prop_assert!(mask.iter().all(|&on| on), "layer {g} is left alone");
+                        continue;
+                    }
+                    let active = masks.active(g);
+                    prop_assert!(active >= 1);
+                    prop_assert!(
+                        active % round_to == 0 || active == mask.len(),
+                        "layer {g} keeps {active} of {}", mask.len()
+                    );
+                    let on = before.0[g].iter().zip(mask).filter(|(was, is)| !**was && **is);
+                    let allowed = (before.active(g) as f64 * max_switch_ratio) as usize;
+                    if round_to == 1 {
+                        prop_assert!(on.count() <= allowed.max(1), "layer {g} grew too fast");
+                    }
+                }
             }
         }
     }

@@ -117,6 +117,10 @@ impl Pruner<'_> {
         (before + t.saturating_sub(1)) as f32 / all.max(1) as f32
     }
 
+    fn epsilon_schedule(&self) -> EpsilonSchedule {
+        EpsilonSchedule::new(&self.config.agent).from_at_most(self.state.epsilon_start)
+    }
+
     /// Accuracy that the mode holds networks against.
     pub(super) fn floor(&self) -> f64 {
         let baseline = self.problem.baseline.search.accuracy;
@@ -181,7 +185,7 @@ impl Pruner<'_> {
         let corridor = self.corridor_of(episode);
         let epochs = self.epochs_of(episode);
         let run_progress = self.run_progress(episode, t);
-        let schedule = EpsilonSchedule::new(&self.config.agent);
+        let schedule = self.epsilon_schedule();
         let epsilon = if self.policy == Policy::Dqn {
             schedule.at(run_progress)
         } else {
@@ -337,7 +341,8 @@ impl Pruner<'_> {
         let facts = self
             .environment
             .facts(&self.state.state, self.network_facts(&corridor, 0.0));
-        if self.policy == Policy::Dqn && self.agent.remembered() == 0 {
+        // An agent from a file knows more than the dense share.
+        if self.policy == Policy::Dqn && self.agent.updates() == 0 {
             let rows: Vec<Features> = features(&facts).into_iter().flatten().collect();
             let dense: Vec<[f32; 2]> = dense_rewards(&facts, &self.config.reward)
                 .into_iter()
@@ -355,7 +360,7 @@ impl Pruner<'_> {
             train_loss: self.state.state.loss,
             cost: self.state.shared.cost - cost,
         };
-        let schedule = EpsilonSchedule::new(&self.config.agent);
+        let schedule = self.epsilon_schedule();
         let progress = self.run_progress(episode, 1);
         let parts = RecordParts {
             episode,

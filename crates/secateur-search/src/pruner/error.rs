@@ -53,6 +53,19 @@ pub enum PruneError {
         /// Records in the history.
         epochs: usize,
     },
+    /// Training diverged; the state before that pruning epoch is saved.
+    #[error(
+        "{source}, in pruning epoch {epochs}; the state before it is kept in `{}`",
+        path.display()
+    )]
+    Diverged {
+        /// The folder.
+        path: PathBuf,
+        /// Records in the history.
+        epochs: usize,
+        /// Step and value.
+        source: NetError,
+    },
     /// The problem.
     #[error(transparent)]
     Problem(#[from] ProblemError),
@@ -89,6 +102,11 @@ impl PruneError {
             Self::Interrupted { .. } => {
                 Some("run the same command with `--resume` to go on".to_string())
             }
+            Self::Diverged { .. } => Some(
+                "lower `lr` and `recover_lr` in the `[training]` part of a config; with it and \
+                 `--resume` the run goes on from the last good state"
+                    .to_string(),
+            ),
             Self::Problem(error) => error.hint(),
             Self::Net(error) => error.hint(),
             Self::Onnx(error) => error.hint(),

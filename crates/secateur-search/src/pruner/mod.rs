@@ -14,12 +14,15 @@ mod error;
 mod finish;
 mod observer;
 mod output;
+#[cfg(test)]
+mod reactivation_tests;
 mod run_state;
 
 use std::path::Path;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use secateur_net::NetError;
 use secateur_net::data::BatchSampler;
 use secateur_onnx::coupling::Masks;
 
@@ -114,7 +117,7 @@ impl<'a> Pruner<'a> {
             );
             let rng = ChaCha8Rng::seed_from_u64(config.seed ^ POLICY_STREAM);
             let initial = environment.initial_state();
-            let state = RunState::new(initial, sampler, rng, agent.state().clone(), teacher_cost);
+            let state = RunState::new(problem, initial, sampler, rng, &agent, teacher_cost);
             run_dir.write_header(&header(problem, model_name))?;
             run_dir.rewind(0)?;
             (state, agent)
@@ -140,17 +143,16 @@ impl<'a> Pruner<'a> {
     ///
     /// # Errors
     /// [`PruneError::Interrupted`] after the observer asked to stop (the run can be
-    /// resumed), [`PruneError::Net`] if training diverged, [`PruneError::RunDir`] if the
-    /// folder cannot be written.
+    /// resumed), [`PruneError::Diverged`] if a loss is not finite, [`PruneError::RunDir`] if
+    /// the folder cannot be written; all leave the state of the last finished pruning epoch.
     pub fn run(mut self, observer: &mut dyn RunObserver) -> Result<RunOutcome, PruneError> {
         loop {
-            match self.state.phase.clone() {
-                Phase::Search { episode, t } => self.search_epoch(episode, t, observer)?,
-                Phase::Finish { output, attempt } => {
-                    self.finish_epoch(output, attempt, observer)?;
-                }
+            let epoch = match self.state.phase.clone() {
+                Phase::Search { episode, t } => self.search_epoch(episode, t, observer),
+                Phase::Finish { output, attempt } => self.finish_epoch(output, attempt, observer),
                 Phase::Done => break,
-            }
+            };
+            epoch.map_err(|error| self.diverged(error))?;
             self.state.agent = self.agent.state().clone();
             self.run_dir.save(&self.state)?;
             if self.state.phase != Phase::Done && observer.stop_requested() {
@@ -162,6 +164,18 @@ impl<'a> Pruner<'a> {
         }
         save_agent(&self.agent, &self.run_dir.file("agent.safetensors"))?;
         self.outcome()
+    }
+
+    /// Says where the last good state is.
+    fn diverged(&self, error: PruneError) -> PruneError {
+        match error {
+            PruneError::Net(source @ NetError::Diverged { .. }) => PruneError::Diverged {
+                path: self.run_dir.path().to_path_buf(),
+                epochs: self.state.records,
+                source,
+            },
+            other => other,
+        }
     }
 }
 

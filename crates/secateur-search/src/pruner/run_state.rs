@@ -4,8 +4,9 @@ use rand_chacha::ChaCha8Rng;
 use secateur_net::data::BatchSampler;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::AgentState;
+use crate::agent::{AgentState, DqnAgent};
 use crate::env::{Problem, Shared, State};
+use crate::run_dir::checksum;
 
 /// Where a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,11 +50,15 @@ pub struct Candidate {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RunState {
     pub phase: Phase,
+    /// Of the given network's values.
+    pub fingerprint: u64,
     /// Lines in the history.
     pub records: usize,
     pub state: State,
     pub shared: Shared,
     pub agent: AgentState,
+    /// Epsilon that the agent came with: exploration goes on from there.
+    pub epsilon_start: f32,
     pub rng: ChaCha8Rng,
     pub next_stop: usize,
     pub candidates: Vec<Candidate>,
@@ -67,18 +72,21 @@ pub(super) struct RunState {
 
 impl RunState {
     pub(super) fn new(
+        problem: &Problem,
         state: State,
         sampler: BatchSampler,
         rng: ChaCha8Rng,
-        agent: AgentState,
+        agent: &DqnAgent,
         cost: f64,
     ) -> Self {
         Self {
             phase: Phase::Search { episode: 0, t: 0 },
+            fingerprint: fingerprint(problem),
             records: 0,
             state,
             shared: Shared { sampler, cost },
-            agent,
+            epsilon_start: agent.epsilon(),
+            agent: agent.state().clone(),
             rng,
             next_stop: 0,
             candidates: Vec::new(),
@@ -103,16 +111,24 @@ impl RunState {
         if !fits {
             return Err("it was begun with a network of other layers".to_string());
         }
-        let same_weights = problem.weights.iter().all(|(name, w)| {
-            self.state
-                .weights
-                .get(name)
-                .is_some_and(|other| other.shape == w.shape)
-        });
-        if same_weights {
-            Ok(())
-        } else {
-            Err("it was begun with another network".to_string())
+        if self.fingerprint != fingerprint(problem) {
+            return Err("it was begun with another network".to_string());
         }
+        let (begun, now) = (self.shared.sampler.n_images(), problem.train.len());
+        if begun != now {
+            return Err(format!(
+                "it was begun with {begun} training images, now there are {now}"
+            ));
+        }
+        Ok(())
     }
+}
+
+/// Tells networks of the same layers apart.
+fn fingerprint(problem: &Problem) -> u64 {
+    let bytes = problem.weights.iter().flat_map(|(name, weight)| {
+        let values = weight.data.iter().flat_map(|v| v.to_le_bytes());
+        name.bytes().chain(values)
+    });
+    checksum(bytes)
 }

@@ -9,12 +9,12 @@ use serde::de::DeserializeOwned;
 use super::{RunDirError, write_atomically};
 
 /// First bytes of every checkpoint; the last digit is the format's version.
-const MAGIC: &[u8; 8] = b"secatr01";
+const MAGIC: &[u8; 8] = b"secatr02";
 
 /// FNV-1a, 64 bits: enough to notice a damaged file.
 /// Source: Fowler, Noll and Vo, <http://www.isthe.com/chongo/tech/comp/fnv/>.
-fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+pub(crate) fn checksum(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
@@ -30,7 +30,7 @@ pub fn write_checkpoint<T: Serialize>(path: &Path, state: &T) -> Result<(), RunD
     })?;
     let mut bytes = Vec::with_capacity(body.len() + 16);
     bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&checksum(&body).to_le_bytes());
+    bytes.extend_from_slice(&checksum(body.iter().copied()).to_le_bytes());
     bytes.extend_from_slice(&body);
     write_atomically(path, &bytes)
 }
@@ -51,7 +51,7 @@ pub fn read_checkpoint<T: DeserializeOwned>(path: &Path) -> Result<T, RunDirErro
     if &head[..8] != MAGIC {
         return Err(damaged("it is not a checkpoint of this version"));
     }
-    if head[8..] != checksum(body).to_le_bytes() {
+    if head[8..] != checksum(body.iter().copied()).to_le_bytes() {
         return Err(damaged("its checksum does not fit its content"));
     }
     postcard::from_bytes(body).map_err(|error| damaged(&error.to_string()))

@@ -37,7 +37,19 @@ impl RunDirError {
             Self::Damaged { .. } => Some(
                 "start again with a new `--run-dir`; the old folder is left as it is".to_string(),
             ),
-            Self::Io(_) => None,
+            Self::Io(error) => no_room(error).then(|| {
+                "make room on the disk, then go on with `--resume`: what was written before is whole"
+                    .to_string()
+            }),
         }
     }
+}
+
+/// Is the disk, the quota or the size limit of files exhausted?
+fn no_room(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull, WriteZero};
+    matches!(
+        error.kind(),
+        FileTooLarge | QuotaExceeded | StorageFull | WriteZero
+    )
 }

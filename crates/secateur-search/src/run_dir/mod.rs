@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use checkpoint::checksum;
 pub use checkpoint::{read_checkpoint, write_checkpoint};
 pub use error::RunDirError;
 use lock::Lock;

@@ -156,7 +156,7 @@ secateur prune net.onnx --data data/mnist --mode aec -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode aec --max-drop 0.2 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode ceca --budget params=0.06 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode ceca --budget params=0.4,0.14,0.06 -o small.onnx\n  \
-secateur prune net.onnx --data data/mnist --resume --run-dir runs/net -o small.onnx --mode aec")]
+secateur prune net.onnx --data data/mnist -o small.onnx --resume")]
 pub struct PruneArgs {
     /// Trained model
     pub model: PathBuf,
@@ -197,7 +197,7 @@ pub struct PruneArgs {
     /// Start from an agent saved by another run
     #[arg(long, value_name = "FILE")]
     pub agent: Option<PathBuf>,
-    /// Go on with the run in the run folder
+    /// Go on with the run in the run folder, by its own settings unless told otherwise
     #[arg(long)]
     pub resume: bool,
     /// Print the result as JSON

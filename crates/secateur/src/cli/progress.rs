@@ -8,16 +8,16 @@ use secateur::net::train::StepObserver;
 use secateur::search::pruner::{Progress, RunObserver};
 use secateur::search::run_dir::record::{EpochRecord, Stage};
 
-/// Set by Ctrl-C.
-pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+/// Set by Ctrl-C; `unit` is what is finished first.
+pub fn stop_flag(unit: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = flag.clone();
     ctrlc::set_handler(move || {
         if set.swap(true, Ordering::SeqCst) {
-            // Asked twice: the last checkpoint stands.
+            // Asked twice: what was written last stands.
             std::process::exit(i32::from(super::exit_code::INTERRUPTED));
         }
-        eprintln!("\nstopping after this slice; press Ctrl-C again to stop at once");
+        eprintln!("\nstopping after this {unit}; press Ctrl-C again to stop at once");
     })?;
     Ok(flag)
 }

@@ -1,5 +1,7 @@
 //! Checked settings: the config file, then the arguments on top.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 use secateur::search::config::{Budget, Metric, Mode, PruneConfig};
 
@@ -8,9 +10,15 @@ use super::args::{ModeName, PruneArgs};
 /// Points that CECA without a budget lets the output lose, unless told otherwise.
 const DEFAULT_CECA_DROP: f64 = 0.5;
 
-/// Resolves the settings of a pruning run.
-pub fn prune_config(args: &PruneArgs) -> Result<PruneConfig> {
-    let mut config = match &args.config {
+/// Resolves the settings of a pruning run. A resumed one goes on with its own.
+pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
+    let own = run_dir.join("config.toml");
+    let file = match &args.config {
+        Some(path) => Some(path),
+        None if args.resume && own.is_file() => Some(&own),
+        None => None,
+    };
+    let mut config = match file {
         Some(path) => {
             let text = fs_err::read_to_string(path)?;
             toml::from_str::<PruneConfig>(&text)

@@ -22,7 +22,7 @@ pub fn run(args: &DemoArgs) -> Result<u8> {
     let source = data::open(&args.data)?;
     clear(&args.output)?;
     fs_err::create_dir_all(&args.output)?;
-    let stop = stop_flag()?;
+    let stop = stop_flag("slice")?;
 
     println!(
         "1. training a VGG-like network on {} ({} epochs)",

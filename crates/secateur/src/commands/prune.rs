@@ -1,9 +1,10 @@
 //! `secateur prune`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use secateur::data;
+use secateur::default_run_dir;
 use secateur::onnx::graph::Graph;
 use secateur::onnx::model::Model;
 use secateur::prune::{Job, prune};
@@ -18,15 +19,15 @@ use crate::cli::settings::prune_config;
 
 /// Runs the command.
 pub fn run(args: &PruneArgs) -> Result<u8> {
-    let config = prune_config(args)?;
-    check_writable(&args.output)?;
     let run_dir = args
         .run_dir
         .clone()
         .unwrap_or_else(|| default_run_dir(&args.output));
+    let config = prune_config(args, &run_dir)?;
+    check_writable(&args.output)?;
     let source = data::open(&args.data)?;
     let n_params = count_params(&args.model)?;
-    let mut progress = PruneProgress::new("pruning", n_params, stop_flag()?);
+    let mut progress = PruneProgress::new("pruning", n_params, stop_flag("slice")?);
     let job = Job {
         model: &args.model,
         output: &args.output,
@@ -40,13 +41,6 @@ pub fn run(args: &PruneArgs) -> Result<u8> {
     let report = result?;
     show(args, &config, &report, &run_dir)?;
     Ok(exit_code::SUCCESS)
-}
-
-/// `small.onnx` keeps its run in `small.onnx.run`.
-pub fn default_run_dir(output: &Path) -> PathBuf {
-    let mut name = output.as_os_str().to_os_string();
-    name.push(".run");
-    PathBuf::from(name)
 }
 
 /// Number of float values that a model stores, for the progress bar.

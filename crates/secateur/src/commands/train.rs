@@ -23,6 +23,8 @@ struct Summary<'a> {
     validation_images: usize,
     sample_macs: f64,
     seconds: f64,
+    /// Ended by Ctrl-C before its last step.
+    stopped: bool,
 }
 
 /// Runs the command.
@@ -67,16 +69,19 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
         validation: args.validation,
         seed: args.seed,
     };
-    let mut progress = TrainProgress::new("training", config.batch_size, stop_flag()?);
+    let mut progress = TrainProgress::new("training", config.batch_size, stop_flag("step")?);
     let trained = train(&model, &source, &config, &mut progress)?;
     progress.finish();
     trained.model.write(&args.output)?;
     report(args, &trained)?;
-    Ok(if trained.stopped {
-        exit_code::INTERRUPTED
-    } else {
-        exit_code::SUCCESS
-    })
+    if !trained.stopped {
+        return Ok(exit_code::SUCCESS);
+    }
+    eprintln!(
+        "\nhint: to train on from there, add `--init {}`",
+        args.output.display()
+    );
+    Ok(exit_code::INTERRUPTED)
 }
 
 fn check_ranges(args: &TrainArgs) -> Result<()> {
@@ -112,6 +117,7 @@ fn report(args: &TrainArgs, trained: &Trained) -> Result<()> {
             validation_images: validation.correct.len(),
             sample_macs: trained.sample_macs,
             seconds: trained.seconds,
+            stopped: trained.stopped,
         });
     }
     let stopped = if trained.stopped {

@@ -64,3 +64,45 @@ pub fn quick_config(folder: &Path, mode: &str) -> PathBuf {
     std::fs::write(&file, text).unwrap();
     file
 }
+
+/// One budget; the run of the tests that disturb it.
+pub const MODE: &str =
+    "{ kind = \"ceca\", budgets = [{ metric = \"params\", remaining = 0.3 }], max_drop = 0.0 }";
+
+/// Arguments of a quick run in `folder` that writes `name.onnx`.
+pub fn prune_args(folder: &Path, name: &str) -> Vec<String> {
+    let config = quick_config(folder, MODE);
+    let output = folder.join(format!("{name}.onnx"));
+    [
+        "prune",
+        path(net()),
+        "--data",
+        path(&data_dir()),
+        "--config",
+        path(&config),
+        "-o",
+        path(&output),
+    ]
+    .map(str::to_string)
+    .to_vec()
+}
+
+/// The masks of every pruning epoch, as the history has them.
+pub type History = Vec<Vec<String>>;
+
+/// The file and the history of that run, left alone; made once.
+pub fn undisturbed() -> (&'static Path, &'static History) {
+    static RUN: OnceLock<(TempDir, PathBuf, History)> = OnceLock::new();
+    let (_, file, history) = RUN.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let done = command()
+            .args(prune_args(folder.path(), "whole"))
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", stderr(&done));
+        let history = crate::resume::masks(&folder.path().join("whole.onnx.run"));
+        let file = folder.path().join("whole.onnx");
+        (folder, file, history)
+    });
+    (file, history)
+}

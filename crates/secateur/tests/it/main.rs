@@ -1,6 +1,11 @@
 //! The program from outside: promises, resuming, bad input.
 
 mod bad_input;
+mod commands;
 mod common;
+mod disk;
+mod interrupt;
+mod options;
 mod promises;
 mod resume;
+mod schema;

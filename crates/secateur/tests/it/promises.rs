@@ -8,7 +8,7 @@ use secateur::report::{RunReport, read_json};
 
 use crate::common::{data_dir, net, path, quick_config, run, stderr};
 
-fn size(file: &std::path::Path) -> Size {
+pub fn size(file: &std::path::Path) -> Size {
     let graph = Graph::from_model(&Model::read(file).unwrap()).unwrap();
     let groups = ChannelGroups::find(&graph).unwrap();
     CostModel::new(&graph, &groups)

@@ -1,53 +1,31 @@
 //! A killed run goes on with the same decisions.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::Duration;
 
 use secateur::search::run_dir::read_run;
 
-use crate::common::{command, data_dir, net, path, quick_config, run, stderr};
+use crate::common::{History, command, data_dir, net, path, prune_args, run, stderr, undisturbed};
 
-const MODE: &str =
-    "{ kind = \"ceca\", budgets = [{ metric = \"params\", remaining = 0.3 }], max_drop = 0.0 }";
-
-fn masks(run_dir: &Path) -> Vec<Vec<String>> {
+pub fn masks(run_dir: &Path) -> History {
     let (_, history) = read_run(run_dir).unwrap();
     history.into_iter().map(|record| record.masks).collect()
 }
 
 #[test]
 fn killed_at_any_moment_it_takes_the_same_decisions() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = quick_config(folder.path(), MODE);
-    let args = |name: &str| -> Vec<String> {
-        let output = folder.path().join(format!("{name}.onnx"));
-        [
-            "prune",
-            path(net()),
-            "--data",
-            path(&data_dir()),
-            "--config",
-            path(&config),
-            "-o",
-            path(&output),
-        ]
-        .map(str::to_string)
-        .to_vec()
-    };
-    let started = Instant::now();
-    let undisturbed = command().args(args("whole")).output().unwrap();
-    let whole = started.elapsed();
-    assert!(undisturbed.status.success(), "{}", stderr(&undisturbed));
-    let expected = masks(&folder.path().join("whole.onnx.run"));
+    let (whole, expected) = undisturbed();
     assert!(expected.len() > 6);
+    let folder = tempfile::tempdir().unwrap();
 
-    // Killed again and again, each time a little later, in shares of the whole run so that
-    // a busy machine changes nothing.
+    // Killed again and again, each time a little later; much later if it got nowhere.
+    let mut patience = Duration::from_millis(250);
+    let mut reached = 0;
     let run_dir = folder.path().join("killed.onnx.run");
     let mut kills = 0;
-    for attempt in 0..60u32 {
+    for _ in 0..200 {
         let mut command = command();
-        command.args(args("killed"));
+        command.args(prune_args(folder.path(), "killed"));
         if run_dir.join("checkpoint.bin").exists() {
             command.arg("--resume");
         } else if run_dir.exists() {
@@ -59,7 +37,7 @@ fn killed_at_any_moment_it_takes_the_same_decisions() {
             .stderr(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(whole.mul_f64(0.15 + 0.04 * f64::from(attempt)));
+        std::thread::sleep(patience);
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success());
             break;
@@ -67,12 +45,23 @@ fn killed_at_any_moment_it_takes_the_same_decisions() {
         child.kill().unwrap();
         child.wait().unwrap();
         kills += 1;
+        let lines = std::fs::read_to_string(run_dir.join("history.jsonl"))
+            .map_or(0, |text| text.lines().count());
+        patience = if lines > reached {
+            patience + Duration::from_millis(67)
+        } else {
+            patience.mul_f32(1.3)
+        };
+        reached = lines;
     }
     assert!(kills >= 2, "the run was killed {kills} times");
-    assert_eq!(masks(&run_dir), expected);
-    let (a, b) = ("whole.onnx", "killed.onnx");
-    let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
-    assert_eq!(bytes(a), bytes(b), "the written files are the same");
+    assert_eq!(&masks(&run_dir), expected);
+    let bytes = |file: &Path| std::fs::read(file).unwrap();
+    assert_eq!(
+        bytes(whole),
+        bytes(&folder.path().join("killed.onnx")),
+        "the written files are the same"
+    );
 }
 
 #[test]

@@ -1,0 +1,219 @@
+//! Ctrl-C: what was begun is finished and saved, and can be gone on with.
+#![cfg(target_os = "linux")]
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use secateur::onnx::model::Model;
+
+use crate::common::{
+    command, data_dir, net, path, prune_args, quick_config, run, stderr, undisturbed,
+};
+use crate::resume::masks;
+
+/// Sends SIGINT, as Ctrl-C does.
+fn interrupt(child: &Child) {
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -INT {}", child.id())])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+/// Has the process set its handler?
+fn catches_interrupts(child: &Child) -> bool {
+    const SIGINT: u64 = 1 << 1;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+    let caught = status.ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        u64::from_str_radix(line.trim(), 16).ok()
+    });
+    caught.is_some_and(|signals| signals & SIGINT != 0)
+}
+
+fn lines(file: &Path) -> usize {
+    std::fs::read_to_string(file).map_or(0, |text| text.lines().count())
+}
+
+/// Waits until `ready`, at most a minute.
+fn wait_until(ready: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !ready() {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "nothing happened"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn an_interrupted_run_says_how_to_go_on_and_ends_alike() {
+    let (whole, expected) = undisturbed();
+    let folder = tempfile::tempdir().unwrap();
+    let mut args = prune_args(folder.path(), "small");
+    let run_dir = folder.path().join("small.onnx.run");
+    let history = run_dir.join("history.jsonl");
+    let mut stops = 0;
+    loop {
+        let seen = lines(&history);
+        let child = command()
+            .args(&args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // In the first pruning epochs of this process, wherever they are.
+        let done = || run_dir.join("report.html").exists();
+        wait_until(|| lines(&history) > seen.max(1) || done());
+        if done() {
+            break;
+        }
+        interrupt(&child);
+        let output = child.wait_with_output().unwrap();
+        let text = stderr(&output);
+        if output.status.success() {
+            break;
+        }
+        assert_eq!(output.status.code(), Some(130), "{text}");
+        assert!(text.contains("stopping after this slice"), "{text}");
+        assert!(text.contains("the run is saved in"), "{text}");
+        assert!(
+            text.contains("hint: run the same command with `--resume`"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("error:"),
+            "being stopped is no error: {text}"
+        );
+        assert!(!folder.path().join("small.onnx").exists());
+        stops += 1;
+        if stops == 1 {
+            args.push("--resume".to_string());
+        }
+    }
+    assert!(stops >= 2, "stopped {stops} times");
+    assert_eq!(&masks(&run_dir), expected);
+    let bytes = |file: &Path| std::fs::read(file).unwrap();
+    assert_eq!(bytes(&folder.path().join("small.onnx")), bytes(whole));
+}
+
+#[test]
+fn training_keeps_what_it_reached_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("net.onnx");
+    let child = command()
+        .args(["train", "--data", path(&data_dir()), "--widths", "8,M,12,M"])
+        .args(["--epochs", "1000", "--json", "-o", path(&output)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until(|| catches_interrupts(&child));
+    // Time for some steps; none is fine too.
+    std::thread::sleep(Duration::from_millis(700));
+    interrupt(&child);
+    let done = child.wait_with_output().unwrap();
+    let text = stderr(&done);
+    assert_eq!(done.status.code(), Some(130), "{text}");
+    assert!(text.contains("stopping after this step"), "{text}");
+    assert!(
+        text.contains("hint: to train on") && text.contains("--init"),
+        "{text}"
+    );
+    let summary: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(summary["stopped"], true);
+    let model = Model::read(&output).unwrap();
+    assert!(model.metadata("secateur.training_sample_macs").is_some());
+    let on = folder.path().join("on.onnx");
+    let more = run(&[
+        "train",
+        "--data",
+        path(&data_dir()),
+        "--init",
+        path(&output),
+        "--epochs",
+        "0.02",
+        "-o",
+        path(&on),
+    ]);
+    assert!(more.status.success(), "{}", stderr(&more));
+}
+
+#[test]
+fn a_run_goes_on_by_its_own_settings_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = prune_args(folder.path(), "small");
+    let run_dir = folder.path().join("small.onnx.run");
+    let child = command()
+        .args(&args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until(|| lines(&run_dir.join("history.jsonl")) > 1);
+    interrupt(&child);
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
+
+    let output = folder.path().join("small.onnx");
+    let resume = |extra: &[&str], data: &Path| {
+        let mut command = command();
+        command
+            .args(["prune", path(net()), "--data", path(data)])
+            .args(["--resume", "-o", path(&output)])
+            .args(extra);
+        command.output().unwrap()
+    };
+    let other = quick_config(folder.path(), "{ kind = \"aec\", max_drop = 1.0 }");
+    for (extra, needle) in [
+        (["--seed", "7"], "`seed` was 0, now it is 7"),
+        (["--budget", "params=0.5"], "`mode` was"),
+        (["--config", path(&other)], "`mode` was"),
+        (["--policy", "random"], "`policy` was \"dqn\""),
+    ] {
+        let refused = resume(&extra, &data_dir());
+        let text = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{extra:?}: {text}");
+        assert!(
+            text.contains("cannot resume") && text.contains(needle),
+            "{text}"
+        );
+        assert!(text.contains("hint: "), "{text}");
+    }
+    // Another network of the same layers.
+    let stranger = folder.path().join("stranger.onnx");
+    let trained = run(&[
+        "train",
+        "--data",
+        path(&data_dir()),
+        "--widths",
+        "8,M,12,M",
+        "--hidden",
+        "16",
+        "--epochs",
+        "0.02",
+        "--seed",
+        "5",
+        "-o",
+        path(&stranger),
+    ]);
+    assert!(trained.status.success(), "{}", stderr(&trained));
+    let refused = run(&[
+        "prune",
+        path(&stranger),
+        "--data",
+        path(&data_dir()),
+        "--resume",
+        "-o",
+        path(&output),
+    ]);
+    let text = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(text.contains("begun with another network"), "{text}");
+
+    // Without the config: the run knows its own.
+    let done = resume(&[], &data_dir());
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert_eq!(&masks(&run_dir), undisturbed().1);
+}
