@@ -368,3 +368,6 @@ impl PruneConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

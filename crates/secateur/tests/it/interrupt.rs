@@ -36,12 +36,12 @@ fn lines(file: &Path) -> usize {
     std::fs::read_to_string(file).map_or(0, |text| text.lines().count())
 }
 
-/// Waits until `ready`, at most a minute.
+/// Waits until `ready`; a busy machine may take minutes over what is a matter of seconds.
 fn wait_until(ready: impl Fn() -> bool) {
     let started = Instant::now();
     while !ready() {
         assert!(
-            started.elapsed() < Duration::from_secs(60),
+            started.elapsed() < Duration::from_secs(300),
             "nothing happened"
         );
         std::thread::sleep(Duration::from_millis(5));
