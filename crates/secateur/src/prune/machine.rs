@@ -10,8 +10,8 @@ pub fn machine_text() -> String {
         })
         .unwrap_or_else(|| format!("{} processor", std::env::consts::ARCH));
     format!(
-        "{cpu}, {} threads, {:?}",
+        "{cpu}, {} threads, {}",
         rayon::current_num_threads(),
-        secateur_cpu::isa::active()
+        secateur_cpu::isa::active().to_string().to_uppercase()
     )
 }

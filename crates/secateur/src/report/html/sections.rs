@@ -43,7 +43,7 @@ pub(super) fn summary(report: &RunReport) -> Markup {
             div.figure { b { (gone(best.size.macs, before.size.macs)) } span { "multiply-adds gone" } }
             div.figure { b { (gone(best.size.kernels, before.size.kernels)) } span { "kernels gone" } }
             @if let Some(d) = &best.test_difference {
-                div.figure { b { (format!("{:+.2}", 100.0 * d.difference)) } span { "points of test accuracy" } }
+                div.figure { b.loss[d.difference < 0.0] { (format!("{:+.2}", 100.0 * d.difference)) } span { "points of test accuracy" } }
             }
             div.figure { b { (format!("{:.0} %", 100.0 * cost_share(report))) } span { "of the initial training's cost" } }
         }
@@ -101,9 +101,9 @@ pub(super) fn before_after(report: &RunReport) -> Markup {
     let accuracy = |value: Option<f64>| value.map_or_else(|| "-".to_string(), percent);
     html! {
         h2 { "Before and after" }
+        p.muted { "Shares are what remains. Differences are in points, paired, with 95 % intervals (Agresti and Min 2005). The search never saw the confirming and the test images." }
         div.scroll {
             table {
-                caption { "Shares are what remains. Differences are in points, paired, with 95 % intervals (Agresti and Min 2005). The search never saw the confirming and the test images." }
                 thead { tr { th { } @for n in &networks { th scope="col" { (n.label) } } } }
                 tbody {
                     tr { td { "test accuracy" } @for n in &networks { td { (accuracy(n.test_accuracy)) } } }
@@ -328,9 +328,9 @@ pub(super) fn layers(report: &RunReport) -> Markup {
     let networks: Vec<&NetworkFigures> = report.after.iter().chain(&report.front).collect();
     html! {
         h2 { "Layers" }
+        p.muted { "Kernels (or features) a layer." }
         div.scroll {
             table {
-                caption { "Kernels (or features) a layer." }
                 thead { tr { th { "layer" } th { "before" } @for n in &networks { th { (n.label) } } } }
                 tbody {
                     @for layer in &report.layers {
