@@ -14,8 +14,8 @@ use std::sync::{Mutex, PoisonError};
 pub const ALIGNMENT: usize = 64;
 /// Floats in a cache line; capacities are multiples of it.
 const LINE: usize = ALIGNMENT / size_of::<f32>();
-/// Idle bytes kept unless [`set_limit`] says otherwise.
-const DEFAULT_LIMIT: usize = 1 << 30;
+/// Idle bytes always kept unless [`set_limit`] says otherwise.
+const LEAST_LIMIT: usize = 1 << 30;
 
 /// Blocks from this size on ask for huge pages, which spare address translations.
 const HUGE_PAGE: usize = 2 << 20;
@@ -89,7 +89,7 @@ struct Pool {
     live_bytes: usize,
     peak_bytes: usize,
     n_allocations: usize,
-    limit: usize,
+    limit: Option<usize>,
 }
 
 static POOL: Mutex<Pool> = Mutex::new(Pool {
@@ -98,7 +98,7 @@ static POOL: Mutex<Pool> = Mutex::new(Pool {
     live_bytes: 0,
     peak_bytes: 0,
     n_allocations: 0,
-    limit: DEFAULT_LIMIT,
+    limit: None,
 });
 
 fn pool() -> std::sync::MutexGuard<'static, Pool> {
@@ -155,10 +155,11 @@ pub fn reset_peak() {
     pool.peak_bytes = pool.live_bytes;
 }
 
-/// Sets how many idle bytes are kept (default 1 GiB) and frees what exceeds it.
+/// Sets how many idle bytes are kept and frees what exceeds it. By default it is 1 GiB, or as
+/// much as fits under the peak of live memory: what one step needed the next will need too.
 pub fn set_limit(n_bytes: usize) {
     let mut pool = pool();
-    pool.limit = n_bytes;
+    pool.limit = Some(n_bytes);
     let freed = pool.free_down_to(n_bytes);
     drop(pool);
     drop(freed);
@@ -241,7 +242,8 @@ impl Drop for Buffer {
         pool.live_bytes -= block.n_bytes();
         pool.idle_bytes += block.n_bytes();
         pool.idle.push(block);
-        let limit = pool.limit;
+        let room = pool.peak_bytes - pool.live_bytes;
+        let limit = pool.limit.unwrap_or(room.max(LEAST_LIMIT));
         let freed = pool.free_down_to(limit);
         drop(pool);
         // Returning memory to the system takes time: not while others wait for the pool.

@@ -9,6 +9,7 @@
 pub mod data;
 mod error;
 pub mod extension;
+mod fusing;
 pub mod interpreter;
 pub mod mask;
 pub mod ops;

@@ -1,18 +1,18 @@
 //! From graph nodes to steps: which operator runs where, and what is fused.
 //!
-//! A node is fused into the step before it if it is the only reader of that
-//! step's output and the output is not the graph's. Convolutions take in a batch
-//! norm, then a ReLU, then a 2x2 max pooling; linear layers a bias and a ReLU.
+//! Convolutions take in what follows them (`fusing`), linear layers a bias and a ReLU.
 //! A softmax at the very end is left out: the loss works on the scores before it.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use secateur_onnx::graph::{Dim, Graph, Node};
+use secateur_onnx::shape::{Shapes, infer_shapes};
 
 use crate::error::{NetError, Result};
+use crate::fusing::{Fusing, Readers};
 use crate::ops::{
-    Add, BatchNorm, Concat, ConvBlock, Flatten, GlobalAveragePool, Identity, Linear, NormNames,
-    Operator, Pool, Relu, SUPPORTED, unsupported,
+    Add, BatchNorm, Concat, Flatten, GlobalAveragePool, Identity, Linear, Operator, Pool, Relu,
+    SUPPORTED, unsupported,
 };
 
 /// A planned graph.
@@ -27,39 +27,6 @@ pub struct Plan {
     pub input_shape: [usize; 3],
     /// Number of classes.
     pub n_classes: usize,
-}
-
-/// Readers of values, to know what may be fused.
-struct Readers<'g> {
-    by_value: HashMap<&'g str, Vec<&'g Node>>,
-    outputs: Vec<&'g str>,
-}
-
-impl<'g> Readers<'g> {
-    fn new(graph: &'g Graph, output: &'g str) -> Self {
-        let mut by_value: HashMap<&str, Vec<&Node>> = HashMap::new();
-        for node in &graph.nodes {
-            for name in node.inputs.iter().flatten() {
-                by_value.entry(name).or_default().push(node);
-            }
-        }
-        Self {
-            by_value,
-            outputs: vec![output],
-        }
-    }
-
-    /// The only reader of `value`, if it is of one of these types and reads it in slot 0
-    /// (any slot for `Add`).
-    fn only(&self, value: &str, op_type: &str) -> Option<&'g Node> {
-        if self.outputs.contains(&value) {
-            return None;
-        }
-        match self.by_value.get(value)?.as_slice() {
-            [node] if node.op_type == op_type => Some(node),
-            _ => None,
-        }
-    }
 }
 
 /// Plans `graph` for training.
@@ -85,7 +52,13 @@ pub fn plan(graph: &Graph) -> Result<Plan> {
     if let Some(node) = softmax {
         output = crate::ops::input_name(node, 0)?.to_string();
     }
-    let readers = Readers::new(graph, &output);
+    let fusing = Fusing {
+        graph,
+        readers: Readers::new(graph, &output),
+        shapes: infer_shapes(graph, None)?,
+    };
+    let readers = &fusing.readers;
+    let mut computed = HashSet::from([input.clone()]);
     let mut done: Vec<&str> = softmax.map(|n| n.name.as_str()).into_iter().collect();
     let mut steps: Vec<Box<dyn Operator>> = Vec::new();
     for node in &graph.nodes {
@@ -94,26 +67,8 @@ pub fn plan(graph: &Graph) -> Result<Plan> {
         }
         let step: Box<dyn Operator> = match node.op_type.as_str() {
             "Conv" => {
-                let mut block = ConvBlock::new(graph, node)?;
-                let mut value = node.outputs[0].as_str();
-                if let Some(next) = readers.only(value, "BatchNormalization") {
-                    block.fuse_norm(NormNames::new(next)?, &next.outputs[0]);
-                    done.push(&next.name);
-                    value = &next.outputs[0];
-                }
-                if let Some(next) = readers.only(value, "Relu") {
-                    block.fuse_relu(next);
-                    done.push(&next.name);
-                    value = &next.outputs[0];
-                }
-                if block.has_norm()
-                    && block.has_relu()
-                    && let Some(next) = readers.only(value, "MaxPool")
-                    && Pool::new(graph, next)?.is_fusable()
-                {
-                    block.fuse_pool(next);
-                    done.push(&next.name);
-                }
+                let (block, taken) = fusing.conv_block(node, &computed)?;
+                done.extend(taken);
                 Box::new(block)
             }
             "Gemm" | "MatMul" => {
@@ -160,9 +115,10 @@ pub fn plan(graph: &Graph) -> Result<Plan> {
             }
             _ => return Err(unsupported(graph, node, "has no training rule")),
         };
+        computed.insert(step.output().to_string());
         steps.push(step);
     }
-    let n_classes = class_count(graph)?;
+    let n_classes = class_count(graph, &fusing.shapes)?;
     Ok(Plan {
         steps,
         input,
@@ -199,8 +155,7 @@ fn image_input(graph: &Graph) -> Result<(String, [usize; 3])> {
     }
 }
 
-fn class_count(graph: &Graph) -> Result<usize> {
-    let shapes = secateur_onnx::shape::infer_shapes(graph, None)?;
+fn class_count(graph: &Graph, shapes: &Shapes) -> Result<usize> {
     let output = &graph.outputs[0];
     let last = shapes.get(&output.name).and_then(|dims| {
         dims.iter()

@@ -5,6 +5,8 @@
 //! broadcasts one float per pixel. Weight gradient: rows of a run times 2 vectors of
 //! channels stay in registers while the pixels of an output row are summed.
 
+use std::mem::MaybeUninit;
+
 use super::Limits;
 use super::pack::Block;
 use super::program::Grid;
@@ -96,6 +98,9 @@ pub(crate) struct Layer<'a> {
     pub limits: Limits,
 }
 
+/// Bases of the up to seven pixels of a strip.
+const BASES: usize = 3;
+
 /// Sums the runs of `G` strips of `S` pixels, times `K` vectors and, if `H`, half a vector
 /// of output channels, of which `count` exist.
 #[inline(always)]
@@ -114,7 +119,14 @@ unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize, const H:
         let mut acc = [[[V::zero(); K]; S]; G];
         let mut half = [[V::Half::zero(); S]; G];
         for &run in layer.runs {
-            let mut p = [input[0].add(run), input[1].add(run)];
+            // A base for every three pixels: base, base + step, base + 2 · step are addresses
+            // that need no further register.
+            let mut p = [[input[0]; BASES]; 2];
+            for g in 0..G {
+                for i in 0..BASES {
+                    p[g][i] = input[g].add(run + if 3 * i < S { 3 * i * in_col } else { 0 });
+                }
+            }
             for _ in 0..layer.run_len {
                 let mut w = [V::zero(); K];
                 for k in 0..K {
@@ -127,7 +139,7 @@ unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize, const H:
                 };
                 for s in 0..S {
                     for g in 0..G {
-                        let x = p[g].add(s * in_col);
+                        let x = p[g][s / 3].add(s % 3 * in_col);
                         if K > 0 {
                             let x = V::splat(*x);
                             for k in 0..K {
@@ -139,46 +151,68 @@ unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize, const H:
                         }
                     }
                 }
-                p[0] = p[0].add(1);
-                p[1] = p[1].add(1);
+                for g in 0..G {
+                    for i in 0..BASES {
+                        p[g][i] = p[g][i].add(1);
+                    }
+                }
                 weights = weights.add(K * V::LANES + if H { V::Half::LANES } else { 0 });
             }
         }
-        if !bias.is_null() {
-            for k in 0..K {
-                let b = V::load(bias.add(k * V::LANES));
-                for g in 0..G {
-                    for s in 0..S {
-                        acc[g][s][k] = V::add(acc[g][s][k], b);
-                    }
+        // By way of memory: what follows is not always unrolled, and an array that is indexed
+        // by a variable anywhere lies in memory everywhere, in the loop above too.
+        let mut sums = MaybeUninit::<[f32; SUMS]>::uninit();
+        let sums = sums.as_mut_ptr().cast::<f32>();
+        let width = K * V::LANES + if H { V::Half::LANES } else { 0 };
+        for g in 0..G {
+            for s in 0..S {
+                let sum = sums.add((g * S + s) * width);
+                for k in 0..K {
+                    V::store(sum.add(k * V::LANES), acc[g][s][k]);
                 }
-            }
-            if H {
-                let b = V::Half::load(bias.add(K * V::LANES));
-                for g in 0..G {
-                    for s in 0..S {
-                        half[g][s] = V::Half::add(half[g][s], b);
-                    }
+                if H {
+                    V::Half::store(sum.add(K * V::LANES), half[g][s]);
                 }
             }
         }
         for g in 0..G {
             for s in 0..S {
-                let to = output[g].add(s * out_col);
+                let (sum, to) = (sums.add((g * S + s) * width), output[g].add(s * out_col));
                 for k in 0..K {
-                    let y = layer.limits.apply::<V>(acc[g][s][k]);
-                    if k + 1 < K || H {
-                        V::store(to.add(k * V::LANES), y);
-                    } else {
-                        V::store_up_to(to.add(k * V::LANES), y, count - k * V::LANES);
-                    }
+                    let at = k * V::LANES;
+                    let left = if k + 1 < K || H { V::LANES } else { count - at };
+                    finish::<V>(layer, sum.add(at), bias, at, to, left);
                 }
                 if H {
-                    let y = layer.limits.apply::<V::Half>(half[g][s]);
-                    V::Half::store_up_to(to.add(K * V::LANES), y, count - K * V::LANES);
+                    let at = K * V::LANES;
+                    finish::<V::Half>(layer, sum.add(at), bias, at, to, count - at);
                 }
             }
         }
+    }
+}
+
+/// Floats of the sums of the largest tile: two strips of seven pixels, two of the widest
+/// vectors.
+const SUMS: usize = 2 * 7 * 2 * 16;
+
+/// Bias and limits for the vector at channel `at` of a block; `n` floats are stored.
+#[inline(always)]
+unsafe fn finish<V: Simd>(
+    layer: &Layer<'_>,
+    sum: *const f32,
+    bias: *const f32,
+    at: usize,
+    to: *mut f32,
+    n: usize,
+) {
+    // SAFETY: the contract of `tile`.
+    unsafe {
+        let mut y = V::load(sum);
+        if !bias.is_null() {
+            y = V::add(y, V::load(bias.add(at)));
+        }
+        V::store_up_to(to.add(at), layer.limits.apply::<V>(y), n);
     }
 }
 

@@ -10,6 +10,7 @@
 //! through stock Burn operations (see `interpreter`).
 
 mod storage;
+mod timing;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use secateur_cpu::memory::Buffer;
 
 pub use storage::tensor_from_vec;
 use storage::{contiguous_slice, flex_tensor};
+pub use timing::time_in_routines;
 
 /// Most tensors that one fused operation reads: input, weights, bias, scale, shift, residual.
 pub const MAX_INPUTS: usize = 6;
@@ -99,7 +101,8 @@ impl FusedBackend for Flex {
     ) -> FlexTensor {
         let inputs = [a, b, c, d, e, f].map(|t| t.to_contiguous());
         let slices = inputs.each_ref().map(contiguous_slice);
-        flex_tensor(call.forward(slices), &call.output_shape())
+        let output = timing::timed(|| call.forward(slices));
+        flex_tensor(output, &call.output_shape())
     }
 
     fn fused_gradients(
@@ -116,7 +119,8 @@ impl FusedBackend for Flex {
         let inputs = [a, b, c, d, e, f].map(|t| t.to_contiguous());
         let output_gradient = output_gradient.to_contiguous();
         let slices = inputs.each_ref().map(contiguous_slice);
-        let gradients = call.backward(slices, contiguous_slice(&output_gradient), wanted);
+        let dy = contiguous_slice(&output_gradient);
+        let gradients = timing::timed(|| call.backward(slices, dy, wanted));
         gradients
             .into_iter()
             .zip(&inputs)

@@ -4,7 +4,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use secateur_net::interpreter::{Engine, Network};
 use secateur_net::weights::Weights;
-use secateur_onnx::arch::{VggConfig, vgg_like};
+use secateur_onnx::arch::{
+    MobileNetConfig, ResNetConfig, VggConfig, mobilenet_v2, resnet, vgg_like,
+};
 use secateur_onnx::coupling::ChannelGroups;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
@@ -21,7 +23,25 @@ pub fn small_vgg(widths: &str, seed: u64) -> Case {
     let mut config = VggConfig::new([2, 9, 8], 3);
     config.stages = VggConfig::parse_stages(widths).unwrap();
     config.hidden = vec![6];
-    let model = vgg_like(&config, seed).unwrap();
+    case(vgg_like(&config, seed).unwrap(), seed)
+}
+
+/// A residual net of three stages on 3x9x8 images with 3 classes.
+pub fn small_resnet(seed: u64) -> Case {
+    let mut config = ResNetConfig::new([3, 9, 8], 3);
+    (config.blocks, config.width) = (2, 5);
+    case(resnet(&config, seed).unwrap(), seed)
+}
+
+/// Inverted bottlenecks with depthwise convolutions on 3x16x12 images with 3 classes.
+pub fn small_mobilenet(seed: u64) -> Case {
+    let mut config = MobileNetConfig::new([3, 16, 12], 3);
+    config.width_percent = 20;
+    case(mobilenet_v2(&config, seed).unwrap(), seed)
+}
+
+/// The model with uneven norms.
+pub fn case(model: Model, seed: u64) -> Case {
     let graph = Graph::from_model(&model).unwrap();
     let groups = ChannelGroups::find(&graph).unwrap();
     let mut weights = Weights::from_graph(&graph).unwrap();

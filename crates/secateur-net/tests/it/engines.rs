@@ -2,67 +2,188 @@
 
 use secateur_net::interpreter::Engine;
 use secateur_net::train::cross_entropy;
+use secateur_onnx::graph::{Attribute, Node};
+use secateur_onnx::model::{Tensor, Values};
 
-use crate::common::{images, largest, max_difference, network, small_vgg};
+use crate::common::{
+    Case, images, largest, max_difference, network, small_mobilenet, small_resnet, small_vgg,
+};
 
-/// Single precision through four layers; relative to the largest value.
+/// Single precision through a few layers; relative to the largest value.
 const TOLERANCE: f32 = 2e-5;
+/// Through twenty layers and more, each with a batch norm over few pixels.
+const DEEP_TOLERANCE: f32 = 5e-4;
+
+const LABELS: [u32; 6] = [0, 1, 2, 1, 0, 2];
+
+/// Inference, training, gradients and statistics of 6 images.
+fn check(name: &str, case: &Case, tolerance: f32) {
+    let len: usize = network(case, Engine::Fused).input_shape().iter().product();
+    let x = images(6, len, 5);
+    let inference = |engine| {
+        let net = network(case, engine);
+        let bound = net.bind_inference(&case.weights).unwrap();
+        net.forward_inference(&bound, x.clone(), 6).unwrap()
+    };
+    let (fused, stock) = (inference(Engine::Fused), inference(Engine::Stock));
+    let error = max_difference(&fused, &stock) / largest(&stock);
+    assert!(error < tolerance, "{name}, inference: {error}");
+
+    let training = |engine| {
+        let net = network(case, engine);
+        let bound = net.bind_training(&case.weights);
+        let pass = net.forward_training(&bound, x.clone(), 6, None).unwrap();
+        let mut weights = case.weights.clone();
+        pass.moments.iter().for_each(|m| m.apply(&mut weights));
+        let logits: Vec<f32> = pass.logits.clone().inner().into_data().iter().collect();
+        let gradients = cross_entropy(pass.logits, &LABELS, 0.1).backward();
+        let by_name: Vec<(String, Vec<f32>)> = case
+            .weights
+            .iter()
+            .filter_map(|(name, _)| {
+                let gradient = bound.tensor(name)?.grad(&gradients)?;
+                Some((name.clone(), gradient.into_data().iter().collect()))
+            })
+            .collect();
+        (logits, by_name, weights)
+    };
+    let (fused, stock) = (training(Engine::Fused), training(Engine::Stock));
+    let error = max_difference(&fused.0, &stock.0) / largest(&stock.0);
+    assert!(error < tolerance, "{name}, training: {error}");
+    assert_eq!(fused.1.len(), stock.1.len());
+    let scale = stock.1.iter().map(|(_, g)| largest(g)).fold(0.0, f32::max);
+    let mut off = Vec::new();
+    for ((parameter, a), (other, b)) in fused.1.iter().zip(&stock.1) {
+        assert_eq!(parameter, other);
+        let error = max_difference(a, b) / scale;
+        if error >= tolerance {
+            off.push(format!("{parameter}: {error}"));
+        }
+    }
+    assert!(off.is_empty(), "{name}, gradients: {off:#?}");
+    for ((parameter, a), (_, b)) in fused.2.iter().zip(stock.2.iter()) {
+        let error = max_difference(&a.data, &b.data) / largest(&b.data).max(1.0);
+        assert!(error < tolerance, "{name}, {parameter} after: {error}");
+    }
+}
+
+/// The same net with `by` added to the shifts of all norms.
+fn shifted(mut case: Case, by: f32) -> Case {
+    for (name, weight) in case.weights.iter_mut() {
+        if name.ends_with("bn.bias") {
+            weight.data.iter_mut().for_each(|beta| *beta += by);
+        }
+    }
+    case
+}
+
+/// Keeps most activations away from the kink of the ReLU: in a deep net some always lie so
+/// close that rounding decides, and each one changes all gradients before it.
+const FROM_KINKS: f32 = 2.5;
+
+/// The same net with ReLU6, written as exporters do before opset 11 and since.
+fn with_relu6(mut case: Case, bounds_are_inputs: bool) -> Case {
+    let scalar = |value: f32| Tensor {
+        shape: Vec::new(),
+        values: Values::F32(vec![value]),
+    };
+    let graph = &mut case.graph;
+    graph.initializers.insert("low".to_string(), scalar(0.0));
+    graph.initializers.insert("high".to_string(), scalar(6.0));
+    graph.opset = if bounds_are_inputs { 13 } else { 10 };
+    let of_conv = |node: &&mut Node| node.op_type == "Relu" && !node.name.starts_with("fc");
+    for node in graph.nodes.iter_mut().filter(of_conv) {
+        node.op_type = "Clip".to_string();
+        if bounds_are_inputs {
+            let names = ["low", "high"].map(|name| Some(name.to_string()));
+            node.inputs.extend(names);
+        } else {
+            let bounds = [("min", 0.0), ("max", 6.0)];
+            let bounds = bounds.map(|(name, value)| (name.to_string(), Attribute::Float(value)));
+            node.attributes.extend(bounds);
+        }
+    }
+    case
+}
+
+/// The same net as exported for inference: norms folded away, convolutions with bias.
+fn without_norms(mut case: Case) -> Case {
+    let graph = &mut case.graph;
+    let norms: Vec<Node> = graph
+        .nodes
+        .iter()
+        .filter(|node| node.op_type == "BatchNormalization")
+        .cloned()
+        .collect();
+    graph
+        .nodes
+        .retain(|node| node.op_type != "BatchNormalization");
+    for norm in norms {
+        for node in &mut graph.nodes {
+            if Some(&node.outputs[0]) == norm.inputs[0].as_ref() {
+                node.inputs.push(norm.inputs[2].clone());
+            }
+            for input in node.inputs.iter_mut().flatten() {
+                if *input == norm.outputs[0] {
+                    input.clone_from(norm.inputs[0].as_ref().unwrap());
+                }
+            }
+        }
+    }
+    case
+}
+
+/// Lines of the plan that contain `text`.
+fn count(case: &Case, text: &str) -> usize {
+    let plan = network(case, Engine::Fused).describe();
+    plan.iter().filter(|line| line.contains(text)).count()
+}
 
 #[test]
-fn inference_agrees() {
+fn plain_networks_agree() {
     for (widths, seed) in [("3,4,M,5,M", 1), ("17,M,33,7", 2), ("1,1", 3)] {
-        let case = small_vgg(widths, seed);
-        let x = images(5, 2 * 9 * 8, seed);
-        let run = |engine| {
-            let net = network(&case, engine);
-            let bound = net.bind_inference(&case.weights).unwrap();
-            net.forward_inference(&bound, x.clone(), 5).unwrap()
-        };
-        let (fused, stock) = (run(Engine::Fused), run(Engine::Stock));
-        let error = max_difference(&fused, &stock) / largest(&stock);
-        assert!(error < TOLERANCE, "{widths}: {error}");
+        check(widths, &small_vgg(widths, seed), TOLERANCE);
     }
 }
 
 #[test]
-fn training_outputs_gradients_and_statistics_agree() {
-    for (widths, seed) in [("3,4,M,5,M", 1), ("17,M,33,7", 2)] {
-        let case = small_vgg(widths, seed);
-        let x = images(6, 2 * 9 * 8, seed);
-        let labels = [0u32, 1, 2, 1, 0, 2];
-        let run = |engine| {
-            let net = network(&case, engine);
-            let bound = net.bind_training(&case.weights);
-            let pass = net.forward_training(&bound, x.clone(), 6, None).unwrap();
-            let mut weights = case.weights.clone();
-            pass.moments.iter().for_each(|m| m.apply(&mut weights));
-            let logits: Vec<f32> = pass.logits.clone().inner().into_data().iter().collect();
-            let gradients = cross_entropy(pass.logits, &labels, 0.1).backward();
-            let by_name: Vec<(String, Vec<f32>)> = case
-                .weights
-                .iter()
-                .filter_map(|(name, _)| {
-                    let gradient = bound.tensor(name)?.grad(&gradients)?;
-                    Some((name.clone(), gradient.into_data().iter().collect()))
-                })
-                .collect();
-            (logits, by_name, weights)
-        };
-        let (fused, stock) = (run(Engine::Fused), run(Engine::Stock));
-        assert!(max_difference(&fused.0, &stock.0) / largest(&stock.0) < TOLERANCE);
-        assert_eq!(fused.1.len(), stock.1.len());
-        let scale = stock.1.iter().map(|(_, g)| largest(g)).fold(0.0, f32::max);
-        for ((name, a), (other, b)) in fused.1.iter().zip(&stock.1) {
-            assert_eq!(name, other);
-            let error = max_difference(a, b) / scale;
-            assert!(error < TOLERANCE, "{widths}, gradient of {name}: {error}");
-        }
-        for ((name, a), (_, b)) in fused.2.iter().zip(stock.2.iter()) {
-            let error = max_difference(&a.data, &b.data);
-            assert!(
-                error < TOLERANCE,
-                "{widths}, {name} after the pass: {error}"
-            );
-        }
+fn residual_networks_agree() {
+    let case = shifted(small_resnet(4), FROM_KINKS);
+    check("resnet", &case, DEEP_TOLERANCE);
+    // Every sum and every ReLU is part of a convolution.
+    assert_eq!(count(&case, "/add`"), 6);
+    assert_eq!(count(&case, "fused"), count(&case, "Conv ") + 1);
+    let bare = without_norms(shifted(small_resnet(4), FROM_KINKS));
+    check("resnet without norms", &bare, DEEP_TOLERANCE);
+    assert_eq!(count(&bare, "BatchNorm"), 0);
+    assert_eq!(count(&bare, "/add`"), 6);
+}
+
+#[test]
+fn bottlenecks_agree() {
+    let case = shifted(small_mobilenet(5), FROM_KINKS);
+    check("mobilenet", &case, DEEP_TOLERANCE);
+    assert_eq!(count(&case, "/add`"), 10);
+    assert_eq!(count(&case, " depthwise,"), 17);
+    check(
+        "no norms",
+        &without_norms(small_mobilenet(5)),
+        DEEP_TOLERANCE,
+    );
+}
+
+#[test]
+fn relu6_is_fused_however_it_is_written() {
+    for bounds_are_inputs in [true, false] {
+        // Between the bounds as often as beyond the upper one.
+        let case = shifted(small_vgg("7,M,9,4", 6), 6.0);
+        let case = with_relu6(case, bounds_are_inputs);
+        assert_eq!(count(&case, "ReLU6"), 3);
+        check("ReLU6", &case, TOLERANCE);
+        let bare = without_norms(with_relu6(small_resnet(7), bounds_are_inputs));
+        assert_eq!(count(&bare, "ReLU6"), 13);
+        check("ReLU6 without norms", &bare, DEEP_TOLERANCE);
+        let deep = with_relu6(small_mobilenet(6), bounds_are_inputs);
+        assert_eq!(count(&deep, "ReLU6"), 35);
     }
 }

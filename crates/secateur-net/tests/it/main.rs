@@ -5,4 +5,5 @@ mod common;
 mod engines;
 mod gradients;
 mod masks;
+mod steps;
 mod training;

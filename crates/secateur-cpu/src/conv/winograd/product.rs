@@ -151,6 +151,9 @@ struct Job<'a> {
     limits: Limits,
 }
 
+/// Bases of the up to fourteen rows of a tile.
+const BASES: usize = 5;
+
 /// `R` rows of `a` times `K` vectors (and, if `H`, half a one) of columns of `b`.
 #[inline(always)]
 unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
@@ -165,8 +168,12 @@ unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
         let width = K * V::LANES + if H { V::Half::LANES } else { 0 };
         let mut acc = [[V::zero(); K]; R];
         let mut half = [V::Half::zero(); R];
-        // Two bases: addresses of seven rows each need few registers.
-        let mut p = [a, a.add(if R > 7 { 7 * pitch } else { 0 })];
+        // A base for every three rows: base, base + pitch, base + 2 · pitch are addresses
+        // that need no further register.
+        let mut p = [a; BASES];
+        for i in 0..BASES {
+            p[i] = a.add(if 3 * i < R { 3 * i * pitch } else { 0 });
+        }
         for _ in 0..depth {
             let mut w = [V::zero(); K];
             for k in 0..K {
@@ -178,7 +185,7 @@ unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
                 V::Half::zero()
             };
             for r in 0..R {
-                let x = p[r / 7].add(r % 7 * pitch);
+                let x = p[r / 3].add(r % 3 * pitch);
                 if K > 0 {
                     let x = V::splat(*x);
                     for k in 0..K {
@@ -189,8 +196,9 @@ unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
                     half[r] = V::Half::fma(V::Half::splat(*x), wh, half[r]);
                 }
             }
-            p[0] = p[0].add(1);
-            p[1] = p[1].add(1);
+            for p in &mut p {
+                *p = p.add(1);
+            }
             b = b.add(width);
         }
         for r in 0..R {

@@ -5,6 +5,8 @@
 //! sums over a range of units that depends on the number of threads alone
 //! ([`fixed`]), and the tasks' sums are added in order.
 
+mod crew;
+
 use std::any::Any;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -98,9 +100,8 @@ enum Leftover {
 
 /// Runs `body(0)` to `body(tasks - 1)` and returns when all have finished.
 ///
-/// `rayon::scope` from outside the pool puts the caller to sleep and wakes two threads, which
-/// takes 20 microseconds and more: as long as a whole small layer. Here the caller works
-/// itself, and never waits for a thread that has not begun.
+/// The caller works itself, and never waits for a thread that has not begun; the others are
+/// the threads of the crew, which are awake while regions follow each other (see there).
 fn region(tasks: usize, leftover: Leftover, body: &(dyn Fn(usize) + Sync)) {
     if tasks == 1 {
         body(0);
@@ -127,14 +128,7 @@ fn region(tasks: usize, leftover: Leftover, body: &(dyn Fn(usize) + Sync)) {
         caller: std::thread::current(),
         panic: Mutex::new(None),
     });
-    for task in 1..tasks {
-        let shared = Arc::clone(&shared);
-        rayon::spawn(move || {
-            if shared.claim(task) {
-                shared.run(task);
-            }
-        });
-    }
+    crew::post(&shared, tasks);
     let own = catch_unwind(AssertUnwindSafe(|| body(0)));
     for task in 1..tasks {
         if shared.claim(task) {
@@ -171,8 +165,9 @@ struct Region {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-/// Looks at the counter before the caller goes to sleep: about 20 microseconds.
-const SPINS: usize = 500;
+/// Looks at the counter before the caller goes to sleep: about 200 microseconds, since being
+/// woken takes 50 and more on a virtual machine.
+const SPINS: usize = 5000;
 
 impl Region {
     /// True for one thread only.

@@ -1,0 +1,273 @@
+//! The three ways in which a block runs: inference, training without batch norm, training
+//! with it.
+
+use std::sync::{Arc, Mutex};
+
+use rayon::prelude::*;
+use secateur_cpu::block::{self, ActivationStats, BlockSpec, Saved};
+use secateur_cpu::conv::{self, Activation};
+use secateur_cpu::memory::Buffer;
+
+use crate::extension::{FusedOp, InputGradients, MAX_INPUTS};
+use crate::score::Collector;
+
+/// A lock whose holder cannot have panicked half-way through a change that matters.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn output_shape(spec: &BlockSpec) -> Vec<usize> {
+    spec.output_shape().to_vec()
+}
+
+fn output_len(spec: &BlockSpec) -> usize {
+    spec.output_shape().iter().product()
+}
+
+/// Inference with folded batch norm; has no gradient.
+#[derive(Debug)]
+pub(super) struct InferenceCall {
+    pub spec: BlockSpec,
+    pub has_residual: bool,
+}
+
+impl FusedOp for InferenceCall {
+    fn output_shape(&self) -> Vec<usize> {
+        output_shape(&self.spec)
+    }
+
+    fn forward(&self, [x, weight, bias, _, _, residual]: [&[f32]; MAX_INPUTS]) -> Buffer {
+        let mut y = Buffer::get(output_len(&self.spec));
+        let residual = self.has_residual.then_some(residual);
+        block::forward_folded_residual(&self.spec, x, weight, bias, residual, &mut y);
+        y
+    }
+
+    fn backward(
+        &self,
+        _: [&[f32]; MAX_INPUTS],
+        _: &[f32],
+        _: [bool; MAX_INPUTS],
+    ) -> InputGradients {
+        unreachable!("inference runs without a tape")
+    }
+}
+
+/// Convolution without batch norm, with bias, residual and activation.
+#[derive(Debug)]
+pub(super) struct ConvCall {
+    spec: BlockSpec,
+    has_bias: bool,
+    has_residual: bool,
+    /// The activated output, kept for the activation's gradient.
+    output: Mutex<Option<Buffer>>,
+    node: String,
+    collector: Option<Arc<Collector>>,
+}
+
+/// Values that a thread takes at once.
+const CHUNK: usize = 16_384;
+
+impl ConvCall {
+    pub fn new(
+        spec: BlockSpec,
+        has_bias: bool,
+        has_residual: bool,
+        node: String,
+        collector: Option<Arc<Collector>>,
+    ) -> Self {
+        Self {
+            spec,
+            has_bias,
+            has_residual,
+            output: Mutex::new(None),
+            node,
+            collector,
+        }
+    }
+
+    /// dy where the activation passes it on, told by its output y.
+    fn masked(&self, y: &[f32], dy: &[f32]) -> Buffer {
+        let mut masked = Buffer::get(dy.len());
+        let activation = self.spec.activation;
+        let parts = masked
+            .par_chunks_mut(CHUNK)
+            .zip(y.par_chunks(CHUNK))
+            .zip(dy.par_chunks(CHUNK));
+        parts.for_each(|((to, y), dy)| {
+            for ((to, &y), &d) in to.iter_mut().zip(y).zip(dy) {
+                *to = d * activation.derivative(y);
+            }
+        });
+        masked
+    }
+}
+
+impl FusedOp for ConvCall {
+    fn output_shape(&self) -> Vec<usize> {
+        output_shape(&self.spec)
+    }
+
+    fn forward(&self, [x, weight, bias, _, _, residual]: [&[f32]; MAX_INPUTS]) -> Buffer {
+        let spec = &self.spec;
+        let mut y = Buffer::get(output_len(spec));
+        if self.has_residual {
+            let zeros;
+            let bias = if self.has_bias {
+                bias
+            } else {
+                zeros = vec![0.0; spec.conv.c_out];
+                &zeros
+            };
+            block::forward_folded_residual(spec, x, weight, bias, Some(residual), &mut y);
+        } else {
+            let bias = self.has_bias.then_some(bias);
+            conv::forward(&spec.conv, x, weight, bias, spec.activation, &mut y);
+        }
+        if spec.activation != Activation::None || self.collector.is_some() {
+            *lock(&self.output) = Some(y.clone());
+        }
+        y
+    }
+
+    fn backward(
+        &self,
+        [x, weight, bias, ..]: [&[f32]; MAX_INPUTS],
+        dy_output: &[f32],
+        wanted: [bool; MAX_INPUTS],
+    ) -> InputGradients {
+        let shape = &self.spec.conv;
+        let output = lock(&self.output).take();
+        if let (Some(collector), Some(y)) = (&self.collector, &output) {
+            collector.add_from_output(&self.node, shape.n, shape.c_out, y, dy_output);
+        }
+        let masked = match &output {
+            Some(y) if self.spec.activation != Activation::None => Some(self.masked(y, dy_output)),
+            _ => None,
+        };
+        let dy: &[f32] = masked.as_deref().unwrap_or(dy_output);
+        let mut gradients = InputGradients::default();
+        if wanted[0] {
+            let mut dx = Buffer::get(x.len());
+            conv::input_gradient(shape, dy, weight, &mut dx);
+            gradients[0] = Some(dx);
+        }
+        if wanted[1] {
+            let mut dw = Buffer::get(weight.len());
+            conv::weight_gradient(shape, x, dy, &mut dw);
+            gradients[1] = Some(dw);
+        }
+        if wanted[2] && self.has_bias {
+            let mut db = Buffer::get(bias.len());
+            conv::bias_gradient(shape, dy, &mut db);
+            gradients[2] = Some(db);
+        }
+        if wanted[5] && self.has_residual {
+            gradients[5] = Some(masked.unwrap_or_else(|| Buffer::from(dy_output)));
+        }
+        gradients
+    }
+}
+
+/// The whole block in training mode.
+#[derive(Debug)]
+pub(super) struct BlockCall {
+    spec: BlockSpec,
+    has_bias: bool,
+    has_residual: bool,
+    saved: Mutex<Option<Saved>>,
+    node: String,
+    collector: Option<Arc<Collector>>,
+}
+
+impl BlockCall {
+    pub fn new(
+        spec: BlockSpec,
+        has_bias: bool,
+        has_residual: bool,
+        node: String,
+        collector: Option<Arc<Collector>>,
+    ) -> Self {
+        Self {
+            spec,
+            has_bias,
+            has_residual,
+            saved: Mutex::new(None),
+            node,
+            collector,
+        }
+    }
+
+    /// Calls `body` with mean and biased variance of the batch, once the forward pass has run.
+    pub fn with_statistics(&self, body: impl FnOnce(&[f32], &[f32])) {
+        if let Some(saved) = lock(&self.saved).as_ref() {
+            body(&saved.mean, &saved.var);
+        }
+    }
+}
+
+impl FusedOp for BlockCall {
+    fn output_shape(&self) -> Vec<usize> {
+        output_shape(&self.spec)
+    }
+
+    fn forward(&self, [x, weight, bias, gamma, beta, residual]: [&[f32]; MAX_INPUTS]) -> Buffer {
+        let bias = self.has_bias.then_some(bias);
+        let residual = self.has_residual.then_some(residual);
+        let mut stats = self.collector.as_ref().map(|_| ActivationStats::default());
+        let (y, saved) = block::forward_train_residual(
+            &self.spec,
+            x,
+            weight,
+            bias,
+            gamma,
+            beta,
+            residual,
+            stats.as_mut(),
+        );
+        if let (Some(collector), Some(stats)) = (&self.collector, stats) {
+            collector.add_activation(&self.node, &stats.mean, &stats.positive);
+        }
+        *lock(&self.saved) = Some(saved);
+        y
+    }
+
+    fn backward(
+        &self,
+        [x, weight, _, gamma, beta, residual]: [&[f32]; MAX_INPUTS],
+        dy: &[f32],
+        wanted: [bool; MAX_INPUTS],
+    ) -> InputGradients {
+        let mut gradients = InputGradients::default();
+        let Some(saved) = lock(&self.saved).take() else {
+            return gradients;
+        };
+        let mut taylor = self.collector.as_ref().map(|_| vec![0.0f64; gamma.len()]);
+        let result = block::backward_residual(
+            &self.spec,
+            x,
+            weight,
+            gamma,
+            beta,
+            self.has_residual.then_some(residual),
+            &saved,
+            dy,
+            wanted[0],
+            taylor.as_deref_mut(),
+        );
+        if let (Some(collector), Some(taylor)) = (&self.collector, taylor) {
+            collector.add_taylor(&self.node, &taylor);
+        }
+        gradients[0] = result.dx;
+        gradients[1] = Some(Buffer::from(result.dw.as_slice()));
+        if wanted[2] && self.has_bias {
+            gradients[2] = result.dbias.map(|db| Buffer::from(db.as_slice()));
+        }
+        gradients[3] = Some(Buffer::from(result.dgamma.as_slice()));
+        gradients[4] = Some(Buffer::from(result.dbeta.as_slice()));
+        gradients[5] = result.dresidual;
+        gradients
+    }
+}
