@@ -218,7 +218,7 @@ def main():
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
         with (arguments.out / "raw.csv").open("w", newline="") as file:
-            writer = csv.writer(file)
+            writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["net", "pass", "side", "round", "step", "seconds"])
             writer.writerows((*row[:5], f"{row[5]:.6f}") for row in rows)
         (arguments.out / "summary.md").write_text(summary)

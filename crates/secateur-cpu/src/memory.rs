@@ -88,6 +88,8 @@ struct Pool {
     idle_bytes: usize,
     live_bytes: usize,
     peak_bytes: usize,
+    /// As `peak_bytes`, but since the start or the last [`shrink`].
+    needed_bytes: usize,
     n_allocations: usize,
     limit: Option<usize>,
 }
@@ -97,6 +99,7 @@ static POOL: Mutex<Pool> = Mutex::new(Pool {
     idle_bytes: 0,
     live_bytes: 0,
     peak_bytes: 0,
+    needed_bytes: 0,
     n_allocations: 0,
     limit: None,
 });
@@ -167,7 +170,10 @@ pub fn set_limit(n_bytes: usize) {
 
 /// Frees all idle memory, for example after the network has become smaller.
 pub fn shrink() {
-    let freed = pool().free_down_to(0);
+    let mut pool = pool();
+    pool.needed_bytes = pool.live_bytes;
+    let freed = pool.free_down_to(0);
+    drop(pool);
     drop(freed);
 }
 
@@ -203,6 +209,7 @@ impl Buffer {
         pool.n_allocations += usize::from(recycled.is_none());
         pool.live_bytes += capacity * size_of::<f32>();
         pool.peak_bytes = pool.peak_bytes.max(pool.live_bytes);
+        pool.needed_bytes = pool.needed_bytes.max(pool.live_bytes);
         drop(pool);
         let block = recycled.unwrap_or_else(|| Block::new(capacity));
         Self {
@@ -242,7 +249,7 @@ impl Drop for Buffer {
         pool.live_bytes -= block.n_bytes();
         pool.idle_bytes += block.n_bytes();
         pool.idle.push(block);
-        let room = pool.peak_bytes - pool.live_bytes;
+        let room = pool.needed_bytes.saturating_sub(pool.live_bytes);
         let limit = pool.limit.unwrap_or(room.max(LEAST_LIMIT));
         let freed = pool.free_down_to(limit);
         drop(pool);

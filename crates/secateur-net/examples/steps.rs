@@ -5,12 +5,13 @@
 //! `<net> <train|infer> <steps>` on standard input with lines of JSON, so that another
 //! program can run two sides in turn (`tools/bench-pytorch`).
 
+#[path = "../benches/nets/mod.rs"]
+mod nets;
+
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use secateur_cpu::{isa, memory, peak};
 use secateur_net::data::{Augment, BatchSampler, Loaded};
 use secateur_net::extension::time_in_routines;
@@ -19,40 +20,9 @@ use secateur_net::train::{
     Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, StepObserver, train_slice,
 };
 use secateur_net::weights::Weights;
-use secateur_onnx::arch::{
-    MobileNetConfig, ResNetConfig, VggConfig, mobilenet_v2, resnet, vgg_like,
-};
 use secateur_onnx::graph::Graph;
-use secateur_onnx::model::Model;
 
-const BATCH: usize = 128;
-const CLASSES: usize = 10;
-const NETS: [&str; 5] = ["vgg", "slim", "tiny", "resnet", "mobile"];
-
-type Failure = Box<dyn std::error::Error>;
-
-fn build(name: &str) -> Result<(Model, [usize; 3]), Failure> {
-    let (digits, photos) = ([1, 28, 28], [3, 32, 32]);
-    let plain = |widths: &str| -> Result<Model, Failure> {
-        let mut config = VggConfig::new(digits, CLASSES);
-        config.stages = VggConfig::parse_stages(widths)?;
-        Ok(vgg_like(&config, 1)?)
-    };
-    Ok(match name {
-        "vgg" => (plain("32,32,M,64,64,M,128,128,128,M")?, digits),
-        "slim" => (plain("8,16,M,16,16,M,24,24,24,M")?, digits),
-        "tiny" => (plain("5,6,M,10,10,M,20,20,20,M")?, digits),
-        "resnet" => (resnet(&ResNetConfig::new(photos, CLASSES), 1)?, photos),
-        "mobile" => {
-            let config = MobileNetConfig::new(photos, CLASSES);
-            (mobilenet_v2(&config, 1)?, photos)
-        }
-        other => {
-            let nets = NETS.join(", ");
-            return Err(format!("cannot time `{other}`: expected one of {nets}").into());
-        }
-    })
-}
+use nets::{BATCH, CLASSES, Failure, NETS, build, random};
 
 /// A network with everything that a step needs.
 struct Case {
@@ -97,17 +67,8 @@ impl Case {
         let graph = Graph::from_model(&model)?;
         let network = Network::new(&graph, Engine::Fused)?;
         let weights = Weights::from_graph(&graph)?;
-        let mut rng = ChaCha8Rng::seed_from_u64(2);
-        let n = 2 * BATCH;
-        let data = Loaded {
-            images: (0..n * c * h * w)
-                .map(|_| rng.random_range(-1.7..1.7))
-                .collect(),
-            labels: (0..n)
-                .map(|_| rng.random_range(0..CLASSES as u32))
-                .collect(),
-            shape: [h, w, c],
-        };
+        let data = random([h, w, c]);
+        let n = data.len();
         Ok(Self {
             bound: network.bind_inference(&weights)?,
             network,

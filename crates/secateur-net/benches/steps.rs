@@ -1,0 +1,70 @@
+//! Whole training steps and inference passes at batch 128.
+//!
+//! `cargo bench -p secateur-net -- resnet` runs one network; `SECATEUR_ISA` and
+//! `RAYON_NUM_THREADS` choose level and threads. Against PyTorch: `tools/bench-pytorch`.
+
+mod nets;
+
+use divan::Bencher;
+use nets::{BATCH, NETS, build, random};
+use secateur_net::data::{Augment, BatchSampler};
+use secateur_net::interpreter::{Engine, Network};
+use secateur_net::train::{Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, train_slice};
+use secateur_net::weights::Weights;
+use secateur_onnx::graph::Graph;
+
+fn main() {
+    divan::main();
+}
+
+fn network(name: &str) -> (Network, Weights, [usize; 3]) {
+    let (model, [c, h, w]) = build(name).expect("a network of the list");
+    let graph = Graph::from_model(&model).expect("built by us");
+    let network = Network::new(&graph, Engine::Fused).expect("can be trained");
+    let weights = Weights::from_graph(&graph).expect("has float weights");
+    (network, weights, [h, w, c])
+}
+
+#[divan::bench(args = NETS, sample_count = 10, sample_size = 1)]
+fn training_step(bencher: Bencher<'_, '_>, name: &str) {
+    let (network, mut weights, shape) = network(name);
+    let data = random(shape);
+    let mut optimizer = Optimizer::new(OptimizerConfig::default());
+    let mut sampler = BatchSampler::new(data.len(), BATCH, 3);
+    let mut step = || {
+        let slice = Slice {
+            network: &network,
+            data: &data,
+            schedule: Schedule {
+                kind: ScheduleKind::OneCycle,
+                peak: 0.01,
+                steps: 1,
+            },
+            smoothing: 0.0,
+            augment: Augment {
+                max_shift: 0,
+                flip: false,
+            },
+            distillation: None,
+            collector: None,
+        };
+        train_slice(&slice, &mut weights, &mut optimizer, &mut sampler, &mut ())
+            .expect("a step of a network that can be trained")
+    };
+    step();
+    bencher.bench_local(step);
+}
+
+#[divan::bench(args = NETS, sample_count = 10, sample_size = 1)]
+fn inference(bencher: Bencher<'_, '_>, name: &str) {
+    let (network, weights, shape) = network(name);
+    let bound = network.bind_inference(&weights).expect("has its weights");
+    let images = random(shape).images[..BATCH * shape.iter().product::<usize>()].to_vec();
+    let pass = || {
+        network
+            .forward_inference(&bound, images.clone(), BATCH)
+            .expect("images of the right shape")
+    };
+    pass();
+    bencher.bench_local(pass);
+}
