@@ -22,7 +22,7 @@ use secateur_net::train::{
 use secateur_net::weights::Weights;
 use secateur_onnx::graph::Graph;
 
-use nets::{BATCH, CLASSES, Failure, NETS, build, random};
+use nets::{BATCH, Failure, NETS, build, random};
 
 /// A network with everything that a step needs.
 struct Case {
