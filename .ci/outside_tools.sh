@@ -21,3 +21,4 @@ for small in "$scratch"/small.params-*.onnx; do
 done
 "$scratch/venv/bin/python" .ci/check_onnx.py target/release/examples/outputs \
   "$scratch/net.onnx" "$scratch"/small.params-*.onnx
+"$scratch/venv/bin/python" fixtures/check.py target/release/examples/halve

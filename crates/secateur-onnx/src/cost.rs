@@ -239,7 +239,7 @@ fn parameter_slots(graph: &Graph) -> Vec<(&crate::graph::Node, usize, &str)> {
         for &slot in slots {
             if let Some(name) = node.input(slot)
                 && let Some(tensor) = graph.initializers.get(name)
-                && tensor.as_f32().is_some()
+                && tensor.is_float()
                 && (of_layer || !tensor.shape.is_empty())
             {
                 found.push((node, slot, name));

@@ -3,6 +3,7 @@
 mod node;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
 
 use indexmap::IndexMap;
 
@@ -10,7 +11,7 @@ pub use node::{Attribute, Node};
 
 use crate::error::{OnnxError, Result};
 use crate::model::{Model, Tensor, initializer};
-use crate::proto::{GraphProto, ValueInfoProto};
+use crate::proto::{GraphProto, TensorProto, ValueInfoProto};
 
 /// One extent of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -73,10 +74,13 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Stored tensors.
     pub initializers: IndexMap<String, Tensor>,
-    /// Names of stored tensors that surgery cannot cut: sparse ones, texts, lists in
-    /// attributes.
+    /// Names of stored tensors that surgery cannot cut: sparse ones, texts, single numbers
+    /// in attributes.
     pub uncut: BTreeSet<String>,
 }
+
+/// How stored tensors are read.
+type Decode = fn(&TensorProto, &str, Option<&Path>) -> Result<Tensor>;
 
 fn value_info(proto: &ValueInfoProto) -> ValueInfo {
     let tensor = proto
@@ -116,6 +120,20 @@ impl Graph {
     /// [`OnnxError::Graph`] for names defined twice or never, and cycles;
     /// [`OnnxError::Tensor`] for stored tensors that contradict themselves.
     pub fn from_model(model: &Model) -> Result<Self> {
+        Self::read(model, initializer::decode)
+    }
+
+    /// As [`Graph::from_model`], with the elements of large tensors left where they are
+    /// ([`crate::model::Values::Unread`]): all that coupling, costs and surgery need, in
+    /// little memory.
+    ///
+    /// # Errors
+    /// As [`Graph::from_model`].
+    pub fn outline(model: &Model) -> Result<Self> {
+        Self::read(model, initializer::outline)
+    }
+
+    fn read(model: &Model, decode: Decode) -> Result<Self> {
         let proto: &GraphProto = &model.proto.graph;
         let name = proto.name().to_string();
         let fail = |place: String, reason: String| OnnxError::Graph {
@@ -139,7 +157,7 @@ impl Graph {
             }
         };
         for tensor in &proto.initializer {
-            let decoded = initializer::decode(tensor, tensor.name(), base_dir)?;
+            let decoded = decode(tensor, tensor.name(), base_dir)?;
             define(tensor.name(), decoded, true)?;
         }
         for tensor in &proto.sparse_initializer {
@@ -149,7 +167,7 @@ impl Graph {
         let mut nodes = Vec::with_capacity(proto.node.len());
         let mut names: HashSet<String> = HashSet::new();
         for (index, node) in proto.node.iter().enumerate() {
-            let mut node = Node::from_proto(node, base_dir)?;
+            let mut node = Node::from_proto(node, base_dir, decode)?;
             if node.name.is_empty() || !names.insert(node.name.clone()) {
                 node.name = format!("{}#{index}", node.op_type);
                 while !names.insert(node.name.clone()) {

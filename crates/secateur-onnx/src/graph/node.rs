@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::Decode;
 use crate::error::Result;
-use crate::model::{Tensor, Values, initializer};
+use crate::model::{Tensor, Values};
 use crate::proto::attribute_proto::AttributeType;
 use crate::proto::{GraphProto, NodeProto};
 
@@ -48,7 +49,11 @@ pub struct Node {
 }
 
 impl Node {
-    pub(super) fn from_proto(proto: &NodeProto, base_dir: Option<&Path>) -> Result<Self> {
+    pub(super) fn from_proto(
+        proto: &NodeProto,
+        base_dir: Option<&Path>,
+        decode: Decode,
+    ) -> Result<Self> {
         let mut attributes = BTreeMap::new();
         for attribute in &proto.attribute {
             let value = match attribute.type_() {
@@ -62,7 +67,7 @@ impl Node {
                 AttributeType::TENSOR => match attribute.t.as_ref() {
                     Some(tensor) => {
                         let name = proto.output.first().map_or("", String::as_str);
-                        Attribute::Tensor(initializer::decode(tensor, name, base_dir)?)
+                        Attribute::Tensor(decode(tensor, name, base_dir)?)
                     }
                     None => Attribute::Other,
                 },
@@ -96,7 +101,7 @@ impl Node {
                     shape: vec![len],
                     values,
                 },
-                false,
+                true,
             )
         };
         let scalar = |values: Values| {

@@ -1,14 +1,15 @@
-//! Stored tensors: decoding from every storage, and writing back in the same.
+//! Stored tensors: what they are. Reading lies in `decode`, writing in `store`.
 
 use std::borrow::Cow;
-use std::path::Path;
 
 use protobuf::EnumOrUnknown;
 
-use super::external_data;
-use crate::error::{OnnxError, Result};
-use crate::proto::tensor_proto::{DataLocation, DataType};
-use crate::proto::{GraphProto, SparseTensorProto, TensorProto};
+pub use super::decode::decode;
+use super::decode::extents;
+pub(crate) use super::decode::{Raw, outline, raw, sparse_placeholder};
+pub(crate) use super::store::{replace_floats, store, store_raw};
+use crate::proto::tensor_proto::DataType;
+use crate::proto::{AttributeProto, GraphProto, TensorProto};
 
 /// Values of a stored tensor.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +44,12 @@ pub enum Values {
         /// ONNX data type number.
         data_type: i32,
     },
+    /// Elements that were left where they are: large tensors of an outline
+    /// ([`crate::graph::Graph::outline`]).
+    Unread {
+        /// ONNX data type number.
+        data_type: i32,
+    },
 }
 
 /// A stored tensor.
@@ -70,7 +77,20 @@ impl Tensor {
         self.len() == 0
     }
 
-    /// As f32, converted where the type is another float; `None` if it is no float.
+    /// True for floats of 16 to 64 bits, read or not.
+    pub fn is_float(&self) -> bool {
+        match &self.values {
+            Values::F32(_) | Values::F64(_) | Values::F16(_) | Values::Bf16(_) => true,
+            Values::Unread { data_type } => matches!(
+                DataType::from_i32_checked(*data_type),
+                Some(DataType::FLOAT | DataType::DOUBLE | DataType::FLOAT16 | DataType::BFLOAT16)
+            ),
+            _ => false,
+        }
+    }
+
+    /// As f32, converted where the type is another float; `None` if it is no
+    /// float, or was not read.
     pub fn as_f32(&self) -> Option<Cow<'_, [f32]>> {
         Some(match &self.values {
             Values::F32(values) => Cow::Borrowed(values),
@@ -107,13 +127,16 @@ impl Tensor {
             Values::Bool(_) => 1,
             Values::Other { width, .. } => *width,
             Values::Opaque { .. } => 0,
+            Values::Unread { data_type } => DataType::from_i32_checked(*data_type)
+                .and_then(element_width)
+                .unwrap_or(0),
         };
         width * self.len()
     }
 }
 
 /// Bytes an element of a fixed-width type takes in `raw_data`.
-fn element_width(data_type: DataType) -> Option<usize> {
+pub(super) fn element_width(data_type: DataType) -> Option<usize> {
     Some(match data_type {
         DataType::FLOAT | DataType::INT32 | DataType::UINT32 => 4,
         DataType::DOUBLE | DataType::INT64 | DataType::UINT64 | DataType::COMPLEX64 => 8,
@@ -137,169 +160,8 @@ pub(super) fn raw_bytes(proto: &TensorProto) -> Option<u64> {
     Some(count.checked_mul(width)? as u64)
 }
 
-/// Decodes a stored tensor. `name` stands in for a missing one (Constant nodes).
-///
-/// # Errors
-/// [`OnnxError::Tensor`] for negative or overflowing extents, a size that does not
-/// match the stored bytes, or a type that cannot be read.
-pub fn decode(proto: &TensorProto, name: &str, base_dir: Option<&Path>) -> Result<Tensor> {
-    let fail = |reason: String| OnnxError::Tensor {
-        tensor: name.to_string(),
-        reason,
-    };
-    let (shape, count) = extents(&proto.dims).map_err(fail)?;
-    let opaque = || Tensor {
-        shape: shape.clone(),
-        values: Values::Opaque {
-            data_type: proto.data_type(),
-        },
-    };
-    let Some(data_type) = DataType::from_i32_checked(proto.data_type()) else {
-        // A type newer than this program.
-        return Ok(opaque());
-    };
-    if data_type == DataType::UNDEFINED {
-        return Err(fail("it has no data type".to_string()));
-    }
-    let width = element_width(data_type);
-    let external = proto.data_location() == DataLocation::EXTERNAL;
-    if external || proto.has_raw_data() {
-        let Some(width) = width else {
-            return Ok(opaque());
-        };
-        let expected = count
-            .checked_mul(width)
-            .ok_or_else(|| fail(format!("its shape {shape:?} is too large")))?;
-        let bytes: Cow<'_, [u8]> = if external {
-            Cow::Owned(external_data::read(proto, base_dir, expected as u64)?)
-        } else {
-            Cow::Borrowed(proto.raw_data())
-        };
-        if bytes.len() != expected {
-            return Err(fail(format!(
-                "its shape {shape:?} of {data_type:?} takes {expected} bytes, it holds {}",
-                bytes.len()
-            )));
-        }
-        return Ok(Tensor {
-            shape,
-            values: from_raw(data_type, width, &bytes),
-        });
-    }
-    let held = |n: usize| -> Result<()> {
-        if n == count {
-            Ok(())
-        } else {
-            Err(fail(format!(
-                "its shape {shape:?} takes {count} values, it holds {n}"
-            )))
-        }
-    };
-    let values = match data_type {
-        DataType::FLOAT => {
-            held(proto.float_data.len())?;
-            Values::F32(proto.float_data.clone())
-        }
-        DataType::DOUBLE => {
-            held(proto.double_data.len())?;
-            Values::F64(proto.double_data.clone())
-        }
-        DataType::INT64 => {
-            held(proto.int64_data.len())?;
-            Values::I64(proto.int64_data.clone())
-        }
-        DataType::INT32 => {
-            held(proto.int32_data.len())?;
-            Values::I32(proto.int32_data.clone())
-        }
-        DataType::BOOL => {
-            held(proto.int32_data.len())?;
-            Values::Bool(proto.int32_data.iter().map(|&v| v != 0).collect())
-        }
-        DataType::FLOAT16 | DataType::BFLOAT16 => {
-            held(proto.int32_data.len())?;
-            let bits = proto.int32_data.iter().map(|&v| v as u16).collect();
-            if data_type == DataType::FLOAT16 {
-                Values::F16(bits)
-            } else {
-                Values::Bf16(bits)
-            }
-        }
-        DataType::UINT8 | DataType::INT8 | DataType::UINT16 | DataType::INT16 => {
-            held(proto.int32_data.len())?;
-            let width = width.unwrap_or(1);
-            let bytes = proto
-                .int32_data
-                .iter()
-                .flat_map(|v| v.to_le_bytes().into_iter().take(width))
-                .collect();
-            Values::Other {
-                data_type: proto.data_type(),
-                width,
-                bytes,
-            }
-        }
-        DataType::UINT32 | DataType::UINT64 => {
-            held(proto.uint64_data.len())?;
-            let width = width.unwrap_or(8);
-            let bytes = proto
-                .uint64_data
-                .iter()
-                .flat_map(|v| v.to_le_bytes().into_iter().take(width))
-                .collect();
-            Values::Other {
-                data_type: proto.data_type(),
-                width,
-                bytes,
-            }
-        }
-        _ => return Ok(opaque()),
-    };
-    Ok(Tensor { shape, values })
-}
-
-/// Tensors of more axes do not occur; walking them would take a deep stack.
-const MAX_RANK: usize = 64;
-
-/// Extents and number of elements.
-fn extents(dims: &[i64]) -> std::result::Result<(Vec<usize>, usize), String> {
-    if dims.len() > MAX_RANK {
-        return Err(format!(
-            "it has {} axes, expected at most {MAX_RANK}",
-            dims.len()
-        ));
-    }
-    let mut shape = Vec::with_capacity(dims.len());
-    for &dim in dims {
-        shape.push(usize::try_from(dim).map_err(|_| format!("its shape holds {dim}"))?);
-    }
-    // Not even a zero extent makes an overflow harmless: products of parts are taken later.
-    let count = shape
-        .iter()
-        .try_fold(1usize, |product, &dim| product.checked_mul(dim.max(1)))
-        .ok_or_else(|| format!("its shape {shape:?} is too large"))?;
-    let count = if shape.contains(&0) { 0 } else { count };
-    Ok((shape, count))
-}
-
-/// What stands for a sparse tensor: its shape.
-///
-/// # Errors
-/// [`OnnxError::Tensor`] for extents that cannot be.
-pub(crate) fn sparse_placeholder(proto: &SparseTensorProto, name: &str) -> Result<Tensor> {
-    let (shape, _) = extents(&proto.dims).map_err(|reason| OnnxError::Tensor {
-        tensor: name.to_string(),
-        reason,
-    })?;
-    Ok(Tensor {
-        shape,
-        values: Values::Opaque {
-            data_type: proto.values.data_type(),
-        },
-    })
-}
-
-trait CheckedEnum: Sized {
+/// Numbers of enumerations that may be newer than this program.
+pub(super) trait CheckedEnum: Sized {
     fn from_i32_checked(value: i32) -> Option<Self>;
 }
 
@@ -307,159 +169,6 @@ impl CheckedEnum for DataType {
     fn from_i32_checked(value: i32) -> Option<Self> {
         EnumOrUnknown::<Self>::from_i32(value).enum_value().ok()
     }
-}
-
-fn from_raw(data_type: DataType, width: usize, bytes: &[u8]) -> Values {
-    macro_rules! read {
-        ($type:ty) => {
-            bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|chunk| <$type>::from_le_bytes(*chunk))
-                .collect()
-        };
-    }
-    match data_type {
-        DataType::FLOAT => Values::F32(read!(f32)),
-        DataType::DOUBLE => Values::F64(read!(f64)),
-        DataType::FLOAT16 => Values::F16(read!(u16)),
-        DataType::BFLOAT16 => Values::Bf16(read!(u16)),
-        DataType::INT64 => Values::I64(read!(i64)),
-        DataType::INT32 => Values::I32(read!(i32)),
-        DataType::BOOL => Values::Bool(bytes.iter().map(|&b| b != 0).collect()),
-        other => Values::Other {
-            data_type: other as i32,
-            width,
-            bytes: bytes.to_vec(),
-        },
-    }
-}
-
-/// Stores `tensor` in `proto`, in the kind of storage that it has now. External
-/// tensors move into the message.
-pub(crate) fn store(proto: &mut TensorProto, tensor: &Tensor) {
-    if tensor.is_opaque() {
-        return;
-    }
-    let typed = !proto.has_raw_data() && proto.data_location() != DataLocation::EXTERNAL;
-    proto.dims = tensor
-        .shape
-        .iter()
-        .map(|&d| i64::try_from(d).unwrap_or(i64::MAX))
-        .collect();
-    if typed {
-        match &tensor.values {
-            Values::F32(v) => proto.float_data.clone_from(v),
-            Values::F64(v) => proto.double_data.clone_from(v),
-            Values::I64(v) => proto.int64_data.clone_from(v),
-            Values::I32(v) => proto.int32_data.clone_from(v),
-            Values::Bool(v) => proto.int32_data = v.iter().map(|&b| i32::from(b)).collect(),
-            Values::F16(v) | Values::Bf16(v) => {
-                proto.int32_data = v.iter().map(|&b| i32::from(b)).collect();
-            }
-            Values::Opaque { .. } => {}
-            Values::Other { width, bytes, .. } => {
-                let wide: Vec<u64> = bytes
-                    .chunks_exact(*width)
-                    .map(|chunk| {
-                        chunk
-                            .iter()
-                            .rev()
-                            .fold(0u64, |value, &b| value << 8 | u64::from(b))
-                    })
-                    .collect();
-                if proto.uint64_data.is_empty() {
-                    let shift = 64 - 8 * (*width as u32).min(4);
-                    let signed = matches!(
-                        DataType::from_i32_checked(proto.data_type()),
-                        Some(DataType::INT8 | DataType::INT16)
-                    );
-                    proto.int32_data = wide
-                        .iter()
-                        .map(|&v| {
-                            if signed {
-                                ((v << shift) as i64 >> shift) as i32
-                            } else {
-                                v as i32
-                            }
-                        })
-                        .collect();
-                } else {
-                    proto.uint64_data = wide;
-                }
-            }
-        }
-        return;
-    }
-    let mut raw = Vec::with_capacity(tensor.n_bytes());
-    match &tensor.values {
-        Values::F32(v) => v
-            .iter()
-            .for_each(|x| raw.extend_from_slice(&x.to_le_bytes())),
-        Values::F64(v) => v
-            .iter()
-            .for_each(|x| raw.extend_from_slice(&x.to_le_bytes())),
-        Values::I64(v) => v
-            .iter()
-            .for_each(|x| raw.extend_from_slice(&x.to_le_bytes())),
-        Values::I32(v) => v
-            .iter()
-            .for_each(|x| raw.extend_from_slice(&x.to_le_bytes())),
-        Values::F16(v) | Values::Bf16(v) => {
-            v.iter()
-                .for_each(|x| raw.extend_from_slice(&x.to_le_bytes()));
-        }
-        Values::Bool(v) => raw.extend(v.iter().map(|&b| u8::from(b))),
-        Values::Other { bytes, .. } => raw.extend_from_slice(bytes),
-        Values::Opaque { .. } => {}
-    }
-    proto.set_raw_data(raw);
-    if proto.data_location() == DataLocation::EXTERNAL {
-        proto.external_data.clear();
-        proto.clear_data_location();
-    }
-}
-
-/// Replaces the values of a float tensor, keeping type and storage.
-pub(crate) fn replace_floats(
-    proto: &mut TensorProto,
-    name: &str,
-    values: &[f32],
-    base_dir: Option<&Path>,
-) -> Result<()> {
-    let mut tensor = decode(proto, name, base_dir)?;
-    if tensor.len() != values.len() {
-        return Err(OnnxError::Tensor {
-            tensor: name.to_string(),
-            reason: format!("expected {} values, got {}", tensor.len(), values.len()),
-        });
-    }
-    tensor.values = match tensor.values {
-        Values::F32(_) => Values::F32(values.to_vec()),
-        Values::F64(_) => Values::F64(values.iter().map(|&v| f64::from(v)).collect()),
-        Values::F16(_) => Values::F16(
-            values
-                .iter()
-                .map(|&v| half::f16::from_f32(v).to_bits())
-                .collect(),
-        ),
-        Values::Bf16(_) => Values::Bf16(
-            values
-                .iter()
-                .map(|&v| half::bf16::from_f32(v).to_bits())
-                .collect(),
-        ),
-        other => {
-            tensor.values = other;
-            return Err(OnnxError::Tensor {
-                tensor: name.to_string(),
-                reason: "expected a float tensor".to_string(),
-            });
-        }
-    };
-    store(proto, &tensor);
-    Ok(())
 }
 
 /// A stored tensor of a graph with its name: initialisers and Constant nodes.
@@ -491,4 +200,20 @@ pub(crate) fn tensors_mut(graph: &mut GraphProto) -> Vec<NamedTensor<'_>> {
         });
     }
     found
+}
+
+/// Lists of numbers that `Constant` nodes hold in place of a tensor, by the name of their
+/// value.
+pub(crate) fn lists_mut(graph: &mut GraphProto) -> Vec<(String, &mut AttributeProto)> {
+    let constants = graph
+        .node
+        .iter_mut()
+        .filter(|node| node.op_type() == "Constant");
+    let lists = constants.filter_map(|node| {
+        let name = node.output.first()?.clone();
+        let mut attributes = node.attribute.iter_mut();
+        let list = attributes.find(|a| matches!(a.name(), "value_floats" | "value_ints"))?;
+        Some((name, list))
+    });
+    lists.collect()
 }

@@ -1,7 +1,10 @@
 //! An ONNX file as a whole message, read and written.
 
+mod decode;
 mod external_data;
 pub mod initializer;
+mod store;
+mod tensors;
 mod unshare;
 mod write;
 
@@ -10,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 pub use initializer::{Tensor, Values};
 pub use write::new_beside;
+
+use bytes::Bytes;
 
 use crate::error::{OnnxError, Result};
 use crate::proto::{Message, ModelProto, StringStringEntryProto};
@@ -35,7 +40,7 @@ impl Model {
             path: path.to_path_buf(),
             reason: source_reason(&error),
         })?;
-        Self::parse(&bytes, path, path.parent())
+        Self::parse(bytes.into(), path, path.parent())
     }
 
     /// Reads a model from memory; external data are looked for in `base_dir`.
@@ -43,15 +48,20 @@ impl Model {
     /// # Errors
     /// [`OnnxError::NotOnnx`] if the bytes are no model.
     pub fn from_bytes(bytes: &[u8], base_dir: Option<&Path>) -> Result<Self> {
-        Self::parse(bytes, Path::new("(memory)"), base_dir)
+        Self::parse(
+            Bytes::copy_from_slice(bytes),
+            Path::new("(memory)"),
+            base_dir,
+        )
     }
 
-    fn parse(bytes: &[u8], path: &Path, base_dir: Option<&Path>) -> Result<Self> {
+    /// Stored tensors stay where they are in `bytes`; copies of the model share them.
+    fn parse(bytes: Bytes, path: &Path, base_dir: Option<&Path>) -> Result<Self> {
         let not_onnx = |reason: String| OnnxError::NotOnnx {
             path: path.to_path_buf(),
             reason,
         };
-        let proto = ModelProto::parse_from_bytes(bytes)
+        let proto = ModelProto::parse_from_tokio_bytes(&bytes)
             .map_err(|error| not_onnx(format!("expected an ONNX model: {error}")))?;
         if proto.graph.is_none() {
             return Err(not_onnx(

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use protobuf::EnumOrUnknown;
 use tempfile::NamedTempFile;
 
-use super::{Model, external_data};
+use super::{Model, external_data, tensors};
 use crate::error::{OnnxError, Result};
 use crate::proto::tensor_proto::DataLocation;
 use crate::proto::{Message, ModelProto, StringStringEntryProto, TensorProto};
@@ -51,12 +51,10 @@ pub(super) fn write(model: &Model, path: &Path) -> Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let has_external = model
-        .proto
-        .graph
-        .initializer
-        .iter()
-        .any(|tensor| tensor.data_location() == DataLocation::EXTERNAL);
+    let mut has_external = false;
+    tensors::visit(&model.proto, &mut |tensor| {
+        has_external |= lies_beside(tensor)
+    });
     let spills = model.proto.compute_size() > MAX_MESSAGE;
     let mut message: Cow<'_, ModelProto> = Cow::Borrowed(&model.proto);
     let mut data = None;
@@ -81,6 +79,11 @@ pub(super) fn write(model: &Model, path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// True for a tensor whose bytes lie beside the model, or did until surgery cut them.
+fn lies_beside(tensor: &TensorProto) -> bool {
+    tensor.data_location() == DataLocation::EXTERNAL || !tensor.external_data.is_empty()
+}
+
 /// The message with its tensors in a file beside it, and that file with its name.
 fn externalise(
     model: &Model,
@@ -98,11 +101,11 @@ fn externalise(
     let mut offset = 0;
     {
         let mut out = BufWriter::new(data.as_file_mut());
-        for tensor in &mut proto.graph.mut_or_insert_default().initializer {
+        tensors::try_visit_mut(&mut proto, &mut |tensor| -> Result<()> {
             let external = tensor.data_location() == DataLocation::EXTERNAL;
             let moves_out = spills && tensor.raw_data().len() >= SMALL_TENSOR;
-            if !(external || moves_out) {
-                continue;
+            if !(lies_beside(tensor) || moves_out) {
+                return Ok(());
             }
             let padding = offset % ALIGNMENT;
             if padding > 0 {
@@ -124,7 +127,8 @@ fn externalise(
             };
             set_place(tensor, &location, offset, length);
             offset += length;
-        }
+            Ok(())
+        })?;
         out.flush().map_err(io)?;
     }
     data.as_file().sync_all().map_err(io)?;

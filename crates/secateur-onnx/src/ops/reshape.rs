@@ -174,6 +174,16 @@ fn partition(
     )
 }
 
+/// The one axis of several positions; `None` if there are more, or an extent is unknown.
+fn only_axis(axes: &[AxisLabels]) -> Option<usize> {
+    let lens: Vec<usize> = axes
+        .iter()
+        .map(|labels| labels.as_ref().map(|labels| labels.len()))
+        .collect::<Option<_>>()?;
+    let mut long = (0..lens.len()).filter(|&axis| lens[axis] > 1);
+    long.next().filter(|_| long.next().is_none())
+}
+
 /// Labels of the output axes of a block.
 fn relabel_block(
     node: &Node,
@@ -184,6 +194,15 @@ fn relabel_block(
     if let ([one], [other]) = (from, &mut *to) {
         *other = one.clone();
         return Ok(());
+    }
+    // One axis among axes of one position: it moves as it is, even if nothing makes it a
+    // kernel yet (a stored scale that is given the rank of an image).
+    if let (Some(source), Some(target)) = (only_axis(from), only_axis(to)) {
+        let len = |labels: &AxisLabels| labels.as_ref().map(|labels| labels.len());
+        if len(&from[source]) == len(&to[target]) {
+            to[target] = from[source].clone();
+            return Ok(());
+        }
     }
     let switching: Vec<usize> = (0..from.len())
         .filter(|&axis| {

@@ -3432,7 +3432,7 @@ pub struct TensorProto {
     // @@protoc_insertion_point(field:onnx.TensorProto.doc_string)
     pub doc_string: ::std::option::Option<::std::string::String>,
     // @@protoc_insertion_point(field:onnx.TensorProto.raw_data)
-    pub raw_data: ::std::option::Option<::std::vec::Vec<u8>>,
+    pub raw_data: ::std::option::Option<::bytes::Bytes>,
     // @@protoc_insertion_point(field:onnx.TensorProto.external_data)
     pub external_data: ::std::vec::Vec<StringStringEntryProto>,
     // @@protoc_insertion_point(field:onnx.TensorProto.data_location)
@@ -3568,22 +3568,22 @@ impl TensorProto {
     }
 
     // Param is passed by value, moved
-    pub fn set_raw_data(&mut self, v: ::std::vec::Vec<u8>) {
+    pub fn set_raw_data(&mut self, v: ::bytes::Bytes) {
         self.raw_data = ::std::option::Option::Some(v);
     }
 
     // Mutable pointer to the field.
     // If field is not initialized, it is initialized with default value first.
-    pub fn mut_raw_data(&mut self) -> &mut ::std::vec::Vec<u8> {
+    pub fn mut_raw_data(&mut self) -> &mut ::bytes::Bytes {
         if self.raw_data.is_none() {
-            self.raw_data = ::std::option::Option::Some(::std::vec::Vec::new());
+            self.raw_data = ::std::option::Option::Some(::bytes::Bytes::new());
         }
         self.raw_data.as_mut().unwrap()
     }
 
     // Take field
-    pub fn take_raw_data(&mut self) -> ::std::vec::Vec<u8> {
-        self.raw_data.take().unwrap_or_else(|| ::std::vec::Vec::new())
+    pub fn take_raw_data(&mut self) -> ::bytes::Bytes {
+        self.raw_data.take().unwrap_or_else(|| ::bytes::Bytes::new())
     }
 
     // optional .onnx.TensorProto.DataLocation data_location = 14;
@@ -3659,7 +3659,7 @@ impl ::protobuf::Message for TensorProto {
                     self.doc_string = ::std::option::Option::Some(is.read_string()?);
                 },
                 74 => {
-                    self.raw_data = ::std::option::Option::Some(is.read_bytes()?);
+                    self.raw_data = ::std::option::Option::Some(is.read_tokio_bytes()?);
                 },
                 106 => {
                     self.external_data.push(is.read_message()?);

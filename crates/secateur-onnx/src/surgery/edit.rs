@@ -198,7 +198,7 @@ fn set_input(graph: &mut GraphProto, index: usize, slot: usize, values: &[i64]) 
         Values::I32(_) => DataType::INT32 as i32,
         _ => DataType::INT64 as i32,
     });
-    proto.set_raw_data(Vec::new());
+    proto.set_raw_data(Default::default());
     initializer::store(&mut proto, &tensor);
     graph.initializer.push(proto);
     let inputs = &mut graph.node[index].input;

@@ -8,10 +8,12 @@ mod edit;
 mod slice;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::coupling::{ChannelGroups, Masks, Role, kept_positions};
 use crate::error::{OnnxError, Result};
 use crate::graph::Graph;
+use crate::model::initializer::{NamedTensor, Raw};
 use crate::model::{Model, Tensor, initializer};
 use crate::shape::infer_shapes;
 
@@ -79,8 +81,13 @@ pub fn remove(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Result<Mo
         if let Some(axes) = kept.get(&named.name)
             && axes.iter().any(Option::is_some)
         {
-            let tensor = initializer::decode(named.proto, &named.name, base_dir.as_deref())?;
-            initializer::store(named.proto, &slice::select(&tensor, axes));
+            cut(named, axes, base_dir.as_deref())?;
+        }
+    }
+    for (name, list) in initializer::lists_mut(graph) {
+        if let Some([Some(positions)]) = kept.get(&name).map(Vec::as_slice) {
+            slice::keep(&mut list.floats, positions);
+            slice::keep(&mut list.ints, positions);
         }
     }
     edit::apply(graph, &groups.edits, masks);
@@ -92,13 +99,33 @@ pub fn remove(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Result<Mo
     Ok(result)
 }
 
+/// Cuts one stored tensor where it lies.
+fn cut(
+    NamedTensor { name, proto }: NamedTensor<'_>,
+    axes: &[Option<Vec<usize>>],
+    base_dir: Option<&Path>,
+) -> Result<()> {
+    let kept = initializer::raw(proto, &name, base_dir)?.map(|raw: Raw<'_>| {
+        let bytes = slice::select_bytes(&raw.shape, raw.width, &raw.bytes, axes);
+        (slice::select_shape(&raw.shape, axes), bytes)
+    });
+    match kept {
+        Some((shape, bytes)) => initializer::store_raw(proto, &shape, bytes),
+        None => {
+            let tensor = initializer::decode(proto, &name, base_dir)?;
+            initializer::store(proto, &slice::select(&tensor, axes));
+        }
+    }
+    Ok(())
+}
+
 /// Infers the shapes of the result and compares them with what the masks leave.
 fn confirm(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Result<()> {
     let fail = |value: &str, reason: String| OnnxError::Surgery {
         group: format!("of value {value}"),
         reason,
     };
-    let graph = Graph::from_model(model)?;
+    let graph = Graph::outline(model)?;
     let shapes = infer_shapes(&graph, None)?;
     for (value, axes) in &groups.axes {
         for (axis, kernels) in axes.iter().enumerate() {
@@ -153,6 +180,14 @@ pub fn zero_inputs(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Resu
             slice::zero(&mut tensor, *axis, positions);
         }
         initializer::store(named.proto, &tensor);
+    }
+    for (name, list) in initializer::lists_mut(graph) {
+        let cuts = zeroed.get(name.as_str()).into_iter().flatten();
+        for &position in cuts.flat_map(|(_, positions)| positions) {
+            if let Some(value) = list.floats.get_mut(position) {
+                *value = 0.0;
+            }
+        }
     }
     Ok(result)
 }

@@ -44,18 +44,33 @@ fn runs(shape: &[usize], axes: &[Option<Vec<usize>>], visit: &mut impl FnMut(usi
     walk(shape, &cut, (0, depth, 0), visit);
 }
 
+/// Extents that are left.
+pub(super) fn select_shape(shape: &[usize], axes: &[Option<Vec<usize>>]) -> Vec<usize> {
+    let kept = |(axis, &extent): (usize, &usize)| {
+        let cut = axes.get(axis).and_then(Option::as_ref);
+        cut.map_or(extent, Vec::len)
+    };
+    shape.iter().enumerate().map(kept).collect()
+}
+
+/// The kept positions of each axis, out of elements of `width` bytes.
+pub(super) fn select_bytes(
+    shape: &[usize],
+    width: usize,
+    bytes: &[u8],
+    axes: &[Option<Vec<usize>>],
+) -> Vec<u8> {
+    let count: usize = select_shape(shape, axes).iter().product();
+    let mut picked = Vec::with_capacity(count * width);
+    runs(shape, axes, &mut |start, len| {
+        picked.extend_from_slice(&bytes[start * width..(start + len) * width]);
+    });
+    picked
+}
+
 /// The tensor with only the kept positions of each axis.
 pub(super) fn select(tensor: &Tensor, axes: &[Option<Vec<usize>>]) -> Tensor {
-    let shape: Vec<usize> = tensor
-        .shape
-        .iter()
-        .enumerate()
-        .map(|(axis, &extent)| {
-            axes.get(axis)
-                .and_then(Option::as_ref)
-                .map_or(extent, Vec::len)
-        })
-        .collect();
+    let shape = select_shape(&tensor.shape, axes);
     let count: usize = shape.iter().product();
     macro_rules! pick {
         ($values:expr, $width:expr) => {{
@@ -74,9 +89,7 @@ pub(super) fn select(tensor: &Tensor, axes: &[Option<Vec<usize>>]) -> Tensor {
         Values::I64(v) => Values::I64(pick!(v, 1)),
         Values::I32(v) => Values::I32(pick!(v, 1)),
         Values::Bool(v) => Values::Bool(pick!(v, 1)),
-        Values::Opaque { data_type } => Values::Opaque {
-            data_type: *data_type,
-        },
+        Values::Opaque { .. } | Values::Unread { .. } => tensor.values.clone(),
         Values::Other {
             data_type,
             width,
@@ -88,6 +101,16 @@ pub(super) fn select(tensor: &Tensor, axes: &[Option<Vec<usize>>]) -> Tensor {
         },
     };
     Tensor { shape, values }
+}
+
+/// Keeps the elements of a list at these positions; a list of another kind is empty.
+pub(super) fn keep<T: Copy>(list: &mut Vec<T>, positions: &[usize]) {
+    if !list.is_empty() {
+        *list = positions
+            .iter()
+            .filter_map(|&at| list.get(at).copied())
+            .collect();
+    }
 }
 
 /// Sets the positions of one axis to zero.
@@ -108,7 +131,7 @@ pub(super) fn zero(tensor: &mut Tensor, axis: usize, positions: &[usize]) {
         Values::I64(v) => clear!(v, 1),
         Values::I32(v) => clear!(v, 1),
         Values::Bool(v) => clear!(v, 1),
-        Values::Opaque { .. } => {}
+        Values::Opaque { .. } | Values::Unread { .. } => {}
         Values::Other { width, bytes, .. } => clear!(bytes, *width),
     }
 }

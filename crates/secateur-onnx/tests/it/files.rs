@@ -353,7 +353,7 @@ fn storages() -> Vec<(&'static str, Model)> {
             "raw half",
             change(&|t, v| {
                 t.set_data_type(10);
-                t.set_raw_data(raw(v.into_iter().map(half).collect()));
+                t.set_raw_data(raw(v.into_iter().map(half).collect()).into());
             }),
         ),
         (

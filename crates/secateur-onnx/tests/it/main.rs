@@ -2,6 +2,7 @@
 
 mod build;
 mod files;
+mod fixtures;
 mod nets;
 mod pinned;
 mod reference;

@@ -180,6 +180,8 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
         "HardSwish" => map(&|v| v * (v / 6.0 + 0.5).clamp(0.0, 1.0)),
         "Tanh" => map(&f64::tanh),
         "Exp" => map(&f64::exp),
+        "Erf" => map(&erf),
+        "Gelu" => map(&|v| 0.5 * v * (1.0 + erf(v / 2.0f64.sqrt()))),
         "Sqrt" => map(&f64::sqrt),
         "Softplus" => map(&|v| v.exp().ln_1p()),
         "Clip" => {
@@ -241,6 +243,26 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
                 for v in values {
                     *v = *v * second().data[c] + inputs[2].as_ref().unwrap().data[c];
                 }
+            }
+            vec![out]
+        }
+        // Opset 21: a scale per channel (18 had one per group).
+        "GroupNormalization" => {
+            let epsilon = f64::from(node.attr_f("epsilon", 1e-5));
+            let (n, c) = (x().shape[0], x().shape[1]);
+            let groups = node.attr_i("num_groups", 1) as usize;
+            let size = x().data.len() / (n * groups);
+            let pixels = x().data.len() / (n * c);
+            let mut out = x().clone();
+            let blocks = out.data.chunks_mut(size);
+            blocks.for_each(|values| normalise(values, epsilon));
+            let (scale, bias) = (second(), inputs[2].as_ref().unwrap());
+            let of = |p: &Array, c: usize| p.data[c * p.data.len() / x().shape[1]];
+            for (block, values) in out.data.chunks_mut(pixels).enumerate() {
+                let c = block % c;
+                values
+                    .iter_mut()
+                    .for_each(|v| *v = *v * of(scale, c) + of(bias, c));
             }
             vec![out]
         }
@@ -534,7 +556,15 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
                 x().at(&[i[0], channel, i[2] / b, i[3] / b])
             })]
         }
-        "Shape" => vec![Array::vector(x().shape.iter().map(|&d| d as f64).collect())],
+        "Shape" => {
+            let rank = x().shape.len() as i64;
+            let bound = |name: &str, default: i64| {
+                let at = node.attr_i(name, default);
+                (if at < 0 { at + rank } else { at }).clamp(0, rank) as usize
+            };
+            let part = &x().shape[bound("start", 0)..bound("end", rank)];
+            vec![Array::vector(part.iter().map(|&d| d as f64).collect())]
+        }
         "ConstantOfShape" => {
             let shape: Vec<usize> = x().ints().iter().map(|&v| v as usize).collect();
             let value = match node.attributes.get("value") {
@@ -546,6 +576,20 @@ fn evaluate(node: &Node, opset: i64, inputs: &[Option<Array>]) -> Vec<Array> {
         }
         other => panic!("the reference has no `{other}`"),
     }
+}
+
+/// The error function by its Maclaurin series, which converges for all.
+fn erf(x: f64) -> f64 {
+    if x.abs() > 5.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum, mut n) = (x, x, 0.0);
+    while term.abs() > 1e-17 {
+        n += 1.0;
+        term *= -x * x / n;
+        sum += term / (2.0 * n + 1.0);
+    }
+    sum * 2.0 / std::f64::consts::PI.sqrt()
 }
 
 fn normalise(values: &mut [f64], epsilon: f64) {

@@ -48,14 +48,15 @@ fn image(graph: &Graph, rng: &mut ChaCha8Rng) -> Array {
 }
 
 /// Checks one removal; returns the number of kernels that went.
-fn check(name: &str, model: &Model, seed: u64) -> usize {
+pub fn check(name: &str, model: &Model, seed: u64) -> usize {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let graph = Graph::from_model(model).unwrap();
     let groups = ChannelGroups::find(&graph).unwrap();
     let masks = random_masks(&groups, &mut rng);
     let removed =
         surgery::remove(model, &groups, &masks).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let removed = Model::from_bytes(&removed.to_bytes().unwrap(), None).unwrap();
+    let removed =
+        Model::from_bytes(&removed.to_bytes().unwrap(), model.base_dir.as_deref()).unwrap();
     let small = Graph::from_model(&removed).unwrap();
     let zeroed = surgery::zero_inputs(model, &groups, &masks).unwrap();
 

@@ -1,0 +1,61 @@
+"""Holds a cut network against the original with the consumers' weights set to zero."""
+import gc
+
+import numpy
+import onnx
+import onnxruntime
+
+# What protobuf can hold; larger models lie beside the file.
+MAX_MESSAGE = 2**31 - 2**20
+
+TYPES = {"tensor(float)": numpy.float32, "tensor(double)": numpy.float64, "tensor(float16)": numpy.float16}
+
+
+def same_message(path, copy):
+    """Compares two files field by field, with tensors beside them."""
+    one, other = onnx.load(path), onnx.load(copy)
+    for model in (one, other):
+        for tensor in onnx.external_data_helper._get_all_tensors(model):
+            del tensor.external_data[:]
+            tensor.ClearField("data_location")
+    if one.ByteSize() >= MAX_MESSAGE:
+        return one == other
+    # Fields that this version of onnx does not know are in the bytes too.
+    return one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)
+
+
+def feeds(session, seed, extents):
+    """Random inputs; dynamic extents are taken from `extents`, by axis."""
+    rng = numpy.random.default_rng(seed)
+    made = {}
+    for given in session.get_inputs():
+        shape = [d if isinstance(d, int) else extents[axis] for axis, d in enumerate(given.shape)]
+        made[given.name] = rng.standard_normal(shape).astype(TYPES[given.type])
+    return made
+
+
+def run(path, inputs=None, extents=(2, 3, 8, 8)):
+    """Inputs and outputs of a file under onnxruntime."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    # Rewriting changes the order of sums, and no more is to be compared.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    inputs = inputs or feeds(session, 7, extents)
+    outputs = [numpy.asarray(value, dtype=numpy.float64) for value in session.run(None, inputs)]
+    del session
+    gc.collect()
+    return inputs, outputs
+
+
+def difference(one, other):
+    """Largest difference relative to the largest output; None if shapes differ."""
+    worst = 0.0
+    for a, b in zip(one, other, strict=True):
+        if a.shape != b.shape:
+            return None
+        if a.size:
+            assert numpy.isfinite(a).all(), "an output is not finite"
+            worst = max(worst, float(numpy.abs(a - b).max() / max(numpy.abs(a).max(), 1e-30)))
+    return worst
