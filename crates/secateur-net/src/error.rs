@@ -47,6 +47,9 @@ pub enum NetError {
     /// The ONNX part reports an error.
     #[error(transparent)]
     Onnx(#[from] secateur_onnx::OnnxError),
+    /// An image can no longer be read.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
 }
 
 impl NetError {
@@ -59,6 +62,7 @@ impl NetError {
             Self::Diverged { .. } => {
                 Some("lower the learning rate (`--lr`, or `lr` in a config)".to_string())
             }
+            Self::Data(error) => error.hint(),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::DqnConfig;
 use crate::env::reward::RewardConfig;
 use crate::pruner::PruneError;
+pub use secateur_net::data::DataConfig;
 use secateur_net::train::OptimizerConfig;
 
 /// What a budget is counted in.
@@ -71,28 +72,6 @@ pub enum Mode {
         /// Without budgets: the most compressed network within this many points is the output.
         max_drop: f64,
     },
-}
-
-/// How validation data are set apart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DataConfig {
-    /// Images taken from the training data for validation.
-    pub validation: usize,
-    /// Share of them that the search never sees.
-    pub confirm_share: f64,
-    /// Seed of the split. A model trained by `secateur train` carries its own.
-    pub split_seed: u64,
-}
-
-impl Default for DataConfig {
-    fn default() -> Self {
-        Self {
-            validation: 5000,
-            confirm_share: 0.5,
-            split_seed: 0,
-        }
-    }
 }
 
 /// How the network trains during the search.
@@ -328,6 +307,10 @@ impl PruneConfig {
         }
         if search.round_to == 0 {
             return fail("`--round-to`", "0".to_string(), "at least 1");
+        }
+        if !(0.0..1.0).contains(&self.data.test_share) {
+            let value = self.data.test_share.to_string();
+            return fail("`test_share`", value, "0 or more, below 1");
         }
         if !(0.0..=1.0).contains(&self.data.confirm_share) {
             return fail(

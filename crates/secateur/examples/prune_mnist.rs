@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use secateur::data::DataConfig;
 use secateur::onnx::arch::{VggConfig, vgg_like};
 use secateur::report::terminal_table;
 use secateur::search::config::{Budget, Metric, Mode};
@@ -12,7 +13,7 @@ use secateur::{Pruner, data};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
-    let source = data::open(Path::new("data/mnist"))?;
+    let source = data::open(Path::new("data/mnist"), &DataConfig::default())?;
 
     let mut architecture = VggConfig::new([1, 28, 28], 10);
     architecture.stages = VggConfig::parse_stages("12,M,24,M")?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use secateur_net::data::{Dataset, Loaded, Source};
+use secateur_net::data::{Part, Source};
 use secateur_net::interpreter::{Engine, Network};
 use secateur_net::train::{Evaluation, evaluate};
 use secateur_net::weights::Weights;
@@ -18,6 +18,7 @@ use secateur_search::run_dir::{RunDirError, read_run};
 
 use crate::bench::bench;
 use crate::engine::EngineError;
+use crate::report::data::DataFigures;
 use crate::report::stats::paired_difference;
 use crate::report::{LayerFigures, NetworkFigures, ReportError, RunReport, write_html, write_json};
 use crate::verify::{Verdict, VerifyError, store_masks, verify};
@@ -164,7 +165,6 @@ pub fn prune(
     }
     let report = report(
         job,
-        source,
         config,
         &problem,
         &outcome,
@@ -223,27 +223,17 @@ fn labelled(path: &Path, label: &str) -> PathBuf {
 }
 
 /// Evaluates a model file on the test data.
-fn test_evaluation(
-    model: &Model,
-    test: Option<&dyn Dataset>,
-    problem: &Problem,
-) -> Result<Option<Evaluation>, JobError> {
+fn test_evaluation(model: &Model, test: Option<&Part>) -> Result<Option<Evaluation>, JobError> {
     let Some(test) = test else { return Ok(None) };
     let graph = Graph::from_model(model)?;
     let network = Network::new(&graph, Engine::Fused)?;
-    let indices: Vec<usize> = (0..test.len()).collect();
-    let loaded = Loaded::load(test, &indices, &problem.normalisation)?;
-    Ok(Some(evaluate(
-        &network,
-        &Weights::from_graph(&graph)?,
-        &loaded,
-    )?))
+    let weights = Weights::from_graph(&graph)?;
+    Ok(Some(evaluate(&network, &weights, test)?))
 }
 
 #[allow(clippy::too_many_arguments)]
 fn report(
     job: &Job<'_>,
-    source: &Source,
     config: &PruneConfig,
     problem: &Problem,
     outcome: &RunOutcome,
@@ -261,8 +251,8 @@ fn report(
             .map(|(path, _, model)| (path.as_path(), model)),
     );
     let latencies = bench(&files, &LATENCY_BATCHES, LATENCY_ROUNDS)?;
-    let test = source.test.as_deref();
-    let before_test = test_evaluation(&problem.model, test, problem)?;
+    let test = problem.data.test()?;
+    let before_test = test_evaluation(&problem.model, test.as_ref())?;
     let bytes = |path: &Path| fs_err::metadata(path).map_or(0, |m| m.len());
     let before = NetworkFigures {
         label: "before".to_string(),
@@ -283,7 +273,7 @@ fn report(
     };
     let mut figures = Vec::new();
     for ((path, output, model), latency) in outputs.iter().chain(front).zip(&latencies[1..]) {
-        let evaluation = test_evaluation(model, test, problem)?;
+        let evaluation = test_evaluation(model, test.as_ref())?;
         let size: &Size = &output.size;
         figures.push(NetworkFigures {
             label: output.label.clone(),
@@ -327,6 +317,9 @@ fn report(
         .collect();
     let effectiveness = effectiveness::measure(problem, &header, &history, config)?;
     let mut warnings = outcome.warnings.clone();
+    let data = data_figures(problem, config, test.as_ref());
+    warnings.extend(problem.data.notes.iter().cloned());
+    warnings.extend(data.skipped_note());
     if !problem.reference.is_measured {
         warnings.push(
             "the model does not carry the cost of its training: costs are shares of the \
@@ -363,9 +356,27 @@ fn report(
             Mode::Aec { max_drop } => Some(problem.baseline.search.accuracy - max_drop / 100.0),
             Mode::Ceca { .. } => None,
         },
+        data: Some(data),
         effectiveness,
         warnings,
     })
+}
+
+fn data_figures(problem: &Problem, config: &PruneConfig, test: Option<&Part>) -> DataFigures {
+    let data = &problem.data;
+    DataFigures {
+        kind: data.source.kind.to_string(),
+        n_train: problem.train.len(),
+        n_search: problem.search.len(),
+        n_confirm: problem.confirm.len(),
+        n_test: test.map(Part::len),
+        class_names: data.source.train.class_names().to_vec(),
+        normalisation: data.normalisation.clone(),
+        resize: data.preprocessing.resize.to_string(),
+        colour: data.preprocessing.colour.to_string(),
+        skipped: data.source.skipped(),
+        max_skipped: config.data.max_skipped,
+    }
 }
 
 fn mode_text(mode: &Mode) -> String {

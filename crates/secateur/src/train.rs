@@ -3,9 +3,7 @@
 use std::time::Instant;
 
 use secateur_net::NetError;
-use secateur_net::data::{
-    Augment, BatchSampler, DataError, Loaded, Normalisation, Source, Splits, check_fits,
-};
+use secateur_net::data::{Augment, BatchSampler, DataConfig, DataError, SkippedImage, Source};
 use secateur_net::interpreter::{Engine, Network};
 use secateur_net::train::{
     Evaluation, Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, StepObserver, evaluate,
@@ -17,7 +15,7 @@ use secateur_onnx::cost::CostModel;
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
-use secateur_search::env::{metadata, stored_normalisation};
+use secateur_search::env::{ModelData, metadata};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -40,8 +38,8 @@ pub struct TrainConfig {
     pub max_shift: usize,
     /// Random horizontal flips.
     pub flip: bool,
-    /// Images set apart for validation.
-    pub validation: usize,
+    /// How the data are read and split; the seed of the split is `seed`.
+    pub data: DataConfig,
     /// Seed of weights, split and batches.
     pub seed: u64,
 }
@@ -57,7 +55,7 @@ impl Default for TrainConfig {
             smoothing: 0.0,
             max_shift: 0,
             flip: false,
-            validation: 5000,
+            data: DataConfig::default(),
             seed: 0,
         }
     }
@@ -104,6 +102,10 @@ pub struct Trained {
     pub seconds: f64,
     /// True if it was stopped before its end.
     pub stopped: bool,
+    /// Images that were left out because they cannot be decoded.
+    pub skipped: Vec<SkippedImage>,
+    /// What the user should know of the data.
+    pub notes: Vec<String>,
 }
 
 /// Trains the weights of `model` on the training part of `source`.
@@ -122,24 +124,20 @@ pub fn train(
 ) -> Result<Trained, TrainError> {
     let graph = Graph::from_model(model)?;
     let network = Network::new(&graph, Engine::Fused)?;
-    let data = source.train.as_ref();
-    check_fits(
-        data,
-        "the training data",
+    let data_config = DataConfig {
+        split_seed: config.seed,
+        confirm_share: 0.0,
+        ..config.data.clone()
+    };
+    let mut data = ModelData::new(
+        model,
+        source,
+        &data_config,
         network.input_shape(),
         network.n_classes(),
     )?;
-    let stored: Option<(u64, usize)> = model
-        .metadata(metadata::SPLIT)
-        .and_then(|text| serde_json::from_str(text).ok());
-    let (split_seed, validation) = stored.unwrap_or((config.seed, config.validation));
-    let splits = Splits::new(data.len(), validation, 0.0, split_seed)?;
-    let normalisation = match stored_normalisation(model) {
-        Some(normalisation) => normalisation,
-        None => Normalisation::measure(data, &splits.train)?,
-    };
-    let part = Loaded::load(data, &splits.train, &normalisation)?;
-    let validation_part = Loaded::load(data, &splits.search, &normalisation)?;
+    let part = data.train()?;
+    let validation_part = data.load(&data.splits.search)?;
 
     let started = Instant::now();
     let mut sampler = BatchSampler::new(part.len(), config.batch_size, config.seed);
@@ -179,16 +177,7 @@ pub fn train(
         3.0 * report.samples as f64 * size.macs as f64 + earlier(metadata::SAMPLE_MACS);
     let mut trained = model.with_weights(&weights.values())?;
     let total_seconds = seconds + earlier(metadata::SECONDS);
-    // Plain numbers: writing them as JSON cannot fail.
-    let text = |json: serde_json::Result<String>| json.unwrap_or_default();
-    trained.set_metadata(
-        metadata::NORMALISATION,
-        text(serde_json::to_string(&normalisation)),
-    );
-    trained.set_metadata(
-        metadata::SPLIT,
-        text(serde_json::to_string(&(split_seed, validation))),
-    );
+    data.store(&mut trained);
     trained.set_metadata(metadata::SAMPLE_MACS, format!("{sample_macs:e}"));
     trained.set_metadata(metadata::SECONDS, format!("{total_seconds:.1}"));
     Ok(Trained {
@@ -197,5 +186,7 @@ pub fn train(
         sample_macs,
         seconds,
         stopped: report.steps < steps as usize,
+        skipped: data.source.skipped(),
+        notes: data.notes,
     })
 }

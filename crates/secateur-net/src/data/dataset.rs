@@ -1,8 +1,20 @@
 //! What every data set offers.
 
-use super::DataError;
+use std::borrow::Cow;
+use std::sync::Arc;
 
-/// Labelled images, decoded on demand.
+use super::{DataError, Resize};
+
+/// Values of one image, `[h, w, c]`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pixels<'a> {
+    /// Bytes; 255 stands for 1.0.
+    Bytes(Cow<'a, [u8]>),
+    /// Values as they are.
+    Floats(Cow<'a, [f32]>),
+}
+
+/// Labelled images, from memory or decoded on demand.
 pub trait Dataset: Send + Sync {
     /// Number of images.
     fn len(&self) -> usize;
@@ -15,20 +27,42 @@ pub trait Dataset: Send + Sync {
     /// `[h, w, c]`, the same for all.
     fn image_shape(&self) -> [usize; 3];
 
-    /// Number of classes.
-    fn n_classes(&self) -> usize;
-
     /// Names of the classes, in the order of their labels.
     fn class_names(&self) -> &[String];
+
+    /// Number of classes.
+    fn n_classes(&self) -> usize {
+        self.class_names().len()
+    }
 
     /// Label of an image, below [`Dataset::n_classes`].
     fn label(&self, index: usize) -> usize;
 
-    /// Writes an image, values 0..=1, into `out` of `h * w * c`.
+    /// An image.
     ///
     /// # Errors
-    /// [`DataError`] if the image cannot be decoded.
-    fn read(&self, index: usize, out: &mut [f32]) -> Result<(), DataError>;
+    /// [`DataError::Image`] if it cannot be decoded; images in memory always can.
+    fn image(&self, index: usize) -> Result<Pixels<'_>, DataError>;
+
+    /// True if [`Dataset::image`] costs next to nothing.
+    fn is_in_memory(&self) -> bool {
+        true
+    }
+
+    /// The same images at another size `[h, w, c]`, if the data set can do that.
+    fn resized(&self, shape: [usize; 3], resize: Resize) -> Option<Arc<dyn Dataset>> {
+        let _ = (shape, resize);
+        None
+    }
+}
+
+/// Number of images of each class.
+pub fn count_classes(data: &dyn Dataset) -> Vec<usize> {
+    let mut counts = vec![0; data.n_classes()];
+    for index in 0..data.len() {
+        counts[data.label(index)] += 1;
+    }
+    counts
 }
 
 /// Checks that images `[h, w, c]` fit a network's input `[c, h, w]` and labels its outputs.
@@ -58,6 +92,7 @@ pub fn check_fits(
             place: place.to_string(),
             index,
             label,
+            class: data.class_names().get(label).cloned().unwrap_or_default(),
             classes: classes.max(1),
         }),
     }

@@ -1,6 +1,6 @@
 //! What can go wrong with data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -34,6 +34,22 @@ pub enum DataError {
         /// What is there.
         got: String,
     },
+    /// A sound file whose content is of no use here.
+    #[error("cannot use `{}`: expected {expected}, got {got}", path.display())]
+    Unsupported {
+        /// The file, or the array in it.
+        path: PathBuf,
+        /// What can be used.
+        expected: String,
+        /// What is there.
+        got: String,
+    },
+    /// No images at all.
+    #[error("cannot use `{}`: it holds no images", path.display())]
+    Empty {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// Images and labels do not belong together.
     #[error(
         "cannot pair `{}` ({n_images} images) with `{}` ({n_labels} labels)",
@@ -51,8 +67,8 @@ pub enum DataError {
     },
     /// A label that the network has no output for.
     #[error(
-        "cannot use the labels of {place}: item {index} has label {label}, the network has \
-         {classes} classes (0 to {})", classes - 1
+        "cannot use the labels of {place}: item {index} has label {label}{}, the network has \
+         {classes} classes (0 to {})", named(class, *label), classes - 1
     )]
     LabelBeyondClasses {
         /// Which data.
@@ -61,8 +77,23 @@ pub enum DataError {
         index: usize,
         /// Its label.
         label: usize,
+        /// Its class by name.
+        class: String,
         /// Outputs of the network, at least 1.
         classes: usize,
+    },
+    /// A class folder that the training data, or the list of classes, do not have.
+    #[error(
+        "cannot label the images of `{}`: expected one of the classes {known}, got `{class}`",
+        path.display()
+    )]
+    UnknownClass {
+        /// The folder of class folders.
+        path: PathBuf,
+        /// Name of the class.
+        class: String,
+        /// The classes that are known.
+        known: String,
     },
     /// Images that the network does not take.
     #[error("cannot feed the network: it takes images of {model}, the data hold {data}")]
@@ -71,6 +102,72 @@ pub enum DataError {
         model: String,
         /// `CxHxW` of the data.
         data: String,
+    },
+    /// One image of many is damaged: readers of whole parts leave it out.
+    #[error("cannot decode image `{}`: {reason}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// More damaged images than may be left out.
+    #[error(
+        "cannot use {place}: more than {limit} images cannot be decoded, among them `{}` \
+         ({reason})", last.display()
+    )]
+    TooManySkipped {
+        /// Which data.
+        place: String,
+        /// Largest number that is left out.
+        limit: usize,
+        /// The one that was too many.
+        last: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The classes stand in another order than those that the network was made for.
+    #[error(
+        "cannot match the classes: output {label} of the network is `{model}`, class {label} of \
+         the data is `{data}`"
+    )]
+    ClassOrder {
+        /// First that differs.
+        label: usize,
+        /// Name that the model carries.
+        model: String,
+        /// Name in the data.
+        data: String,
+    },
+    /// The test part was set apart in another way than when the network was trained.
+    #[error(
+        "cannot use the test part: {data} are set apart for it, but when the network was \
+         trained it was {model}"
+    )]
+    OtherTestPart {
+        /// As the model says.
+        model: String,
+        /// As the settings say.
+        data: String,
+    },
+    /// An array whose axes cannot be told apart.
+    #[error("cannot tell the axes of `{}`: {reason}", path.display())]
+    UnclearLayout {
+        /// The array.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// No size that all images have.
+    #[error(
+        "cannot tell the size of the images in `{}`: some are {}x{}, some {}x{} (height x width)",
+        path.display(), sizes[0][0], sizes[0][1], sizes[1][0], sizes[1][1]
+    )]
+    SizesDiffer {
+        /// The folder.
+        path: PathBuf,
+        /// Two of the sizes, `[height, width]`.
+        sizes: [[usize; 2]; 2],
     },
     /// More validation images than there are.
     #[error(
@@ -83,23 +180,107 @@ pub enum DataError {
         /// In the training data.
         available: usize,
     },
+    /// Mean and deviation do not fit the images.
+    #[error("cannot normalise: expected {expected}, got {got}")]
+    Normalisation {
+        /// What fits.
+        expected: String,
+        /// What was given.
+        got: String,
+    },
+    /// The threads that prepare batches are gone.
+    #[error("cannot prepare a batch: its thread ended early")]
+    BatchThread,
+}
+
+/// The class behind a label, where it has a name of its own.
+fn named(class: &str, label: usize) -> String {
+    if class.is_empty() || class == label.to_string() {
+        String::new()
+    } else {
+        format!(" (class `{class}`)")
+    }
 }
 
 impl DataError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotRecognised { .. } => Some(
+        let hint = match self {
+            Self::NotRecognised { .. } => {
                 "name the folder with `--data`; docs/data.md lists the layouts that are read"
-                    .to_string(),
-            ),
+            }
             Self::Format { .. } => {
-                Some("the file looks truncated or is of another format; copy it again".to_string())
+                "the file looks truncated or is of another format; copy it again"
             }
-            Self::SplitTooLarge { .. } => {
-                Some("take fewer with `validation` in the `[data]` part of the config".to_string())
+            Self::Unsupported { .. } => "docs/data.md says which types and shapes are read",
+            Self::CountsDiffer { .. } => "the files seem to come from different data sets",
+            Self::LabelBeyondClasses { .. } => {
+                "the network was made for other classes; its last layer needs an output for each"
             }
-            _ => None,
+            Self::UnknownClass { .. } => {
+                "every part needs the class folders of the training part; `classes.txt` names \
+                 the classes in the order of the network's outputs"
+            }
+            Self::ShapeDiffers { .. } => {
+                "images in folders are resized to fit; other formats must have the right size"
+            }
+            Self::TooManySkipped { .. } => {
+                "copy the images again; `--max-skipped` sets how many may be left out"
+            }
+            Self::ClassOrder { .. } => {
+                "a file `classes.txt` in the data folder gives the order, one class a line"
+            }
+            Self::OtherTestPart { .. } => {
+                "use the same `test_share` and `test_seed`, or test images count that the \
+                 network was trained on"
+            }
+            Self::UnclearLayout { .. } => "say it with `--layout nhwc` or `--layout nchw`",
+            Self::SizesDiffer { .. } => "say which size they are to have with `--image-size`",
+            Self::SplitTooLarge { .. } => "take fewer with `--validation`",
+            Self::Normalisation { .. } => {
+                "name one of imagenet, cifar10, mnist, half, none, bytes, or give a mean and a \
+                 deviation for each channel, such as 0.5,0.5,0.5/0.2,0.2,0.2"
+            }
+            _ => return None,
+        };
+        Some(hint.to_string())
+    }
+
+    /// True if a single image is damaged and the others are still of use.
+    pub fn is_skippable(&self) -> bool {
+        matches!(self, Self::Image { .. })
+    }
+
+    /// An [`DataError::Io`] for `path`; the reason leaves out the path.
+    pub(super) fn io(path: &Path, error: &std::io::Error) -> Self {
+        let reason = match error.kind() {
+            // Errors of decoders say more than their kind.
+            std::io::ErrorKind::Other | std::io::ErrorKind::InvalidData => error.to_string(),
+            kind => std::io::Error::from(kind).to_string(),
+        };
+        Self::Io {
+            path: path.to_path_buf(),
+            reason,
+        }
+    }
+
+    pub(super) fn format(path: &Path, expected: impl Into<String>, got: impl Into<String>) -> Self {
+        Self::Format {
+            path: path.to_path_buf(),
+            expected: expected.into(),
+            got: got.into(),
+        }
+    }
+
+    pub(super) fn unsupported(
+        path: &Path,
+        expected: impl Into<String>,
+        got: impl Into<String>,
+    ) -> Self {
+        Self::Unsupported {
+            path: path.to_path_buf(),
+            expected: expected.into(),
+            got: got.into(),
         }
     }
 }

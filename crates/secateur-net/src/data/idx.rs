@@ -4,190 +4,185 @@
 //! dimensions, then each extent as a big-endian 32-bit number, then the values.
 //! Source: <http://yann.lecun.com/exdb/mnist/>, "the IDX file format".
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::{DataError, Dataset};
+use super::DataError;
+use super::memory::InMemory;
 
 /// Type byte of unsigned bytes, the only one that images and labels use.
 const UNSIGNED_BYTE: u8 = 8;
-
-/// Images and labels from a pair of IDX files.
-#[derive(Debug)]
-pub struct IdxDataset {
-    shape: [usize; 3],
-    pixels: Vec<u8>,
-    labels: Vec<u8>,
-    class_names: Vec<String>,
-}
+/// First bytes of a gzip file.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 struct Idx {
     extents: Vec<usize>,
     values: Vec<u8>,
 }
 
-fn read_bytes(path: &Path) -> Result<Vec<u8>, DataError> {
-    let io = |error: std::io::Error| DataError::Io {
-        path: path.to_path_buf(),
-        reason: error.to_string(),
-    };
-    let bytes = std_read(path).map_err(io)?;
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut plain = Vec::new();
-        flate2::read::MultiGzDecoder::new(bytes.as_slice())
-            .read_to_end(&mut plain)
-            .map_err(|error| DataError::Format {
-                path: path.to_path_buf(),
-                expected: "a whole gzip file".to_string(),
-                got: format!("one that breaks off or is damaged ({error})"),
-            })?;
-        return Ok(plain);
+/// Reads a pair of files.
+///
+/// # Errors
+/// [`DataError::Io`], [`DataError::Format`], [`DataError::Empty`], [`DataError::CountsDiffer`].
+pub fn read(images: &Path, labels: &Path) -> Result<InMemory, DataError> {
+    let pixels = parse(images, 3)?;
+    let values = parse(labels, 1)?;
+    if pixels.extents[0] != values.extents[0] {
+        return Err(DataError::CountsDiffer {
+            images: images.to_path_buf(),
+            labels: labels.to_path_buf(),
+            n_images: pixels.extents[0],
+            n_labels: values.extents[0],
+        });
     }
-    Ok(bytes)
+    Ok(InMemory::bytes(
+        [pixels.extents[1], pixels.extents[2], 1],
+        pixels.values,
+        values.values.into_iter().map(u32::from).collect(),
+    ))
 }
 
-/// The plain reason of a failed read: the error around it names the path already.
-fn std_read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs_err::File::open(path)
-        .and_then(|mut file| file.file_mut().read_to_end(&mut bytes))
-        .map_err(|error| std::io::Error::from(error.kind()))?;
-    Ok(bytes)
+/// The pair of files in `dir` whose names begin with `prefix` (`train` or `t10k`),
+/// in their usual spellings.
+pub fn find(dir: &Path, prefix: &str) -> Option<(PathBuf, PathBuf)> {
+    let find = |kind: &str, rank: u8| {
+        ["-", "."].iter().find_map(|separator| {
+            ["", ".gz"].iter().find_map(|suffix| {
+                let name = format!("{prefix}-{kind}{separator}idx{rank}-ubyte{suffix}");
+                let path = dir.join(name);
+                path.is_file().then_some(path)
+            })
+        })
+    };
+    Some((find("images", 3)?, find("labels", 1)?))
 }
 
 fn parse(path: &Path, rank: u8) -> Result<Idx, DataError> {
-    let bytes = read_bytes(path)?;
-    let format = |expected: String, got: String| DataError::Format {
-        path: path.to_path_buf(),
-        expected,
-        got,
-    };
-    let header = 4 + 4 * usize::from(rank);
-    let what = if rank == 1 { "labels" } else { "images" };
-    let magic = [0, 0, UNSIGNED_BYTE, rank];
-    match bytes.get(..4) {
-        Some(found) if found == magic => {}
-        Some(found) => {
-            return Err(format(
-                format!("the magic number {magic:02x?} of IDX {what}"),
-                format!("{found:02x?}"),
-            ));
-        }
-        None => {
-            return Err(format(
-                format!("IDX {what}"),
-                format!("a file of {} bytes", bytes.len()),
-            ));
-        }
+    let file = fs_err::File::open(path).map_err(|error| DataError::io(path, &error))?;
+    let mut reader = BufReader::new(file);
+    let start = reader
+        .fill_buf()
+        .map_err(|error| DataError::io(path, &error))?;
+    if start.starts_with(&GZIP_MAGIC) {
+        let plain = flate2::bufread::MultiGzDecoder::new(reader);
+        parse_stream(path, rank, plain, |error| {
+            DataError::format(
+                path,
+                "a whole gzip file",
+                format!("one that breaks off or is damaged ({error})"),
+            )
+        })
+    } else {
+        parse_stream(path, rank, reader, |error| DataError::io(path, &error))
     }
-    let Some(dimensions) = bytes.get(4..header) else {
-        return Err(format(
-            format!("a header of {header} bytes"),
-            format!("{}", bytes.len()),
-        ));
+}
+
+/// Reads no more than the header promises, and one byte to see that nothing follows.
+fn parse_stream(
+    path: &Path,
+    rank: u8,
+    mut reader: impl Read,
+    failed: impl Fn(std::io::Error) -> DataError,
+) -> Result<Idx, DataError> {
+    let mut take = |n: usize| {
+        let mut bytes = Vec::new();
+        match reader.by_ref().take(n as u64).read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(failed(error)),
+        }
     };
+    let what = if rank == 1 { "labels" } else { "images" };
+    check_magic(path, rank, what, &take(4)?)?;
+    let n_bytes = 4 * usize::from(rank);
+    let dimensions = take(n_bytes)?;
+    if dimensions.len() < n_bytes {
+        return Err(DataError::format(
+            path,
+            format!("a header of {} bytes", 4 + n_bytes),
+            format!("{}", 4 + dimensions.len()),
+        ));
+    }
     let extents: Vec<usize> = dimensions
         .as_chunks::<4>()
         .0
         .iter()
         .map(|chunk| u32::from_be_bytes(*chunk) as usize)
         .collect();
-    let size = extents
-        .iter()
-        .try_fold(1usize, |product, &extent| product.checked_mul(extent));
-    let held = bytes.len() - header;
-    if size != Some(held) {
-        let per_item: usize = extents[1..].iter().product::<usize>().max(1);
-        return Err(format(
+    let per_item = product(&extents[1..]);
+    let (Some(per_item), Some(size)) = (per_item, product(&extents)) else {
+        return Err(DataError::format(
+            path,
+            "dimensions that fit in memory",
+            format!("{extents:?}"),
+        ));
+    };
+    if size == 0 {
+        return Err(DataError::Empty {
+            path: path.to_path_buf(),
+        });
+    }
+    let mut values = take(size)?;
+    if values.len() < size {
+        return Err(DataError::format(
+            path,
             format!("{} items as its header promises", extents[0]),
-            format!("{} ({held} bytes of values)", held / per_item),
+            format!(
+                "{} ({} of {size} bytes of values)",
+                values.len() / per_item,
+                values.len()
+            ),
         ));
     }
-    if held == 0 {
-        return Err(format(
-            format!("at least one of the {what}"),
-            "none".to_string(),
+    if !take(1)?.is_empty() {
+        return Err(DataError::format(
+            path,
+            format!("{} items as its header promises", extents[0]),
+            "more bytes after them",
         ));
     }
-    Ok(Idx {
-        extents,
-        values: bytes[header..].to_vec(),
+    values.shrink_to_fit();
+    Ok(Idx { extents, values })
+}
+
+fn product(extents: &[usize]) -> Option<usize> {
+    extents
+        .iter()
+        .try_fold(1usize, |product, &extent| product.checked_mul(extent))
+}
+
+fn check_magic(path: &Path, rank: u8, what: &str, found: &[u8]) -> Result<(), DataError> {
+    let magic = [0, 0, UNSIGNED_BYTE, rank];
+    if found == magic {
+        return Ok(());
+    }
+    Err(match *found {
+        [0, 0, kind, found_rank] if kind != UNSIGNED_BYTE && found_rank == rank => {
+            DataError::format(
+                path,
+                format!("{what} of unsigned bytes (type byte 0x{UNSIGNED_BYTE:02x})"),
+                format!("type byte 0x{kind:02x}{}", type_name(kind)),
+            )
+        }
+        [_, _, _, _] => DataError::format(
+            path,
+            format!("the magic number {magic:02x?} of IDX {what}"),
+            format!("{found:02x?}"),
+        ),
+        _ => DataError::format(
+            path,
+            format!("IDX {what}"),
+            format!("a file of {} bytes", found.len()),
+        ),
     })
 }
 
-impl IdxDataset {
-    /// Reads a pair of files.
-    ///
-    /// # Errors
-    /// [`DataError::Io`], [`DataError::Format`], [`DataError::CountsDiffer`].
-    pub fn read(images: &Path, labels: &Path) -> Result<Self, DataError> {
-        let pixels = parse(images, 3)?;
-        let values = parse(labels, 1)?;
-        if pixels.extents[0] != values.extents[0] {
-            return Err(DataError::CountsDiffer {
-                images: images.to_path_buf(),
-                labels: labels.to_path_buf(),
-                n_images: pixels.extents[0],
-                n_labels: values.extents[0],
-            });
-        }
-        let classes = values
-            .values
-            .iter()
-            .copied()
-            .max()
-            .map_or(0, |max| usize::from(max) + 1);
-        Ok(Self {
-            shape: [pixels.extents[1], pixels.extents[2], 1],
-            pixels: pixels.values,
-            labels: values.values,
-            class_names: (0..classes).map(|class| class.to_string()).collect(),
-        })
-    }
-
-    /// The pair of files in `dir` whose names begin with `prefix` (`train` or `t10k`),
-    /// in their usual spellings.
-    pub fn find(dir: &Path, prefix: &str) -> Option<(PathBuf, PathBuf)> {
-        let find = |kind: &str, rank: u8| {
-            ["-", "."].iter().find_map(|separator| {
-                ["", ".gz"].iter().find_map(|suffix| {
-                    let name = format!("{prefix}-{kind}{separator}idx{rank}-ubyte{suffix}");
-                    let path = dir.join(name);
-                    path.is_file().then_some(path)
-                })
-            })
-        };
-        Some((find("images", 3)?, find("labels", 1)?))
-    }
-}
-
-impl Dataset for IdxDataset {
-    fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    fn image_shape(&self) -> [usize; 3] {
-        self.shape
-    }
-
-    fn n_classes(&self) -> usize {
-        self.class_names.len()
-    }
-
-    fn class_names(&self) -> &[String] {
-        &self.class_names
-    }
-
-    fn label(&self, index: usize) -> usize {
-        usize::from(self.labels[index])
-    }
-
-    fn read(&self, index: usize, out: &mut [f32]) -> Result<(), DataError> {
-        let size = out.len();
-        let pixels = &self.pixels[index * size..(index + 1) * size];
-        for (to, &from) in out.iter_mut().zip(pixels) {
-            *to = f32::from(from) / 255.0;
-        }
-        Ok(())
+fn type_name(kind: u8) -> &'static str {
+    match kind {
+        0x09 => " (signed bytes)",
+        0x0b => " (16-bit integers)",
+        0x0c => " (32-bit integers)",
+        0x0d => " (32-bit floats)",
+        0x0e => " (64-bit floats)",
+        _ => "",
     }
 }

@@ -1,9 +1,22 @@
 //! Shuffled mini-batches without end, and the randomness of augmentation.
 
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+
+use super::Augment;
+
+/// Everything that a batch depends on besides the part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchJob {
+    /// Which images of the part.
+    pub indices: Vec<usize>,
+    /// How they are changed.
+    pub augment: Augment,
+    /// Seed of the changes.
+    pub seed: u64,
+}
 
 /// Draws batches of indices: every index once an epoch, a ragged end is left out.
 ///
@@ -50,9 +63,19 @@ impl BatchSampler {
         batch.iter().map(|&index| index as usize).collect()
     }
 
-    /// Randomness for changes to the images of a batch.
-    pub fn rng(&mut self) -> &mut ChaCha8Rng {
-        &mut self.rng
+    /// The next batch, and the chance that changes its images.
+    pub fn next_job(&mut self, augment: Augment) -> BatchJob {
+        let indices = self.next_batch();
+        let seed = if augment.is_none() {
+            0
+        } else {
+            self.rng.random()
+        };
+        BatchJob {
+            indices,
+            augment,
+            seed,
+        }
     }
 }
 

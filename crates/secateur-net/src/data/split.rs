@@ -36,18 +36,51 @@ impl Splits {
         }
         let mut order: Vec<usize> = (0..n).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let mut search = order.split_off(n - validation);
-        let n_confirm = (validation as f64 * confirm_share.clamp(0.0, 1.0)).round() as usize;
-        let mut confirm = search.split_off(validation - n_confirm);
-        order.sort_unstable();
+        let validation = order.split_off(n - validation);
+        Ok(Self::of(order, validation, confirm_share))
+    }
+
+    /// Of `n_train` images to train on, followed by `n_validation` for validation.
+    pub fn given(n_train: usize, n_validation: usize, confirm_share: f64, seed: u64) -> Self {
+        let mut validation: Vec<usize> = (n_train..n_train + n_validation).collect();
+        validation.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        Self::of((0..n_train).collect(), validation, confirm_share)
+    }
+
+    fn of(mut train: Vec<usize>, mut search: Vec<usize>, confirm_share: f64) -> Self {
+        let n_confirm = (search.len() as f64 * confirm_share.clamp(0.0, 1.0)).round() as usize;
+        let mut confirm = search.split_off(search.len() - n_confirm);
+        train.sort_unstable();
         search.sort_unstable();
         confirm.sort_unstable();
-        Ok(Self {
-            train: order,
+        Self {
+            train,
             search,
             confirm,
-        })
+        }
     }
+}
+
+/// Picks a share of each class by seed: `(rest, picked)`, both in order. Of a class of two
+/// images and more at least one is picked and at least one stays.
+pub(super) fn set_apart(labels: &[usize], share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let n_classes = labels.iter().max().map_or(0, |label| label + 1);
+    let mut by_class = vec![Vec::new(); n_classes];
+    for (index, &label) in labels.iter().enumerate() {
+        by_class[label].push(index);
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut rest, mut picked) = (Vec::new(), Vec::new());
+    for mut class in by_class.into_iter().filter(|class| !class.is_empty()) {
+        class.shuffle(&mut rng);
+        let n = (class.len() as f64 * share.clamp(0.0, 1.0)).round() as usize;
+        let n = n.clamp(usize::from(class.len() > 1), class.len() - 1);
+        picked.extend(class.split_off(class.len() - n));
+        rest.extend(class);
+    }
+    rest.sort_unstable();
+    picked.sort_unstable();
+    (rest, picked)
 }
 
 #[cfg(test)]
@@ -75,6 +108,32 @@ mod tests {
         let split = |seed| Splits::new(100, 30, 0.5, seed).unwrap();
         assert_eq!(split(1), split(1));
         assert_ne!(split(1), split(2));
+    }
+
+    #[test]
+    fn a_given_validation_part_stays_whole() {
+        let splits = Splits::given(70, 30, 0.5, 3);
+        assert_eq!(splits.train, (0..70).collect::<Vec<_>>());
+        assert_eq!((splits.search.len(), splits.confirm.len()), (15, 15));
+        let mut all = [splits.search, splits.confirm].concat();
+        all.sort_unstable();
+        assert_eq!(all, (70..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_share_of_every_class_is_set_apart() {
+        // 40 of class 0, 10 of class 2, 2 of class 3, 1 of class 4.
+        let labels = [vec![0; 40], vec![2; 10], vec![3; 2], vec![4]].concat();
+        let (rest, picked) = set_apart(&labels, 0.1, 5);
+        let count = |of: &[usize], class| of.iter().filter(|&&i| labels[i] == class).count();
+        for (class, n) in [(0, 4), (2, 1), (3, 1), (4, 0)] {
+            assert_eq!(count(&picked, class), n, "class {class}");
+        }
+        let mut all = [rest, picked.clone()].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..53).collect::<Vec<_>>());
+        assert_eq!(set_apart(&labels, 0.1, 5).1, picked);
+        assert_ne!(set_apart(&labels, 0.1, 6).1, picked);
     }
 
     #[test]

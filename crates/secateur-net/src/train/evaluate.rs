@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::Loaded;
+use crate::data::{Part, in_order, with_batches};
 use crate::error::Result;
 use crate::interpreter::Network;
 use crate::weights::Weights;
@@ -27,29 +27,30 @@ pub struct Evaluation {
 ///
 /// # Errors
 /// As [`Network::forward_inference`].
-pub fn predict(network: &Network, weights: &Weights, part: &Loaded) -> Result<Vec<f32>> {
+pub fn predict(network: &Network, weights: &Weights, part: &Part) -> Result<Vec<f32>> {
     let bound = network.bind_inference(weights)?;
-    let size: usize = part.shape.iter().product();
-    let mut scores = Vec::with_capacity(part.labels.len() * network.n_classes());
-    for images in part.images.chunks(BATCH * size.max(1)) {
-        let n = images.len() / size.max(1);
-        scores.extend(network.forward_inference(&bound, images.to_vec(), n)?);
-    }
-    Ok(scores)
+    let mut scores = Vec::with_capacity(part.len() * network.n_classes());
+    with_batches(part, in_order(part, BATCH), |batches| {
+        while let Some(batch) = batches.next() {
+            let batch = batch?;
+            scores.extend(network.forward_inference(&bound, batch.images, batch.n)?);
+        }
+        Ok(scores)
+    })
 }
 
 /// Evaluates a network.
 ///
 /// # Errors
 /// As [`Network::forward_inference`].
-pub fn evaluate(network: &Network, weights: &Weights, part: &Loaded) -> Result<Evaluation> {
+pub fn evaluate(network: &Network, weights: &Weights, part: &Part) -> Result<Evaluation> {
     let scores = predict(network, weights, part)?;
     let classes = network.n_classes();
     let mut per_class = vec![(0u64, 0u64); classes];
-    let mut correct = Vec::with_capacity(part.labels.len());
+    let mut correct = Vec::with_capacity(part.len());
     let mut loss = 0.0f64;
-    for (row, &label) in scores.chunks_exact(classes).zip(&part.labels) {
-        let label = label as usize;
+    for (index, row) in scores.chunks_exact(classes).enumerate() {
+        let label = part.label(index) as usize;
         let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let sum: f64 = row.iter().map(|&z| f64::from(z - max).exp()).sum();
         loss += sum.ln() - f64::from(row[label] - max);

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::loss::{cross_entropy, distilled_cross_entropy};
 use super::{Optimizer, Schedule};
-use crate::data::{Augment, BatchSampler, Loaded};
+use crate::data::{Augment, Batch, BatchSampler, DataError, Part, Shuffled, with_batches};
 use crate::error::{NetError, Result};
 use crate::interpreter::Network;
 use crate::score::Collector;
@@ -28,8 +28,8 @@ pub struct Distillation {
 pub struct Slice<'a> {
     /// The (compact) network.
     pub network: &'a Network,
-    /// Training part, decoded.
-    pub data: &'a Loaded,
+    /// Training part.
+    pub data: &'a Part,
     /// Learning rate by step; its length is the slice's.
     pub schedule: Schedule,
     /// Label smoothing, 0..1.
@@ -100,70 +100,30 @@ pub fn train_slice(
     observer: &mut dyn StepObserver,
 ) -> Result<SliceReport> {
     let steps = slice.schedule.steps;
-    let classes = slice.network.n_classes();
     let mut report = SliceReport {
         steps: 0,
         samples: 0,
         losses: Vec::with_capacity(steps),
     };
-    for step in 0..steps {
-        let indices = sampler.next_batch();
-        let batch = slice.data.batch(&indices, slice.augment, sampler);
-        let n = batch.n;
-        let bound = slice.network.bind_training(weights);
-        let collector = slice.collector.clone();
-        let pass = slice
-            .network
-            .forward_training(&bound, batch.images, n, collector)?;
-        let loss: Tensor<1> = match slice.distillation {
-            None => cross_entropy(pass.logits, &batch.labels, slice.smoothing),
-            Some(teacher) => {
-                let rows: Vec<f32> = indices
-                    .iter()
-                    .flat_map(|&i| &teacher.scores[i * classes..(i + 1) * classes])
-                    .copied()
-                    .collect();
-                distilled_cross_entropy(
-                    pass.logits,
-                    &batch.labels,
-                    slice.smoothing,
-                    &rows,
-                    teacher.weight,
-                    teacher.temperature,
-                )
+    let ahead = Shuffled {
+        sampler: sampler.clone(),
+        augment: slice.augment,
+    };
+    with_batches(slice.data, ahead.take(steps), |batches| -> Result<()> {
+        for step in 0..steps {
+            let batch = batches.next().unwrap_or(Err(DataError::BatchThread))?;
+            // Draws what the batch was prepared from: the sampler stands where the slice does.
+            sampler.next_job(slice.augment);
+            report.samples += batch.n;
+            let loss = train_step(slice, step, batch, weights, optimizer)?;
+            report.steps += 1;
+            report.losses.push(loss);
+            if !observer.step(step, steps, loss) {
+                break;
             }
-        };
-        let value: f32 = loss.clone().into_scalar();
-        if !value.is_finite() {
-            return Err(NetError::Diverged {
-                step: step as u64,
-                what: "the loss".to_string(),
-            });
         }
-        let gradients = loss.backward();
-        optimizer.begin_step();
-        let lr = slice.schedule.lr(step);
-        for (name, weight) in weights.iter_mut() {
-            let Some(gradient) = bound.tensor(name).and_then(|leaf| leaf.grad(&gradients)) else {
-                continue;
-            };
-            let gradient = gradient.into_data();
-            let values = gradient.as_slice::<f32>().map_err(|_| NetError::Graph {
-                place: format!("parameter `{name}`"),
-                reason: "its gradient is not a float tensor".to_string(),
-            })?;
-            optimizer.update(weight, values, lr);
-        }
-        for moments in &pass.moments {
-            moments.apply(weights);
-        }
-        report.steps += 1;
-        report.samples += n;
-        report.losses.push(value);
-        if !observer.step(step, steps, value) {
-            break;
-        }
-    }
+        Ok(())
+    })?;
     if let Some(name) = weights.find_non_finite() {
         return Err(NetError::Diverged {
             step: report.steps as u64,
@@ -171,4 +131,64 @@ pub fn train_slice(
         });
     }
     Ok(report)
+}
+
+/// Forward, backward, update; returns the loss.
+fn train_step(
+    slice: &Slice<'_>,
+    step: usize,
+    batch: Batch,
+    weights: &mut Weights,
+    optimizer: &mut Optimizer,
+) -> Result<f32> {
+    let classes = slice.network.n_classes();
+    let bound = slice.network.bind_training(weights);
+    let collector = slice.collector.clone();
+    let pass = slice
+        .network
+        .forward_training(&bound, batch.images, batch.n, collector)?;
+    let loss: Tensor<1> = match slice.distillation {
+        None => cross_entropy(pass.logits, &batch.labels, slice.smoothing),
+        Some(teacher) => {
+            let rows: Vec<f32> = batch
+                .indices
+                .iter()
+                .flat_map(|&i| &teacher.scores[i * classes..(i + 1) * classes])
+                .copied()
+                .collect();
+            distilled_cross_entropy(
+                pass.logits,
+                &batch.labels,
+                slice.smoothing,
+                &rows,
+                teacher.weight,
+                teacher.temperature,
+            )
+        }
+    };
+    let value: f32 = loss.clone().into_scalar();
+    if !value.is_finite() {
+        return Err(NetError::Diverged {
+            step: step as u64,
+            what: "the loss".to_string(),
+        });
+    }
+    let gradients = loss.backward();
+    optimizer.begin_step();
+    let lr = slice.schedule.lr(step);
+    for (name, weight) in weights.iter_mut() {
+        let Some(gradient) = bound.tensor(name).and_then(|leaf| leaf.grad(&gradients)) else {
+            continue;
+        };
+        let gradient = gradient.into_data();
+        let values = gradient.as_slice::<f32>().map_err(|_| NetError::Graph {
+            place: format!("parameter `{name}`"),
+            reason: "its gradient is not a float tensor".to_string(),
+        })?;
+        optimizer.update(weight, values, lr);
+    }
+    for moments in &pass.moments {
+        moments.apply(weights);
+    }
+    Ok(value)
 }

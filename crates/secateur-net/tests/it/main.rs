@@ -2,6 +2,7 @@
 //! differences, masks against removal, training.
 
 mod common;
+mod data;
 mod engines;
 mod gradients;
 mod masks;

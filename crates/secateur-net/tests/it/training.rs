@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use secateur_net::NetError;
-use secateur_net::data::{Augment, BatchSampler, Loaded};
+use secateur_net::data::{Augment, BatchSampler, InMemory, Part};
 use secateur_net::interpreter::Engine;
 use secateur_net::score::{Collector, probe_health};
 use secateur_net::train::{
@@ -16,7 +16,7 @@ use secateur_onnx::coupling::{Masks, Role};
 use crate::common::{Case, images, network, small_vgg};
 
 /// Images whose class is the brightest third of their rows.
-fn stripes(n: usize, seed: u64) -> Loaded {
+fn stripes(n: usize, seed: u64) -> Part {
     let mut data = images(n, 2 * 9 * 8, seed);
     let mut labels = Vec::new();
     for (i, image) in data.chunks_exact_mut(2 * 9 * 8).enumerate() {
@@ -26,14 +26,10 @@ fn stripes(n: usize, seed: u64) -> Loaded {
             *value += 1.5;
         }
     }
-    Loaded {
-        images: data,
-        labels,
-        shape: [9, 8, 2],
-    }
+    Part::of(InMemory::floats([9, 8, 2], data, labels).unwrap())
 }
 
-fn train(case: &Case, data: &Loaded, lr: f32, kind: OptimizerKind) -> Result<Weights, NetError> {
+fn train(case: &Case, data: &Part, lr: f32, kind: OptimizerKind) -> Result<Weights, NetError> {
     let net = network(case, Engine::Fused);
     let mut weights = case.weights.clone();
     let mut optimizer = Optimizer::new(OptimizerConfig {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use secateur_net::NetError;
-use secateur_net::data::Augment;
+use secateur_net::data::{Augment, BatchJob};
 use secateur_net::interpreter::{Engine, Network};
 use secateur_net::mask::Selection;
 use secateur_net::score::{Collector, probe_health};
@@ -191,10 +191,11 @@ impl<'a> Environment<'a> {
         let any_dormant = state.masks.0.iter().flatten().any(|on| !on);
         if plan.probe && any_dormant {
             let indices: Vec<usize> = shared.sampler.next_batch();
-            let take = &indices[..indices.len().min(PROBE_IMAGES)];
-            let batch = problem
-                .train
-                .batch(take, Augment::default(), &mut shared.sampler);
+            let batch = problem.train.batch(&BatchJob {
+                indices: indices.into_iter().take(PROBE_IMAGES).collect(),
+                augment: Augment::default(),
+                seed: 0,
+            })?;
             let n = batch.n;
             let health = probe_health(
                 &problem.network,

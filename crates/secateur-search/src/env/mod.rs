@@ -2,6 +2,7 @@
 
 mod environment;
 pub mod features;
+mod model_data;
 mod problem;
 pub mod reward;
 mod scores;
@@ -9,9 +10,8 @@ mod select;
 mod state;
 
 pub use environment::{Environment, EpochOutcome, EpochPlan};
-pub use problem::{
-    Baseline, Problem, ProblemError, Reference, metadata, ratio, stored_normalisation,
-};
+pub use model_data::{ModelData, Preprocessing, metadata};
+pub use problem::{Baseline, Problem, ProblemError, Reference, ratio};
 pub use scores::KernelScores;
 pub use select::{Limits, choose};
 pub use state::{Shared, State};

@@ -1,7 +1,7 @@
 //! What is given and stays: network, data, baseline.
 
 use secateur_net::NetError;
-use secateur_net::data::{DataError, Dataset, Loaded, Normalisation, Source, Splits, check_fits};
+use secateur_net::data::{DataConfig, DataError, Part, Source};
 use secateur_net::interpreter::{Engine, Network};
 use secateur_net::train::{Evaluation, evaluate};
 use secateur_net::weights::Weights;
@@ -12,7 +12,8 @@ use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use thiserror::Error;
 
-use crate::config::{Budget, DataConfig, Metric, SearchConfig};
+use super::model_data::{ModelData, metadata};
+use crate::config::{Budget, Metric, SearchConfig};
 
 /// What can be wrong with a problem.
 #[derive(Debug, Error)]
@@ -143,29 +144,17 @@ pub struct Problem {
     /// The network at full width.
     pub network: Network,
     /// Training part.
-    pub train: Loaded,
+    pub train: Part,
     /// Validation data that guide.
-    pub search: Loaded,
+    pub search: Part,
     /// Validation data that confirm.
-    pub confirm: Loaded,
-    /// How images are normalised.
-    pub normalisation: Normalisation,
+    pub confirm: Part,
+    /// The data as the model takes them.
+    pub data: ModelData,
     /// The given network's accuracy.
     pub baseline: Baseline,
     /// Cost of the initial training.
     pub reference: Reference,
-}
-
-/// Metadata keys under which `secateur train` leaves what pruning must know.
-pub mod metadata {
-    /// Normalisation, JSON.
-    pub const NORMALISATION: &str = "secateur.normalisation";
-    /// Seed and size of the validation split, JSON `[seed, validation]`.
-    pub const SPLIT: &str = "secateur.split";
-    /// Cost of the training in sample-MACs.
-    pub const SAMPLE_MACS: &str = "secateur.training_sample_macs";
-    /// Wall-clock seconds of the training.
-    pub const SECONDS: &str = "secateur.training_seconds";
 }
 
 impl Problem {
@@ -191,38 +180,23 @@ impl Problem {
             });
         }
         let network = Network::new(&graph, Engine::Fused)?;
-        let train_data: &dyn Dataset = source.train.as_ref();
-        check_fits(
-            train_data,
-            "the training data",
+        let mut data = ModelData::new(
+            &model,
+            source,
+            data,
             network.input_shape(),
             network.n_classes(),
         )?;
-        if let Some(test) = &source.test {
-            check_fits(
-                test.as_ref(),
-                "the test data",
-                network.input_shape(),
-                network.n_classes(),
-            )?;
-        }
+        let mut model = model;
+        data.store(&mut model);
         let groups = ChannelGroups::find(&graph)?;
         let switchable = switchable(&groups, &search.ignore)?;
         let cost = CostModel::new(&graph, &groups)?;
         let size = cost.count(&Masks::all_active(&groups));
         let weights = Weights::from_graph(&graph)?;
-        let (seed, validation) = stored_split(&model).unwrap_or((data.split_seed, data.validation));
-        let splits = Splits::new(train_data.len(), validation, data.confirm_share, seed)?;
-        let normalisation = match stored_normalisation(&model) {
-            Some(normalisation) => normalisation,
-            None => Normalisation::measure(train_data, &splits.train)?,
-        };
-        let load = |indices: &[usize]| Loaded::load(train_data, indices, &normalisation);
-        let (train, search_part, confirm) = (
-            load(&splits.train)?,
-            load(&splits.search)?,
-            load(&splits.confirm)?,
-        );
+        let train = data.train()?;
+        let search_part = data.load(&data.splits.search)?;
+        let confirm = data.load(&data.splits.confirm)?;
         let baseline = Baseline {
             search: evaluate(&network, &weights, &search_part)?,
             confirm: evaluate(&network, &weights, &confirm)?,
@@ -256,7 +230,7 @@ impl Problem {
             train,
             search: search_part,
             confirm,
-            normalisation,
+            data,
             baseline,
             reference,
         })
@@ -316,15 +290,6 @@ impl Problem {
             bound,
         })
     }
-}
-
-fn stored_split(model: &Model) -> Option<(u64, usize)> {
-    serde_json::from_str(model.metadata(metadata::SPLIT)?).ok()
-}
-
-/// The normalisation that a model carries, if any.
-pub fn stored_normalisation(model: &Model) -> Option<Normalisation> {
-    serde_json::from_str(model.metadata(metadata::NORMALISATION)?).ok()
 }
 
 /// Share of a metric that remains.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use secateur::data::{Colour, Layout, NormaliseBy, Resize};
 
 const EXIT_CODES: &str = "Exit codes: 0 success; 1 error (stderr says what and why); 2 wrong \
 usage; 3 `verify`: the file does not hold what it promises; 130 stopped by Ctrl-C (the run is \
@@ -71,12 +72,46 @@ pub enum ScheduleName {
     Constant,
 }
 
+/// How data are read; shared by the commands that take data.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Data")]
+pub struct DataArgs {
+    /// Data: a folder of images, IDX files and so on (docs/data.md)
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Mean and deviation: measured, imagenet, cifar10, mnist, half, none, bytes, or numbers
+    /// such as 0.5,0.5,0.5/0.2,0.2,0.2 [default: the model's, else measured on the training part]
+    #[arg(long, value_name = "NAME|MEAN/DEV")]
+    pub normalise: Option<NormaliseBy>,
+    /// How images in folders get the network's size: crop, crop:SHARE or stretch
+    /// [default: the model's, else crop]
+    #[arg(long, value_name = "HOW")]
+    pub resize: Option<Resize>,
+    /// Order of three channels as the network takes them: rgb or bgr
+    /// [default: the model's, else rgb]
+    #[arg(long, value_name = "ORDER")]
+    pub colour: Option<Colour>,
+    /// Axes of arrays of images: nhwc or nchw [default: seen from their extents]
+    #[arg(long, value_name = "AXES")]
+    pub layout: Option<Layout>,
+    /// Training images set apart for validation [default: the model's, else 5000, at most a fifth]
+    #[arg(long, value_name = "N")]
+    pub validation: Option<usize>,
+    /// Images that may be left out because they cannot be decoded [default: 10]
+    #[arg(long, value_name = "N")]
+    pub max_skipped: Option<usize>,
+    /// Memory for decoded images, MiB; the rest is decoded beside the training [default: 2048]
+    #[arg(long, value_name = "MIB")]
+    pub cache_mib: Option<usize>,
+}
+
 /// `secateur train`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
 secateur train --data data/mnist -o net.onnx\n  \
 secateur train --data data/mnist --widths 16,16,M,32,32,M -o small.onnx --epochs 3\n  \
-secateur train --data data/mnist --init net.onnx -o better.onnx --lr 0.02")]
+secateur train --data data/mnist --init net.onnx -o better.onnx --lr 0.02\n  \
+secateur train --data cifar10 --init resnet20.onnx -o net.onnx --flip --max-shift 4 --epochs 30")]
 pub struct TrainArgs {
     /// Architecture to build
     #[arg(long, value_enum, default_value = "vgg-like", conflicts_with = "init")]
@@ -96,9 +131,9 @@ pub struct TrainArgs {
     /// Go on from this model instead of building one
     #[arg(long, value_name = "FILE")]
     pub init: Option<PathBuf>,
-    /// Data folder
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    /// Data
+    #[command(flatten)]
+    pub data: DataArgs,
     /// File to write
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
@@ -129,9 +164,9 @@ pub struct TrainArgs {
     /// Random horizontal flips
     #[arg(long)]
     pub flip: bool,
-    /// Training images set apart for validation
-    #[arg(long, default_value_t = 5000)]
-    pub validation: usize,
+    /// Size of the images where no model says it: N or HxW [default: their own]
+    #[arg(long, value_name = "SIZE", value_parser = super::settings::parse_image_size, conflicts_with = "init")]
+    pub image_size: Option<[usize; 2]>,
     /// Seed of weights, split and batches
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -160,9 +195,9 @@ secateur prune net.onnx --data data/mnist -o small.onnx --resume")]
 pub struct PruneArgs {
     /// Trained model
     pub model: PathBuf,
-    /// Data folder
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    /// Data
+    #[command(flatten)]
+    pub data: DataArgs,
     /// The promise to keep [default: aec, or as in the config]
     #[arg(long, value_enum)]
     pub mode: Option<ModeName>,
@@ -191,6 +226,12 @@ pub struct PruneArgs {
     /// Keep a multiple of N kernels in every layer
     #[arg(long, value_name = "N")]
     pub round_to: Option<usize>,
+    /// Random shifts of training images by up to this many pixels [default: 0]
+    #[arg(long, value_name = "PIXELS")]
+    pub max_shift: Option<usize>,
+    /// Random horizontal flips of training images
+    #[arg(long)]
+    pub flip: bool,
     /// Who ranks kernels: dqn, random, uniform-l1, global-l1, global-taylor
     #[arg(long)]
     pub policy: Option<String>,
@@ -222,9 +263,9 @@ pub enum Part {
 pub struct EvalArgs {
     /// Model
     pub model: PathBuf,
-    /// Data folder
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    /// Data
+    #[command(flatten)]
+    pub data: DataArgs,
     /// Part of the data
     #[arg(long, value_enum, default_value = "test")]
     pub split: Part,

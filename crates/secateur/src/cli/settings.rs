@@ -3,12 +3,44 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use secateur::data::DataConfig;
 use secateur::search::config::{Budget, Metric, Mode, PruneConfig};
 
-use super::args::{ModeName, PruneArgs};
+use super::args::{DataArgs, ModeName, PruneArgs};
 
 /// Points that CECA without a budget lets the output lose, unless told otherwise.
 const DEFAULT_CECA_DROP: f64 = 0.5;
+
+/// Settings of the data: those given go on top of the config's.
+pub fn data_config(args: &DataArgs, mut config: DataConfig) -> DataConfig {
+    fn set<T: Clone>(to: &mut T, from: Option<&T>) {
+        if let Some(value) = from {
+            to.clone_from(value);
+        }
+    }
+    config.normalise = args.normalise.clone().or(config.normalise);
+    config.resize = args.resize.or(config.resize);
+    config.colour = args.colour.or(config.colour);
+    config.layout = args.layout.or(config.layout);
+    config.validation = args.validation.or(config.validation);
+    set(&mut config.max_skipped, args.max_skipped.as_ref());
+    set(&mut config.cache_mib, args.cache_mib.as_ref());
+    config
+}
+
+/// `224` or `160x120` (height x width).
+pub fn parse_image_size(text: &str) -> Result<[usize; 2], String> {
+    let side = |text: &str| match text.trim().parse::<usize>() {
+        Ok(side) if side > 0 => Ok(side),
+        _ => Err(format!(
+            "expected a side such as 224, or height x width such as 160x120, got `{text}`"
+        )),
+    };
+    match text.split_once('x') {
+        None => Ok([side(text)?; 2]),
+        Some((h, w)) => Ok([side(h)?, side(w)?]),
+    }
+}
 
 /// Resolves the settings of a pruning run. A resumed one goes on with its own.
 pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
@@ -56,6 +88,11 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
             }
         }
     };
+    config.data = data_config(&args.data, config.data);
+    if let Some(max_shift) = args.max_shift {
+        config.training.max_shift = max_shift;
+    }
+    config.training.flip |= args.flip;
     if let Some(seed) = args.seed {
         config.seed = seed;
     }
@@ -93,6 +130,15 @@ fn parse_budgets(text: &str) -> Result<Vec<Budget>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn image_sizes() {
+        assert_eq!(parse_image_size("224"), Ok([224, 224]));
+        assert_eq!(parse_image_size("160x120"), Ok([160, 120]));
+        for wrong in ["", "0", "x", "10x", "10x0", "-3", "1x2x3"] {
+            assert!(parse_image_size(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn budgets() {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use secateur::data;
+use secateur::data::{self, DataConfig};
 use secateur::onnx::arch::{VggConfig, vgg_like};
 use secateur::prune::{Job, prune};
 use secateur::report::terminal_table;
@@ -19,7 +19,7 @@ use crate::cli::progress::{PruneProgress, TrainProgress, stop_flag};
 /// Runs the command.
 pub fn run(args: &DemoArgs) -> Result<u8> {
     let started = Instant::now();
-    let source = data::open(&args.data)?;
+    let source = data::open(&args.data, &DataConfig::default())?;
     clear(&args.output)?;
     fs_err::create_dir_all(&args.output)?;
     let stop = stop_flag("slice")?;

@@ -1,18 +1,18 @@
 //! `secateur eval`.
 
 use anyhow::{Result, bail};
-use secateur::data::{self, Loaded, Splits, check_fits, normalisation_of};
+use secateur::data::{DataConfig, ModelData};
 use secateur::net::interpreter::{Engine, Network};
 use secateur::net::train::evaluate;
 use secateur::net::weights::Weights;
 use secateur::onnx::graph::Graph;
 use secateur::onnx::model::Model;
-use secateur::search::env::metadata;
 use serde::Serialize;
 
-use super::print_json;
+use super::{open_data, print_json, print_notes, skipped_text};
 use crate::cli::args::{EvalArgs, Part};
 use crate::cli::exit_code;
+use crate::cli::settings::data_config;
 
 #[derive(Serialize)]
 struct Class<'a> {
@@ -27,6 +27,7 @@ struct Summary<'a> {
     images: usize,
     accuracy: f64,
     loss: f64,
+    skipped_images: usize,
     classes: Vec<Class<'a>>,
 }
 
@@ -35,40 +36,32 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
     let model = Model::read(&args.model)?;
     let graph = Graph::from_model(&model)?;
     let network = Network::new(&graph, Engine::Fused)?;
-    let source = data::open(&args.data)?;
-    let (validation_seed, validation): (u64, usize) = model
-        .metadata(metadata::SPLIT)
-        .and_then(|text| serde_json::from_str(text).ok())
-        .unwrap_or((0, 5000));
-    let (part, indices, name) = match args.split {
-        Part::Test => {
-            let Some(test) = &source.test else {
-                bail!(
-                    "cannot evaluate: `{}` holds no test data",
-                    args.data.display()
-                );
-            };
-            (test.clone(), (0..test.len()).collect(), "test")
-        }
-        Part::Validation | Part::Train => {
-            let splits = Splits::new(source.train.len(), validation, 0.0, validation_seed)?;
-            if args.split == Part::Train {
-                (source.train.clone(), splits.train, "training")
-            } else {
-                (source.train.clone(), splits.search, "validation")
-            }
-        }
+    let config = DataConfig {
+        confirm_share: 0.0,
+        ..data_config(&args.data, DataConfig::default())
     };
-    check_fits(
-        part.as_ref(),
-        &format!("the {name} data"),
+    let source = open_data(&args.data, &config)?;
+    let mut data = ModelData::new(
+        &model,
+        &source,
+        &config,
         network.input_shape(),
         network.n_classes(),
     )?;
-    let normalisation = normalisation_of(&model, &source)?;
-    let loaded = Loaded::load(part.as_ref(), &indices, &normalisation)?;
-    let result = evaluate(&network, &Weights::from_graph(&graph)?, &loaded)?;
-    let names = part.class_names();
+    let (part, name) = match args.split {
+        Part::Test => match data.test()? {
+            Some(test) => (test, "test"),
+            None => bail!(
+                "cannot evaluate: `{}` holds no test data",
+                args.data.data.display()
+            ),
+        },
+        Part::Validation => (data.load(&data.splits.search)?, "validation"),
+        Part::Train => (data.train()?, "training"),
+    };
+    print_notes(&data.notes);
+    let result = evaluate(&network, &Weights::from_graph(&graph)?, &part)?;
+    let names = source.train.class_names();
     let classes: Vec<Class<'_>> = result
         .per_class
         .iter()
@@ -79,21 +72,24 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
             images,
         })
         .collect();
+    let skipped = data.source.skipped().len();
     if args.json {
         print_json(&Summary {
             split: name.to_string(),
-            images: loaded.len(),
+            images: part.len(),
             accuracy: result.accuracy,
             loss: result.loss,
+            skipped_images: skipped,
             classes,
         })?;
         return Ok(exit_code::SUCCESS);
     }
     println!(
-        "{name}: accuracy {:.2} %, loss {:.4}, {} images",
+        "{name}: accuracy {:.2} %, loss {:.4}, {} images{}",
         100.0 * result.accuracy,
         result.loss,
-        loaded.len()
+        part.len(),
+        skipped_text(skipped)
     );
     for class in classes.iter().filter(|c| c.images > 0) {
         let share = 100.0 * class.right as f64 / class.images as f64;

@@ -12,7 +12,33 @@ pub mod verify;
 use std::path::Path;
 
 use anyhow::Result;
+use secateur::data::{self, DataConfig, Source};
 use serde::Serialize;
+
+use crate::cli::args::DataArgs;
+
+/// Opens data and says on stderr what they are: format, images, classes in their order.
+fn open_data(args: &DataArgs, config: &DataConfig) -> Result<Source> {
+    let source = data::open(&args.data, config)?;
+    eprintln!("{}", source.describe());
+    Ok(source)
+}
+
+/// Prints on stderr what the user should know of the data.
+fn print_notes(notes: &[String]) {
+    for note in notes {
+        eprintln!("note: {note}");
+    }
+}
+
+/// For the end of a line: how many images were left out, if any.
+fn skipped_text(n: usize) -> String {
+    match n {
+        0 => String::new(),
+        1 => ", 1 image left out".to_string(),
+        n => format!(", {n} images left out"),
+    }
+}
 
 /// Prints a result for programs.
 fn print_json<T: Serialize>(value: &T) -> Result<()> {

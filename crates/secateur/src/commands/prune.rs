@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::Result;
-use secateur::data;
 use secateur::default_run_dir;
 use secateur::onnx::graph::Graph;
 use secateur::onnx::model::Model;
@@ -11,7 +10,7 @@ use secateur::prune::{Job, prune};
 use secateur::report::{RunReport, terminal_table};
 use secateur::search::config::PruneConfig;
 
-use super::{check_writable, print_json};
+use super::{check_writable, open_data, print_json};
 use crate::cli::args::PruneArgs;
 use crate::cli::exit_code;
 use crate::cli::progress::{PruneProgress, stop_flag};
@@ -25,7 +24,7 @@ pub fn run(args: &PruneArgs) -> Result<u8> {
         .unwrap_or_else(|| default_run_dir(&args.output));
     let config = prune_config(args, &run_dir)?;
     check_writable(&args.output)?;
-    let source = data::open(&args.data)?;
+    let source = open_data(&args.data, &config.data)?;
     let n_params = count_params(&args.model)?;
     let mut progress = PruneProgress::new("pruning", n_params, stop_flag("slice")?);
     let job = Job {

@@ -3,17 +3,18 @@
 use std::path::Path;
 
 use anyhow::Result;
-use secateur::data;
+use secateur::data::DataConfig;
 use secateur::net::train::{OptimizerConfig, OptimizerKind, ScheduleKind};
 use secateur::onnx::arch::{DEFAULT_WIDTHS, VggConfig, vgg_like};
 use secateur::onnx::model::Model;
 use secateur::train::{TrainConfig, Trained, train};
 use serde::Serialize;
 
-use super::{check_writable, print_json};
+use super::{check_writable, open_data, print_json, print_notes, skipped_text};
 use crate::cli::args::{OptimizerName, ScheduleName, TrainArgs};
 use crate::cli::exit_code;
 use crate::cli::progress::{TrainProgress, stop_flag};
+use crate::cli::settings::data_config;
 
 #[derive(Serialize)]
 struct Summary<'a> {
@@ -25,17 +26,22 @@ struct Summary<'a> {
     seconds: f64,
     /// Ended by Ctrl-C before its last step.
     stopped: bool,
+    skipped_images: usize,
 }
 
 /// Runs the command.
 pub fn run(args: &TrainArgs) -> Result<u8> {
     check_writable(&args.output)?;
     check_ranges(args)?;
-    let source = data::open(&args.data)?;
+    let data_config = DataConfig {
+        image_size: args.image_size,
+        ..data_config(&args.data, DataConfig::default())
+    };
+    let source = open_data(&args.data, &data_config)?;
     let model = match &args.init {
         Some(path) => Model::read(path)?.unshared(),
         None => {
-            let [h, w, c] = source.train.image_shape();
+            let [h, w, c] = source.own_shape()?;
             let stages = VggConfig::parse_stages(args.widths.as_deref().unwrap_or(DEFAULT_WIDTHS))?;
             let config = VggConfig {
                 input: [c, h, w],
@@ -66,12 +72,13 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
         smoothing: args.smoothing,
         max_shift: args.max_shift,
         flip: args.flip,
-        validation: args.validation,
+        data: data_config,
         seed: args.seed,
     };
     let mut progress = TrainProgress::new("training", config.batch_size, stop_flag("step")?);
     let trained = train(&model, &source, &config, &mut progress)?;
     progress.finish();
+    print_notes(&trained.notes);
     trained.model.write(&args.output)?;
     report(args, &trained)?;
     if !trained.stopped {
@@ -118,6 +125,7 @@ fn report(args: &TrainArgs, trained: &Trained) -> Result<()> {
             sample_macs: trained.sample_macs,
             seconds: trained.seconds,
             stopped: trained.stopped,
+            skipped_images: trained.skipped.len(),
         });
     }
     let stopped = if trained.stopped {
@@ -126,11 +134,12 @@ fn report(args: &TrainArgs, trained: &Trained) -> Result<()> {
         ""
     };
     println!(
-        "wrote {}{stopped}: validation accuracy {:.2} % ({} images), {:.0} s",
+        "wrote {}{stopped}: validation accuracy {:.2} % ({} images), {:.0} s{}",
         args.output.display(),
         100.0 * validation.accuracy,
         validation.correct.len(),
-        trained.seconds
+        trained.seconds,
+        skipped_text(trained.skipped.len())
     );
     Ok(())
 }

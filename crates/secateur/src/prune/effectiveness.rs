@@ -2,7 +2,7 @@
 //! test of taking one kernel out.
 
 use secateur_net::NetError;
-use secateur_net::data::Loaded;
+use secateur_net::data::Part;
 use secateur_net::train::evaluate;
 use secateur_onnx::coupling::Role;
 use secateur_search::config::PruneConfig;
@@ -23,12 +23,7 @@ pub(super) fn measure(
     if images == 0 {
         return Ok(Vec::new());
     }
-    let head = problem.search.head(images);
-    let part = Loaded {
-        images: head.images,
-        labels: head.labels,
-        shape: problem.search.shape,
-    };
+    let part = problem.search.head(images);
     let base = evaluate(&problem.network, &problem.weights, &part)?.loss;
     let mut result = Vec::new();
     for (g, group) in header
@@ -84,7 +79,7 @@ fn ablated_loss(
     problem: &Problem,
     group: usize,
     kernel: usize,
-    part: &Loaded,
+    part: &Part,
 ) -> Result<f64, NetError> {
     let mut weights = problem.weights.clone();
     for member in problem.groups.groups[group]

@@ -1,5 +1,6 @@
 //! `report.html`: one self-contained page.
 
+mod data;
 mod kernels;
 mod sections;
 
@@ -42,6 +43,7 @@ pub fn write_html(
                     (sections::reactivations(header, history))
                     (sections::layers(report))
                     (sections::cost(report, history))
+                    (data::data(report))
                     (sections::reproduce(report))
                 }
             }

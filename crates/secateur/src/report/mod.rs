@@ -1,5 +1,6 @@
 //! The report of a run: `report.json`, `report.html`, and the table at its end.
 
+pub mod data;
 mod html;
 mod json;
 mod kernel_map;
@@ -148,6 +149,9 @@ pub struct RunReport {
     pub training_seconds: Option<f64>,
     /// Accuracy floor of the search (AEC).
     pub floor: Option<f64>,
+    /// The data; `None` in reports written before it was kept.
+    #[serde(default)]
+    pub data: Option<data::DataFigures>,
     /// By layer.
     pub effectiveness: Vec<Effectiveness>,
     /// What the user must know.

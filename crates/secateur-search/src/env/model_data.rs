@@ -1,0 +1,230 @@
+//! Data as a model takes them: what it carries, what the settings say, what is measured.
+
+use secateur_net::data::{
+    Colour, DataConfig, DataError, Normalisation, Part, Resize, SetApart, Source, Splits,
+    check_fits,
+};
+use secateur_onnx::model::Model;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Metadata keys under which `secateur train` and `prune` leave what later commands must know.
+pub mod metadata {
+    /// Normalisation, JSON.
+    pub const NORMALISATION: &str = "secateur.normalisation";
+    /// Size and colours of the images, JSON.
+    pub const PREPROCESSING: &str = "secateur.preprocessing";
+    /// Names of the classes in the order of the outputs, JSON.
+    pub const CLASSES: &str = "secateur.classes";
+    /// Seed and size of the validation split, JSON `[seed, validation]`.
+    pub const SPLIT: &str = "secateur.split";
+    /// Cost of the training in sample-MACs.
+    pub const SAMPLE_MACS: &str = "secateur.training_sample_macs";
+    /// Wall-clock seconds of the training.
+    pub const SECONDS: &str = "secateur.training_seconds";
+}
+
+/// How files become the network's input, besides the normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// How images in folders get the network's size.
+    pub resize: Resize,
+    /// Order of three channels.
+    pub colour: Colour,
+    /// The test part, if it was set apart by us.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_apart: Option<SetApart>,
+}
+
+/// A source fitted to a model, and split.
+#[derive(Debug)]
+pub struct ModelData {
+    /// The data at the network's size.
+    pub source: Source,
+    /// The training images, split.
+    pub splits: Splits,
+    /// How images are normalised.
+    pub normalisation: Normalisation,
+    /// How files become input.
+    pub preprocessing: Preprocessing,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    split: (u64, usize),
+    /// Loaded already, where its mean and deviation had to be measured.
+    train: Option<Part>,
+}
+
+impl ModelData {
+    /// Fits `source` to a model with input `[c, h, w]` and `n_classes` outputs.
+    ///
+    /// Settings go first, then what the model carries, then the defaults; the split is the
+    /// model's if it carries one, so that nothing it was trained on becomes validation data.
+    ///
+    /// # Errors
+    /// [`DataError`] if images, labels, classes or numbers do not fit, or nothing can be split
+    /// off.
+    pub fn new(
+        model: &Model,
+        source: &Source,
+        config: &DataConfig,
+        input: [usize; 3],
+        n_classes: usize,
+    ) -> Result<Self, DataError> {
+        let stored: Option<Preprocessing> = stored(model, metadata::PREPROCESSING);
+        let preprocessing = Preprocessing {
+            resize: config
+                .resize
+                .or(stored.map(|p| p.resize))
+                .unwrap_or_default(),
+            colour: config
+                .colour
+                .or(stored.map(|p| p.colour))
+                .unwrap_or_default(),
+            set_apart: source.set_apart(),
+        };
+        check_test_part(stored.and_then(|p| p.set_apart), source.set_apart())?;
+        let source = source.fitted(input, preprocessing.resize, preprocessing.colour);
+        check_fits(source.train.as_ref(), "the training data", input, n_classes)?;
+        if let Some(test) = &source.test {
+            check_fits(test.as_ref(), "the test data", input, n_classes)?;
+        }
+        let mut notes = source.notes.clone();
+        notes.extend(check_classes(model, &source, n_classes)?);
+        let split: (u64, usize) = self::stored(model, metadata::SPLIT).unwrap_or_else(|| {
+            let validation = config.validation_of(source.train.len());
+            (config.split_seed, validation)
+        });
+        let splits = source.splits(split.1, config.confirm_share, split.0)?;
+        let known = match &config.normalise {
+            Some(by) => by.resolve(input[0], preprocessing.colour)?,
+            None => self::stored(model, metadata::NORMALISATION),
+        };
+        let (normalisation, train) = match known {
+            Some(normalisation) => (normalisation, None),
+            None => {
+                let part = source.load_train(&splits.train)?;
+                (part.measure()?, Some(part))
+            }
+        };
+        normalisation.check(input[0])?;
+        Ok(Self {
+            source,
+            splits,
+            normalisation,
+            preprocessing,
+            notes,
+            split,
+            train,
+        })
+    }
+
+    /// The images to train on.
+    ///
+    /// # Errors
+    /// As [`Source::load_train`].
+    pub fn train(&mut self) -> Result<Part, DataError> {
+        match self.train.take() {
+            Some(part) => part.normalised(&self.normalisation),
+            None => self.load(&self.splits.train),
+        }
+    }
+
+    /// Some of the training images.
+    ///
+    /// # Errors
+    /// As [`Source::load_train`].
+    pub fn load(&self, indices: &[usize]) -> Result<Part, DataError> {
+        self.source
+            .load_train(indices)?
+            .normalised(&self.normalisation)
+    }
+
+    /// The test images, if there are some.
+    ///
+    /// # Errors
+    /// As [`Source::load_test`].
+    pub fn test(&self) -> Result<Option<Part>, DataError> {
+        let part = self.source.load_test()?;
+        part.map(|part| part.normalised(&self.normalisation))
+            .transpose()
+    }
+
+    /// Leaves in a model what later commands must know to take the same images.
+    pub fn store(&self, model: &mut Model) {
+        let mut set = |key: &str, json: serde_json::Result<String>| {
+            // Plain numbers and texts: writing them cannot fail.
+            model.set_metadata(key, json.unwrap_or_default());
+        };
+        set(
+            metadata::NORMALISATION,
+            serde_json::to_string(&self.normalisation),
+        );
+        set(
+            metadata::PREPROCESSING,
+            serde_json::to_string(&self.preprocessing),
+        );
+        set(
+            metadata::CLASSES,
+            serde_json::to_string(self.source.train.class_names()),
+        );
+        set(metadata::SPLIT, serde_json::to_string(&self.split));
+    }
+}
+
+/// What a model carries under a key, if it is what we write there.
+fn stored<T: DeserializeOwned>(model: &Model, key: &str) -> Option<T> {
+    serde_json::from_str(model.metadata(key)?).ok()
+}
+
+/// Test images of this run must not be training images of an earlier one.
+fn check_test_part(then: Option<SetApart>, now: Option<SetApart>) -> Result<(), DataError> {
+    match (then, now) {
+        (Some(then), Some(now)) if then != now => Err(DataError::OtherTestPart {
+            model: then.to_string(),
+            data: now.to_string(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Classes of the data against the outputs, and against the classes that the model carries.
+fn check_classes(
+    model: &Model,
+    source: &Source,
+    n_classes: usize,
+) -> Result<Vec<String>, DataError> {
+    let names = source.train.class_names();
+    let mut notes = Vec::new();
+    if names.len() < n_classes {
+        notes.push(format!(
+            "the data have {} classes, the network has {n_classes} outputs",
+            names.len()
+        ));
+    }
+    let known: Vec<String> = stored(model, metadata::CLASSES).unwrap_or_default();
+    if known.is_empty() || known == names {
+        return Ok(notes);
+    }
+    let sorted = |names: &[String]| {
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        names
+    };
+    if sorted(&known) == sorted(names) {
+        let label = (0..names.len())
+            .find(|&i| known[i] != names[i])
+            .unwrap_or(0);
+        return Err(DataError::ClassOrder {
+            label,
+            model: known[label].clone(),
+            data: names[label].clone(),
+        });
+    }
+    let numbered = |names: &[String]| names.iter().enumerate().all(|(i, n)| *n == i.to_string());
+    if !numbered(&known) && !numbered(names) {
+        notes.push(
+            "the model was made for other classes than the data have, by their names".to_string(),
+        );
+    }
+    Ok(notes)
+}
