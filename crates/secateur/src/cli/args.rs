@@ -276,12 +276,16 @@ pub struct EvalArgs {
 
 /// `secateur inspect`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  secateur inspect net.onnx\n  secateur inspect net.onnx --plan"
-)]
+#[command(after_help = "Examples:\n  secateur inspect net.onnx\n  \
+secateur inspect net.onnx --plan\n  secateur inspect --data cifar10\n  \
+secateur inspect net.onnx --data cifar10")]
 pub struct InspectArgs {
     /// Model
-    pub model: PathBuf,
+    #[arg(required_unless_present = "data")]
+    pub model: Option<PathBuf>,
+    /// Show data instead: images and classes; with a model, whether they fit it
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
     /// Show how training will run it: which nodes are fused, by which method
     #[arg(long)]
     pub plan: bool,

@@ -10,7 +10,7 @@ use secateur::onnx::graph::{Graph, ValueInfo};
 use secateur::onnx::model::Model;
 use serde::Serialize;
 
-use super::print_json;
+use super::{inspect_data, print_json};
 use crate::cli::args::InspectArgs;
 use crate::cli::exit_code;
 
@@ -47,14 +47,19 @@ fn value(info: &ValueInfo) -> String {
 
 /// Runs the command.
 pub fn run(args: &InspectArgs) -> Result<u8> {
-    let model = Model::read(&args.model)?.unshared();
+    if let Some(data) = &args.data {
+        return inspect_data::run(data, args.model.as_deref(), args.json);
+    }
+    // Without data a model is required.
+    let path = args.model.as_deref().unwrap_or(Path::new(""));
+    let model = Model::read(path)?.unshared();
     let graph = Graph::from_model(&model)?;
     let groups = ChannelGroups::find(&graph)?;
     let size = CostModel::new(&graph, &groups)?.count(&Masks::all_active(&groups));
     let network = Network::new(&graph, Engine::Fused);
     let summary = Summary {
-        model: &args.model,
-        bytes: fs_err::metadata(&args.model)?.len(),
+        model: path,
+        bytes: fs_err::metadata(path)?.len(),
         opset: graph.opset,
         inputs: graph.inputs.iter().map(value).collect(),
         outputs: graph.outputs.iter().map(value).collect(),

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod demo;
 pub mod eval;
 pub mod inspect;
+mod inspect_data;
 pub mod prune;
 pub mod report;
 pub mod train;

@@ -1,0 +1,161 @@
+//! `secateur inspect --data`.
+
+use std::path::Path;
+
+use anyhow::Result;
+use secateur::data::{self, DataConfig, ModelData, Source, count_classes};
+use secateur::net::interpreter::{Engine, Network};
+use secateur::onnx::graph::Graph;
+use secateur::onnx::model::Model;
+use serde::Serialize;
+
+use super::{print_json, print_notes};
+use crate::cli::exit_code;
+
+#[derive(Serialize)]
+struct Class<'a> {
+    label: usize,
+    name: &'a str,
+    train: usize,
+    test: usize,
+}
+
+#[derive(Serialize)]
+struct Fit {
+    /// Network input `[channels, height, width]`.
+    input: [usize; 3],
+    outputs: usize,
+    train: usize,
+    validation: usize,
+    normalisation: data::Normalisation,
+    preprocessing: data::Preprocessing,
+    skipped: Vec<data::SkippedImage>,
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    kind: &'a str,
+    /// `[height, width, channels]`; absent if the images differ in size.
+    image_shape: Option<[usize; 3]>,
+    train: usize,
+    test: Option<usize>,
+    classes: Vec<Class<'a>>,
+    notes: Vec<String>,
+    /// With a model: the data as it takes them.
+    fit: Option<Fit>,
+}
+
+/// Runs the command.
+pub fn run(path: &Path, model: Option<&Path>, json: bool) -> Result<u8> {
+    let config = DataConfig::default();
+    let source = data::open(path, &config)?;
+    let mut notes = source.notes.clone();
+    let fit = match model {
+        Some(model) => Some(fit(model, &source, &config, &mut notes)?),
+        None => None,
+    };
+    let tests = source
+        .test
+        .as_ref()
+        .map(|test| count_classes(test.as_ref()));
+    let summary = Summary {
+        kind: source.kind,
+        image_shape: source.own_shape().ok(),
+        train: source.train.len(),
+        test: source.test.as_ref().map(|test| test.len()),
+        classes: source
+            .class_counts()
+            .into_iter()
+            .enumerate()
+            .map(|(label, train)| Class {
+                label,
+                name: &source.train.class_names()[label],
+                train,
+                test: tests.as_ref().map_or(0, |counts| counts[label]),
+            })
+            .collect(),
+        notes,
+        fit,
+    };
+    if json {
+        print_json(&summary)?;
+    } else {
+        print(path, &summary);
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+/// Fits the data to the model; decodes all training images once.
+fn fit(model: &Path, source: &Source, config: &DataConfig, notes: &mut Vec<String>) -> Result<Fit> {
+    let model = Model::read(model)?.unshared();
+    let network = Network::new(&Graph::from_model(&model)?, Engine::Fused)?;
+    let mut data = ModelData::new(
+        &model,
+        source,
+        config,
+        network.input_shape(),
+        network.n_classes(),
+    )?;
+    data.train()?;
+    notes.clone_from(&data.notes);
+    Ok(Fit {
+        input: network.input_shape(),
+        outputs: network.n_classes(),
+        train: data.splits.train.len(),
+        validation: data.splits.search.len() + data.splits.confirm.len(),
+        normalisation: data.normalisation.clone(),
+        preprocessing: data.preprocessing,
+        skipped: data.source.skipped(),
+    })
+}
+
+fn print(path: &Path, summary: &Summary<'_>) {
+    let shape = match summary.image_shape {
+        Some([h, w, c]) => format!("{h}x{w}x{c} (height x width x channels)"),
+        None => "of different sizes".to_string(),
+    };
+    println!("{}: {}, images {shape}", path.display(), summary.kind);
+    match summary.test {
+        Some(test) => println!("  {} to train on, {test} for the test", summary.train),
+        None => println!("  {} to train on, none for the test", summary.train),
+    }
+    println!("\nclasses");
+    let width = summary.classes.iter().map(|c| c.name.len()).max();
+    let width = width.unwrap_or(0).max(4);
+    println!(
+        "  {:>5}  {:<width$}  {:>8}  {:>8}",
+        "label", "name", "train", "test"
+    );
+    for class in &summary.classes {
+        println!(
+            "  {:>5}  {:<width$}  {:>8}  {:>8}",
+            class.label, class.name, class.train, class.test
+        );
+    }
+    if let Some(fit) = &summary.fit {
+        let [c, h, w] = fit.input;
+        println!(
+            "\nfits the network: input {c}x{h}x{w}, {} outputs",
+            fit.outputs
+        );
+        println!(
+            "  {} images to train on, {} to validate",
+            fit.train, fit.validation
+        );
+        println!(
+            "  mean {:?}, deviation {:?}, channels {}, size by {}",
+            fit.normalisation.mean,
+            fit.normalisation.std,
+            fit.preprocessing.colour,
+            fit.preprocessing.resize
+        );
+        for skipped in &fit.skipped {
+            println!(
+                "  left out: `{}` ({})",
+                skipped.path.display(),
+                skipped.reason
+            );
+        }
+    }
+    print_notes(&summary.notes);
+}
