@@ -40,7 +40,7 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
         confirm_share: 0.0,
         ..data_config(&args.data, DataConfig::default())
     };
-    let source = open_data(&args.data, &config)?;
+    let source = open_data(&args.data, &config, args.json)?;
     let mut data = ModelData::new(
         &model,
         &source,

@@ -18,10 +18,13 @@ use serde::Serialize;
 
 use crate::cli::args::DataArgs;
 
-/// Opens data and says on stderr what they are: format, images, classes in their order.
-fn open_data(args: &DataArgs, config: &DataConfig) -> Result<Source> {
+/// Opens data and, unless stdout is for a program, says what they are: format, images,
+/// classes in their order.
+fn open_data(args: &DataArgs, config: &DataConfig, json: bool) -> Result<Source> {
     let source = data::open(&args.data, config)?;
-    eprintln!("{}", source.describe());
+    if !json {
+        println!("{}", source.describe());
+    }
     Ok(source)
 }
 

@@ -24,7 +24,7 @@ pub fn run(args: &PruneArgs) -> Result<u8> {
         .unwrap_or_else(|| default_run_dir(&args.output));
     let config = prune_config(args, &run_dir)?;
     check_writable(&args.output)?;
-    let source = open_data(&args.data, &config.data)?;
+    let source = open_data(&args.data, &config.data, args.json)?;
     let n_params = count_params(&args.model)?;
     let mut progress = PruneProgress::new("pruning", n_params, stop_flag("slice")?);
     let job = Job {

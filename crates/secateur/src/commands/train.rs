@@ -37,7 +37,7 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
         image_size: args.image_size,
         ..data_config(&args.data, DataConfig::default())
     };
-    let source = open_data(&args.data, &data_config)?;
+    let source = open_data(&args.data, &data_config, args.json)?;
     let model = match &args.init {
         Some(path) => Model::read(path)?.unshared(),
         None => {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod commands;
 mod common;
+mod data;
 mod disk;
 mod interrupt;
 mod options;

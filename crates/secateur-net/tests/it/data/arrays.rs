@@ -112,7 +112,7 @@ fn layouts_are_seen_from_the_extents() {
             Ok(expected) => assert_eq!(found.unwrap().train.image_shape(), expected, "{shape:?}"),
             Err(needle) => {
                 let error = refused(found, &[needle, "x_train.npy"]);
-                assert!(error.hint().is_some());
+                assert!(error.hint().is_some() || needle == "no images");
             }
         }
     };
