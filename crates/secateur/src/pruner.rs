@@ -14,7 +14,8 @@ use crate::report::RunReport;
 /// ```
 /// use secateur::search::config::{Budget, Metric, Mode};
 /// use secateur::train::{TrainConfig, train};
-/// use secateur::{Network, Pruner, data};
+/// use secateur::data::{self, DataConfig};
+/// use secateur::{Network, Pruner};
 /// # use secateur::onnx::arch::{VggConfig, vgg_like};
 ///
 /// # let folder = tempfile::tempdir()?;
