@@ -6,7 +6,7 @@
 mod nets;
 
 use divan::Bencher;
-use nets::{BATCH, NETS, build, random};
+use nets::{BATCH, NETS, build, images, random};
 use secateur_net::data::{Augment, BatchSampler};
 use secateur_net::interpreter::{Engine, Network};
 use secateur_net::train::{Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, train_slice};
@@ -59,7 +59,7 @@ fn training_step(bencher: Bencher<'_, '_>, name: &str) {
 fn inference(bencher: Bencher<'_, '_>, name: &str) {
     let (network, weights, shape) = network(name);
     let bound = network.bind_inference(&weights).expect("has its weights");
-    let images = random(shape).images[..BATCH * shape.iter().product::<usize>()].to_vec();
+    let images = images(&random(shape));
     let pass = || {
         network
             .forward_inference(&bound, images.clone(), BATCH)

@@ -13,7 +13,7 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use secateur_cpu::{isa, memory, peak};
-use secateur_net::data::{Augment, BatchSampler, Loaded};
+use secateur_net::data::{Augment, BatchSampler, Part};
 use secateur_net::extension::time_in_routines;
 use secateur_net::interpreter::{Bound, Engine, Network};
 use secateur_net::train::{
@@ -22,7 +22,7 @@ use secateur_net::train::{
 use secateur_net::weights::Weights;
 use secateur_onnx::graph::Graph;
 
-use nets::{BATCH, Failure, NETS, build, random};
+use nets::{BATCH, Failure, NETS, build, images, random};
 
 /// A network with everything that a step needs.
 struct Case {
@@ -30,7 +30,7 @@ struct Case {
     weights: Weights,
     optimizer: Optimizer,
     sampler: BatchSampler,
-    data: Loaded,
+    data: Part,
     bound: Bound,
 }
 
@@ -106,11 +106,11 @@ impl Case {
     }
 
     fn infer(&mut self, steps: usize) -> Result<Vec<f64>, Failure> {
-        let len = BATCH * self.data.shape.iter().product::<usize>();
+        let batch = images(&self.data);
         (0..steps)
             .map(|_| {
                 let start = Instant::now();
-                let images = self.data.images[..len].to_vec();
+                let images = batch.clone();
                 self.network.forward_inference(&self.bound, images, BATCH)?;
                 Ok(start.elapsed().as_secs_f64())
             })

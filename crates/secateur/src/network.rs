@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use secateur_net::NetError;
-use secateur_net::data::{DataError, Loaded, Source, check_fits};
+use secateur_net::data::{DataConfig, DataError, Source};
 use secateur_net::interpreter::{Engine, Network as Interpreter};
 use secateur_net::train::{Evaluation, evaluate};
 use secateur_net::weights::Weights;
@@ -14,7 +14,7 @@ use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use thiserror::Error;
 
-use crate::data::normalisation_of;
+use crate::data::ModelData;
 
 /// What can be wrong with a network.
 #[derive(Debug, Error)]
@@ -148,14 +148,16 @@ impl Network {
     /// # Errors
     /// [`NetworkError::Data`] for images or labels that do not fit.
     pub fn test(&self, source: &Source) -> Result<Option<Evaluation>, NetworkError> {
-        let Some(test) = source.test.as_deref() else {
+        let data = ModelData::new(
+            &self.model,
+            source,
+            &DataConfig::default(),
+            self.input_shape(),
+            self.interpreter.n_classes(),
+        )?;
+        let Some(test) = data.test()? else {
             return Ok(None);
         };
-        let classes = self.interpreter.n_classes();
-        check_fits(test, "the test data", self.input_shape(), classes)?;
-        let normalisation = normalisation_of(&self.model, source)?;
-        let indices: Vec<usize> = (0..test.len()).collect();
-        let loaded = Loaded::load(test, &indices, &normalisation)?;
-        Ok(Some(evaluate(&self.interpreter, &self.weights, &loaded)?))
+        Ok(Some(evaluate(&self.interpreter, &self.weights, &test)?))
     }
 }

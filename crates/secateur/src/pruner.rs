@@ -20,7 +20,7 @@ use crate::report::RunReport;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let (net, small) = (folder.path().join("net.onnx"), folder.path().join("small.onnx"));
-/// let source = data::open("../../data/mnist".as_ref())?;
+/// let source = data::open("../../data/mnist".as_ref(), &DataConfig::default())?;
 /// # let mut architecture = VggConfig::new([1, 28, 28], 10);
 /// # architecture.stages = VggConfig::parse_stages("4,M,6,M")?;
 /// # architecture.hidden = vec![8];

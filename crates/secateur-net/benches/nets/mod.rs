@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use secateur_net::data::Loaded;
+use secateur_net::data::{Augment, BatchJob, InMemory, Part};
 use secateur_onnx::arch::{
     MobileNetConfig, ResNetConfig, VggConfig, mobilenet_v2, resnet, vgg_like,
 };
@@ -43,16 +43,24 @@ pub fn build(name: &str) -> Result<(Model, [usize; 3]), Failure> {
 }
 
 /// Two batches of random images and labels.
-pub fn random([h, w, c]: [usize; 3]) -> Loaded {
+pub fn random([h, w, c]: [usize; 3]) -> Part {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let n = 2 * BATCH;
-    Loaded {
-        images: (0..n * c * h * w)
-            .map(|_| rng.random_range(-1.7..1.7))
-            .collect(),
-        labels: (0..n)
-            .map(|_| rng.random_range(0..CLASSES as u32))
-            .collect(),
-        shape: [h, w, c],
-    }
+    let images = (0..n * c * h * w)
+        .map(|_| rng.random_range(-1.7..1.7))
+        .collect();
+    let labels = (0..n)
+        .map(|_| rng.random_range(0..CLASSES as u32))
+        .collect();
+    Part::of(InMemory::floats([h, w, c], images, labels).expect("a value for every pixel"))
+}
+
+/// The images of one step, `[n, h, w, c]` flat.
+pub fn images(data: &Part) -> Vec<f32> {
+    let job = BatchJob {
+        indices: (0..BATCH).collect(),
+        augment: Augment::default(),
+        seed: 0,
+    };
+    data.batch(&job).expect("images in memory").images
 }

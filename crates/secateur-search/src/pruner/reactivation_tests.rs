@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use secateur_net::data::{Augment, BatchSampler, Loaded, Normalisation, Source, open};
+use secateur_net::data::{Augment, BatchSampler, Source, open};
 use secateur_net::interpreter::{Engine, Network};
 use secateur_net::mask::Selection;
 use secateur_net::train::{
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use super::Pruner;
 use crate::config::{DataConfig, Mode, PruneConfig};
-use crate::env::{EpochPlan, Problem};
+use crate::env::{EpochPlan, ModelData, Problem};
 use crate::run_dir::read_run;
 use crate::run_dir::record::{EpochRecord, KernelId, ReactivatedBy};
 
@@ -29,7 +29,11 @@ const DISGUISE: f32 = 0.05;
 fn source() -> &'static Source {
     static SOURCE: OnceLock<Source> = OnceLock::new();
     SOURCE.get_or_init(|| {
-        open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist")).unwrap()
+        open(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist"),
+            &DataConfig::default(),
+        )
+        .unwrap()
     })
 }
 
@@ -43,11 +47,11 @@ fn trained() -> &'static Model {
         let model = vgg_like(&architecture, 1).unwrap();
         let graph = Graph::from_model(&model).unwrap();
         let network = Network::new(&graph, Engine::Fused).unwrap();
-        let train = source().train.as_ref();
         // From the end: the splits of the tests take what they want, this is only a start.
         let indices: Vec<usize> = (0..19_200).collect();
-        let normalisation = Normalisation::measure(train, &indices).unwrap();
-        let data = Loaded::load(train, &indices, &normalisation).unwrap();
+        let settings = DataConfig::default();
+        let data = ModelData::new(&model, source(), &settings, [1, 28, 28], 10).unwrap();
+        let data = data.load(&indices).unwrap();
         let slice = Slice {
             network: &network,
             data: &data,
@@ -72,7 +76,7 @@ fn trained() -> &'static Model {
 fn config(mode: Mode) -> PruneConfig {
     let mut config = PruneConfig::new(mode);
     config.data = DataConfig {
-        validation: 2000,
+        validation: Some(2000),
         ..DataConfig::default()
     };
     config.training.distillation = 0.0;
