@@ -256,7 +256,7 @@ mod tests {
                     let active = masks.active(g);
                     prop_assert!(active >= 1);
                     prop_assert!(
-                        active % round_to == 0 || active == mask.len(),
+                        active.is_multiple_of(round_to) || active == mask.len(),
                         "layer {g} keeps {active} of {}", mask.len()
                     );
                     let on = before.0[g].iter().zip(mask).filter(|(was, is)| !**was && **is);

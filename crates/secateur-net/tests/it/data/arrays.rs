@@ -61,7 +61,8 @@ fn every_type_layout_and_order_gives_the_same_images() {
             }
             (shape, bytes)
         };
-    let types: [(&str, fn(u8) -> Vec<u8>); 11] = [
+    type Encode = fn(u8) -> Vec<u8>;
+    let types: [(&str, Encode); 11] = [
         ("|u1", |v| vec![v]),
         ("|i1", |v| vec![v]),
         ("<u2", |v| u16::from(v).to_le_bytes().into()),
@@ -214,9 +215,7 @@ fn images_that_cannot_be_used() {
     check(Vec::new(), &["breaks off"]);
     check(b"no array at all".to_vec(), &["an npy array"]);
     check([good.clone(), vec![0]].concat(), &["more bytes"]);
-    let wide: Vec<u8> = (0..100)
-        .flat_map(|i| (200 + i as i32).to_le_bytes())
-        .collect();
+    let wide: Vec<u8> = (0..100i32).flat_map(|i| (200 + i).to_le_bytes()).collect();
     check(
         npy("<i4", false, &[4, 5, 5], &wide),
         &["0 to 255", "256 at index 56"],
