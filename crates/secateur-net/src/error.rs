@@ -18,6 +18,14 @@ pub enum NetError {
         /// What exactly is missing.
         reason: String,
     },
+    /// Inputs or outputs that are not those of a classifier.
+    #[error("cannot train: {place}: {reason}")]
+    Task {
+        /// Graph, input or output.
+        place: String,
+        /// What was expected and what was found.
+        reason: String,
+    },
     /// The graph refers to something that is not there or does not fit.
     #[error("cannot build the network: {place}: {reason}")]
     Graph {
@@ -56,9 +64,11 @@ impl NetError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unsupported { .. } => {
-                Some("`secateur inspect` still works on this file".to_string())
-            }
+            Self::Unsupported { .. } | Self::Task { .. } => Some(
+                "`prune --no-train --policy l2` needs neither gradients nor data, and `inspect` \
+                 still works"
+                    .to_string(),
+            ),
             Self::Diverged { .. } => {
                 Some("lower the learning rate (`--lr`, or `lr` in a config)".to_string())
             }

@@ -8,33 +8,40 @@
 use std::collections::{HashMap, HashSet};
 
 use secateur_cpu::conv::Activation;
-use secateur_onnx::graph::{Dim, Graph, Node};
-use secateur_onnx::shape::Shapes;
+use secateur_onnx::graph::{Dim, Node};
 
 use crate::error::Result;
-use crate::ops::{ConvBlock, NormNames, Pool};
+use crate::ops::{ConvBlock, NormNames, Planner, Pool};
 
 /// Who reads which value.
 pub(crate) struct Readers<'g> {
     by_value: HashMap<&'g str, Vec<&'g Node>>,
-    output: &'g str,
+    outputs: Vec<&'g str>,
 }
 
 impl<'g> Readers<'g> {
-    /// Of all nodes; `output` is read by the caller.
-    pub fn new(graph: &'g Graph, output: &'g str) -> Self {
+    /// Of `nodes`; `outputs` are read by the caller.
+    pub fn new(nodes: &[&'g Node], outputs: &[&'g str]) -> Self {
         let mut by_value: HashMap<&str, Vec<&Node>> = HashMap::new();
-        for node in &graph.nodes {
+        for node in nodes {
             for name in node.inputs.iter().flatten() {
                 by_value.entry(name).or_default().push(node);
             }
         }
-        Self { by_value, output }
+        Self {
+            by_value,
+            outputs: outputs.to_vec(),
+        }
+    }
+
+    /// True if a node or the caller reads `value`.
+    pub fn is_read(&self, value: &str) -> bool {
+        self.outputs.contains(&value) || self.by_value.contains_key(value)
     }
 
     /// The only reader of `value`, if it is of type `op_type`.
     pub fn only(&self, value: &str, op_type: &str) -> Option<&'g Node> {
-        if self.output == value {
+        if self.outputs.contains(&value) {
             return None;
         }
         match self.by_value.get(value)?.as_slice() {
@@ -42,42 +49,47 @@ impl<'g> Readers<'g> {
             _ => None,
         }
     }
+
+    /// True if `node` has an output besides its first that is read.
+    fn has_further_output(&self, node: &Node) -> bool {
+        node.outputs[1..].iter().any(|name| self.is_read(name))
+    }
 }
 
 /// What fusing looks at.
-pub(crate) struct Fusing<'g> {
-    /// The graph.
-    pub graph: &'g Graph,
+pub(crate) struct Fusing<'p, 'g> {
+    /// The graph and its shapes.
+    pub planner: &'p Planner<'g>,
     /// Readers of its values.
-    pub readers: Readers<'g>,
-    /// Shapes, as far as the file fixes them.
-    pub shapes: Shapes,
+    pub readers: &'p Readers<'g>,
+    /// Values that earlier steps compute.
+    pub computed: &'p HashSet<String>,
 }
 
-impl<'g> Fusing<'g> {
-    /// The block that starts at the convolution `node`, and the nodes it has taken in.
-    ///
-    /// `computed` are the values that earlier steps compute.
+impl<'g> Fusing<'_, 'g> {
+    /// The block that starts at the convolution `node`, and the nodes it has taken in; `None`
+    /// for a convolution that is no block.
     ///
     /// # Errors
     /// As [`ConvBlock::new`], [`NormNames::new`] and [`Pool::new`].
-    pub fn conv_block(
-        &self,
-        node: &'g Node,
-        computed: &HashSet<String>,
-    ) -> Result<(ConvBlock, Vec<&'g str>)> {
-        let mut block = ConvBlock::new(self.graph, node)?;
+    pub fn conv_block(&self, node: &'g Node) -> Result<Option<(ConvBlock, Vec<&'g str>)>> {
+        let Some(mut block) = ConvBlock::new(self.planner, node)? else {
+            return Ok(None);
+        };
         let mut taken = Vec::new();
-        if let Some(&[_, c, h, w]) = self.fixed(node.inputs[0].as_deref()).as_deref() {
+        if let Some(&[_, c, h, w]) = self.fixed(node.input(0)).as_deref() {
             block.set_input_shape([c, h, w]);
         }
         let mut value = node.outputs[0].as_str();
-        if let Some(next) = self.readers.only(value, "BatchNormalization") {
+        if let Some(next) = self.readers.only(value, "BatchNormalization")
+            && (1..5).all(|slot| self.is_stored(next, slot))
+            && !self.readers.has_further_output(next)
+        {
             block.fuse_norm(NormNames::new(next)?, &next.outputs[0]);
             taken.push(next.name.as_str());
             value = &next.outputs[0];
         }
-        if let Some((next, other)) = self.residual_after(value, computed) {
+        if let Some((next, other)) = self.residual_after(value) {
             block.fuse_residual(next, other);
             taken.push(&next.name);
             value = &next.outputs[0];
@@ -89,17 +101,23 @@ impl<'g> Fusing<'g> {
         }
         if block.accepts_pool()
             && let Some(next) = self.readers.only(value, "MaxPool")
-            && Pool::new(self.graph, next)?.is_fusable()
+            && Pool::new(self.planner, next)?.is_fusable()
+            && !self.readers.has_further_output(next)
         {
             block.fuse_pool(next);
             taken.push(&next.name);
         }
-        Ok((block, taken))
+        Ok(Some((block, taken)))
+    }
+
+    fn is_stored(&self, node: &Node, slot: usize) -> bool {
+        node.input(slot)
+            .is_some_and(|name| self.planner.graph.initializers.contains_key(name))
     }
 
     /// Extents of a value, 0 for a batch that is not fixed; `None` if another one is open.
     fn fixed(&self, value: Option<&str>) -> Option<Vec<usize>> {
-        let dims = self.shapes.get(value?)?;
+        let dims = self.planner.inferred.shapes.get(value?)?;
         dims.iter()
             .enumerate()
             .map(|(axis, dim)| match (axis, dim) {
@@ -111,16 +129,12 @@ impl<'g> Fusing<'g> {
     }
 
     /// The sum after `value`, with its other term: computed by now, and of the same shape.
-    fn residual_after(
-        &self,
-        value: &str,
-        computed: &HashSet<String>,
-    ) -> Option<(&'g Node, &'g str)> {
+    fn residual_after(&self, value: &str) -> Option<(&'g Node, &'g str)> {
         let add = self.readers.only(value, "Add")?;
         let mut names = add.inputs.iter().flatten();
         let other = names.find(|name| *name != value)?;
         let (own, its) = (self.fixed(Some(value))?, self.fixed(Some(other))?);
-        let fits = own == its && computed.contains(other) && add.inputs.len() == 2;
+        let fits = own == its && own.len() == 4 && self.computed.contains(other) && add.inputs.len() == 2;
         fits.then_some((add, other.as_str()))
     }
 
@@ -135,12 +149,13 @@ impl<'g> Fusing<'g> {
 
     /// Both bounds of a `Clip`: attributes before opset 11, stored inputs since.
     fn bounds(&self, clip: &Node) -> Option<[f32; 2]> {
-        if self.graph.opset < 11 {
+        if self.planner.graph.opset < 11 {
             return Some([clip.attr_f("min", f32::MIN), clip.attr_f("max", f32::MAX)]);
         }
         let bound = |slot: usize| -> Option<f32> {
             let name = clip.inputs.get(slot)?.as_deref()?;
-            self.graph
+            self.planner
+                .graph
                 .initializers
                 .get(name)?
                 .as_f32()?

@@ -13,11 +13,12 @@ use secateur_onnx::graph::Graph;
 
 use crate::error::{NetError, Result};
 use crate::extension::tensor_from_vec;
-use crate::ops::{NormNames, Operator};
+use crate::ops::NormNames;
 use crate::plan;
+use crate::program::Program;
 use crate::score::Collector;
-use crate::value::Value;
-use crate::weights::{WeightRole, Weights};
+use crate::value::{Dense, Value};
+use crate::weights::Weights;
 
 /// Which code computes the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,9 +85,9 @@ impl BatchMoments {
 /// Parameters as tensors, for one pass or a series of inference passes.
 #[derive(Debug)]
 pub struct Bound {
-    tensors: HashMap<String, Tensor<1>>,
-    shapes: HashMap<String, Vec<usize>>,
-    folded: HashMap<String, (Tensor<1>, Tensor<1>)>,
+    pub(crate) tensors: HashMap<String, Tensor<1>>,
+    pub(crate) shapes: HashMap<String, Vec<usize>>,
+    pub(crate) folded: HashMap<String, (Tensor<1>, Tensor<1>)>,
 }
 
 impl Bound {
@@ -104,11 +105,13 @@ pub struct Pass<'a> {
     pub engine: Engine,
     /// Where scores of kernels are gathered, if wanted.
     pub collector: Option<Arc<Collector>>,
+    /// Where tensors lie; of a training pass, one with a tape.
+    pub device: Device,
     bound: &'a Bound,
     moments: Mutex<Vec<BatchMoments>>,
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
     /// A parameter as flat tensor.
     ///
     /// # Errors
@@ -145,6 +148,36 @@ impl Pass<'_> {
             .ok_or_else(|| missing(node, "folded weights"))
     }
 
+    pub(crate) fn new(
+        mode: Mode,
+        engine: Engine,
+        collector: Option<Arc<Collector>>,
+        device: Device,
+        bound: &'a Bound,
+    ) -> Self {
+        Self {
+            mode,
+            engine,
+            collector,
+            device,
+            bound,
+            moments: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The parameter of that name in its ONNX shape, if it is one.
+    pub(crate) fn parameter(&self, name: &str) -> Option<Dense> {
+        let tensor = self.bound.tensors.get(name)?;
+        let shape = self.bound.shapes.get(name)?;
+        Some(Dense::from_tensor(tensor.clone()).reshape(shape))
+    }
+
+    pub(crate) fn into_moments(self) -> Vec<BatchMoments> {
+        self.moments
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// Notes the batch statistics of a batch norm.
     pub fn record_moments(&self, moments: BatchMoments) {
         self.moments
@@ -154,7 +187,7 @@ impl Pass<'_> {
     }
 }
 
-fn missing(node: &str, name: &str) -> NetError {
+pub(crate) fn missing(node: &str, name: &str) -> NetError {
     NetError::Graph {
         place: format!("node `{node}`"),
         reason: format!("`{name}` is not an initializer"),
@@ -165,13 +198,12 @@ fn missing(node: &str, name: &str) -> NetError {
 /// [`Weights`], so that one network serves many sets of them.
 #[derive(Debug)]
 pub struct Network {
-    steps: Vec<Box<dyn Operator>>,
+    program: Program,
     input: String,
+    channels_last: bool,
     output: String,
     input_shape: [usize; 3],
     n_classes: usize,
-    engine: Engine,
-    device: Device,
 }
 
 /// What a training pass returns.
@@ -187,18 +219,17 @@ impl Network {
     ///
     /// # Errors
     /// [`NetError::Unsupported`] names the first node without a training rule;
-    /// [`NetError::Graph`] for inputs or outputs that are not one image and one
+    /// [`NetError::Task`] for inputs or outputs that are not one image and one
     /// row of class scores.
     pub fn new(graph: &Graph, engine: Engine) -> Result<Self> {
-        let plan = plan::plan(graph)?;
+        let task = plan::task(graph)?;
         Ok(Self {
-            steps: plan.steps,
-            input: plan.input,
-            output: plan.output,
-            input_shape: plan.input_shape,
-            n_classes: plan.n_classes,
-            engine,
-            device: Device::flex(),
+            program: Program::new(graph, &[&task.output], engine)?,
+            input: task.input,
+            channels_last: task.channels_last,
+            output: task.output,
+            input_shape: task.input_shape,
+            n_classes: task.n_classes,
         })
     }
 
@@ -214,20 +245,18 @@ impl Network {
 
     /// The plan, a line a step.
     pub fn describe(&self) -> Vec<String> {
-        self.steps.iter().map(|step| step.describe()).collect()
+        self.program.describe()
+    }
+
+    /// True if it has a normalisation; files whose exporter folded batch norms into the
+    /// convolutions have none.
+    pub fn is_normalised(&self) -> bool {
+        self.program.is_normalised()
     }
 
     /// Parameters as leaves of a gradient tape.
     pub fn bind_training(&self, weights: &Weights) -> Bound {
-        let device = self.device.clone().autodiff();
-        self.bind(
-            weights,
-            |weight_role, tensor| match weight_role {
-                WeightRole::Running => tensor,
-                WeightRole::Weight | WeightRole::Vector => tensor.require_grad(),
-            },
-            &device,
-        )
+        self.program.bind_training(weights)
     }
 
     /// Parameters for inference, batch norm folded.
@@ -235,44 +264,13 @@ impl Network {
     /// # Errors
     /// [`NetError::Graph`] for a missing parameter.
     pub fn bind_inference(&self, weights: &Weights) -> Result<Bound> {
-        let mut bound = self.bind(weights, |_, tensor| tensor, &self.device);
-        for step in &self.steps {
-            if let Some(folded) = step.fold(weights)? {
-                let (nw, nb) = (folded.weight.len(), folded.bias.len());
-                let pair = (
-                    tensor_from_vec(folded.weight, [nw], &self.device),
-                    tensor_from_vec(folded.bias, [nb], &self.device),
-                );
-                bound.folded.insert(step.node().to_string(), pair);
-            }
-        }
-        Ok(bound)
-    }
-
-    fn bind(
-        &self,
-        weights: &Weights,
-        prepare: impl Fn(WeightRole, Tensor<1>) -> Tensor<1>,
-        device: &Device,
-    ) -> Bound {
-        let mut tensors = HashMap::new();
-        let mut shapes = HashMap::new();
-        for (name, weight) in weights.iter() {
-            let tensor = tensor_from_vec(weight.data.clone(), [weight.data.len()], device);
-            tensors.insert(name.clone(), prepare(weight.role, tensor));
-            shapes.insert(name.clone(), weight.shape.clone());
-        }
-        Bound {
-            tensors,
-            shapes,
-            folded: HashMap::new(),
-        }
+        self.program.bind_inference(weights)
     }
 
     /// Training pass over `images` (`n` of them, `[n, h, w, c]`).
     ///
     /// # Errors
-    /// As [`Operator::forward`].
+    /// As [`crate::ops::Operator::forward`].
     pub fn forward_training(
         &self,
         bound: &Bound,
@@ -280,45 +278,23 @@ impl Network {
         n: usize,
         collector: Option<Arc<Collector>>,
     ) -> Result<TrainingPass> {
-        let device = self.device.clone().autodiff();
-        let pass = Pass {
-            mode: Mode::Training,
-            engine: self.engine,
-            collector,
-            bound,
-            moments: Mutex::new(Vec::new()),
-        };
-        let logits = self.run(&pass, images, n, &device)?;
-        let moments = pass
-            .moments
-            .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let pass = self.program.pass(Mode::Training, bound, collector);
+        let logits = self.run(&pass, images, n)?;
+        let moments = pass.into_moments();
         Ok(TrainingPass { logits, moments })
     }
 
     /// Class scores of `images` (`n` of them, `[n, h, w, c]`), `[n, classes]` flat.
     ///
     /// # Errors
-    /// As [`Operator::forward`].
+    /// As [`crate::ops::Operator::forward`].
     pub fn forward_inference(&self, bound: &Bound, images: Vec<f32>, n: usize) -> Result<Vec<f32>> {
-        let pass = Pass {
-            mode: Mode::Inference,
-            engine: self.engine,
-            collector: None,
-            bound,
-            moments: Mutex::new(Vec::new()),
-        };
-        let logits = self.run(&pass, images, n, &self.device)?;
+        let pass = self.program.pass(Mode::Inference, bound, None);
+        let logits = self.run(&pass, images, n)?;
         Ok(logits.into_data().iter::<f32>().collect())
     }
 
-    fn run(
-        &self,
-        pass: &Pass<'_>,
-        images: Vec<f32>,
-        n: usize,
-        device: &Device,
-    ) -> Result<Tensor<2>> {
+    fn run(&self, pass: &Pass<'_>, images: Vec<f32>, n: usize) -> Result<Tensor<2>> {
         let [c, h, w] = self.input_shape;
         if images.len() != n * c * h * w {
             return Err(NetError::Shape {
@@ -327,46 +303,27 @@ impl Network {
                 got: format!("{} values", images.len()),
             });
         }
-        let mut values: HashMap<&str, Value> = HashMap::new();
-        let image = tensor_from_vec(images, [n, h, w, c], device);
-        values.insert(&self.input, Value::Image(image));
-        // A value is dropped after its last reader, so that its memory serves the next step.
-        let mut readers: HashMap<&str, usize> = HashMap::new();
-        for step in &self.steps {
-            for name in step.inputs() {
-                *readers.entry(name).or_default() += 1;
-            }
+        let images = tensor_from_vec(images, [n, h, w, c], &pass.device);
+        let input = if self.channels_last {
+            Value::Dense(Dense::from_tensor(images))
+        } else {
+            Value::Image(images)
+        };
+        let outputs = self
+            .program
+            .run(pass, &[(self.input.as_str(), input)], &[&self.output])?;
+        let Some(scores) = outputs.into_iter().next() else {
+            return Err(missing(&self.output, "output"));
+        };
+        let dims = scores.onnx_dims();
+        let scores = scores.dense(&pass.device);
+        if dims.first() != Some(&n) || scores.len() != n * self.n_classes() {
+            return Err(NetError::Shape {
+                node: self.output.clone(),
+                expected: format!("class scores [{n}, {}]", self.n_classes),
+                got: format!("{dims:?}"),
+            });
         }
-        *readers.entry(&self.output).or_default() += 1;
-        for step in &self.steps {
-            let names = step.inputs();
-            let inputs = names
-                .iter()
-                .map(|name| {
-                    values.get(name).cloned().ok_or_else(|| NetError::Graph {
-                        place: format!("node `{}`", step.node()),
-                        reason: format!("its input `{name}` has not been computed"),
-                    })
-                })
-                .collect::<Result<Vec<_>>>()?;
-            let output = step.forward(pass, &inputs)?;
-            for name in names {
-                if let Some(count) = readers.get_mut(name) {
-                    *count -= 1;
-                    if *count == 0 {
-                        values.remove(name);
-                    }
-                }
-            }
-            values.insert(step.output(), output);
-        }
-        match values.remove(self.output.as_str()) {
-            Some(Value::Features(logits)) => Ok(logits),
-            Some(Value::Image(x)) => {
-                let [n, h, w, c] = x.dims();
-                Ok(x.reshape([n, h * w * c]))
-            }
-            None => Err(missing(&self.output, "output")),
-        }
+        Ok(scores.reshape(&[n, self.n_classes]).tensor())
     }
 }

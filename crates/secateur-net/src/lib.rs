@@ -14,10 +14,11 @@ pub mod interpreter;
 pub mod mask;
 pub mod ops;
 pub mod plan;
+pub mod program;
 pub mod score;
 pub mod train;
 mod value;
 pub mod weights;
 
 pub use error::{NetError, Result};
-pub use value::Value;
+pub use value::{Dense, Host, HostData, Value};

@@ -5,195 +5,243 @@
 
 use std::collections::HashSet;
 
-use secateur_onnx::graph::{Dim, Graph, Node};
-use secateur_onnx::shape::{Shapes, infer_shapes};
+use secateur_onnx::graph::{Dim, Graph, Node, ValueInfo};
 
 use crate::error::{NetError, Result};
 use crate::fusing::{Fusing, Readers};
 use crate::ops::{
-    Add, BatchNorm, Concat, Flatten, GlobalAveragePool, Identity, Linear, Operator, Pool, Relu,
-    SUPPORTED, unsupported,
+    General, Linear, Operator, Planner, SPLIT, lookup, split,
 };
+use crate::weights::trained_parameters;
 
-/// A planned graph.
-pub struct Plan {
-    /// Steps in order.
-    pub steps: Vec<Box<dyn Operator>>,
+/// What a network for training takes and gives.
+pub struct Task {
     /// Name of the image input.
     pub input: String,
+    /// True if the file's images are `[n, h, w, c]`, as TensorFlow writes them.
+    pub channels_last: bool,
+    /// `[c, h, w]`
+    pub input_shape: [usize; 3],
     /// Name of the class scores.
     pub output: String,
-    /// `[c, h, w]`.
-    pub input_shape: [usize; 3],
     /// Number of classes.
     pub n_classes: usize,
 }
 
-/// Plans `graph` for training.
+/// The nodes that `outputs` depend on, in order.
+fn needed<'g>(graph: &'g Graph, outputs: &[&'g str]) -> Vec<&'g Node> {
+    let mut values: HashSet<&str> = outputs.iter().copied().collect();
+    let mut nodes: Vec<&Node> = Vec::new();
+    for node in graph.nodes.iter().rev() {
+        if node.outputs.iter().any(|o| values.contains(o.as_str())) {
+            values.extend(node.inputs.iter().flatten().map(String::as_str));
+            nodes.push(node);
+        }
+    }
+    nodes.reverse();
+    nodes
+}
+
+/// The steps that compute `outputs`.
 ///
 /// # Errors
-/// See [`crate::interpreter::Network::new`].
-pub fn plan(graph: &Graph) -> Result<Plan> {
-    let (input, input_shape) = image_input(graph)?;
-    let mut output = match graph.outputs.first() {
-        Some(output) => output.name.clone(),
-        None => {
-            return Err(NetError::Graph {
-                place: format!("graph `{}`", graph.name),
-                reason: "it has no outputs".to_string(),
-            });
-        }
-    };
-    // The final softmax, if any.
-    let softmax = graph
-        .nodes
-        .iter()
-        .find(|n| n.op_type == "Softmax" && n.outputs.first() == Some(&output));
-    if let Some(node) = softmax {
-        output = crate::ops::input_name(node, 0)?.to_string();
-    }
-    let fusing = Fusing {
-        graph,
-        readers: Readers::new(graph, &output),
-        shapes: infer_shapes(graph, None)?,
-    };
-    let readers = &fusing.readers;
-    let mut computed = HashSet::from([input.clone()]);
-    let mut done: Vec<&str> = softmax.map(|n| n.name.as_str()).into_iter().collect();
+/// [`NetError::Unsupported`] names the first node without a training rule.
+pub fn steps(graph: &Graph, outputs: &[&str]) -> Result<Vec<Box<dyn Operator>>> {
+    let trained = trained_parameters(graph);
+    let trained: HashSet<&str> = trained.keys().copied().collect();
+    let mut planner = Planner::new(graph, &trained)?;
+    let nodes = needed(graph, outputs);
+    let readers = Readers::new(&nodes, outputs);
+    let mut done: HashSet<&str> = HashSet::new();
+    let mut computed: HashSet<String> = graph.inputs.iter().map(|i| i.name.clone()).collect();
     let mut steps: Vec<Box<dyn Operator>> = Vec::new();
-    for node in &graph.nodes {
-        if done.contains(&node.name.as_str()) {
+    for node in nodes {
+        if done.contains(node.name.as_str()) {
             continue;
         }
-        let step: Box<dyn Operator> = match node.op_type.as_str() {
-            "Conv" => {
-                let (block, taken) = fusing.conv_block(node, &computed)?;
-                done.extend(taken);
-                Box::new(block)
-            }
-            "Gemm" | "MatMul" => {
-                let mut linear = Linear::new(graph, node)?;
-                let mut value = node.outputs[0].as_str();
-                if linear.accepts_bias()
-                    && let Some(next) = readers.only(value, "Add")
-                    && let Some(bias) = stored_vector(graph, next)
-                {
-                    linear.fuse_bias(next, bias);
-                    done.push(&next.name);
-                    value = &next.outputs[0];
+        let fusing = Fusing {
+            planner: &planner,
+            readers: &readers,
+            computed: &computed,
+        };
+        if let Some(step) = fused(&fusing, &trained, node, &mut done)? {
+            computed.insert(step.output().to_string());
+            steps.push(step);
+            continue;
+        }
+        if node.op_type == SPLIT && node.is_standard() {
+            for (index, name) in node.outputs.iter().enumerate() {
+                if readers.is_read(name) {
+                    let part = split(&planner, node, index)?;
+                    steps.push(Box::new(General::new(node, index, part)));
                 }
-                if let Some(next) = readers.only(value, "Relu") {
-                    linear.fuse_relu(next);
-                    done.push(&next.name);
-                }
-                Box::new(linear)
             }
-            "BatchNormalization" => Box::new(BatchNorm::new(node)?),
-            "Relu" => Box::new(Relu::new(node)?),
-            "MaxPool" | "AveragePool" => Box::new(Pool::new(graph, node)?),
-            "GlobalAveragePool" => Box::new(GlobalAveragePool::new(node)?),
-            "Flatten" if matches!(node.attr_i("axis", 1), 1 | -3) => Box::new(Flatten::new(node)?),
-            "Reshape" if flattens(graph, node) => Box::new(Flatten::new(node)?),
-            "Add"
-                if node
-                    .inputs
-                    .iter()
-                    .flatten()
-                    .all(|n| !graph.initializers.contains_key(n)) =>
-            {
-                Box::new(Add::new(node)?)
-            }
-            "Concat" => Box::new(Concat::new(graph, node)?),
-            "Identity" | "Dropout" => Box::new(Identity::new(node)?),
-            "Constant" => continue,
-            op_type if SUPPORTED.contains(&op_type) => {
-                return Err(unsupported(
-                    graph,
+        } else {
+            let Some(read) = lookup(node) else {
+                return Err(planner.refuse(node, "has no training rule"));
+            };
+            if let Some(extra) = node.outputs[1..].iter().find(|name| readers.is_read(name)) {
+                return Err(planner.refuse(
                     node,
-                    "is used in a form that training lacks",
+                    format!("has a further output `{extra}` that is read, which training lacks"),
                 ));
             }
-            _ => return Err(unsupported(graph, node, "has no training rule")),
-        };
-        computed.insert(step.output().to_string());
-        steps.push(step);
+            let rule = read(&planner, node)?;
+            steps.push(Box::new(General::new(node, 0, rule)));
+        }
+        planner.note(node);
+        computed.extend(node.outputs.iter().cloned());
     }
-    let n_classes = class_count(graph, &fusing.shapes)?;
-    Ok(Plan {
-        steps,
-        input,
-        output,
+    Ok(steps)
+}
+
+/// The step of a convolution or linear layer with what follows it, if `node` is one.
+fn fused<'g>(
+    fusing: &Fusing<'_, 'g>,
+    trained: &HashSet<&str>,
+    node: &'g Node,
+    done: &mut HashSet<&'g str>,
+) -> Result<Option<Box<dyn Operator>>> {
+    let (graph, readers) = (fusing.planner.graph, fusing.readers);
+    let mut value = node.outputs[0].as_str();
+    Ok(match node.op_type.as_str() {
+        _ if !node.is_standard() => None,
+        "Conv" => {
+            let Some((block, taken)) = fusing.conv_block(node)? else {
+                return Ok(None);
+            };
+            done.extend(taken);
+            Some(Box::new(block))
+        }
+        "Gemm" | "MatMul" => {
+            let Some(mut linear) = Linear::new(graph, node)? else {
+                return Ok(None);
+            };
+            if linear.accepts_bias()
+                && let Some(next) = readers.only(value, "Add")
+                && let Some(bias) = stored_vector(graph, next, linear.c_out())
+                && trained.contains(bias)
+            {
+                linear.fuse_bias(next, bias);
+                done.insert(&next.name);
+                value = &next.outputs[0];
+            }
+            if let Some(next) = readers.only(value, "Relu") {
+                linear.fuse_relu(next);
+                done.insert(&next.name);
+            }
+            Some(Box::new(linear))
+        }
+        _ => None,
+    })
+}
+
+fn task_error(place: String, reason: String) -> NetError {
+    NetError::Task { place, reason }
+}
+
+/// Names and shapes, for people.
+fn listed(values: &[ValueInfo]) -> String {
+    let one = |value: &ValueInfo| {
+        let dims: Vec<String> = value.shape.iter().map(ToString::to_string).collect();
+        format!("`{}` [{}]", value.name, dims.join(", "))
+    };
+    values.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// What the network takes and gives, if it is one image and one row of class scores.
+///
+/// A softmax at the very end (also its logarithm) is left out: the loss works on the scores
+/// before it.
+///
+/// # Errors
+/// [`NetError::Task`] says what the file has instead.
+pub fn task(graph: &Graph) -> Result<Task> {
+    let place = || format!("graph `{}`", graph.name);
+    let [input] = graph.inputs.as_slice() else {
+        return Err(task_error(
+            place(),
+            format!(
+                "training takes one input of images, the file has {}: {}",
+                graph.inputs.len(),
+                listed(&graph.inputs)
+            ),
+        ));
+    };
+    let [output] = graph.outputs.as_slice() else {
+        return Err(task_error(
+            place(),
+            format!(
+                "training takes one output of class scores, the file has {}: {}",
+                graph.outputs.len(),
+                listed(&graph.outputs)
+            ),
+        ));
+    };
+    let (input_shape, channels_last) = image_shape(input)?;
+    let n_classes = class_count(graph, output)?;
+    let last = graph
+        .nodes
+        .iter()
+        .find(|node| node.outputs.first() == Some(&output.name))
+        .filter(|node| {
+            matches!(node.op_type.as_str(), "Softmax" | "LogSoftmax")
+                && matches!(node.attr_i("axis", 1), 1 | -1)
+        });
+    let scores = match last {
+        Some(node) => crate::ops::input_name(node, 0)?,
+        None => &output.name,
+    };
+    Ok(Task {
+        input: input.name.clone(),
+        channels_last,
         input_shape,
+        output: scores.to_string(),
         n_classes,
     })
 }
 
-fn image_input(graph: &Graph) -> Result<(String, [usize; 3])> {
-    let [input] = graph.inputs.as_slice() else {
-        return Err(NetError::Graph {
-            place: format!("graph `{}`", graph.name),
-            reason: format!("training takes one input, got {}", graph.inputs.len()),
-        });
-    };
-    let dims: Vec<Option<usize>> = input
-        .shape
-        .iter()
-        .map(|dim| match dim {
-            Dim::Fixed(size) => Some(*size),
-            _ => None,
-        })
-        .collect();
+/// `[c, h, w]`, and whether the file has the channels last.
+fn image_shape(input: &ValueInfo) -> Result<([usize; 3], bool)> {
+    let dims: Vec<Option<usize>> = input.shape.iter().map(Dim::fixed).collect();
+    // Images have 1, 3 or 4 channels.
+    let is_depth = |size: usize| matches!(size, 1 | 3 | 4);
     match dims.as_slice() {
-        &[_, Some(c), Some(h), Some(w)] => Ok((input.name.clone(), [c, h, w])),
-        _ => Err(NetError::Graph {
-            place: format!("input `{}`", input.name),
-            reason: format!(
-                "training takes [n, c, h, w] with fixed c, h, w; got {:?}",
-                input.shape
-            ),
-        }),
+        &[_, Some(h), Some(w), Some(c)] if is_depth(c) && !is_depth(h) => Ok(([c, h, w], true)),
+        &[_, Some(c), Some(h), Some(w)] => Ok(([c, h, w], false)),
+        _ => Err(task_error(
+            format!("input {}", listed(std::slice::from_ref(input))),
+            "training takes images [n, c, h, w] with fixed c, h, w".to_string(),
+        )),
     }
 }
 
-fn class_count(graph: &Graph, shapes: &Shapes) -> Result<usize> {
-    let output = &graph.outputs[0];
-    let last = shapes.get(&output.name).and_then(|dims| {
-        dims.iter()
-            .skip(1)
-            .try_fold(1usize, |product, dim| match dim {
-                Dim::Fixed(size) => product.checked_mul(*size),
-                _ => None,
-            })
-    });
-    last.filter(|&n| n > 0).ok_or_else(|| NetError::Graph {
-        place: format!("output `{}`", output.name),
-        reason: format!(
-            "training takes one row of class scores per image, got {:?}",
-            output.shape
-        ),
-    })
+fn class_count(graph: &Graph, output: &ValueInfo) -> Result<usize> {
+    let shapes = secateur_onnx::shape::infer_shapes(graph, None)?;
+    let dims = shapes.get(&output.name).map_or(&[][..], Vec::as_slice);
+    match dims {
+        [_, Dim::Fixed(classes), rest @ ..]
+            if *classes > 0 && rest.iter().all(|dim| dim.fixed() == Some(1)) =>
+        {
+            Ok(*classes)
+        }
+        _ => {
+            let shape: Vec<String> = dims.iter().map(ToString::to_string).collect();
+            Err(task_error(
+                format!("output `{}` [{}]", output.name, shape.join(", ")),
+                "training takes one row of class scores an image, [n, classes]".to_string(),
+            ))
+        }
+    }
 }
 
-/// The stored vector of an `Add`, if it has one.
-fn stored_vector<'g>(graph: &Graph, node: &'g Node) -> Option<&'g str> {
-    node.inputs
-        .iter()
-        .flatten()
-        .map(String::as_str)
-        .find(|name| {
-            graph.initializers.get(*name).is_some_and(|t| {
-                t.shape.iter().filter(|&&d| d != 1).count() <= 1 && t.as_f32().is_some()
-            })
+/// The stored vector of `c_out` values that an `Add` adds, if it does.
+fn stored_vector<'g>(graph: &Graph, node: &'g Node, c_out: usize) -> Option<&'g str> {
+    let names = node.inputs.iter().flatten().map(String::as_str);
+    names.into_iter().find(|name| {
+        let tensor = graph.initializers.get(*name);
+        tensor.is_some_and(|t| {
+            t.shape.last() == Some(&c_out) && t.len() == c_out && t.as_f32().is_some()
         })
-}
-
-/// True for `Reshape` to `[n, everything]`.
-fn flattens(graph: &Graph, node: &Node) -> bool {
-    let target = node
-        .inputs
-        .get(1)
-        .and_then(|name| name.as_ref())
-        .and_then(|name| graph.initializers.get(name))
-        .and_then(|t| t.as_i64());
-    matches!(target.as_deref(), Some([_, _]))
+    })
 }

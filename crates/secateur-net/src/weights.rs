@@ -5,8 +5,9 @@
 //! kh, kw]`), so a written file needs no translation. The optimiser's moments lie
 //! beside each tensor and take every gather and scatter with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use indexmap::IndexMap;
 use secateur_onnx::graph::Graph;
 use serde::{Deserialize, Serialize};
 
@@ -44,21 +45,60 @@ pub struct Weights {
     tensors: BTreeMap<String, Weight>,
 }
 
-/// Input slots of an operator that hold trained parameters, with their roles.
-fn parameter_slots(op_type: &str) -> &'static [(usize, WeightRole)] {
+/// Input slots of an operator that always hold trained parameters, with their roles.
+fn layer_slots(op_type: &str) -> &'static [(usize, WeightRole)] {
     use WeightRole::{Running, Vector, Weight};
     match op_type {
-        "Conv" | "ConvTranspose" => &[(1, Weight), (2, Vector)],
-        "Gemm" => &[(1, Weight), (2, Vector)],
-        "MatMul" => &[(1, Weight)],
+        "Conv" | "ConvTranspose" | "Gemm" => &[(1, Weight), (2, Vector)],
+        "MatMul" => &[(0, Weight), (1, Weight)],
         "BatchNormalization" => &[(1, Vector), (2, Vector), (3, Running), (4, Running)],
-        "Add" | "Mul" | "Sub" => &[(0, Vector), (1, Vector)],
         "PRelu" => &[(1, Vector)],
         "InstanceNormalization" | "LayerNormalization" | "GroupNormalization" => {
             &[(1, Vector), (2, Vector)]
         }
         _ => &[],
     }
+}
+
+/// Stored tensors that are trained, with their roles, in the order of the nodes.
+///
+/// A vector that a layer's output is multiplied by, or that is added to it, is trained (a
+/// bias, a scale); single numbers are part of a formula (the 3 and the 6 of a written-out
+/// hard swish), and what is done to images before the first layer is preprocessing.
+pub fn trained_parameters(graph: &Graph) -> IndexMap<&str, WeightRole> {
+    let mut found: IndexMap<&str, WeightRole> = IndexMap::new();
+    // Values that come after a layer.
+    let mut learned: HashSet<&str> = HashSet::new();
+    for node in graph.nodes.iter().filter(|node| node.is_standard()) {
+        let is_learned = |slot: usize| node.input(slot).is_some_and(|n| learned.contains(n));
+        let slots: Vec<(usize, WeightRole)> = match node.op_type.as_str() {
+            "Add" | "Mul" | "Sub" => [(0, 1), (1, 0)]
+                .into_iter()
+                .filter(|&(_, other)| is_learned(other))
+                .map(|(slot, _)| (slot, WeightRole::Vector))
+                .collect(),
+            op_type => layer_slots(op_type).to_vec(),
+        };
+        let is_layer = !layer_slots(&node.op_type).is_empty();
+        let mut layer = (0..node.inputs.len()).any(is_learned);
+        for (slot, role) in slots {
+            let Some((name, tensor)) = node
+                .input(slot)
+                .and_then(|name| graph.initializers.get_key_value(name))
+            else {
+                continue;
+            };
+            if is_layer || (tensor.len() > 1 && tensor.as_f32().is_some()) {
+                layer = true;
+                // A tensor that several nodes share keeps its first role.
+                found.entry(name.as_str()).or_insert(role);
+            }
+        }
+        if layer {
+            learned.extend(node.outputs.iter().map(String::as_str));
+        }
+    }
+    found
 }
 
 impl Weights {
@@ -68,32 +108,27 @@ impl Weights {
     /// [`NetError::Graph`] for a parameter that is not a float tensor.
     pub fn from_graph(graph: &Graph) -> Result<Self> {
         let mut tensors = BTreeMap::new();
-        for node in &graph.nodes {
-            for &(slot, role) in parameter_slots(&node.op_type) {
-                let Some(Some(name)) = node.inputs.get(slot) else {
-                    continue;
-                };
-                let Some(tensor) = graph.initializers.get(name) else {
-                    continue;
-                };
-                let Some(data) = tensor.as_f32() else {
-                    if matches!(node.op_type.as_str(), "Add" | "Mul" | "Sub") {
-                        continue;
-                    }
-                    return Err(NetError::Graph {
-                        place: format!("initializer `{name}` of node `{}`", node.name),
-                        reason: "expected a float tensor".to_string(),
-                    });
-                };
-                // A tensor shared by two layers keeps the role that trains it most carefully.
-                tensors.entry(name.clone()).or_insert_with(|| Weight {
-                    shape: tensor.shape.clone(),
-                    role,
-                    data: data.into_owned(),
-                    moment1: Vec::new(),
-                    moment2: Vec::new(),
-                });
-            }
+        for (name, role) in trained_parameters(graph) {
+            let tensor = &graph.initializers[name];
+            let data = tensor.as_f32().ok_or_else(|| {
+                let reader = graph
+                    .nodes
+                    .iter()
+                    .find(|node| node.inputs.iter().flatten().any(|input| input == name));
+                let reader = reader.map_or("", |node| node.name.as_str());
+                NetError::Graph {
+                    place: format!("initializer `{name}` of node `{reader}`"),
+                    reason: "expected a float tensor".to_string(),
+                }
+            })?;
+            let weight = Weight {
+                shape: tensor.shape.clone(),
+                role,
+                data: data.into_owned(),
+                moment1: Vec::new(),
+                moment2: Vec::new(),
+            };
+            tensors.insert(name.to_string(), weight);
         }
         Ok(Self { tensors })
     }

@@ -79,14 +79,31 @@ impl TractModel {
     /// # Errors
     /// [`EngineError`] with tract's reason.
     pub fn run(&self, input: &[f32]) -> Result<Vec<f32>, EngineError> {
-        let run = || -> TractResult<Vec<f32>> {
+        let outputs = self.run_all(input)?;
+        outputs.into_iter().next().ok_or_else(|| EngineError {
+            model: self.name.clone(),
+            reason: "it has no outputs".to_string(),
+        })
+    }
+
+    /// As [`Self::run`], with every output; all must be floats.
+    ///
+    /// # Errors
+    /// [`EngineError`] with tract's reason.
+    pub fn run_all(&self, input: &[f32]) -> Result<Vec<Vec<f32>>, EngineError> {
+        let run = || -> TractResult<Vec<Vec<f32>>> {
             let tensor = Tensor::from_shape(&self.shape, input)?;
             let outputs = self.runnable.run(tvec!(tensor.into()))?;
-            Ok(outputs[0]
-                .to_plain_array_view::<f32>()?
+            outputs
                 .iter()
-                .copied()
-                .collect())
+                .map(|output| {
+                    Ok(output
+                        .to_plain_array_view::<f32>()?
+                        .iter()
+                        .copied()
+                        .collect())
+                })
+                .collect()
         };
         run().map_err(|e| EngineError {
             model: self.name.clone(),

@@ -10,6 +10,7 @@ pub mod bench;
 pub mod data;
 pub mod engine;
 mod network;
+pub mod one_shot;
 pub mod prune;
 mod pruner;
 pub mod report;

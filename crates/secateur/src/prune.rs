@@ -199,7 +199,7 @@ fn stamped(output: &Output) -> Model {
     model
 }
 
-fn check_verdict(path: &Path, verdict: &Verdict) -> Result<(), JobError> {
+pub(crate) fn check_verdict(path: &Path, verdict: &Verdict) -> Result<(), JobError> {
     match verdict.checks.iter().find(|check| !check.passed) {
         None => Ok(()),
         Some(check) => Err(JobError::NotVerified {
@@ -209,13 +209,13 @@ fn check_verdict(path: &Path, verdict: &Verdict) -> Result<(), JobError> {
     }
 }
 
-fn file_name(path: &Path) -> String {
+pub(crate) fn file_name(path: &Path) -> String {
     path.file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 /// `small.onnx` and `params=0.06` make `small.params-0.06.onnx`.
-fn labelled(path: &Path, label: &str) -> PathBuf {
+pub(crate) fn labelled(path: &Path, label: &str) -> PathBuf {
     let stem = path
         .file_stem()
         .map_or_else(String::new, |s| s.to_string_lossy().into_owned());

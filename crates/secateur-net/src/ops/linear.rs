@@ -1,7 +1,8 @@
 //! Fully connected layers: y = x · Wᵀ + b, with the ReLU that follows.
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Gemm.html> (opset 1-13) with
-//! alpha = beta = 1 and transA = 0; `MatMul` with stored weights.
+//! alpha = beta = 1 and transA = 0; `MatMul` of values of any rank with stored weights. Other
+//! forms are in `matmul`.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,12 +12,12 @@ use secateur_cpu::linear;
 use secateur_cpu::memory::Buffer;
 use secateur_onnx::graph::{Graph, Node};
 
-use super::{Operator, input_name, unsupported};
+use super::{Operator, input_name};
 use crate::error::{NetError, Result};
 use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
 use crate::interpreter::{Engine, Pass};
 use crate::score::Collector;
-use crate::value::Value;
+use crate::value::{Dense, Value};
 
 /// A fully connected layer.
 #[derive(Debug)]
@@ -28,60 +29,51 @@ pub struct Linear {
     /// True if the weights are stored `[c_out, c_in]` (Gemm with transB).
     transposed: bool,
     bias: Option<String>,
+    c_out: usize,
     relu: bool,
     fused_nodes: Vec<String>,
 }
 
 impl Linear {
-    /// Reads a `Gemm` or `MatMul` node.
+    /// Reads a `Gemm` or `MatMul` node; `None` for scaled or transposed forms, and computed
+    /// weights or biases.
     ///
     /// # Errors
-    /// [`NetError::Unsupported`] for scaled or transposed forms, and computed weights.
-    pub fn new(graph: &Graph, node: &Node) -> Result<Self> {
+    /// [`NetError::Graph`] if an input is missing.
+    pub fn new(graph: &Graph, node: &Node) -> Result<Option<Self>> {
         let weight = input_name(node, 1)?.to_string();
-        match graph.initializers.get(&weight) {
-            None => {
-                return Err(unsupported(
-                    graph,
-                    node,
-                    "multiplies by computed, not stored, weights",
-                ));
-            }
-            Some(t) if t.shape.len() != 2 => {
-                return Err(unsupported(
-                    graph,
-                    node,
-                    format!("has weights of rank {}, expected 2", t.shape.len()),
-                ));
-            }
-            Some(_) => {}
-        }
         let gemm = node.op_type == "Gemm";
-        if gemm
-            && (node.attr_f("alpha", 1.0) != 1.0
-                || node.attr_f("beta", 1.0) != 1.0
-                || node.attr_i("transA", 0) != 0)
-        {
-            return Err(unsupported(
-                graph,
-                node,
-                "has alpha, beta or transA that training lacks",
-            ));
+        let transposed = gemm && node.attr_i("transB", 0) != 0;
+        let Some(&[rows, columns]) = graph.initializers.get(&weight).map(|t| t.shape.as_slice())
+        else {
+            return Ok(None);
+        };
+        let c_out = if transposed { rows } else { columns };
+        let bias = node.input(2).filter(|_| gemm).map(str::to_string);
+        let is_vector = |name: &String| {
+            let tensor = graph.initializers.get(name);
+            tensor.is_some_and(|t| t.shape.last() == Some(&c_out) && t.len() == c_out)
+        };
+        let plain = !gemm
+            || (node.attr_f("alpha", 1.0) == 1.0
+                && node.attr_f("beta", 1.0) == 1.0
+                && node.attr_i("transA", 0) == 0
+                && bias.as_ref().is_none_or(is_vector));
+        let input = input_name(node, 0)?.to_string();
+        if !plain || graph.initializers.contains_key(&input) {
+            return Ok(None);
         }
-        Ok(Self {
+        Ok(Some(Self {
             node: node.name.clone(),
-            input: input_name(node, 0)?.to_string(),
+            input,
             output: node.outputs[0].clone(),
             weight,
-            transposed: gemm && node.attr_i("transB", 0) != 0,
-            bias: if gemm {
-                node.inputs.get(2).cloned().flatten()
-            } else {
-                None
-            },
+            transposed,
+            bias,
+            c_out,
             relu: false,
             fused_nodes: Vec::new(),
-        })
+        }))
     }
 
     /// Takes in the ReLU that follows.
@@ -96,6 +88,11 @@ impl Linear {
         self.fused_nodes.push(node.name.clone());
         self.bias = Some(bias.to_string());
         self.output.clone_from(&node.outputs[0]);
+    }
+
+    /// Number of values that it gives for each row.
+    pub fn c_out(&self) -> usize {
+        self.c_out
     }
 
     /// True if it may still take in a bias.
@@ -130,8 +127,12 @@ impl Operator for Linear {
     }
 
     fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value> {
-        let x = inputs[0].features(&self.node)?;
-        let [n, c_in] = x.dims();
+        // Rows of a value of any rank.
+        let x = inputs[0].dense(&pass.device);
+        let dims = x.dims().to_vec();
+        let c_in = dims.last().copied().unwrap_or(0);
+        let n = x.len() / c_in.max(1);
+        let x: Tensor<2> = x.reshape(&[n, c_in]).tensor();
         let shape = pass.shape(&self.node, &self.weight)?;
         let (c_out, expected) = if self.transposed {
             (shape[0], shape[1])
@@ -188,7 +189,11 @@ impl Operator for Linear {
                 if self.relu { activation::relu(y) } else { y }
             }
         };
-        Ok(Value::Features(y))
+        let mut dims = dims;
+        if let Some(last) = dims.last_mut() {
+            *last = c_out;
+        }
+        Ok(Value::Dense(Dense::from_tensor(y).reshape(&dims)))
     }
 }
 

@@ -2,24 +2,40 @@
 //! pass through the CPU routines and through stock Burn (the reference, and the
 //! path of other devices). Gradients come from Burn's tape in both cases.
 
+mod activation;
+mod axis_map;
+mod binary;
+mod broadcast;
+mod call;
 mod conv_block;
-mod elementwise;
+mod conv_general;
+mod function;
+mod integers;
+mod layout;
 mod linear;
+mod math;
+mod matmul;
 mod norm;
 mod pool;
-mod shape;
+mod reduce;
+mod registry;
+mod resize;
+mod row_norm;
+mod slicing;
+mod softmax;
+mod window;
 
 use std::fmt::Debug;
 
 use burn::tensor::Tensor;
 use secateur_onnx::graph::{Graph, Node};
 
+pub use call::{General, Planner};
 pub use conv_block::{ConvBlock, NormNames};
-pub use elementwise::{Add, Concat, Identity, Relu};
 pub use linear::Linear;
-pub use norm::BatchNorm;
-pub use pool::{GlobalAveragePool, Pool, PoolKind};
-pub use shape::Flatten;
+pub use pool::Pool;
+pub use registry::{SPLIT, is_supported, lookup};
+pub use slicing::split;
 
 use crate::error::{NetError, Result};
 use crate::interpreter::Pass;
@@ -43,6 +59,11 @@ pub trait Operator: Debug + Send + Sync {
     /// Computes the output.
     fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value>;
 
+    /// True if it keeps the scale of what it gives in bounds: a normalisation.
+    fn normalises(&self) -> bool {
+        false
+    }
+
     /// For inference: weights with batch norm folded in, if the operator has any.
     fn fold(&self, _weights: &Weights) -> Result<Option<Folded>> {
         Ok(None)
@@ -57,25 +78,6 @@ pub struct Folded {
     /// Bias, `[c_out]`.
     pub bias: Vec<f32>,
 }
-
-/// Operators that training has a rule for, as written in ONNX files.
-pub const SUPPORTED: &[&str] = &[
-    "Add",
-    "AveragePool",
-    "BatchNormalization",
-    "Concat",
-    "Conv",
-    "Dropout",
-    "Flatten",
-    "Gemm",
-    "GlobalAveragePool",
-    "Identity",
-    "MatMul",
-    "MaxPool",
-    "Relu",
-    "Reshape",
-    "Softmax",
-];
 
 /// An "unsupported" error for `node`.
 pub(crate) fn unsupported(graph: &Graph, node: &Node, reason: impl Into<String>) -> NetError {

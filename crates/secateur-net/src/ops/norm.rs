@@ -1,4 +1,4 @@
-//! Batch normalisation that no convolution precedes, through stock Burn.
+//! Batch normalisation.
 //!
 //! Training uses the statistics of the batch (biased variance) and moves the
 //! running ones; inference uses the running ones.
@@ -7,14 +7,21 @@
 //! (opset 1, 6, 7, 9, 14, 15). Files exported for inference are trained with
 //! batch statistics as well; the node in the file stays as it was.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use burn::tensor::Tensor;
+use secateur_cpu::conv::Activation;
+use secateur_cpu::memory::Buffer;
+use secateur_cpu::norm::{self, NormSpec, Saved};
 use secateur_onnx::graph::Node;
 
+use super::call::{Call, Planner, Rule};
 use super::conv_block::NormNames;
-use super::{Operator, input_name, to_channels_first, to_channels_last};
+use super::{input_name, to_channels_first, to_channels_last};
 use crate::error::Result;
-use crate::interpreter::{BatchMoments, Mode, Pass};
-use crate::value::Value;
+use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
+use crate::interpreter::{BatchMoments, Engine, Mode, Pass};
+use crate::value::{Dense, Value};
 
 impl NormNames {
     /// Reads a `BatchNormalization` node.
@@ -65,68 +72,138 @@ pub(super) fn normalise_batch(
 
 /// A batch norm on its own.
 #[derive(Debug)]
-pub struct BatchNorm {
-    input: String,
-    output: String,
-    norm: NormNames,
+struct BatchNorm {
+    names: NormNames,
+}
+
+/// Reads a `BatchNormalization` node.
+///
+/// # Errors
+/// As [`NormNames::new`], and [`crate::NetError::Unsupported`] for computed parameters.
+pub fn batch(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
+    let names = NormNames::new(node)?;
+    for (slot, name) in [&names.gamma, &names.beta, &names.mean, &names.variance]
+        .into_iter()
+        .enumerate()
+    {
+        if !planner.graph.initializers.contains_key(name) {
+            return Err(planner.refuse(
+                node,
+                format!("takes input {} (`{name}`) from computed values", slot + 1),
+            ));
+        }
+    }
+    Ok(Box::new(BatchNorm { names }))
+}
+
+impl Rule for BatchNorm {
+    fn apply(&self, call: &Call<'_>) -> Result<Value> {
+        let (pass, node) = (call.pass, call.node);
+        let value = call.value(0)?;
+        let dims = value.onnx_dims();
+        let &[n, c, ref pixels @ ..] = dims.as_slice() else {
+            return Err(call.misfit("[n, c, ...]", format!("{dims:?}")));
+        };
+        let names = &self.names;
+        if pass.shape(node, &names.gamma)?.iter().product::<usize>() != c {
+            return Err(call.misfit(
+                format!("{} channels", pass.shape(node, &names.gamma)?.len()),
+                format!("{dims:?}"),
+            ));
+        }
+        // Features are images of one pixel, everything else images of one row.
+        let pixels: usize = pixels.iter().product();
+        let image = match value {
+            Value::Image(_) => value.clone(),
+            other => Value::Dense(other.dense(&pass.device).reshape(&[n, c, 1, pixels])),
+        };
+        let x = image.image(node)?;
+        let y = match (pass.mode, pass.engine) {
+            (Mode::Training, Engine::Fused) => self.train_fused(pass, node, &x)?,
+            (Mode::Training, Engine::Stock) => {
+                to_channels_last(normalise_batch(pass, node, names, to_channels_first(x))?)
+            }
+            (Mode::Inference, _) => {
+                let get = |name: &str| -> Result<Tensor<4>> {
+                    Ok(pass.tensor(node, name)?.reshape([1, 1, 1, c]))
+                };
+                let deviation = (get(&names.variance)? + names.epsilon).sqrt();
+                let scale = get(&names.gamma)? / deviation;
+                let shift = get(&names.beta)? - get(&names.mean)? * scale.clone();
+                x * scale + shift
+            }
+        };
+        Ok(match value {
+            Value::Image(_) => Value::Image(y),
+            _ => Value::Dense(Value::Image(y).dense(&pass.device).reshape(&dims)),
+        })
+    }
 }
 
 impl BatchNorm {
-    /// Reads a `BatchNormalization` node.
-    ///
-    /// # Errors
-    /// As [`NormNames::new`].
-    pub fn new(node: &Node) -> Result<Self> {
-        Ok(Self {
-            input: input_name(node, 0)?.to_string(),
-            output: node.outputs[0].clone(),
-            norm: NormNames::new(node)?,
-        })
+    fn train_fused(&self, pass: &Pass<'_>, node: &str, x: &Tensor<4>) -> Result<Tensor<4>> {
+        let [n, h, w, c] = x.dims();
+        let names = &self.names;
+        let call = Arc::new(NormCall {
+            spec: NormSpec {
+                n,
+                pixels: h * w,
+                c,
+                eps: names.epsilon,
+                activation: Activation::None,
+            },
+            saved: Mutex::default(),
+        });
+        let y = FusedInputs::new(x.clone())
+            .with(1, Some(pass.tensor(node, &names.gamma)?))
+            .with(2, Some(pass.tensor(node, &names.beta)?))
+            .run(call.clone());
+        let saved = call.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(saved) = saved.as_ref() {
+            let moments = BatchMoments::new(names, &saved.mean, &saved.var, n * h * w);
+            pass.record_moments(moments);
+        }
+        drop(saved);
+        Ok(Dense::from_untyped(y, &[n, h, w, c]).tensor())
     }
 }
 
-impl Operator for BatchNorm {
-    fn node(&self) -> &str {
-        &self.norm.node
+#[derive(Debug)]
+struct NormCall {
+    spec: NormSpec,
+    saved: Mutex<Option<Saved>>,
+}
+
+impl FusedOp for NormCall {
+    fn output_shape(&self) -> Vec<usize> {
+        vec![self.spec.n, 1, self.spec.pixels, self.spec.c]
     }
 
-    fn inputs(&self) -> Vec<&str> {
-        vec![&self.input]
+    fn forward(&self, [x, gamma, beta, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+        let mut y = Buffer::get(x.len());
+        let saved = norm::forward_train(&self.spec, x, None, gamma, beta, &mut y, None);
+        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
+        y
     }
 
-    fn output(&self) -> &str {
-        &self.output
-    }
-
-    fn describe(&self) -> String {
-        format!("BatchNorm from `{}`", self.norm.node)
-    }
-
-    fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value> {
-        // Features are images of one pixel.
-        let is_image = matches!(inputs[0], Value::Image(_));
-        let x = match &inputs[0] {
-            Value::Image(x) => to_channels_first(x.clone()),
-            Value::Features(x) => {
-                let [n, c] = x.dims();
-                x.clone().reshape([n, c, 1, 1])
-            }
+    fn backward(
+        &self,
+        [x, gamma, beta, ..]: [&[f32]; MAX_INPUTS],
+        dy: &[f32],
+        _: [bool; MAX_INPUTS],
+    ) -> InputGradients {
+        let mut gradients = InputGradients::default();
+        let saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(saved) = saved.as_ref() else {
+            return gradients;
         };
-        let [n, c, ..] = x.dims();
-        let node = &self.norm.node;
-        let y = if pass.mode == Mode::Training {
-            normalise_batch(pass, node, &self.norm, x)?
-        } else {
-            let get = |name: &str| -> Result<Tensor<4>> {
-                Ok(pass.tensor(node, name)?.reshape([1, c, 1, 1]))
-            };
-            let deviation = (get(&self.norm.variance)? + self.norm.epsilon).sqrt();
-            (x - get(&self.norm.mean)?) / deviation * get(&self.norm.gamma)? + get(&self.norm.beta)?
-        };
-        Ok(if is_image {
-            Value::Image(to_channels_last(y))
-        } else {
-            Value::Features(y.reshape([n, c]))
-        })
+        let mut dx = Buffer::get(x.len());
+        let own = norm::backward(
+            &self.spec, x, None, gamma, beta, saved, dy, &mut dx, None, None,
+        );
+        gradients[0] = Some(dx);
+        gradients[1] = Some(Buffer::from(own.dgamma.as_slice()));
+        gradients[2] = Some(Buffer::from(own.dbeta.as_slice()));
+        gradients
     }
 }

@@ -1,89 +1,23 @@
-//! Pooling: maximum, average, global average.
+//! Pooling over windows: maximum and average.
 //!
-//! Specs: <https://onnx.ai/onnx/operators/onnx__MaxPool.html> (opset 1-22),
-//! <https://onnx.ai/onnx/operators/onnx__AveragePool.html>.
+//! Specs: <https://onnx.ai/onnx/operators/onnx__MaxPool.html> (opset 1 to 22),
+//! <https://onnx.ai/onnx/operators/onnx__AveragePool.html> (1 to 22; dilation from 19).
 
-use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Tensor, module};
-use secateur_onnx::graph::{Graph, Node};
+use secateur_cpu::memory::Buffer;
+use secateur_cpu::pool::{self, PoolShape};
+use secateur_onnx::graph::Node;
 
-use super::{Operator, input_name, to_channels_first, to_channels_last, unsupported};
-use crate::error::{NetError, Result};
-use crate::interpreter::Pass;
-use crate::value::Value;
-
-fn sizes(node: &Node, name: &str) -> Result<Option<Vec<usize>>> {
-    let Some(values) = node.attr_ints(name) else {
-        return Ok(None);
-    };
-    values
-        .iter()
-        .map(|&v| usize::try_from(v))
-        .collect::<Result<Vec<_>, _>>()
-        .map(Some)
-        .map_err(|_| NetError::Graph {
-            place: format!("node `{}`, attribute `{name}`", node.name),
-            reason: format!("expected sizes, got {values:?}"),
-        })
-}
-
-/// A 2-element attribute such as `strides`.
-pub(super) fn pair(node: &Node, name: &str, default: usize) -> Result<[usize; 2]> {
-    match sizes(node, name)?.as_deref() {
-        None | Some([]) => Ok([default; 2]),
-        Some(&[a, b]) if a > 0 && b > 0 => Ok([a, b]),
-        Some(other) => Err(NetError::Graph {
-            place: format!("node `{}`, attribute `{name}`", node.name),
-            reason: format!("expected two positive numbers, got {other:?}"),
-        }),
-    }
-}
-
-/// Padding `[top, left, bottom, right]` from `pads` or `auto_pad`.
-///
-/// `SAME_*` depends on the input's size unless the stride is 1, which is the
-/// only case taken here.
-pub(super) fn pads(
-    graph: &Graph,
-    node: &Node,
-    kernel_size: [usize; 2],
-    dilation: [usize; 2],
-) -> Result<[usize; 4]> {
-    let auto = node.attr_s("auto_pad").unwrap_or_default();
-    match auto.as_str() {
-        "" | "NOTSET" => match sizes(node, "pads")?.as_deref() {
-            None | Some([]) => Ok([0; 4]),
-            Some(&[top, left, bottom, right]) => Ok([top, left, bottom, right]),
-            Some(other) => Err(NetError::Graph {
-                place: format!("node `{}`, attribute `pads`", node.name),
-                reason: format!("expected four numbers, got {other:?}"),
-            }),
-        },
-        "VALID" => Ok([0; 4]),
-        same @ ("SAME_UPPER" | "SAME_LOWER") => {
-            if pair(node, "strides", 1)? != [1, 1] {
-                return Err(unsupported(
-                    graph,
-                    node,
-                    format!("has auto_pad {same} with a stride"),
-                ));
-            }
-            let total = [0, 1].map(|i| (kernel_size[i] - 1) * dilation[i]);
-            let small = total.map(|t| t / 2);
-            let large = [total[0] - small[0], total[1] - small[1]];
-            Ok(if same == "SAME_UPPER" {
-                [small[0], small[1], large[0], large[1]]
-            } else {
-                [large[0], large[1], small[0], small[1]]
-            })
-        }
-        other => Err(unsupported(
-            graph,
-            node,
-            format!("has unknown auto_pad `{other}`"),
-        )),
-    }
-}
+use super::call::{Call, Planner, Rule};
+use super::window::{Padding, Window};
+use super::{to_channels_first, to_channels_last};
+use crate::error::Result;
+use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
+use crate::interpreter::{Engine, Pass};
+use crate::value::{Dense, Value};
 
 /// 2x2 max pooling with stride 2 on `[n, c, h, w]`.
 pub(super) fn max_pool_2x2(x: Tensor<4>) -> Tensor<4> {
@@ -92,7 +26,7 @@ pub(super) fn max_pool_2x2(x: Tensor<4>) -> Tensor<4> {
 
 /// Which pooling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PoolKind {
+enum Kind {
     /// Largest value of the window.
     Max,
     /// Mean of the window.
@@ -105,14 +39,8 @@ pub enum PoolKind {
 /// Windowed pooling.
 #[derive(Debug)]
 pub struct Pool {
-    node: String,
-    input: String,
-    output: String,
-    kind: PoolKind,
-    kernel_size: [usize; 2],
-    stride: [usize; 2],
-    padding: [usize; 2],
-    dilation: [usize; 2],
+    kind: Kind,
+    window: Window,
     ceil_mode: bool,
 }
 
@@ -120,132 +48,191 @@ impl Pool {
     /// Reads a `MaxPool` or `AveragePool` node.
     ///
     /// # Errors
-    /// [`NetError::Unsupported`] for asymmetric padding or windows that are not 2-D.
-    pub fn new(graph: &Graph, node: &Node) -> Result<Self> {
-        let window = sizes(node, "kernel_shape")?.unwrap_or_default();
-        let Ok(kernel_size) = <[usize; 2]>::try_from(window) else {
-            return Err(unsupported(graph, node, "does not have a 2-D window"));
-        };
-        let dilation = pair(node, "dilations", 1)?;
-        let [top, left, bottom, right] = pads(graph, node, kernel_size, dilation)?;
-        if top != bottom || left != right {
-            return Err(unsupported(graph, node, "has asymmetric padding"));
-        }
-        let kind = match node.op_type.as_str() {
-            "MaxPool" => PoolKind::Max,
-            _ => PoolKind::Average {
-                count_include_pad: node.attr_i("count_include_pad", 0) != 0,
-            },
-        };
+    /// As [`Window::new`].
+    pub fn new(planner: &Planner<'_>, node: &Node) -> Result<Self> {
+        let kernel_size = Window::stated_size(planner, node)?;
         Ok(Self {
-            node: node.name.clone(),
-            input: input_name(node, 0)?.to_string(),
-            output: node.outputs[0].clone(),
-            kind,
-            kernel_size,
-            stride: pair(node, "strides", 1)?,
-            padding: [top, left],
-            dilation,
+            kind: match node.op_type.as_str() {
+                "MaxPool" => Kind::Max,
+                _ => Kind::Average {
+                    count_include_pad: node.attr_i("count_include_pad", 0) != 0,
+                },
+            },
+            window: Window::new(planner, node, &kernel_size)?,
             ceil_mode: node.attr_i("ceil_mode", 0) != 0,
         })
     }
 
     /// True for 2x2 max pooling with stride 2 and no padding, which convolutions take in.
     pub fn is_fusable(&self) -> bool {
-        self.kind == PoolKind::Max
-            && self.kernel_size == [2, 2]
-            && self.stride == [2, 2]
-            && self.padding == [0, 0]
-            && self.dilation == [1, 1]
+        self.kind == Kind::Max
             && !self.ceil_mode
-    }
-}
-
-impl Operator for Pool {
-    fn node(&self) -> &str {
-        &self.node
-    }
-
-    fn inputs(&self) -> Vec<&str> {
-        vec![&self.input]
+            && self.window
+                == Window {
+                    rank: 2,
+                    kernel_size: [2, 2],
+                    stride: [2, 2],
+                    dilation: [1, 1],
+                    padding: Padding::Explicit([0; 4]),
+                }
     }
 
-    fn output(&self) -> &str {
-        &self.output
-    }
-
-    fn describe(&self) -> String {
-        let [kh, kw] = self.kernel_size;
-        format!("{:?} pooling {kh}x{kw} from `{}`", self.kind, self.node)
-    }
-
-    fn forward(&self, _: &Pass<'_>, inputs: &[Value]) -> Result<Value> {
-        let x = to_channels_first(inputs[0].image(&self.node)?);
+    fn forward_fused(&self, shape: PoolShape, x: &Dense) -> Dense {
+        let dims = [shape.n, shape.out_h(), shape.out_w(), shape.c];
+        let inputs = FusedInputs::new(x.untyped());
         let y = match self.kind {
-            PoolKind::Max => module::max_pool2d(
-                x,
-                MaxPoolOptions::new(self.kernel_size)
-                    .with_stride(self.stride)
-                    .with_padding(self.padding)
-                    .with_dilation(self.dilation)
-                    .with_ceil_mode(self.ceil_mode),
-            ),
-            PoolKind::Average { count_include_pad } => module::avg_pool2d(
-                x,
-                AvgPoolOptions::new(self.kernel_size)
-                    .with_stride(self.stride)
-                    .with_padding(self.padding)
-                    .with_count_include_pad(count_include_pad)
-                    .with_ceil_mode(self.ceil_mode),
-            ),
+            Kind::Max => inputs.run(Arc::new(MaxCall {
+                shape,
+                indices: Mutex::default(),
+            })),
+            Kind::Average { count_include_pad } => inputs.run(Arc::new(AverageCall {
+                shape,
+                count_include_pad,
+            })),
         };
-        Ok(Value::Image(to_channels_last(y)))
+        Dense::from_untyped(y, &dims)
+    }
+
+    /// Padded by hand, so that the sizes of ONNX come out whatever Burn's conventions are.
+    fn forward_stock(&self, shape: PoolShape, pass: &Pass<'_>, x: &Dense) -> Dense {
+        let x: Tensor<4> = to_channels_first(x.tensor());
+        let [top, left, bottom, right] = shape.pads;
+        let reach =
+            |out: usize, axis: usize| (out - 1) * shape.stride[axis] + self.window.extent(axis);
+        let behind = [
+            reach(shape.out_h(), 0).saturating_sub(shape.h + top),
+            reach(shape.out_w(), 1).saturating_sub(shape.w + left),
+        ];
+        let pad = |x: Tensor<4>, value: f32| x.pad((left, behind[1], top, behind[0]), value);
+        let y = match self.kind {
+            Kind::Max => module::max_pool2d(
+                pad(x, f32::MIN),
+                MaxPoolOptions::new(shape.kernel_size)
+                    .with_stride(shape.stride)
+                    .with_dilation(shape.dilation),
+            ),
+            Kind::Average { count_include_pad } => {
+                let [kh, kw] = shape.kernel_size;
+                let sum = |x: Tensor<4>| {
+                    let c = x.dims()[1];
+                    let ones = Tensor::ones([c, 1, kh, kw], &pass.device);
+                    let options = ConvOptions::new(shape.stride, [0, 0], shape.dilation, c);
+                    module::conv2d(x, ones, None, options)
+                };
+                let mut counted: Tensor<4> = Tensor::ones([1, 1, shape.h, shape.w], &pass.device);
+                if count_include_pad {
+                    counted = counted.pad((left, right, top, bottom), 1.0);
+                    let more = |axis: usize, after: usize| behind[axis].saturating_sub(after);
+                    counted = counted.pad((0, more(1, right), 0, more(0, bottom)), 0.0);
+                } else {
+                    counted = pad(counted, 0.0);
+                }
+                let y = sum(pad(x, 0.0));
+                let [_, _, h, w] = y.dims();
+                y / sum(counted).clamp_min(1.0).slice([0..1, 0..1, 0..h, 0..w])
+            }
+        };
+        let (h, w) = (shape.out_h(), shape.out_w());
+        let y = y.slice([0..shape.n, 0..shape.c, 0..h, 0..w]);
+        Dense::from_tensor(to_channels_last(y))
     }
 }
 
-/// Mean over all pixels.
+impl Rule for Pool {
+    fn apply(&self, call: &Call<'_>) -> Result<Value> {
+        let x = self.window.lift(call.pass, call.node, call.value(0)?)?;
+        let image = [x.dims()[0], x.dims()[1], x.dims()[2], x.dims()[3]];
+        let window = &self.window;
+        let shape = PoolShape::new(
+            image,
+            window.kernel_size,
+            window.stride,
+            window.pads([image[1], image[2]]),
+            window.dilation,
+            self.ceil_mode,
+        )
+        .map_err(|error| call.misfit("an image that the window fits", error.to_string()))?;
+        let y = match call.pass.engine {
+            Engine::Fused => self.forward_fused(shape, &x),
+            Engine::Stock => self.forward_stock(shape, call.pass, &x),
+        };
+        Ok(window.lower(call.pass, y))
+    }
+}
+
+/// Reads a `MaxPool` or `AveragePool` node.
+///
+/// # Errors
+/// As [`Window::new`].
+pub fn windowed(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
+    Ok(Box::new(Pool::new(planner, node)?))
+}
+
 #[derive(Debug)]
-pub struct GlobalAveragePool {
-    node: String,
-    input: String,
-    output: String,
+struct MaxCall {
+    shape: PoolShape,
+    indices: Mutex<Vec<u32>>,
 }
 
-impl GlobalAveragePool {
-    /// Reads a `GlobalAveragePool` node.
-    ///
-    /// # Errors
-    /// [`NetError::Graph`] without an input.
-    pub fn new(node: &Node) -> Result<Self> {
-        Ok(Self {
-            node: node.name.clone(),
-            input: input_name(node, 0)?.to_string(),
-            output: node.outputs[0].clone(),
-        })
+impl FusedOp for MaxCall {
+    fn output_shape(&self) -> Vec<usize> {
+        let s = &self.shape;
+        vec![s.n, s.out_h(), s.out_w(), s.c]
+    }
+
+    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+        let (y, indices) = pool::max_forward(&self.shape, x);
+        *self.indices.lock().unwrap_or_else(PoisonError::into_inner) = indices;
+        y
+    }
+
+    fn backward(
+        &self,
+        [x, ..]: [&[f32]; MAX_INPUTS],
+        dy: &[f32],
+        wanted: [bool; MAX_INPUTS],
+    ) -> InputGradients {
+        let mut gradients = InputGradients::default();
+        if wanted[0] {
+            let mut dx = Buffer::get(x.len());
+            let indices = self.indices.lock().unwrap_or_else(PoisonError::into_inner);
+            pool::max_backward(&self.shape, dy, &indices, &mut dx);
+            gradients[0] = Some(dx);
+        }
+        gradients
     }
 }
 
-impl Operator for GlobalAveragePool {
-    fn node(&self) -> &str {
-        &self.node
+#[derive(Debug)]
+struct AverageCall {
+    shape: PoolShape,
+    count_include_pad: bool,
+}
+
+impl FusedOp for AverageCall {
+    fn output_shape(&self) -> Vec<usize> {
+        let s = &self.shape;
+        vec![s.n, s.out_h(), s.out_w(), s.c]
     }
 
-    fn inputs(&self) -> Vec<&str> {
-        vec![&self.input]
+    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+        let mut y = Buffer::get(self.shape.y_len());
+        pool::average_forward(&self.shape, self.count_include_pad, x, &mut y);
+        y
     }
 
-    fn output(&self) -> &str {
-        &self.output
-    }
-
-    fn describe(&self) -> String {
-        format!("global average pooling from `{}`", self.node)
-    }
-
-    fn forward(&self, _: &Pass<'_>, inputs: &[Value]) -> Result<Value> {
-        let x = inputs[0].image(&self.node)?;
-        let [n, h, w, c] = x.dims();
-        let y: Tensor<3> = x.reshape([n, h * w, c]).mean_dim(1);
-        Ok(Value::Image(y.reshape([n, 1, 1, c])))
+    fn backward(
+        &self,
+        [x, ..]: [&[f32]; MAX_INPUTS],
+        dy: &[f32],
+        wanted: [bool; MAX_INPUTS],
+    ) -> InputGradients {
+        let mut gradients = InputGradients::default();
+        if wanted[0] {
+            let mut dx = Buffer::get(x.len());
+            pool::average_backward(&self.shape, self.count_include_pad, dy, &mut dx);
+            gradients[0] = Some(dx);
+        }
+        gradients
     }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Gradients, Tensor};
 
 use super::loss::{cross_entropy, distilled_cross_entropy};
 use super::{Optimizer, Schedule};
 use crate::data::{Augment, Batch, BatchSampler, DataError, Part, Shuffled, with_batches};
 use crate::error::{NetError, Result};
-use crate::interpreter::Network;
+use crate::interpreter::{Bound, Network};
 use crate::score::Collector;
 use crate::weights::Weights;
 
@@ -85,7 +85,34 @@ fn mean(values: &[f32]) -> f64 {
     values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64
 }
 
+/// Largest norm of all gradients together in networks without normalisation.
+///
+/// Nothing there keeps activations in bounds (their batch norms were folded into the
+/// convolutions), so that one steep step can throw the weights off: Pascanu, Mikolov and
+/// Bengio, ICML 2013, arXiv:1211.5063, section 3.2.
+const MAX_GRADIENT_NORM: f64 = 1.0;
+
+/// What gradients are multiplied by, so that their norm is at most [`MAX_GRADIENT_NORM`].
+fn clipping(bound: &Bound, gradients: &Gradients, weights: &Weights) -> f32 {
+    let squares = weights
+        .iter()
+        .filter_map(|(name, _)| bound.tensor(name)?.grad(gradients))
+        .map(|gradient| {
+            let values = gradient.into_data();
+            let squares = values.iter::<f32>().map(|g| f64::from(g) * f64::from(g));
+            squares.sum::<f64>()
+        });
+    let norm = squares.sum::<f64>().sqrt();
+    if norm > MAX_GRADIENT_NORM {
+        (MAX_GRADIENT_NORM / norm) as f32
+    } else {
+        1.0
+    }
+}
+
 /// Trains `weights` for a slice.
+///
+/// Networks without any normalisation are trained with clipped gradients.
 ///
 /// The same seed, thread count and starting state give the same weights, bit for bit.
 ///
@@ -176,6 +203,11 @@ fn train_step(
     let gradients = loss.backward();
     optimizer.begin_step();
     let lr = slice.schedule.lr(step);
+    let scale = if slice.network.is_normalised() {
+        1.0
+    } else {
+        clipping(&bound, &gradients, weights)
+    };
     for (name, weight) in weights.iter_mut() {
         let Some(gradient) = bound.tensor(name).and_then(|leaf| leaf.grad(&gradients)) else {
             continue;
@@ -185,7 +217,12 @@ fn train_step(
             place: format!("parameter `{name}`"),
             reason: "its gradient is not a float tensor".to_string(),
         })?;
-        optimizer.update(weight, values, lr);
+        if scale < 1.0 {
+            let clipped: Vec<f32> = values.iter().map(|g| g * scale).collect();
+            optimizer.update(weight, &clipped, lr);
+        } else {
+            optimizer.update(weight, values, lr);
+        }
     }
     for moments in &pass.moments {
         moments.apply(weights);

@@ -7,4 +7,5 @@ mod engines;
 mod gradients;
 mod masks;
 mod steps;
+mod operators;
 mod training;

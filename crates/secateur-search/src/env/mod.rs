@@ -11,7 +11,7 @@ mod state;
 
 pub use environment::{Environment, EpochOutcome, EpochPlan};
 pub use model_data::{ModelData, Preprocessing, metadata};
-pub use problem::{Baseline, Problem, ProblemError, Reference, ratio};
+pub use problem::{Baseline, Problem, ProblemError, Reference, ratio, switchable};
 pub use scores::KernelScores;
 pub use select::{Limits, choose};
 pub use state::{Shared, State};

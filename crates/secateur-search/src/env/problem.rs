@@ -304,7 +304,11 @@ pub fn ratio(metric: Metric, size: &Size, of: &Size) -> f64 {
 }
 
 /// Groups that may be switched: not pinned, not ignored, wider than one.
-fn switchable(groups: &ChannelGroups, ignore: &[String]) -> Result<Vec<bool>, ProblemError> {
+///
+/// # Errors
+/// [`ProblemError::UnknownLayer`] for a pattern that no layer matches,
+/// [`ProblemError::NothingToPrune`] if no group is left.
+pub fn switchable(groups: &ChannelGroups, ignore: &[String]) -> Result<Vec<bool>, ProblemError> {
     for pattern in ignore {
         let known = groups.groups.iter().flat_map(|g| &g.producers);
         if !known.clone().any(|name| glob(pattern, name)) {

@@ -1,6 +1,8 @@
 //! Who decides which kernels stay: the agent, or one of the yardsticks that run
 //! in the same environment at the same cost.
 
+pub mod one_shot;
+
 use std::fmt;
 use std::str::FromStr;
 

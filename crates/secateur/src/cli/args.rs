@@ -79,6 +79,14 @@ pub struct DataArgs {
     /// Data: a folder of images, IDX files and so on (docs/data.md)
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// How it is read.
+    #[command(flatten)]
+    pub options: DataOptions,
+}
+
+/// How data are read.
+#[derive(Debug, Args)]
+pub struct DataOptions {
     /// Mean and deviation: measured, imagenet, cifar10, mnist, half, none, bytes, or numbers
     /// such as 0.5,0.5,0.5/0.2,0.2,0.2 [default: the model's, else measured on the training part]
     #[arg(long, value_name = "NAME|MEAN/DEV")]
@@ -191,13 +199,24 @@ secateur prune net.onnx --data data/mnist --mode aec -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode aec --max-drop 0.2 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode ceca --budget params=0.06 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode ceca --budget params=0.4,0.14,0.06 -o small.onnx\n  \
+secateur prune detector.onnx --no-train --policy l2 --budget macs=0.5 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist -o small.onnx --resume")]
 pub struct PruneArgs {
     /// Trained model
     pub model: PathBuf,
-    /// Data
+    /// Data: a folder of images, IDX files and so on (docs/data.md)
+    #[arg(long, value_name = "DIR", required_unless_present = "no_train")]
+    pub data: Option<PathBuf>,
+    /// How it is read.
     #[command(flatten)]
-    pub data: DataArgs,
+    pub data_options: DataOptions,
+    /// Rank kernels by their weights alone and cut once: no data, no training, any model
+    #[arg(
+        long,
+        requires = "budget",
+        conflicts_with_all = ["data", "max_drop", "run_dir", "config", "agent", "resume"]
+    )]
+    pub no_train: bool,
     /// The promise to keep [default: aec, or as in the config]
     #[arg(long, value_enum)]
     pub mode: Option<ModeName>,
@@ -232,7 +251,9 @@ pub struct PruneArgs {
     /// Random horizontal flips of training images
     #[arg(long)]
     pub flip: bool,
-    /// Who ranks kernels: dqn, random, uniform-l1, global-l1, global-taylor
+    /// Who ranks kernels: dqn, random, uniform-l1, global-l1, global-taylor. With --no-train:
+    /// l1, l2, random, each also as uniform- (the same share of every layer) or global-
+    /// [default: l2]
     #[arg(long)]
     pub policy: Option<String>,
     /// Start from an agent saved by another run

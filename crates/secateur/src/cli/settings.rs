@@ -6,13 +6,13 @@ use anyhow::{Context, Result, bail};
 use secateur::data::DataConfig;
 use secateur::search::config::{Budget, Metric, Mode, PruneConfig};
 
-use super::args::{DataArgs, ModeName, PruneArgs};
+use super::args::{DataOptions, ModeName, PruneArgs};
 
 /// Points that CECA without a budget lets the output lose, unless told otherwise.
 const DEFAULT_CECA_DROP: f64 = 0.5;
 
 /// Settings of the data: those given go on top of the config's.
-pub fn data_config(args: &DataArgs, mut config: DataConfig) -> DataConfig {
+pub fn data_config(args: &DataOptions, mut config: DataConfig) -> DataConfig {
     fn set<T: Clone>(to: &mut T, from: Option<&T>) {
         if let Some(value) = from {
             to.clone_from(value);
@@ -88,7 +88,7 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
             }
         }
     };
-    config.data = data_config(&args.data, config.data);
+    config.data = data_config(&args.data_options, config.data);
     if let Some(max_shift) = args.max_shift {
         config.training.max_shift = max_shift;
     }
@@ -109,7 +109,7 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
 }
 
 /// `params=0.4,0.14` as budgets.
-fn parse_budgets(text: &str) -> Result<Vec<Budget>> {
+pub fn parse_budgets(text: &str) -> Result<Vec<Budget>> {
     let form = "expected METRIC=SHARE with METRIC one of params, macs, kernels, conv-params, \
                 and shares between 0 and 1, such as params=0.4,0.14";
     let Some((name, shares)) = text.split_once('=') else {

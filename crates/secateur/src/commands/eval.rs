@@ -38,9 +38,9 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
     let network = Network::new(&graph, Engine::Fused)?;
     let config = DataConfig {
         confirm_share: 0.0,
-        ..data_config(&args.data, DataConfig::default())
+        ..data_config(&args.data.options, DataConfig::default())
     };
-    let source = open_data(&args.data, &config, args.json)?;
+    let source = open_data(&args.data.data, &config, args.json)?;
     let mut data = ModelData::new(
         &model,
         &source,

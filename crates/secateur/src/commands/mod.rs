@@ -16,12 +16,11 @@ use anyhow::Result;
 use secateur::data::{self, DataConfig, Source};
 use serde::Serialize;
 
-use crate::cli::args::DataArgs;
 
 /// Opens data and, unless stdout is for a program, says what they are: format, images,
 /// classes in their order.
-fn open_data(args: &DataArgs, config: &DataConfig, json: bool) -> Result<Source> {
-    let source = data::open(&args.data, config)?;
+fn open_data(folder: &Path, config: &DataConfig, json: bool) -> Result<Source> {
+    let source = data::open(folder, config)?;
     if !json {
         println!("{}", source.describe());
     }

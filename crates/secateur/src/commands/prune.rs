@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use secateur::default_run_dir;
+use secateur::one_shot::{OneShotJob, prune_one_shot};
 use secateur::onnx::graph::Graph;
 use secateur::onnx::model::Model;
 use secateur::prune::{Job, prune};
@@ -11,20 +12,27 @@ use secateur::report::{RunReport, terminal_table};
 use secateur::search::config::PruneConfig;
 
 use super::{check_writable, open_data, print_json};
-use crate::cli::args::PruneArgs;
+use crate::cli::args::{ModeName, PruneArgs};
 use crate::cli::exit_code;
 use crate::cli::progress::{PruneProgress, stop_flag};
-use crate::cli::settings::prune_config;
+use crate::cli::settings::{parse_budgets, prune_config};
 
 /// Runs the command.
 pub fn run(args: &PruneArgs) -> Result<u8> {
+    if args.no_train {
+        check_writable(&args.output)?;
+        return without_training(args);
+    }
     let run_dir = args
         .run_dir
         .clone()
         .unwrap_or_else(|| default_run_dir(&args.output));
     let config = prune_config(args, &run_dir)?;
     check_writable(&args.output)?;
-    let source = open_data(&args.data, &config.data, args.json)?;
+    let Some(folder) = &args.data else {
+        bail!("cannot prune: no data; give `--data`, or `--no-train` to do without");
+    };
+    let source = open_data(folder, &config.data, args.json)?;
     let n_params = count_params(&args.model)?;
     let mut progress = PruneProgress::new("pruning", n_params, stop_flag("slice")?);
     let job = Job {
@@ -39,6 +47,44 @@ pub fn run(args: &PruneArgs) -> Result<u8> {
     progress.finish();
     let report = result?;
     show(args, &config, &report, &run_dir)?;
+    Ok(exit_code::SUCCESS)
+}
+
+/// `--no-train`.
+fn without_training(args: &PruneArgs) -> Result<u8> {
+    if args.mode == Some(ModeName::Aec) {
+        bail!(
+            "cannot use `--no-train` with `--mode aec`: accuracy cannot be promised without data\n\n\
+             hint: leave `--mode` out, or give `--data`"
+        );
+    }
+    let Some(budget) = &args.budget else {
+        bail!("cannot use `--no-train` without `--budget`");
+    };
+    let job = OneShotJob {
+        model: &args.model,
+        output: &args.output,
+        policy: args.policy.as_deref().unwrap_or("l2").parse()?,
+        budgets: &parse_budgets(budget)?,
+        ignore: &args.ignore,
+        round_to: args.round_to.unwrap_or(1).max(1),
+        seed: args.seed.unwrap_or(0),
+    };
+    let report = prune_one_shot(&job)?;
+    if args.json {
+        print_json(&report)?;
+        return Ok(exit_code::SUCCESS);
+    }
+    println!("{}, without training", report.policy);
+    print!("{}", report.table());
+    for file in &report.after {
+        println!("wrote {}", file.figures.file.display());
+        match &file.not_run {
+            None => println!("  outputs agree with the masked original (tract)"),
+            Some(reason) => println!("  outputs were not compared: {reason}"),
+        }
+    }
+    println!("accuracy was not measured: train the file further, or evaluate it");
     Ok(exit_code::SUCCESS)
 }
 

@@ -35,9 +35,9 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
     check_ranges(args)?;
     let data_config = DataConfig {
         image_size: args.image_size,
-        ..data_config(&args.data, DataConfig::default())
+        ..data_config(&args.data.options, DataConfig::default())
     };
-    let source = open_data(&args.data, &data_config, args.json)?;
+    let source = open_data(&args.data.data, &data_config, args.json)?;
     let model = match &args.init {
         Some(path) => Model::read(path)?.unshared(),
         None => {

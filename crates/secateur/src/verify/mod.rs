@@ -105,6 +105,31 @@ fn stored_masks(model: &Model, file: &Path) -> Result<Masks, VerifyError> {
 /// [`VerifyError`] if a file cannot be read or run at all; a file that breaks its
 /// promise is a [`Verdict`] that did not pass.
 pub fn verify(original: (&Path, &Model), small: (&Path, &Model)) -> Result<Verdict, VerifyError> {
+    let (verdict, not_run) = check(original, small)?;
+    match not_run {
+        None => Ok(verdict),
+        Some(error) => Err(error.into()),
+    }
+}
+
+/// As [`verify`], for models that tract may not be able to run: then the outputs are not
+/// compared, and tract's reason comes beside the verdict on everything else.
+///
+/// # Errors
+/// As [`verify`], without those of tract.
+pub fn verify_where_possible(
+    original: (&Path, &Model),
+    small: (&Path, &Model),
+) -> Result<(Verdict, Option<String>), VerifyError> {
+    let (verdict, not_run) = check(original, small)?;
+    Ok((verdict, not_run.map(|error| error.to_string())))
+}
+
+/// The verdict, and why outputs could not be compared.
+fn check(
+    original: (&Path, &Model),
+    small: (&Path, &Model),
+) -> Result<(Verdict, Option<EngineError>), VerifyError> {
     // As pruning does, before it looks for coupled kernels.
     let unshared = original.1.unshared();
     let original = (original.0, &unshared);
@@ -121,17 +146,15 @@ pub fn verify(original: (&Path, &Model), small: (&Path, &Model)) -> Result<Verdi
     let found = CostModel::new(&small_graph, &own)?.count(&Masks::all_active(&own));
     checks.push(size(counted, found));
     checks.push(same_shapes(&Graph::from_model(&removed)?, &small_graph));
+    let mut not_run = None;
     if checks.iter().all(|check| check.passed) {
-        checks.push(outputs(
-            original,
-            small,
-            &graph,
-            &small_graph,
-            &groups,
-            &masks,
-        )?);
+        match outputs(original, small, &graph, &small_graph, &groups, &masks) {
+            Ok(check) => checks.push(check),
+            Err(VerifyError::Engine(error)) => not_run = Some(error),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(Verdict { checks })
+    Ok((Verdict { checks }, not_run))
 }
 
 fn interface(original: &Model, small: &Model, graph: &Graph, small_graph: &Graph) -> Check {
@@ -217,14 +240,11 @@ fn outputs(
     let input: Vec<f32> = (0..len)
         .map(|i| ((i * 7919 % 1009) as f32 / 252.0 - 2.0) * ((i % 13) as f32 / 12.0))
         .collect();
-    let (a, b) = (big.run(&input)?, little.run(&input)?);
-    let largest = a.iter().map(|v| v.abs()).fold(0.0f32, f32::max).max(1e-6);
+    let (a, b) = (big.run_all(&input)?, little.run_all(&input)?);
     let difference = if a.len() == b.len() {
-        a.iter()
-            .zip(&b)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0f32, f32::max)
-            / largest
+        let each = a.iter().zip(&b);
+        each.map(|(a, b)| relative_difference(a, b))
+            .fold(0.0, f32::max)
     } else {
         f32::INFINITY
     };
@@ -233,4 +253,17 @@ fn outputs(
         passed: difference <= TOLERANCE,
         detail: format!("largest relative difference {difference:.1e}, allowed {TOLERANCE:.0e}"),
     })
+}
+
+/// Largest difference over the largest value; infinite where lengths differ or one is NaN.
+fn relative_difference(a: &[f32], b: &[f32]) -> f32 {
+    if a.len() != b.len() {
+        return f32::INFINITY;
+    }
+    let largest = a.iter().map(|v| v.abs()).fold(0.0f32, f32::max).max(1e-6);
+    let pairs = a.iter().zip(b).filter(|(a, b)| a != b);
+    pairs
+        .map(|(a, b)| (a - b).abs() / largest)
+        .map(|d| if d.is_nan() { f32::INFINITY } else { d })
+        .fold(0.0, f32::max)
 }

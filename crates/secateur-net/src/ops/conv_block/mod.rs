@@ -14,12 +14,12 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, activation, module, ops::ConvOptions};
 use secateur_cpu::block::BlockSpec;
 use secateur_cpu::conv::{self, Activation, ConvShape};
-use secateur_onnx::graph::{Graph, Node};
+use secateur_onnx::graph::Node;
 
 use self::calls::{BlockCall, ConvCall, InferenceCall};
-use super::{
-    Folded, Operator, input_name, norm, pool, to_channels_first, to_channels_last, unsupported,
-};
+use super::call::Planner;
+use super::window::Window;
+use super::{Folded, Operator, input_name, norm, pool, to_channels_first, to_channels_last};
 use crate::error::{NetError, Result};
 use crate::extension::FusedInputs;
 use crate::interpreter::{BatchMoments, Engine, Mode, Pass};
@@ -57,10 +57,7 @@ pub struct ConvBlock {
     /// `[c, h, w]` of the input, if the file fixes it; for descriptions.
     input_shape: Option<[usize; 3]>,
     bias: Option<String>,
-    kernel_size: [usize; 2],
-    stride: [usize; 2],
-    pads: [usize; 4],
-    dilation: [usize; 2],
+    window: Window,
     groups: usize,
     norm: Option<NormNames>,
     residual: Option<String>,
@@ -70,49 +67,37 @@ pub struct ConvBlock {
 }
 
 impl ConvBlock {
-    /// Reads a `Conv` node.
+    /// Reads a `Conv` node; `None` for one that is not 2-D with stored parameters.
     ///
     /// # Errors
-    /// [`NetError::Unsupported`] for convolutions that are not 2-D.
-    pub fn new(graph: &Graph, node: &Node) -> Result<Self> {
+    /// As [`Window::new`].
+    pub fn new(planner: &Planner<'_>, node: &Node) -> Result<Option<Self>> {
         let weight = input_name(node, 1)?.to_string();
-        let shape = graph
-            .initializers
-            .get(&weight)
-            .map(|t| t.shape.clone())
-            .ok_or_else(|| unsupported(graph, node, "has weights that are computed, not stored"))?;
-        let &[c_out, c_group, kh, kw] = shape.as_slice() else {
-            return Err(unsupported(
-                graph,
-                node,
-                format!(
-                    "has weights of rank {}; training takes 2-D convolutions",
-                    shape.len()
-                ),
-            ));
+        let stored = &planner.graph.initializers;
+        let Some(&[c_out, c_group, kh, kw]) = stored.get(&weight).map(|t| t.shape.as_slice())
+        else {
+            return Ok(None);
         };
-        let kernel_size = [kh, kw];
-        let stride = pool::pair(node, "strides", 1)?;
-        let dilation = pool::pair(node, "dilations", 1)?;
-        Ok(Self {
+        let bias = node.input(2).map(str::to_string);
+        if bias.as_ref().is_some_and(|bias| !stored.contains_key(bias)) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
             node: node.name.clone(),
             input: input_name(node, 0)?.to_string(),
             output: node.outputs[0].clone(),
             weight,
             weight_shape: [c_out, c_group, kh, kw],
             input_shape: None,
-            bias: node.inputs.get(2).cloned().flatten(),
-            kernel_size,
-            stride,
-            pads: pool::pads(graph, node, kernel_size, dilation)?,
-            dilation,
+            bias,
+            window: Window::new(planner, node, &[kh, kw])?,
             groups: usize::try_from(node.attr_i("group", 1)).unwrap_or(1).max(1),
             norm: None,
             residual: None,
             activation: Activation::None,
             pool: false,
             fused_nodes: Vec::new(),
-        })
+        }))
     }
 
     /// Takes in the batch norm that follows.
@@ -159,10 +144,10 @@ impl ConvBlock {
         ConvShape::new(
             [n, h, w],
             [c_in, weight[0]],
-            self.kernel_size,
-            self.stride,
-            self.pads,
-            self.dilation,
+            self.window.kernel_size,
+            self.window.stride,
+            self.window.pads([h, w]),
+            self.window.dilation,
             self.groups,
         )
         .map_err(|error| NetError::Shape {
@@ -271,9 +256,10 @@ impl ConvBlock {
                 .transpose()?;
             (pass.tensor(&self.node, &self.weight)?, bias)
         };
-        let [top, left, bottom, right] = self.pads;
+        let [_, h, w, _] = x.dims();
+        let [top, left, bottom, right] = self.window.pads([h, w]);
         let x = to_channels_first(x).pad((left, right, top, bottom), 0.0);
-        let options = ConvOptions::new(self.stride, [0, 0], self.dilation, self.groups);
+        let options = ConvOptions::new(self.window.stride, [0, 0], self.window.dilation, self.groups);
         let mut y = module::conv2d(x, weight.reshape(dims), bias, options);
         if let (Mode::Training, Some(norm)) = (pass.mode, &self.norm) {
             y = norm::normalise_batch(pass, &self.node, norm, y)?;
@@ -309,7 +295,7 @@ impl Operator for ConvBlock {
     }
 
     fn describe(&self) -> String {
-        let [kh, kw] = self.kernel_size;
+        let [kh, kw] = self.window.kernel_size;
         let mut parts = vec![format!("Conv {kh}x{kw}")];
         if self.norm.is_some() {
             parts.push("BatchNorm".to_string());
@@ -333,6 +319,10 @@ impl Operator for ConvBlock {
             parts.join(" + "),
             nodes.join("`, `")
         )
+    }
+
+    fn normalises(&self) -> bool {
+        self.norm.is_some()
     }
 
     fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value> {

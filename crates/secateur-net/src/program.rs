@@ -1,0 +1,198 @@
+//! The planned steps of a graph of any inputs and outputs, and how they are run.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+use secateur_onnx::graph::Graph;
+
+use crate::error::{NetError, Result};
+use crate::extension::tensor_from_vec;
+use crate::interpreter::{Bound, Engine, Mode, Pass, missing};
+use crate::ops::Operator;
+use crate::plan;
+use crate::score::Collector;
+use crate::value::{Host, Value};
+use crate::weights::{WeightRole, Weights};
+
+/// A planned graph. [`crate::interpreter::Network`] is one that classifies images.
+#[derive(Debug)]
+pub struct Program {
+    steps: Vec<Box<dyn Operator>>,
+    /// Stored tensors, parameters or not.
+    stored: HashMap<String, Value>,
+    engine: Engine,
+    device: Device,
+}
+
+impl Program {
+    /// Plans what `outputs` depend on.
+    ///
+    /// # Errors
+    /// [`NetError::Unsupported`] names the first node without a training rule.
+    pub fn new(graph: &Graph, outputs: &[&str], engine: Engine) -> Result<Self> {
+        let steps = plan::steps(graph, outputs)?;
+        let mut stored = HashMap::new();
+        for name in steps
+            .iter()
+            .flat_map(|step| step.inputs())
+            .chain(outputs.iter().copied())
+        {
+            if let Some(tensor) = graph.initializers.get(name)
+                && let Some(host) = Host::from_stored(tensor)
+            {
+                stored.insert(name.to_string(), Value::Host(Arc::new(host)));
+            }
+        }
+        Ok(Self {
+            steps,
+            stored,
+            engine,
+            device: Device::flex(),
+        })
+    }
+
+    /// The plan, a line a step.
+    pub fn describe(&self) -> Vec<String> {
+        self.steps.iter().map(|step| step.describe()).collect()
+    }
+
+    /// True if a step is a normalisation.
+    pub fn is_normalised(&self) -> bool {
+        self.steps.iter().any(|step| step.normalises())
+    }
+
+    /// Where tensors of a pass lie.
+    pub fn device(&self, mode: Mode) -> Device {
+        match mode {
+            Mode::Training => self.device.clone().autodiff(),
+            Mode::Inference => self.device.clone(),
+        }
+    }
+
+    /// Parameters as leaves of a gradient tape.
+    pub fn bind_training(&self, weights: &Weights) -> Bound {
+        let device = self.device(Mode::Training);
+        bind(
+            weights,
+            |weight_role, tensor| match weight_role {
+                WeightRole::Running => tensor,
+                WeightRole::Weight | WeightRole::Vector => tensor.require_grad(),
+            },
+            &device,
+        )
+    }
+
+    /// Parameters for inference, batch norm folded.
+    ///
+    /// # Errors
+    /// [`NetError::Graph`] for a missing parameter.
+    pub fn bind_inference(&self, weights: &Weights) -> Result<Bound> {
+        let mut bound = bind(weights, |_, tensor| tensor, &self.device);
+        for step in &self.steps {
+            if let Some(folded) = step.fold(weights)? {
+                let (nw, nb) = (folded.weight.len(), folded.bias.len());
+                let pair = (
+                    tensor_from_vec(folded.weight, [nw], &self.device),
+                    tensor_from_vec(folded.bias, [nb], &self.device),
+                );
+                bound.folded.insert(step.node().to_string(), pair);
+            }
+        }
+        Ok(bound)
+    }
+
+    /// A pass with parameters bound for `mode`.
+    pub fn pass<'a>(
+        &self,
+        mode: Mode,
+        bound: &'a Bound,
+        collector: Option<Arc<Collector>>,
+    ) -> Pass<'a> {
+        Pass::new(mode, self.engine, collector, self.device(mode), bound)
+    }
+
+    /// Runs the steps from `inputs` to `outputs`.
+    ///
+    /// # Errors
+    /// As [`Operator::forward`].
+    pub fn run(
+        &self,
+        pass: &Pass<'_>,
+        inputs: &[(&str, Value)],
+        outputs: &[&str],
+    ) -> Result<Vec<Value>> {
+        let mut values: HashMap<&str, Value> = HashMap::new();
+        for (name, value) in inputs {
+            if value.onnx_dims().contains(&0) {
+                return Err(NetError::Shape {
+                    node: (*name).to_string(),
+                    expected: "at least one element".to_string(),
+                    got: format!("{:?}", value.onnx_dims()),
+                });
+            }
+            values.insert(name, value.clone());
+        }
+        // A value is dropped after its last reader, so that its memory serves the next step.
+        let mut readers: HashMap<&str, usize> = HashMap::new();
+        for step in &self.steps {
+            for name in step.inputs() {
+                *readers.entry(name).or_default() += 1;
+            }
+        }
+        for name in outputs {
+            *readers.entry(name).or_default() += 1;
+        }
+        let find = |values: &HashMap<&str, Value>, name: &str| {
+            let computed = values.get(name).cloned();
+            computed
+                .or_else(|| pass.parameter(name).map(Value::Dense))
+                .or_else(|| self.stored.get(name).cloned())
+        };
+        for step in &self.steps {
+            let names = step.inputs();
+            let inputs = names
+                .iter()
+                .map(|name| {
+                    find(&values, name).ok_or_else(|| NetError::Graph {
+                        place: format!("node `{}`", step.node()),
+                        reason: format!("its input `{name}` is neither computed nor readable"),
+                    })
+                })
+                .collect::<Result<Vec<_>>>()?;
+            let output = step.forward(pass, &inputs)?;
+            for name in names {
+                if let Some(count) = readers.get_mut(name) {
+                    *count -= 1;
+                    if *count == 0 {
+                        values.remove(name);
+                    }
+                }
+            }
+            values.insert(step.output(), output);
+        }
+        outputs
+            .iter()
+            .map(|name| find(&values, name).ok_or_else(|| missing(name, "output")))
+            .collect()
+    }
+}
+
+fn bind(
+    weights: &Weights,
+    prepare: impl Fn(WeightRole, Tensor<1>) -> Tensor<1>,
+    device: &Device,
+) -> Bound {
+    let mut tensors = HashMap::new();
+    let mut shapes = HashMap::new();
+    for (name, weight) in weights.iter() {
+        let tensor = tensor_from_vec(weight.data.clone(), [weight.data.len()], device);
+        tensors.insert(name.clone(), prepare(weight.role, tensor));
+        shapes.insert(name.clone(), weight.shape.clone());
+    }
+    Bound {
+        tensors,
+        shapes,
+        folded: HashMap::new(),
+    }
+}

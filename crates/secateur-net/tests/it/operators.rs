@@ -1,0 +1,412 @@
+//! Every operator alone: outputs against those of the ONNX standard and of onnxruntime,
+//! gradients against finite differences, by both engines.
+//!
+//! The cases come from `fixtures/make_operator_cases.py`.
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use burn::tensor::{Tensor, TensorData};
+use flate2::read::GzDecoder;
+use secateur_net::interpreter::{Engine, Mode};
+use secateur_net::program::Program;
+use secateur_net::weights::{WeightRole, Weights};
+use secateur_net::{Dense, Host, NetError, Value};
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::{Model, Tensor as Stored};
+
+use crate::common::images;
+
+/// A node with its inputs and expected outputs by name.
+struct Case {
+    name: String,
+    graph: Graph,
+    data: HashMap<String, Stored>,
+}
+
+fn cases() -> Vec<Case> {
+    let packed = include_bytes!("../fixtures/operator_cases.bin.gz");
+    let mut bytes = Vec::new();
+    GzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
+    let mut rest = bytes.as_slice();
+    let mut next = || {
+        let (len, tail) = rest.split_first_chunk::<4>()?;
+        let (message, tail) = tail.split_at(u32::from_le_bytes(*len) as usize);
+        rest = tail;
+        Some(Graph::from_model(&Model::from_bytes(message, None).unwrap()).unwrap())
+    };
+    let mut cases: Vec<Case> = Vec::new();
+    while let Some(graph) = next() {
+        cases.push(Case {
+            name: graph.name.clone(),
+            data: next().unwrap().initializers.into_iter().collect(),
+            graph,
+        });
+    }
+    cases.retain(|case| !LEFT_OUT.iter().any(|(part, _)| case.name.contains(part)));
+    cases
+}
+
+/// Forms that training refuses, and why. Nothing else may be refused.
+const REFUSED: &[(&str, &str)] = &[
+    ("_3d", "windows over three axes"),
+    ("tf_crop_and_resize", "regions of interest"),
+    ("antialias", "smoothing before making smaller"),
+];
+
+/// Cases that are left out, and why.
+const LEFT_OUT: &[(&str, &str)] = &[
+    (
+        "training_mode",
+        "the node asks for batch statistics; training takes them anyway",
+    ),
+    ("training_dropout", "dropout has no effect here"),
+    (
+        "ceil_last_window_starts_on_pad",
+        "its expected output has four digits",
+    ),
+    (
+        "test_resize_downsample_scales_linear_align_corners",
+        "the standard takes a size of 2.4 pixels here, onnxruntime and we take 2",
+    ),
+    (
+        "test_resize_downsample_scales_cubic_align_corners",
+        "as above",
+    ),
+];
+
+fn is_refused(case: &Case) -> bool {
+    let windowed = ["AveragePool", "MaxPool", "Conv", "ConvTranspose", "Resize"];
+    windowed.contains(&case.graph.nodes[0].op_type.as_str())
+        && REFUSED.iter().any(|(part, _)| case.name.contains(part))
+}
+
+/// The outputs that are tested: of other operators than Split, further ones are statistics
+/// and positions, which nothing reads.
+fn outputs(case: &Case) -> Vec<&str> {
+    let names = case.graph.outputs.iter().map(|o| o.name.as_str());
+    let count = if case.graph.nodes[0].op_type == "Split" {
+        usize::MAX
+    } else {
+        1
+    };
+    names.take(count).collect()
+}
+
+/// Plans a case; `None` where training refuses it as expected.
+fn plan(case: &Case, engine: Engine, failures: &mut Vec<String>) -> Option<Program> {
+    match (
+        Program::new(&case.graph, &outputs(case), engine),
+        is_refused(case),
+    ) {
+        (Ok(program), false) => return Some(program),
+        (Ok(_), true) => failures.push(format!("{} is planned", case.name)),
+        (Err(NetError::Unsupported { .. }), true) => {}
+        (Err(error), _) => failures.push(format!("{}: {error}", case.name)),
+    }
+    None
+}
+
+/// True for computed values without elements, which networks do not have.
+fn has_empty(case: &Case) -> bool {
+    let stored = case.graph.initializers.values();
+    let floats = stored.filter(|t| t.as_f32().is_none() && case.graph.inputs.is_empty());
+    let values = case.graph.inputs.iter().chain(&case.graph.outputs);
+    values
+        .map(|value| &case.data[&value.name])
+        .chain(floats)
+        .any(Stored::is_empty)
+}
+
+/// Single precision, relative to the largest output.
+const TOLERANCE: f32 = 2e-5;
+
+#[test]
+fn outputs_are_those_of_the_standard() {
+    let mut tested = 0;
+    let mut failures = Vec::new();
+    for case in cases() {
+        if has_empty(&case) {
+            continue;
+        }
+        for engine in [Engine::Fused, Engine::Stock] {
+            let Some(program) = plan(&case, engine, &mut failures) else {
+                continue;
+            };
+            let weights = Weights::from_graph(&case.graph).unwrap();
+            let bound = program.bind_inference(&weights).unwrap();
+            let device = program.device(Mode::Inference);
+            let pass = program.pass(Mode::Inference, &bound, None);
+            let inputs: Vec<(&str, Value)> = case
+                .graph
+                .inputs
+                .iter()
+                .map(|input| {
+                    let host = Host::from_stored(&case.data[&input.name]).unwrap();
+                    (input.name.as_str(), Value::Dense(host.to_device(&device)))
+                })
+                .collect();
+            let names = outputs(&case);
+            let outputs = match program.run(&pass, &inputs, &names) {
+                Ok(outputs) => outputs,
+                Err(error) => {
+                    failures.push(format!("{} ({engine:?}): {error}", case.name));
+                    continue;
+                }
+            };
+            for (name, output) in names.iter().zip(outputs) {
+                let expected = Host::from_stored(&case.data[*name]).unwrap();
+                if output.onnx_dims() != expected.shape {
+                    failures.push(format!(
+                        "{} ({engine:?}): shape {:?}, expected {:?}",
+                        case.name,
+                        output.onnx_dims(),
+                        expected.shape
+                    ));
+                    continue;
+                }
+                let got = match output.host() {
+                    Some(host) => host.floats(),
+                    None => output.dense(&device).to_vec(),
+                };
+                let expected = expected.floats();
+                let scale = expected.iter().filter(|v| v.is_finite());
+                let scale = scale.fold(1.0f32, |m, v| m.max(v.abs()));
+                let wrong = got.iter().zip(&expected).find(|&(&a, &b)| {
+                    a != b && !(a.is_nan() && b.is_nan()) && !((a - b).abs() <= TOLERANCE * scale)
+                });
+                if let Some((got, expected)) = wrong {
+                    failures.push(format!(
+                        "{} ({engine:?}): {got}, expected {expected}",
+                        case.name
+                    ));
+                }
+            }
+            tested += 1;
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} of {tested}:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+    assert!(tested > 1000, "{tested} cases");
+}
+
+/// Inputs that are moved off kinks (zeros, bounds), and where need be away from zero.
+fn smooth(case: &Case, values: &[f32], seed: u64) -> Vec<f32> {
+    let positive = ["Log", "Sqrt", "Pow", "ReduceLogSum", "Reciprocal"];
+    let op_type = case.graph.nodes[0].op_type.as_str();
+    let noise = images(1, values.len(), seed);
+    let moved = values.iter().zip(&noise).map(|(v, n)| v + 0.1 * n);
+    moved
+        .map(|v| {
+            if positive.contains(&op_type) {
+                v.abs() + 0.2
+            } else {
+                v
+            }
+        })
+        .collect()
+}
+
+/// Σ output · r over all float outputs, with fixed r, in f64.
+fn weighted(values: &[Vec<f32>]) -> f64 {
+    let each = values.iter().enumerate().flat_map(|(i, output)| {
+        let r = images(1, output.len(), 1000 + i as u64);
+        output
+            .iter()
+            .zip(r)
+            .map(|(&y, r)| f64::from(y) * f64::from(r))
+            .collect::<Vec<_>>()
+    });
+    each.sum()
+}
+
+/// What is differentiated: inputs by name, and parameters.
+type Point = (HashMap<String, Vec<f32>>, Weights);
+
+struct Slopes {
+    loss: f64,
+    inputs: HashMap<String, Vec<f32>>,
+    parameters: HashMap<String, Vec<f32>>,
+}
+
+/// The weighted output at a point, with its gradients if wanted. `None` if no output is
+/// computed from an input.
+fn evaluate(case: &Case, program: &Program, point: &Point, gradients: bool) -> Option<Slopes> {
+    let (inputs, weights) = point;
+    let device = program.device(Mode::Training);
+    let bound = program.bind_training(weights);
+    let pass = program.pass(Mode::Training, &bound, None);
+    let mut leaves: HashMap<&str, Tensor<1>> = HashMap::new();
+    let values: Vec<(&str, Value)> = case
+        .graph
+        .inputs
+        .iter()
+        .map(|input| {
+            let name = input.name.as_str();
+            let data = TensorData::new(inputs[name].clone(), [inputs[name].len()]);
+            let leaf = Tensor::<1>::from_data(data, &device).require_grad();
+            leaves.insert(name, leaf.clone());
+            let dims = &case.data[name].shape;
+            (name, Value::Dense(Dense::from_tensor(leaf).reshape(dims)))
+        })
+        .collect();
+    let outputs: Vec<Dense> = program
+        .run(&pass, &values, &outputs(case))
+        .unwrap()
+        .iter()
+        .filter(|output| output.host().is_none())
+        .map(|output| output.dense(&device))
+        .collect();
+    let plain: Vec<Vec<f32>> = outputs.iter().map(Dense::to_vec).collect();
+    let loss = weighted(&plain);
+    let mut slopes = Slopes {
+        loss,
+        inputs: HashMap::new(),
+        parameters: HashMap::new(),
+    };
+    if outputs.is_empty() {
+        return None;
+    }
+    if gradients {
+        let sum = outputs.iter().enumerate().map(|(i, output)| {
+            let r = images(1, output.len(), 1000 + i as u64);
+            let r = Tensor::<1>::from_data(TensorData::new(r, [output.len()]), &device);
+            (output.reshape(&[output.len()]).tensor::<1>() * r).sum()
+        });
+        let sum: Tensor<1> = sum.reduce(|a, b| a + b)?;
+        let found = sum.backward();
+        for (name, leaf) in &leaves {
+            if let Some(gradient) = leaf.grad(&found) {
+                let gradient = gradient.into_data().iter::<f32>().collect();
+                slopes.inputs.insert((*name).to_string(), gradient);
+            }
+        }
+        for (name, _) in weights.iter() {
+            if let Some(gradient) = bound.tensor(name).and_then(|leaf| leaf.grad(&found)) {
+                let gradient = gradient.into_data().iter::<f32>().collect();
+                slopes.parameters.insert(name.clone(), gradient);
+            }
+        }
+    }
+    Some(slopes)
+}
+
+/// Steps have no slope, so there is nothing to compare.
+const STEPS: &[&str] = &["Ceil", "Floor", "Round", "Sign"];
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    const STEP: f32 = 1e-3;
+    let mut tested = 0;
+    let mut failures = Vec::new();
+    for (index, case) in cases().into_iter().enumerate() {
+        let sizes = case.graph.inputs.iter().map(|i| case.data[&i.name].len());
+        let op_type = case.graph.nodes[0].op_type.as_str();
+        // At inputs of 10^4 the step is lost in rounding.
+        let is_large = case.name.contains("large_number");
+        if has_empty(&case) || is_large || sizes.sum::<usize>() > 2500 || STEPS.contains(&op_type) {
+            continue;
+        }
+        for engine in [Engine::Fused, Engine::Stock] {
+            let Some(program) = plan(&case, engine, &mut failures) else {
+                continue;
+            };
+            let seed = index as u64;
+            let inputs: HashMap<String, Vec<f32>> = case
+                .graph
+                .inputs
+                .iter()
+                .map(|input| {
+                    let values = Host::from_stored(&case.data[&input.name]).unwrap().floats();
+                    (input.name.clone(), smooth(&case, &values, seed))
+                })
+                .collect();
+            let point = (inputs, Weights::from_graph(&case.graph).unwrap());
+            let Some(slopes) = evaluate(&case, &program, &point, true) else {
+                continue;
+            };
+            let mut check = |what: &str,
+                             gradient: Option<&Vec<f32>>,
+                             move_by: &dyn Fn(&[f32], f32) -> Point,
+                             len: usize| {
+                let direction = images(1, len, 7 + seed);
+                let zero = vec![0.0; len];
+                // A value that nothing depends on has no gradient.
+                let gradient = gradient.unwrap_or(&zero);
+                let slope: f64 = gradient
+                    .iter()
+                    .zip(&direction)
+                    .map(|(&g, &d)| f64::from(g) * f64::from(d))
+                    .sum();
+                let at = |sign: f32| {
+                    let moved = move_by(&direction, sign * STEP);
+                    evaluate(&case, &program, &moved, false).unwrap().loss
+                };
+                let difference = (at(1.0) - at(-1.0)) / (2.0 * f64::from(STEP));
+                // f32 rounding of each output over the step, and the third derivative.
+                let error = (slope - difference).abs();
+                if !(error < 5e-3 + 0.01 * difference.abs()) {
+                    failures.push(format!(
+                        "{} ({engine:?}), {what}: gradient {slope}, difference {difference}",
+                        case.name
+                    ));
+                }
+                tested += 1;
+            };
+            for input in &case.graph.inputs {
+                let name = &input.name;
+                let moved = |direction: &[f32], step: f32| {
+                    let mut moved = point.clone();
+                    let values = moved.0.get_mut(name).unwrap();
+                    values
+                        .iter_mut()
+                        .zip(direction)
+                        .for_each(|(v, d)| *v += step * d);
+                    moved
+                };
+                check(name, slopes.inputs.get(name), &moved, point.0[name].len());
+            }
+            for (name, weight) in point.1.iter() {
+                if weight.role == WeightRole::Running {
+                    continue;
+                }
+                let moved = |direction: &[f32], step: f32| {
+                    let mut moved = point.clone();
+                    let values = &mut moved.1.get_mut(name).unwrap().data;
+                    values
+                        .iter_mut()
+                        .zip(direction)
+                        .for_each(|(v, d)| *v += step * d);
+                    moved
+                };
+                check(name, slopes.parameters.get(name), &moved, weight.data.len());
+            }
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} of {tested}:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+    assert!(tested > 500, "{tested} gradients");
+}
+
+#[test]
+fn an_operator_without_a_rule_is_named_with_its_node_and_opset() {
+    let mut case = cases().swap_remove(0);
+    case.graph.nodes[0].op_type = "NonMaxSuppression".to_string();
+    case.graph.nodes[0].name = "/head/nms".to_string();
+    case.graph.opset = 11;
+    let output = case.graph.outputs[0].name.clone();
+    let error = Program::new(&case.graph, &[&output], Engine::Fused).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot train: node `/head/nms` (NonMaxSuppression, opset 11) has no training rule"
+    );
+    assert!(error.hint().unwrap().contains("--no-train"));
+}

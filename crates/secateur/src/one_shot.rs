@@ -1,0 +1,207 @@
+//! Pruning without training: from a file alone to smaller files.
+//!
+//! Needs no data and no gradients, so it takes every model that can be read, whatever its
+//! operators, inputs and outputs. What accuracy is left nobody knows before the file is
+//! trained or measured elsewhere.
+
+use std::path::{Path, PathBuf};
+
+use secateur_onnx::cost::{CostModel, Size};
+use secateur_onnx::coupling::{ChannelGroups, Masks};
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
+use secateur_onnx::{OnnxError, surgery};
+use secateur_search::config::Budget;
+use secateur_search::env::{ProblemError, switchable};
+use secateur_search::policy::one_shot::{OneShot, Subject};
+use serde::Serialize;
+
+use crate::prune::{JobError, check_verdict, file_name, labelled};
+use crate::verify::{Check, store_masks, verify_where_possible};
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub struct OneShotJob<'a> {
+    /// The model.
+    pub model: &'a Path,
+    /// Where the result goes; several budgets add their names.
+    pub output: &'a Path,
+    /// How kernels are ranked.
+    pub policy: OneShot,
+    /// What may remain; a file each.
+    pub budgets: &'a [Budget],
+    /// Layers to leave alone: names or globs.
+    pub ignore: &'a [String],
+    /// Keep a multiple of this many kernels in every layer.
+    pub round_to: usize,
+    /// Of random numbers.
+    pub seed: u64,
+}
+
+/// A file and its size.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FileFigures {
+    /// Path.
+    pub file: PathBuf,
+    /// What the network costs.
+    pub size: Size,
+    /// Bytes of the file, without external data.
+    pub bytes: u64,
+}
+
+/// How many kernels of a layer stay.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KeptKernels {
+    /// Name of the channel group.
+    pub name: String,
+    /// Kernels of the original.
+    pub width: usize,
+    /// Kernels kept.
+    pub kept: usize,
+}
+
+/// A written file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OneShotFile {
+    /// The budget that it meets, such as `macs=0.5`.
+    pub budget: String,
+    /// File and size.
+    #[serde(flatten)]
+    pub figures: FileFigures,
+    /// Per channel group.
+    pub kept: Vec<KeptKernels>,
+    /// What was verified.
+    pub checks: Vec<Check>,
+    /// Why outputs were not compared, if they were not.
+    pub not_run: Option<String>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OneShotReport {
+    /// Of the program.
+    pub version: String,
+    /// Ranking.
+    pub policy: String,
+    /// Of random numbers.
+    pub seed: u64,
+    /// The given file.
+    pub before: FileFigures,
+    /// What was written.
+    pub after: Vec<OneShotFile>,
+}
+
+/// Prunes to every budget, writes the files and verifies them.
+///
+/// # Errors
+/// [`JobError`] for files that cannot be read or written, budgets that cannot be reached,
+/// unknown layers, and files that do not verify.
+pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, JobError> {
+    let model = Model::read(job.model)?.unshared();
+    let graph = Graph::from_model(&model)?;
+    if let Some((tensor, index)) = graph.find_non_finite() {
+        return Err(ProblemError::NonFinite {
+            tensor: tensor.to_string(),
+            index,
+            value: "NaN or infinity".to_string(),
+        }
+        .into());
+    }
+    let groups = ChannelGroups::find(&graph)?;
+    let cost = CostModel::new(&graph, &groups)?;
+    let switchable = switchable(&groups, job.ignore)?;
+    let subject = Subject {
+        graph: &graph,
+        groups: &groups,
+        cost: &cost,
+        switchable: &switchable,
+        round_to: job.round_to,
+    };
+    // Every budget is checked before the first file is written.
+    let mut chosen = Vec::new();
+    for &budget in job.budgets {
+        chosen.push((budget, subject.masks(job.policy, budget, job.seed)?));
+    }
+    let mut after = Vec::new();
+    for (budget, masks) in chosen {
+        let label = format!("{}={}", budget.metric.name(), budget.remaining);
+        let path = if job.budgets.len() > 1 {
+            labelled(job.output, &label)
+        } else {
+            job.output.to_path_buf()
+        };
+        let mut small = surgery::remove(&model, &groups, &masks)?;
+        store_masks(&mut small, &masks);
+        small.write(&path)?;
+        let (verdict, not_run) = verify_where_possible((job.model, &model), (&path, &small))?;
+        check_verdict(&path, &verdict)?;
+        let kept = groups.groups.iter().enumerate();
+        after.push(OneShotFile {
+            budget: label,
+            figures: figures(&path, cost.count(&masks))?,
+            kept: kept
+                .map(|(g, group)| KeptKernels {
+                    name: group.name.clone(),
+                    width: group.width,
+                    kept: masks.active(g),
+                })
+                .collect(),
+            checks: verdict.checks,
+            not_run,
+        });
+    }
+    Ok(OneShotReport {
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        policy: job.policy.to_string(),
+        seed: job.seed,
+        before: figures(job.model, cost.count(&Masks::all_active(&groups)))?,
+        after,
+    })
+}
+
+fn figures(path: &Path, size: Size) -> Result<FileFigures, OnnxError> {
+    Ok(FileFigures {
+        file: path.to_path_buf(),
+        size,
+        bytes: fs_err::metadata(path).map_or(0, |m| m.len()),
+    })
+}
+
+impl OneShotReport {
+    /// Before and after, a row a file.
+    pub fn table(&self) -> String {
+        let share = |part: u64, whole: u64| {
+            format!(
+                "{part} ({:.1} %)",
+                100.0 * part as f64 / whole.max(1) as f64
+            )
+        };
+        let header = ["file", "kernels", "parameters", "MACs", "bytes"].map(str::to_string);
+        let row = |file: &FileFigures| {
+            let (size, whole) = (&file.size, &self.before.size);
+            [
+                file_name(&file.file),
+                share(size.kernels, whole.kernels),
+                share(size.params, whole.params),
+                share(size.macs, whole.macs),
+                share(file.bytes, self.before.bytes),
+            ]
+        };
+        let mut rows = vec![header, row(&self.before)];
+        rows.extend(self.after.iter().map(|file| row(&file.figures)));
+        let width = |column: usize| {
+            let cells = rows.iter().map(|row| row[column].chars().count());
+            cells.max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..5).map(width).collect();
+        let mut text = String::new();
+        for row in &rows {
+            text.push_str(&format!("{:<1$}", row[0], widths[0]));
+            for (cell, width) in row.iter().zip(&widths).skip(1) {
+                text.push_str(&format!("  {cell:>width$}"));
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
