@@ -12,7 +12,7 @@ const IMAGES: usize = 3;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: outputs MODEL")?;
-    let graph = Graph::from_model(&Model::read(path)?)?;
+    let graph = Graph::from_model(&Model::read(path)?.unshared())?;
     let network = Network::new(&graph, Engine::Fused)?;
     let [c, h, w] = network.input_shape();
     let input: Vec<f32> = (0..IMAGES * c * h * w)

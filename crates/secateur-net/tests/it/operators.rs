@@ -199,7 +199,10 @@ fn smooth(case: &Case, values: &[f32], seed: u64) -> Vec<f32> {
     let positive = ["Log", "Sqrt", "Pow", "ReduceLogSum", "Reciprocal"];
     let op_type = case.graph.nodes[0].op_type.as_str();
     let noise = images(1, values.len(), seed);
-    let moved = values.iter().zip(&noise).map(|(v, n)| v + 0.1 * n);
+    // Large values would drown the differences in rounding.
+    let largest = values.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    let scale = 1.0f32.min(2.0 / largest);
+    let moved = values.iter().zip(&noise).map(|(v, n)| scale * v + 0.1 * n);
     moved
         .map(|v| {
             if positive.contains(&op_type) {
@@ -298,92 +301,115 @@ fn evaluate(case: &Case, program: &Program, point: &Point, gradients: bool) -> O
 /// Steps have no slope, so there is nothing to compare.
 const STEPS: &[&str] = &["Ceil", "Floor", "Round", "Sign"];
 
+/// Central differences are taken over this much to both sides.
+const STEP: f32 = 1e-3;
+
+/// Where a gradient and the finite difference disagree at a random point: which, and how.
+fn disagreements(
+    case: &Case,
+    program: &Program,
+    seed: u64,
+    tested: &mut usize,
+) -> Vec<(String, String)> {
+    let inputs: HashMap<String, Vec<f32>> = case
+        .graph
+        .inputs
+        .iter()
+        .zip(0u64..)
+        .map(|(input, i)| {
+            let host = Host::from_stored(&case.data[&input.name]).unwrap();
+            // Not the same for every input, or equal ones would stay equal.
+            let values = smooth(case, &host.floats(), seed + 1_000_000 * i);
+            (input.name.clone(), values)
+        })
+        .collect();
+    let point = (inputs, Weights::from_graph(&case.graph).unwrap());
+    let Some(slopes) = evaluate(case, program, &point, true) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    let mut check = |name: &str, gradient: Option<&Vec<f32>>, at: &dyn Fn(&[f32]) -> Point| {
+        let moved = |direction: &[f32], sign: f32| {
+            let by: Vec<f32> = direction.iter().map(|d| sign * STEP * d).collect();
+            evaluate(case, program, &at(&by), false).unwrap().loss
+        };
+        let len = match point.0.get(name) {
+            Some(values) => values.len(),
+            None => point.1.get(name).unwrap().data.len(),
+        };
+        let direction = images(1, len, 7 + seed);
+        // A value that nothing depends on has no gradient.
+        let pairs = gradient.into_iter().flatten().zip(&direction);
+        let slope: f64 = pairs.map(|(&g, &d)| f64::from(g) * f64::from(d)).sum();
+        let difference =
+            (moved(&direction, 1.0) - moved(&direction, -1.0)) / (2.0 * f64::from(STEP));
+        // f32 rounding of every output over the step, and the third derivative.
+        let agrees = (slope - difference).abs() < 5e-3 + 0.01 * difference.abs();
+        if !agrees {
+            let text = format!("gradient {slope}, difference {difference}");
+            found.push((name.to_string(), text));
+        }
+        *tested += 1;
+    };
+    let add = |values: &mut [f32], by: &[f32]| {
+        values.iter_mut().zip(by).for_each(|(v, d)| *v += d);
+    };
+    for input in &case.graph.inputs {
+        let name = &input.name;
+        check(name, slopes.inputs.get(name), &|by| {
+            let mut moved = point.clone();
+            add(moved.0.get_mut(name).unwrap(), by);
+            moved
+        });
+    }
+    for (name, weight) in point.1.iter() {
+        if weight.role == WeightRole::Running {
+            continue;
+        }
+        check(name, slopes.parameters.get(name), &|by| {
+            let mut moved = point.clone();
+            add(&mut moved.1.get_mut(name).unwrap().data, by);
+            moved
+        });
+    }
+    found
+}
+
+/// A kink may lie within the step around a point, but not around every point; a wrong
+/// gradient is wrong everywhere.
 #[test]
 fn gradients_are_those_of_finite_differences() {
-    const STEP: f32 = 1e-3;
-    let mut tested = 0;
-    let mut failures = Vec::new();
+    const POINTS: u64 = 3;
+    let (mut tested, mut failures) = (0, Vec::new());
     for (index, case) in cases().into_iter().enumerate() {
-        let sizes = case.graph.inputs.iter().map(|i| case.data[&i.name].len());
+        let mut sizes = case.graph.inputs.iter().map(|i| case.data[&i.name].len());
         let op_type = case.graph.nodes[0].op_type.as_str();
         // At inputs of 10^4 the step is lost in rounding.
         let is_large = case.name.contains("large_number");
-        if has_empty(&case) || is_large || sizes.sum::<usize>() > 2500 || STEPS.contains(&op_type) {
+        if has_empty(&case) || is_large || STEPS.contains(&op_type) || sizes.any(|n| n > 2500) {
             continue;
         }
         for engine in [Engine::Fused, Engine::Stock] {
             let Some(program) = plan(&case, engine, &mut failures) else {
                 continue;
             };
-            let seed = index as u64;
-            let inputs: HashMap<String, Vec<f32>> = case
-                .graph
-                .inputs
-                .iter()
-                .map(|input| {
-                    let values = Host::from_stored(&case.data[&input.name]).unwrap().floats();
-                    (input.name.clone(), smooth(&case, &values, seed))
-                })
-                .collect();
-            let point = (inputs, Weights::from_graph(&case.graph).unwrap());
-            let Some(slopes) = evaluate(&case, &program, &point, true) else {
-                continue;
-            };
-            let mut check = |what: &str,
-                             gradient: Option<&Vec<f32>>,
-                             move_by: &dyn Fn(&[f32], f32) -> Point,
-                             len: usize| {
-                let direction = images(1, len, 7 + seed);
-                let zero = vec![0.0; len];
-                // A value that nothing depends on has no gradient.
-                let gradient = gradient.unwrap_or(&zero);
-                let slope: f64 = gradient
-                    .iter()
-                    .zip(&direction)
-                    .map(|(&g, &d)| f64::from(g) * f64::from(d))
-                    .sum();
-                let at = |sign: f32| {
-                    let moved = move_by(&direction, sign * STEP);
-                    evaluate(&case, &program, &moved, false).unwrap().loss
-                };
-                let difference = (at(1.0) - at(-1.0)) / (2.0 * f64::from(STEP));
-                // f32 rounding of each output over the step, and the third derivative.
-                let error = (slope - difference).abs();
-                if !(error < 5e-3 + 0.01 * difference.abs()) {
-                    failures.push(format!(
-                        "{} ({engine:?}), {what}: gradient {slope}, difference {difference}",
-                        case.name
-                    ));
+            let mut wrong: Option<Vec<(String, String)>> = None;
+            for attempt in 0..POINTS {
+                let seed = index as u64 + 10_000 * attempt;
+                let found = disagreements(&case, &program, seed, &mut tested);
+                wrong = Some(match wrong {
+                    None => found,
+                    Some(before) => {
+                        let again = |what: &String| found.iter().any(|(other, _)| other == what);
+                        before.into_iter().filter(|(what, _)| again(what)).collect()
+                    }
+                });
+                if wrong.as_ref().is_none_or(Vec::is_empty) {
+                    break;
                 }
-                tested += 1;
-            };
-            for input in &case.graph.inputs {
-                let name = &input.name;
-                let moved = |direction: &[f32], step: f32| {
-                    let mut moved = point.clone();
-                    let values = moved.0.get_mut(name).unwrap();
-                    values
-                        .iter_mut()
-                        .zip(direction)
-                        .for_each(|(v, d)| *v += step * d);
-                    moved
-                };
-                check(name, slopes.inputs.get(name), &moved, point.0[name].len());
             }
-            for (name, weight) in point.1.iter() {
-                if weight.role == WeightRole::Running {
-                    continue;
-                }
-                let moved = |direction: &[f32], step: f32| {
-                    let mut moved = point.clone();
-                    let values = &mut moved.1.get_mut(name).unwrap().data;
-                    values
-                        .iter_mut()
-                        .zip(direction)
-                        .for_each(|(v, d)| *v += step * d);
-                    moved
-                };
-                check(name, slopes.parameters.get(name), &moved, weight.data.len());
+            for (what, text) in wrong.into_iter().flatten() {
+                failures.push(format!("{} ({engine:?}), {what}: {text}", case.name));
             }
         }
     }
@@ -393,7 +419,7 @@ fn gradients_are_those_of_finite_differences() {
         failures.len(),
         failures.join("\n")
     );
-    assert!(tested > 500, "{tested} gradients");
+    assert!(tested > 1000, "{tested} gradients");
 }
 
 #[test]
