@@ -206,9 +206,9 @@ fn image_shape(input: &ValueInfo) -> Result<([usize; 3], bool)> {
     let dims: Vec<Option<usize>> = input.shape.iter().map(Dim::fixed).collect();
     // Images have 1, 3 or 4 channels.
     let is_depth = |size: usize| matches!(size, 1 | 3 | 4);
-    match dims.as_slice() {
-        &[_, Some(h), Some(w), Some(c)] if is_depth(c) && !is_depth(h) => Ok(([c, h, w], true)),
-        &[_, Some(c), Some(h), Some(w)] => Ok(([c, h, w], false)),
+    match *dims.as_slice() {
+        [_, Some(h), Some(w), Some(c)] if is_depth(c) && !is_depth(h) => Ok(([c, h, w], true)),
+        [_, Some(c), Some(h), Some(w)] => Ok(([c, h, w], false)),
         _ => Err(task_error(
             format!("input {}", listed(std::slice::from_ref(input))),
             "training takes images [n, c, h, w] with fixed c, h, w".to_string(),

@@ -255,7 +255,7 @@ pub fn attr_floats<'n>(node: &'n Node, name: &str) -> Option<&'n [f32]> {
     }
 }
 
-/// A step that runs a [`Rule`].
+/// A step that runs a rule of any rank.
 #[derive(Debug)]
 pub struct General {
     node: String,

@@ -27,8 +27,11 @@ pub(super) fn scalar(value: f32) -> Value {
     })
 }
 
-/// Pairs of positions of two operands, in the order of the result.
-fn pairs(a: &Host, b: &Host) -> Option<(Vec<usize>, Vec<(usize, usize)>)> {
+/// Positions in two operands.
+type Pair = (usize, usize);
+
+/// Shape of the result of two operands, and the pairs of positions in its order.
+fn pairs(a: &Host, b: &Host) -> Option<(Vec<usize>, Vec<Pair>)> {
     let walk = Broadcast::new(&a.shape, &b.shape)?;
     let (sa, sb) = walk.steps();
     let mut at = Vec::new();
@@ -42,7 +45,7 @@ fn pairs(a: &Host, b: &Host) -> Option<(Vec<usize>, Vec<(usize, usize)>)> {
 pub(super) fn arithmetic(f: Arithmetic, a: &Host, b: &Host) -> Option<Host> {
     let (shape, at) = pairs(a, b)?;
     let data = if let (HostData::Int(a), HostData::Int(b)) = (&a.data, &b.data) {
-        let each = |&(i, j): &(usize, usize)| whole(f, a[i], b[j]);
+        let each = |&(i, j): &Pair| whole(f, a[i], b[j]);
         HostData::Int(at.iter().map(each).collect::<Option<_>>()?)
     } else {
         let (a, b) = (a.floats(), b.floats());

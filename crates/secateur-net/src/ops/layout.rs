@@ -82,7 +82,7 @@ impl Rule for Reshape {
             .try_fold(1usize, |p, &e| p.checked_mul(e))
             .ok_or_else(|| misfit(&target))?;
         if let Some(axis) = open {
-            shape[axis] = if known == 0 { 0 } else { len / known };
+            shape[axis] = len.checked_div(known).unwrap_or(0);
         }
         if shape.iter().product::<usize>() != len {
             return Err(misfit(&target));

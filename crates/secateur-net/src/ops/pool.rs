@@ -48,7 +48,7 @@ impl Pool {
     /// Reads a `MaxPool` or `AveragePool` node.
     ///
     /// # Errors
-    /// As [`Window::new`].
+    /// [`crate::NetError::Unsupported`] for windows that training lacks.
     pub fn new(planner: &Planner<'_>, node: &Node) -> Result<Self> {
         let kernel_size = Window::stated_size(planner, node)?;
         Ok(Self {
@@ -163,7 +163,7 @@ impl Rule for Pool {
 /// Reads a `MaxPool` or `AveragePool` node.
 ///
 /// # Errors
-/// As [`Window::new`].
+/// [`crate::NetError::Unsupported`] for windows that training lacks.
 pub fn windowed(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
     Ok(Box::new(Pool::new(planner, node)?))
 }

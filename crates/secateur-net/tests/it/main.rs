@@ -6,6 +6,6 @@ mod data;
 mod engines;
 mod gradients;
 mod masks;
-mod steps;
 mod operators;
+mod steps;
 mod training;

@@ -173,7 +173,8 @@ fn outputs_are_those_of_the_standard() {
                 let scale = expected.iter().filter(|v| v.is_finite());
                 let scale = scale.fold(1.0f32, |m, v| m.max(v.abs()));
                 let wrong = got.iter().zip(&expected).find(|&(&a, &b)| {
-                    a != b && !(a.is_nan() && b.is_nan()) && !((a - b).abs() <= TOLERANCE * scale)
+                    let close = (a - b).abs() <= TOLERANCE * scale;
+                    a != b && !(a.is_nan() && b.is_nan()) && !close
                 });
                 if let Some((got, expected)) = wrong {
                     failures.push(format!(

@@ -16,7 +16,6 @@ use anyhow::Result;
 use secateur::data::{self, DataConfig, Source};
 use serde::Serialize;
 
-
 /// Opens data and, unless stdout is for a program, says what they are: format, images,
 /// classes in their order.
 fn open_data(folder: &Path, config: &DataConfig, json: bool) -> Result<Source> {
