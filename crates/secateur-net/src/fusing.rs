@@ -134,7 +134,8 @@ impl<'g> Fusing<'_, 'g> {
         let mut names = add.inputs.iter().flatten();
         let other = names.find(|name| *name != value)?;
         let (own, its) = (self.fixed(Some(value))?, self.fixed(Some(other))?);
-        let fits = own == its && own.len() == 4 && self.computed.contains(other) && add.inputs.len() == 2;
+        let fits =
+            own == its && own.len() == 4 && self.computed.contains(other) && add.inputs.len() == 2;
         fits.then_some((add, other.as_str()))
     }
 

@@ -9,9 +9,7 @@ use secateur_onnx::graph::{Dim, Graph, Node, ValueInfo};
 
 use crate::error::{NetError, Result};
 use crate::fusing::{Fusing, Readers};
-use crate::ops::{
-    General, Linear, Operator, Planner, SPLIT, lookup, split,
-};
+use crate::ops::{General, Linear, Operator, Planner, SPLIT, lookup, split};
 use crate::weights::trained_parameters;
 
 /// What a network for training takes and gives.

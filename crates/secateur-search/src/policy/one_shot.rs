@@ -239,6 +239,7 @@ impl Subject<'_> {
             metric: budget.metric,
             remaining: budget.remaining,
             least: ratio(budget.metric, smallest, full),
+            round_to: self.round_to.max(1),
             bound: format!(
                 "{fixed} of {} channel groups must stay whole",
                 self.groups.groups.len()

@@ -259,7 +259,12 @@ impl ConvBlock {
         let [_, h, w, _] = x.dims();
         let [top, left, bottom, right] = self.window.pads([h, w]);
         let x = to_channels_first(x).pad((left, right, top, bottom), 0.0);
-        let options = ConvOptions::new(self.window.stride, [0, 0], self.window.dilation, self.groups);
+        let options = ConvOptions::new(
+            self.window.stride,
+            [0, 0],
+            self.window.dilation,
+            self.groups,
+        );
         let mut y = module::conv2d(x, weight.reshape(dims), bias, options);
         if let (Mode::Training, Some(norm)) = (pass.mode, &self.norm) {
             y = norm::normalise_batch(pass, &self.node, norm, y)?;
