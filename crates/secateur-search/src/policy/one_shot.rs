@@ -322,7 +322,7 @@ mod tests {
             let active = masks.active(g);
             assert!(active >= 1 && (switchable[g] || active == group.width));
             assert!(
-                active == group.width || active % round_to == 0,
+                active == group.width || active.is_multiple_of(round_to),
                 "{active} of {}",
                 group.width
             );
