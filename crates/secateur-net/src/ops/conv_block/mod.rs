@@ -70,7 +70,7 @@ impl ConvBlock {
     /// Reads a `Conv` node; `None` for one that is not 2-D with stored parameters.
     ///
     /// # Errors
-    /// As [`Window::new`].
+    /// [`NetError::Unsupported`] for a window that training does not take.
     pub fn new(planner: &Planner<'_>, node: &Node) -> Result<Option<Self>> {
         let weight = input_name(node, 1)?.to_string();
         let stored = &planner.graph.initializers;
