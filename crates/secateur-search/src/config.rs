@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::DqnConfig;
 use crate::env::reward::RewardConfig;
 use crate::pruner::PruneError;
+use secateur_net::data::Augment;
 pub use secateur_net::data::DataConfig;
 use secateur_net::train::OptimizerConfig;
 
@@ -86,8 +87,10 @@ pub struct TrainingConfig {
     pub recover_lr: f32,
     /// Label smoothing, 0..1.
     pub smoothing: f32,
-    /// Largest random shift of an image, pixels; 0 for none.
+    /// Largest random shift of an image in a slice, pixels; 0 for none.
     pub max_shift: usize,
+    /// The same in a recovery.
+    pub recover_max_shift: usize,
     /// Random horizontal flips.
     pub flip: bool,
     /// Share of the loss that follows the given network's scores, 0..=1; 0 turns it off.
@@ -106,10 +109,29 @@ impl Default for TrainingConfig {
             recover_lr: 0.05,
             smoothing: 0.0,
             max_shift: 0,
+            recover_max_shift: 1,
             flip: false,
             distillation: 0.5,
             temperature: 2.0,
             optimizer: OptimizerConfig::default(),
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// Random changes to the images of a slice.
+    pub fn slice_augment(&self) -> Augment {
+        Augment {
+            max_shift: self.max_shift,
+            flip: self.flip,
+        }
+    }
+
+    /// Random changes to the images of a recovery.
+    pub fn recover_augment(&self) -> Augment {
+        Augment {
+            max_shift: self.recover_max_shift,
+            flip: self.flip,
         }
     }
 }
@@ -136,6 +158,8 @@ pub struct SearchConfig {
     pub recover_cost: f64,
     /// Recoveries that AEC may try before it returns the best network that held the floor.
     pub recover_tries: usize,
+    /// AEC holds the loss to the floor too, not the accuracy alone.
+    pub hold_loss: bool,
     /// Steps that a slice takes at least and at most, whatever its cost.
     pub slice_steps: [usize; 2],
     /// Steps that a recovery takes at most.
@@ -178,10 +202,11 @@ impl Default for SearchConfig {
             exchange_epochs: 3,
             explore_slice_cost: 0.004,
             slice_cost: 0.008,
-            recover_cost: 0.06,
-            recover_tries: 4,
+            recover_cost: 0.1,
+            recover_tries: 5,
+            hold_loss: true,
             slice_steps: [8, 400],
-            recover_steps: 4000,
+            recover_steps: 8000,
             max_switch_ratio: 0.35,
             exchange_ratio: 0.1,
             front: vec![0.5, 0.3, 0.18, 0.1, 0.06, 0.035, 0.02],
@@ -199,11 +224,17 @@ impl Default for SearchConfig {
     }
 }
 
+/// The promise where none is given.
+fn no_drop() -> Mode {
+    Mode::Aec { max_drop: 0.0 }
+}
+
 /// Everything that a run depends on besides model and data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PruneConfig {
     /// The promise.
+    #[serde(default = "no_drop")]
     pub mode: Mode,
     /// Seed of every random choice.
     #[serde(default)]

@@ -1,6 +1,8 @@
 //! Masked equals removed; gather and scatter are inverse.
 
 use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use secateur_net::interpreter::{Engine, Network};
 use secateur_net::mask::Selection;
 use secateur_net::weights::Weights;
@@ -8,34 +10,42 @@ use secateur_onnx::coupling::Masks;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::surgery;
 
-use crate::common::{Case, images, largest, max_difference, small_vgg};
+use crate::common::{
+    Case, images, largest, max_difference, small_mobilenet, small_resnet, small_vgg,
+};
 
 /// Relative to the largest score; sums run in another order.
 const TOLERANCE: f32 = 1e-4;
 
-fn case() -> Case {
-    small_vgg("5,9,M,6,M", 11)
+/// What a random small net is made from: its kind, widths and seed.
+fn recipes() -> impl Strategy<Value = (usize, Vec<usize>, u64)> {
+    let widths = proptest::collection::vec(1usize..12, 1..4);
+    (0usize..3, widths, 0u64..1000)
 }
 
-fn masks() -> impl Strategy<Value = Masks> {
-    let widths: Vec<(usize, bool)> = case()
-        .groups
-        .groups
-        .iter()
-        .map(|g| (g.width, g.pinned.is_some()))
-        .collect();
-    let groups: Vec<_> = widths
-        .into_iter()
-        .map(|(width, pinned)| {
-            (proptest::collection::vec(any::<bool>(), width), 0..width).prop_map(
-                move |(mut flags, kept)| {
-                    flags[kept] = true;
-                    if pinned { vec![true; width] } else { flags }
-                },
-            )
-        })
-        .collect();
-    groups.prop_map(Masks)
+/// A plain net of these widths, a residual one or one of inverted bottlenecks, and the
+/// number of values of an image.
+fn case((kind, widths, seed): (usize, Vec<usize>, u64)) -> (Case, usize) {
+    match kind {
+        0 => {
+            let stages: Vec<String> = widths.iter().map(ToString::to_string).collect();
+            (small_vgg(&stages.join(",M,"), seed), 2 * 9 * 8)
+        }
+        1 => (small_resnet(seed), 3 * 9 * 8),
+        _ => (small_mobilenet(seed), 3 * 16 * 12),
+    }
+}
+
+/// Which kernels stay: any, but one a layer at least and all that are pinned.
+fn masks(case: &Case, seed: u64) -> Masks {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let groups = case.groups.groups.iter().map(|group| {
+        let kept = rng.random_range(0..group.width);
+        (0..group.width)
+            .map(|k| group.pinned.is_some() || k == kept || rng.random_bool(0.5))
+            .collect()
+    });
+    Masks(groups.collect())
 }
 
 fn outputs(graph: &Graph, weights: &Weights, x: &[f32]) -> Vec<f32> {
@@ -48,9 +58,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn masked_equals_removed(masks in masks(), seed in 0u64..1000) {
-        let case = case();
-        let x = images(4, 2 * 9 * 8, seed);
+    fn masked_equals_removed(recipe in recipes(), seed in 0u64..1000) {
+        let (case, pixels) = case(recipe);
+        let masks = masks(&case, seed);
+        let x = images(4, pixels, seed);
         let full = case.model.with_weights(&case.weights.values()).unwrap();
         let removed = surgery::remove(&full, &case.groups, &masks).unwrap();
         let masked = surgery::zero_inputs(&full, &case.groups, &masks).unwrap();
@@ -68,8 +79,9 @@ proptest! {
     }
 
     #[test]
-    fn scatter_after_gather_is_the_identity(masks in masks()) {
-        let mut case = case();
+    fn scatter_after_gather_is_the_identity(recipe in recipes(), seed in 0u64..1000) {
+        let (mut case, _) = case(recipe);
+        let masks = masks(&case, seed);
         for (i, (_, weight)) in case.weights.iter_mut().enumerate() {
             weight.moment1 = images(1, weight.data.len(), i as u64);
         }

@@ -31,6 +31,8 @@ pub struct EpochPlan {
     pub lr: f32,
     /// Warm up first (one-cycle), for long slices after a cut.
     pub warm_up: bool,
+    /// Random changes to the images.
+    pub augment: Augment,
     /// Probe the health of dormant kernels afterwards.
     pub probe: bool,
 }
@@ -145,6 +147,7 @@ impl<'a> Environment<'a> {
             steps: batches,
             lr: 0.0,
             warm_up: false,
+            augment: self.training.slice_augment(),
             probe: false,
         };
         self.slice(state, shared, &plan, &mut ())?;
@@ -247,10 +250,7 @@ impl<'a> Environment<'a> {
                 steps: plan.steps,
             },
             smoothing: self.training.smoothing,
-            augment: Augment {
-                max_shift: self.training.max_shift,
-                flip: self.training.flip,
-            },
+            augment: plan.augment,
             distillation: self.teacher.as_ref(),
             collector: Some(collector.clone()),
         };

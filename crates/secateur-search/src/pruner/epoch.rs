@@ -226,6 +226,7 @@ impl Pruner<'_> {
             steps: self.steps_for(share, least, most),
             lr: self.config.training.lr,
             warm_up: false,
+            augment: self.config.training.slice_augment(),
             probe: true,
         };
         let mut steps = Steps {
@@ -538,6 +539,7 @@ impl Pruner<'_> {
             stop,
             remaining: ratio(Metric::Params, &size, &self.problem.size),
             accuracy: self.state.state.accuracy,
+            loss: self.state.state.loss,
             recovered,
         });
         self.state.snapshots += 1;
@@ -564,7 +566,6 @@ impl Pruner<'_> {
             epsilon: parts.epsilon,
             accuracy: state.accuracy,
             loss: state.loss,
-            accuracy_before_slice: None,
             floor: self.floor(),
             train_loss: outcome.train_loss,
             convergence: state.convergence,

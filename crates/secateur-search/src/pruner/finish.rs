@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::epoch::{Changes, RecordParts, Steps, healthiest_back};
+use super::output::loss_ceiling;
 use super::{Phase, PruneError, Pruner, RunObserver};
 use crate::config::{Metric, Mode};
 use crate::env::{EpochPlan, Limits, State, choose, ratio};
@@ -14,6 +15,8 @@ use crate::run_dir::record::{ReactivatedBy, RewardParts, Stage};
 const CLOSE_ENOUGH: f64 = 1.15;
 /// First regrowth after a failure, as factor of the parameters.
 const REGROWTH: f64 = 1.8;
+/// Cost of AEC's later tries against the first: they start from recovered weights.
+const LATER_TRIES: f64 = 0.5;
 
 impl Pruner<'_> {
     pub(super) fn finish_epoch(
@@ -43,7 +46,8 @@ impl Pruner<'_> {
         if let Some(candidate) = found {
             let state: State = read_checkpoint(&self.snapshot_path(candidate.snapshot))?;
             self.state.state = state;
-            self.recover(Changes::default(), Some(output), observer)?;
+            let cost = self.config.search.recover_cost;
+            self.recover(Changes::default(), Some(output), cost, observer)?;
         }
         self.state.phase = if output + 1 < self.corridor.stops.len() {
             Phase::Finish {
@@ -64,20 +68,23 @@ impl Pruner<'_> {
         observer: &mut dyn RunObserver,
     ) -> Result<(), PruneError> {
         let mut changes = Changes::default();
-        if attempt > 0 {
+        let full_cost = self.config.search.recover_cost;
+        let later_cost = full_cost * LATER_TRIES;
+        if attempt > 0 && !self.misses_by_accuracy_alone() {
             changes = self.resize()?;
         }
-        self.recover(changes, None, observer)?;
+        let cost = if attempt > 0 { later_cost } else { full_cost };
+        self.recover(changes, None, cost, observer)?;
         let size = self.environment.size(&self.state.state.masks);
         let share = ratio(Metric::Params, &size, &self.problem.size);
-        if self.state.state.accuracy >= self.floor() {
+        let accuracy_holds = self.state.state.accuracy >= self.floor();
+        if accuracy_holds && (self.loss_holds() || !self.config.search.hold_loss) {
             self.state.holds = self.state.holds.min(share);
-        } else {
+        } else if !self.misses_by_accuracy_alone() {
             self.state.fails = self.state.fails.max(share);
         }
         let settled = self.state.fails > 0.0 && self.state.holds / self.state.fails < CLOSE_ENOUGH;
-        let spent =
-            self.cost_share() + self.config.search.recover_cost > self.config.search.max_cost;
+        let spent = self.cost_share() + later_cost > self.config.search.max_cost;
         self.state.phase = if attempt + 1 < self.config.search.recover_tries && !settled && !spent {
             Phase::Finish {
                 output: 0,
@@ -87,6 +94,17 @@ impl Pruner<'_> {
             Phase::Done
         };
         Ok(())
+    }
+
+    fn loss_holds(&self) -> bool {
+        let ceiling = loss_ceiling(&self.problem.baseline.search, self.floor());
+        self.state.state.loss <= ceiling
+    }
+
+    /// Below the floor by a few images while the loss holds: the size is not to blame, and more
+    /// training is worth more than more kernels.
+    fn misses_by_accuracy_alone(&self) -> bool {
+        self.state.state.accuracy < self.floor() && self.loss_holds()
     }
 
     /// Changes the masks towards the size that the next try of AEC looks at.
@@ -147,19 +165,17 @@ impl Pruner<'_> {
         &mut self,
         changes: Changes,
         stop: Option<usize>,
+        cost: f64,
         observer: &mut dyn RunObserver,
     ) -> Result<(), PruneError> {
         let started = Instant::now();
         let search = &self.config.search;
         self.state.state.weights.clear_moments();
         let plan = EpochPlan {
-            steps: self.steps_for(
-                search.recover_cost,
-                search.slice_steps[0],
-                search.recover_steps,
-            ),
+            steps: self.steps_for(cost, search.slice_steps[0], search.recover_steps),
             lr: self.config.training.recover_lr,
             warm_up: true,
+            augment: self.config.training.recover_augment(),
             probe: stop.is_none(),
         };
         let episode = search.explore_episodes;

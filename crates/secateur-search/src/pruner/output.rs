@@ -137,7 +137,8 @@ impl Pruner<'_> {
     }
 
     /// The most compressed candidate that holds the floor on the search part and on the
-    /// confirmation part, which the search never saw; in the worst case the given network.
+    /// confirmation part, which the search never saw; first among those whose loss holds too,
+    /// then by accuracy alone; in the worst case the given network.
     fn most_compressed_confirmed(
         &self,
         max_drop: f64,
@@ -147,7 +148,9 @@ impl Pruner<'_> {
         let problem = self.problem;
         let drop = max_drop / 100.0;
         let floor = problem.baseline.search.accuracy - drop;
+        let ceiling = loss_ceiling(&problem.baseline.search, floor);
         let confirm_floor = problem.baseline.confirm.accuracy - drop;
+        let confirm_ceiling = loss_ceiling(&problem.baseline.confirm, confirm_floor);
         let mut candidates: Vec<&Candidate> = self
             .state
             .candidates
@@ -160,20 +163,38 @@ impl Pruner<'_> {
                 .then(b.accuracy.total_cmp(&a.accuracy))
         });
         let label = if stops.is_some() { "ceca" } else { "aec" };
+        let mut by_accuracy_alone = None;
         for candidate in candidates {
-            let output = self.output(candidate, label.to_string(), None)?;
-            if output.confirm.accuracy >= confirm_floor {
-                return Ok(output);
+            let firm = candidate.loss <= ceiling || !self.config.search.hold_loss;
+            if !firm && by_accuracy_alone.is_some() {
+                continue;
             }
-            warnings.push(format!(
-                "the network with {:.2} % of the parameters held the floor in the search \
-                 ({:.2} %), but not on the confirmation data ({:.2} %, floor {:.2} %): the next \
-                 one was taken",
-                100.0 * candidate.remaining,
-                100.0 * candidate.accuracy,
-                100.0 * output.confirm.accuracy,
-                100.0 * confirm_floor,
-            ));
+            let output = self.output(candidate, label.to_string(), None)?;
+            if output.confirm.accuracy < confirm_floor {
+                warnings.push(format!(
+                    "the network with {:.2} % of the parameters held the floor in the search \
+                     ({:.2} %), but not on the confirmation data ({:.2} %, floor {:.2} %): the \
+                     next one was taken",
+                    100.0 * candidate.remaining,
+                    100.0 * candidate.accuracy,
+                    100.0 * output.confirm.accuracy,
+                    100.0 * confirm_floor,
+                ));
+            } else if firm
+                && (output.confirm.loss <= confirm_ceiling || !self.config.search.hold_loss)
+            {
+                return Ok(output);
+            } else if by_accuracy_alone.is_none() {
+                by_accuracy_alone = Some(output);
+            }
+        }
+        if let Some(output) = by_accuracy_alone {
+            warnings.push(
+                "accuracy held the floor, but the loss of no smaller network did: it may lie \
+                 below the floor on other data"
+                    .to_string(),
+            );
+            return Ok(output);
         }
         warnings.push(format!(
             "no smaller network held the accuracy floor of {:.2} %: the given network is \
@@ -189,6 +210,14 @@ impl Pruner<'_> {
             None,
         )
     }
+}
+
+/// Loss at a floor: that of the given network, grown as its errors may grow. A few lucky
+/// images lift accuracy over the floor, but hardly the loss with it. No errors at all count as
+/// half of one.
+pub(super) fn loss_ceiling(baseline: &Evaluation, floor: f64) -> f64 {
+    let least = 0.5 / baseline.correct.len().max(1) as f64;
+    baseline.loss * (1.0 - floor).max(least) / (1.0 - baseline.accuracy).max(least)
 }
 
 /// Networks that no other beats in both size and accuracy.
@@ -208,4 +237,30 @@ fn undominated(outputs: Vec<Output>) -> Vec<Output> {
         })
         .map(|(_, output)| output)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluation(right: usize, images: usize, loss: f64) -> Evaluation {
+        Evaluation {
+            accuracy: right as f64 / images as f64,
+            loss,
+            correct: (0..images).map(|i| i < right).collect(),
+            per_class: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_loss_may_grow_as_the_errors_may() {
+        let given = evaluation(990, 1000, 0.03);
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a}, not {b}");
+        close(loss_ceiling(&given, 0.99), 0.03);
+        close(loss_ceiling(&given, 0.98), 0.06);
+        // Without errors it can still grow, and stays finite.
+        let perfect = evaluation(1000, 1000, 0.001);
+        close(loss_ceiling(&perfect, 1.0), 0.001);
+        close(loss_ceiling(&perfect, 0.999), 0.002);
+    }
 }

@@ -241,6 +241,7 @@ fn by_the_agent() {
         steps: 4,
         lr: 1e-3,
         warm_up: false,
+        augment: Augment::default(),
         probe: true,
     };
     pruner

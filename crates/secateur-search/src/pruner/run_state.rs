@@ -42,6 +42,8 @@ pub struct Candidate {
     pub remaining: f64,
     /// Accuracy on the search part.
     pub accuracy: f64,
+    /// Loss on the search part.
+    pub loss: f64,
     /// True after recovery.
     pub recovered: bool,
 }

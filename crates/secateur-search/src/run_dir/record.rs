@@ -88,8 +88,6 @@ pub struct EpochRecord {
     pub accuracy: f64,
     /// Loss on the search part of the validation data.
     pub loss: f64,
-    /// Accuracy directly after the action, before the training slice, if measured.
-    pub accuracy_before_slice: Option<f64>,
     /// The floor that accuracy is held against (mode AEC; the baseline's accuracy in CECA), 0..=1.
     pub floor: f64,
     /// Mean training loss over the slice.

@@ -245,7 +245,8 @@ pub struct PruneArgs {
     /// Keep a multiple of N kernels in every layer
     #[arg(long, value_name = "N")]
     pub round_to: Option<usize>,
-    /// Random shifts of training images by up to this many pixels [default: 0]
+    /// Random shifts of training images by up to this many pixels [default: 2 in the final
+    /// recovery, 0 before]
     #[arg(long, value_name = "PIXELS")]
     pub max_shift: Option<usize>,
     /// Random horizontal flips of training images

@@ -91,6 +91,7 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
     config.data = data_config(&args.data_options, config.data);
     if let Some(max_shift) = args.max_shift {
         config.training.max_shift = max_shift;
+        config.training.recover_max_shift = max_shift;
     }
     config.training.flip |= args.flip;
     if let Some(seed) = args.seed {

@@ -6,6 +6,7 @@ mod common;
 mod data;
 mod disk;
 mod interrupt;
+mod no_train;
 mod options;
 mod promises;
 mod resume;

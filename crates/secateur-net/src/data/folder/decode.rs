@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use super::codec::{self, Decoded};
 use crate::data::{DataError, Resize};
@@ -20,7 +21,8 @@ pub(super) fn decode(
 ) -> Result<Vec<u8>, DataError> {
     let damaged = |reason: String| DataError::Image {
         path: path.to_path_buf(),
-        reason,
+        // Some decoders end theirs with a new line.
+        reason: reason.trim_end().to_string(),
     };
     let file = read(path).map_err(&damaged)?;
     // Files come from anywhere, and a panic in a decoder must not end hours of training.
@@ -68,15 +70,9 @@ fn scale(
     [h, w, c]: [usize; 3],
     resize: Resize,
 ) -> Result<Vec<u8>, String> {
-    let kind = if c == 1 {
-        PixelType::U8
-    } else {
-        PixelType::U8x3
-    };
     let side = |n: usize| u32::try_from(n).map_err(|_| "it is too large".to_string());
-    let source = ImageRef::new(side(from_w)?, side(from_h)?, pixels, kind)
-        .map_err(|error| error.to_string())?;
-    let mut target = Image::new(side(w)?, side(h)?, kind);
+    let from = [side(from_h)?, side(from_w)?];
+    let to = [side(h)?, side(w)?];
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     let options = match resize {
         Resize::Stretch => options,
@@ -85,10 +81,30 @@ fn scale(
             options.crop(left, top, width, height)
         }
     };
-    Resizer::new()
-        .resize(&source, &mut target, &options)
+    if c == 1 {
+        scale_typed::<U8>(pixels, from, to, &options)
+    } else {
+        scale_typed::<U8x3>(pixels, from, to, &options)
+    }
+}
+
+/// One pixel type at a time: the resizer's call for images of any type compiles its SIMD code
+/// for all of them, which was half of this crate's build.
+fn scale_typed<P: PixelTrait>(
+    pixels: &[u8],
+    [from_h, from_w]: [u32; 2],
+    [h, w]: [u32; 2],
+    options: &ResizeOptions,
+) -> Result<Vec<u8>, String> {
+    let source = TypedImageRef::<P>::from_buffer(from_w, from_h, pixels)
         .map_err(|error| error.to_string())?;
-    Ok(target.into_vec())
+    let mut bytes = vec![0u8; h as usize * w as usize * P::size()];
+    let mut target =
+        TypedImage::<P>::from_buffer(w, h, &mut bytes).map_err(|error| error.to_string())?;
+    Resizer::new()
+        .resize_typed(&source, &mut target, options)
+        .map_err(|error| error.to_string())?;
+    Ok(bytes)
 }
 
 /// The middle `[left, top, width, height]` of an image, shaped as the target, that covers a
