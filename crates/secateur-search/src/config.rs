@@ -203,7 +203,7 @@ impl Default for SearchConfig {
             explore_slice_cost: 0.004,
             slice_cost: 0.008,
             recover_cost: 0.1,
-            recover_tries: 5,
+            recover_tries: 10,
             hold_loss: true,
             slice_steps: [8, 400],
             recover_steps: 8000,

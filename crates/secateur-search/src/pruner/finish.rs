@@ -17,6 +17,19 @@ const CLOSE_ENOUGH: f64 = 1.15;
 const REGROWTH: f64 = 1.8;
 /// Cost of AEC's later tries against the first: they start from recovered weights.
 const LATER_TRIES: f64 = 0.5;
+/// Cost of training on at the same size, against the first try.
+const POLISH: f64 = 0.2;
+
+/// A long slice at the end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recovery {
+    /// After the search.
+    First,
+    /// After more kernels came back or went; the weights are recovered already.
+    Again,
+    /// At the same size, at the rate of a slice.
+    Polish,
+}
 
 impl Pruner<'_> {
     pub(super) fn finish_epoch(
@@ -46,8 +59,7 @@ impl Pruner<'_> {
         if let Some(candidate) = found {
             let state: State = read_checkpoint(&self.snapshot_path(candidate.snapshot))?;
             self.state.state = state;
-            let cost = self.config.search.recover_cost;
-            self.recover(Changes::default(), Some(output), cost, observer)?;
+            self.recover(Changes::default(), Some(output), Recovery::First, observer)?;
         }
         self.state.phase = if output + 1 < self.corridor.stops.len() {
             Phase::Finish {
@@ -68,13 +80,15 @@ impl Pruner<'_> {
         observer: &mut dyn RunObserver,
     ) -> Result<(), PruneError> {
         let mut changes = Changes::default();
-        let full_cost = self.config.search.recover_cost;
-        let later_cost = full_cost * LATER_TRIES;
-        if attempt > 0 && !self.misses_by_accuracy_alone() {
+        let recovery = match attempt {
+            0 => Recovery::First,
+            _ if self.misses_by_accuracy_alone() => Recovery::Polish,
+            _ => Recovery::Again,
+        };
+        if recovery == Recovery::Again {
             changes = self.resize()?;
         }
-        let cost = if attempt > 0 { later_cost } else { full_cost };
-        self.recover(changes, None, cost, observer)?;
+        self.recover(changes, None, recovery, observer)?;
         let size = self.environment.size(&self.state.state.masks);
         let share = ratio(Metric::Params, &size, &self.problem.size);
         let accuracy_holds = self.state.state.accuracy >= self.floor();
@@ -84,7 +98,12 @@ impl Pruner<'_> {
             self.state.fails = self.state.fails.max(share);
         }
         let settled = self.state.fails > 0.0 && self.state.holds / self.state.fails < CLOSE_ENOUGH;
-        let spent = self.cost_share() + later_cost > self.config.search.max_cost;
+        let next = if self.misses_by_accuracy_alone() {
+            Recovery::Polish
+        } else {
+            Recovery::Again
+        };
+        let spent = self.cost_share() + self.recovery_cost(next) > self.config.search.max_cost;
         self.state.phase = if attempt + 1 < self.config.search.recover_tries && !settled && !spent {
             Phase::Finish {
                 output: 0,
@@ -94,6 +113,16 @@ impl Pruner<'_> {
             Phase::Done
         };
         Ok(())
+    }
+
+    /// Share of the reference training.
+    fn recovery_cost(&self, recovery: Recovery) -> f64 {
+        self.config.search.recover_cost
+            * match recovery {
+                Recovery::First => 1.0,
+                Recovery::Again => LATER_TRIES,
+                Recovery::Polish => POLISH,
+            }
     }
 
     fn loss_holds(&self) -> bool {
@@ -165,16 +194,23 @@ impl Pruner<'_> {
         &mut self,
         changes: Changes,
         stop: Option<usize>,
-        cost: f64,
+        recovery: Recovery,
         observer: &mut dyn RunObserver,
     ) -> Result<(), PruneError> {
         let started = Instant::now();
         let search = &self.config.search;
         self.state.state.weights.clear_moments();
         let plan = EpochPlan {
-            steps: self.steps_for(cost, search.slice_steps[0], search.recover_steps),
-            lr: self.config.training.recover_lr,
-            warm_up: true,
+            steps: self.steps_for(
+                self.recovery_cost(recovery),
+                search.slice_steps[0],
+                search.recover_steps,
+            ),
+            lr: match recovery {
+                Recovery::Polish => self.config.training.lr,
+                _ => self.config.training.recover_lr,
+            },
+            warm_up: recovery != Recovery::Polish,
             augment: self.config.training.recover_augment(),
             probe: stop.is_none(),
         };
