@@ -75,6 +75,13 @@ pub enum Mode {
     },
 }
 
+/// The promise where none is given.
+impl Default for Mode {
+    fn default() -> Self {
+        Self::Aec { max_drop: 0.0 }
+    }
+}
+
 /// How the network trains during the search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -224,17 +231,12 @@ impl Default for SearchConfig {
     }
 }
 
-/// The promise where none is given.
-fn no_drop() -> Mode {
-    Mode::Aec { max_drop: 0.0 }
-}
-
 /// Everything that a run depends on besides model and data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PruneConfig {
     /// The promise.
-    #[serde(default = "no_drop")]
+    #[serde(default)]
     pub mode: Mode,
     /// Seed of every random choice.
     #[serde(default)]

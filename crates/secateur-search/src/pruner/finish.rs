@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::epoch::{Changes, RecordParts, Steps, healthiest_back};
+use super::epoch::{Steps, healthiest_back};
+use super::keep::{Changes, RecordParts};
 use super::output::loss_ceiling;
 use super::{Phase, PruneError, Pruner, RunObserver};
 use crate::config::{Metric, Mode};
@@ -79,30 +80,25 @@ impl Pruner<'_> {
         attempt: usize,
         observer: &mut dyn RunObserver,
     ) -> Result<(), PruneError> {
-        let mut changes = Changes::default();
         let recovery = match attempt {
             0 => Recovery::First,
-            _ if self.misses_by_accuracy_alone() => Recovery::Polish,
-            _ => Recovery::Again,
+            _ => self.next_recovery(),
         };
-        if recovery == Recovery::Again {
-            changes = self.resize()?;
-        }
+        let changes = match recovery {
+            Recovery::Again => self.resize()?,
+            _ => Changes::default(),
+        };
         self.recover(changes, None, recovery, observer)?;
         let size = self.environment.size(&self.state.state.masks);
         let share = ratio(Metric::Params, &size, &self.problem.size);
         let accuracy_holds = self.state.state.accuracy >= self.floor();
+        let next = self.next_recovery();
         if accuracy_holds && (self.loss_holds() || !self.config.search.hold_loss) {
             self.state.holds = self.state.holds.min(share);
-        } else if !self.misses_by_accuracy_alone() {
+        } else if next == Recovery::Again {
             self.state.fails = self.state.fails.max(share);
         }
         let settled = self.state.fails > 0.0 && self.state.holds / self.state.fails < CLOSE_ENOUGH;
-        let next = if self.misses_by_accuracy_alone() {
-            Recovery::Polish
-        } else {
-            Recovery::Again
-        };
         let spent = self.cost_share() + self.recovery_cost(next) > self.config.search.max_cost;
         self.state.phase = if attempt + 1 < self.config.search.recover_tries && !settled && !spent {
             Phase::Finish {
@@ -130,10 +126,14 @@ impl Pruner<'_> {
         self.state.state.loss <= ceiling
     }
 
-    /// Below the floor by a few images while the loss holds: the size is not to blame, and more
-    /// training is worth more than more kernels.
-    fn misses_by_accuracy_alone(&self) -> bool {
-        self.state.state.accuracy < self.floor() && self.loss_holds()
+    /// What AEC tries next. Below the floor by a few images while the loss holds, the size is
+    /// not to blame, and more training is worth more than more kernels.
+    fn next_recovery(&self) -> Recovery {
+        if self.state.state.accuracy < self.floor() && self.loss_holds() {
+            Recovery::Polish
+        } else {
+            Recovery::Again
+        }
     }
 
     /// Changes the masks towards the size that the next try of AEC looks at.

@@ -12,6 +12,7 @@
 mod epoch;
 mod error;
 mod finish;
+mod keep;
 mod observer;
 mod output;
 #[cfg(test)]

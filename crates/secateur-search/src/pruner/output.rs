@@ -163,9 +163,10 @@ impl Pruner<'_> {
                 .then(b.accuracy.total_cmp(&a.accuracy))
         });
         let label = if stops.is_some() { "ceca" } else { "aec" };
+        let holds = |loss: f64, ceiling: f64| loss <= ceiling || !self.config.search.hold_loss;
         let mut by_accuracy_alone = None;
         for candidate in candidates {
-            let firm = candidate.loss <= ceiling || !self.config.search.hold_loss;
+            let firm = holds(candidate.loss, ceiling);
             if !firm && by_accuracy_alone.is_some() {
                 continue;
             }
@@ -180,9 +181,7 @@ impl Pruner<'_> {
                     100.0 * output.confirm.accuracy,
                     100.0 * confirm_floor,
                 ));
-            } else if firm
-                && (output.confirm.loss <= confirm_ceiling || !self.config.search.hold_loss)
-            {
+            } else if firm && holds(output.confirm.loss, confirm_ceiling) {
                 return Ok(output);
             } else if by_accuracy_alone.is_none() {
                 by_accuracy_alone = Some(output);

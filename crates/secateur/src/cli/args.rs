@@ -245,7 +245,7 @@ pub struct PruneArgs {
     /// Keep a multiple of N kernels in every layer
     #[arg(long, value_name = "N")]
     pub round_to: Option<usize>,
-    /// Random shifts of training images by up to this many pixels [default: 2 in the final
+    /// Random shifts of training images by up to this many pixels [default: 1 in the final
     /// recovery, 0 before]
     #[arg(long, value_name = "PIXELS")]
     pub max_shift: Option<usize>,

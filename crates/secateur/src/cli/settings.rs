@@ -56,7 +56,7 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
             toml::from_str::<PruneConfig>(&text)
                 .with_context(|| format!("cannot use config `{}`", path.display()))?
         }
-        None => PruneConfig::new(Mode::Aec { max_drop: 0.0 }),
+        None => PruneConfig::new(Mode::default()),
     };
     let mode = args.mode.unwrap_or(match (&config.mode, &args.budget) {
         (_, Some(_)) | (Mode::Ceca { .. }, _) => ModeName::Ceca,

@@ -2,25 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use secateur::onnx::cost::{CostModel, Size};
-use secateur::onnx::coupling::{ChannelGroups, Masks};
-use secateur::onnx::graph::Graph;
-use secateur::onnx::model::Model;
-
 use crate::common::{net, path, run, stderr};
+use crate::promises::size;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../fixtures")
         .join(name)
         .join("model.onnx")
-}
-
-fn count(file: &Path) -> Size {
-    let graph = Graph::from_model(&Model::read(file).unwrap()).unwrap();
-    let groups = ChannelGroups::find(&graph).unwrap();
-    let cost = CostModel::new(&graph, &groups).unwrap();
-    cost.count(&Masks::all_active(&groups))
 }
 
 #[test]
@@ -44,7 +33,7 @@ fn budgets_are_met_by_structures_of_every_kind() {
         ];
         let done = run(&[&args[..], &["-o", path(&output)]].concat());
         assert!(done.status.success(), "{name}: {}", stderr(&done));
-        let (before, after) = (count(&model), count(&output));
+        let (before, after) = (size(&model), size(&output));
         assert!(
             after.params as f64 <= 0.6 * before.params as f64,
             "{name}: {} of {}",
@@ -68,7 +57,7 @@ fn policies_choose_different_kernels_and_several_budgets_several_files() {
         assert!(done.status.success(), "{policy}: {}", stderr(&done));
         for share in ["0.7", "0.4"] {
             let file = folder.path().join(format!("{policy}.macs-{share}.onnx"));
-            let (before, after) = (count(net()), count(&file));
+            let (before, after) = (size(net()), size(&file));
             let most = share.parse::<f64>().unwrap() * before.macs as f64;
             assert!(after.macs as f64 <= most, "{policy} {share}");
             files.push(std::fs::read(&file).unwrap());
