@@ -269,4 +269,52 @@ mod tests {
             assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 2));
         }
     }
+
+    /// Sums of `regions` regions after each other, with a pause before each.
+    fn sums(regions: usize, pause: std::time::Duration) -> usize {
+        let sum = AtomicUsize::new(0);
+        for region in 0..regions {
+            std::thread::sleep(pause);
+            fixed(7, |_, range| {
+                for unit in range {
+                    sum.fetch_add(region * unit, Ordering::Relaxed);
+                }
+            });
+        }
+        sum.into_inner()
+    }
+
+    #[test]
+    fn callers_at_once_keep_their_regions_apart() {
+        let expected = 21 * (0..400).sum::<usize>();
+        std::thread::scope(|scope| {
+            let callers: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| sums(400, std::time::Duration::ZERO)))
+                .collect();
+            for caller in callers {
+                assert_eq!(caller.join().unwrap(), expected);
+            }
+        });
+    }
+
+    #[test]
+    fn threads_that_fell_asleep_work_again() {
+        // Longer than the crew looks out.
+        let pause = std::time::Duration::from_millis(3);
+        assert_eq!(sums(20, pause), 21 * (0..20).sum::<usize>());
+    }
+
+    #[test]
+    fn the_crew_survives_a_panic_in_its_task() {
+        for _ in 0..20 {
+            let result = catch_unwind(|| {
+                region(2, Leftover::Run, &|task| assert!(task == 0, "task {task}"));
+            });
+            assert!(result.is_err());
+        }
+        assert_eq!(
+            sums(20, std::time::Duration::ZERO),
+            21 * (0..20).sum::<usize>()
+        );
+    }
 }

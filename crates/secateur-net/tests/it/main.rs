@@ -4,6 +4,7 @@
 mod common;
 mod data;
 mod engines;
+mod fixtures;
 mod gradients;
 mod masks;
 mod operators;

@@ -1,0 +1,148 @@
+//! The structural ideas of `fixtures/` in training: halved, trained, scattered back.
+
+use std::path::{Path, PathBuf};
+
+use secateur_net::data::{Augment, BatchSampler, InMemory, Part};
+use secateur_net::interpreter::{Engine, Network};
+use secateur_net::mask::Selection;
+use secateur_net::train::{Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, train_slice};
+use secateur_net::weights::Weights;
+use secateur_onnx::coupling::{ChannelGroups, Masks};
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
+use secateur_onnx::surgery;
+
+use crate::common::{images, largest, max_difference};
+
+/// Relative to the largest score; sums run in another order.
+const TOLERANCE: f32 = 1e-4;
+const IMAGES: usize = 16;
+
+/// What training refuses, and what it says.
+const REFUSED: &[(&str, &str)] = &[
+    ("dynamic-size", "fixed c, h, w"),
+    ("functions", "Swish"),
+    ("nested-subgraph", "If"),
+    ("pixel-shuffle", "one row of class scores"),
+    ("unet", "one row of class scores"),
+];
+
+fn files() -> Vec<(String, PathBuf)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let mut files = Vec::new();
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let idea = entry.file_name().to_string_lossy().into_owned();
+        for name in ["model.onnx", "dynamo.onnx"] {
+            let path = entry.path().join(name);
+            if path.exists() {
+                files.push((idea.clone(), path));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Every second kernel of what can be pruned.
+fn half(groups: &ChannelGroups) -> Masks {
+    let masks = groups.groups.iter().map(|group| {
+        (0..group.width)
+            .map(|k| group.pinned.is_some() || k % 2 == 0)
+            .collect()
+    });
+    Masks(masks.collect())
+}
+
+fn scores(model: &Model, x: &[f32]) -> Vec<f32> {
+    let graph = Graph::from_model(model).unwrap();
+    let net = Network::new(&graph, Engine::Fused).unwrap();
+    let weights = Weights::from_graph(&graph).unwrap();
+    let bound = net.bind_inference(&weights).unwrap();
+    net.forward_inference(&bound, x.to_vec(), IMAGES).unwrap()
+}
+
+/// Trains a few steps.
+fn train(net: &Network, weights: &mut Weights, x: &[f32]) {
+    let [c, h, w] = net.input_shape();
+    let labels = (0..IMAGES).map(|i| (i % net.n_classes()) as u32).collect();
+    let data = Part::of(InMemory::floats([h, w, c], x.to_vec(), labels).unwrap());
+    let slice = Slice {
+        network: net,
+        data: &data,
+        schedule: Schedule {
+            kind: ScheduleKind::Cosine,
+            peak: 0.01,
+            steps: 4,
+        },
+        smoothing: 0.0,
+        augment: Augment::default(),
+        distillation: None,
+        collector: None,
+    };
+    let mut optimizer = Optimizer::new(OptimizerConfig::default());
+    let mut sampler = BatchSampler::new(IMAGES, 8, 3);
+    train_slice(&slice, weights, &mut optimizer, &mut sampler, &mut ()).unwrap();
+}
+
+/// The removed network and the full one with zeroed inputs agree, before training and, with
+/// what was trained scattered back, after it.
+fn check(path: &Path, graph: &Graph) -> Result<(), String> {
+    let model = Model::read(path).unwrap();
+    let groups = ChannelGroups::find(graph).unwrap();
+    let masks = half(&groups);
+    let selection = Selection::new(&groups, &masks);
+    let mut full = Weights::from_graph(graph).unwrap();
+    let removed = surgery::remove(&model, &groups, &masks).unwrap();
+    let compact_graph = Graph::from_model(&removed).unwrap();
+    let net = Network::new(&compact_graph, Engine::Fused).unwrap();
+    let mut compact = selection.gather(&full);
+    if compact.values() != Weights::from_graph(&compact_graph).unwrap().values() {
+        return Err("gathered weights are not those of the removed file".to_string());
+    }
+    let x = images(IMAGES, net.input_shape().iter().product(), 7);
+    let agree = |when: &str, full: &Weights, compact: &Weights| {
+        let full = model.with_weights(&full.values()).unwrap();
+        let masked = surgery::zero_inputs(&full, &groups, &masks).unwrap();
+        let small = removed.with_weights(&compact.values()).unwrap();
+        let (small, big) = (scores(&small, &x), scores(&masked, &x));
+        let error = max_difference(&small, &big) / largest(&big).max(1e-3);
+        if error < TOLERANCE {
+            Ok(small)
+        } else {
+            Err(format!("{when}: outputs differ by {error}"))
+        }
+    };
+    let before = agree("before", &full, &compact)?;
+    train(&net, &mut compact, &x);
+    selection.scatter(&compact, &mut full);
+    let after = agree("after", &full, &compact)?;
+    if max_difference(&before, &after) == 0.0 {
+        return Err("training changed nothing".to_string());
+    }
+    Ok(())
+}
+
+#[test]
+fn halves_train_and_go_back() {
+    let mut failures = Vec::new();
+    let mut trained = 0;
+    for (idea, path) in files() {
+        let graph = Graph::from_model(&Model::read(&path).unwrap()).unwrap();
+        let refused = REFUSED.iter().find(|(name, _)| *name == idea);
+        let outcome = match (Network::new(&graph, Engine::Fused), refused) {
+            (Ok(_), None) => {
+                trained += 1;
+                check(&path, &graph)
+            }
+            (Ok(_), Some(_)) => Err("trains now".to_string()),
+            (Err(error), Some((_, word))) if error.to_string().contains(word) => Ok(()),
+            (Err(error), _) => Err(error.to_string()),
+        };
+        if let Err(problem) = outcome {
+            failures.push(format!("{}: {problem}", path.display()));
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+    assert!(trained > 30, "{trained}");
+}
