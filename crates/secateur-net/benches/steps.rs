@@ -41,10 +41,7 @@ fn training_step(bencher: Bencher<'_, '_>, name: &str) {
                 steps: 1,
             },
             smoothing: 0.0,
-            augment: Augment {
-                max_shift: 0,
-                flip: false,
-            },
+            augment: Augment::default(),
             distillation: None,
             collector: None,
         };

@@ -89,10 +89,7 @@ impl Case {
                 steps,
             },
             smoothing: 0.0,
-            augment: Augment {
-                max_shift: 0,
-                flip: false,
-            },
+            augment: Augment::default(),
             distillation: None,
             collector: None,
         };

@@ -98,6 +98,10 @@ pub struct TrainingConfig {
     pub max_shift: usize,
     /// The same in a recovery.
     pub recover_max_shift: usize,
+    /// Largest random rotation of an image in a recovery, degrees.
+    pub recover_max_rotation: f32,
+    /// Largest random change of an image's size in a recovery, as share of it.
+    pub recover_max_zoom: f32,
     /// Random horizontal flips.
     pub flip: bool,
     /// Share of the loss that follows the given network's scores, 0..=1; 0 turns it off.
@@ -117,6 +121,8 @@ impl Default for TrainingConfig {
             smoothing: 0.0,
             max_shift: 0,
             recover_max_shift: 1,
+            recover_max_rotation: 0.0,
+            recover_max_zoom: 0.0,
             flip: false,
             distillation: 0.5,
             temperature: 2.0,
@@ -131,6 +137,7 @@ impl TrainingConfig {
         Augment {
             max_shift: self.max_shift,
             flip: self.flip,
+            ..Augment::default()
         }
     }
 
@@ -138,6 +145,8 @@ impl TrainingConfig {
     pub fn recover_augment(&self) -> Augment {
         Augment {
             max_shift: self.recover_max_shift,
+            max_rotation: self.recover_max_rotation,
+            max_zoom: self.recover_max_zoom,
             flip: self.flip,
         }
     }
@@ -161,8 +170,10 @@ pub struct SearchConfig {
     pub explore_slice_cost: f64,
     /// The same for the last episode.
     pub slice_cost: f64,
-    /// Cost of the final recovery of one output, as share of the reference training.
+    /// Cost of the final recovery of one output of CECA, as share of the reference training.
     pub recover_cost: f64,
+    /// Passes over the training images in a recovery of AEC, as far as `max_cost` allows.
+    pub recover_passes: f64,
     /// Recoveries that AEC may try before it returns the best network that held the floor.
     pub recover_tries: usize,
     /// AEC holds the loss to the floor too, not the accuracy alone.
@@ -210,7 +221,8 @@ impl Default for SearchConfig {
             explore_slice_cost: 0.004,
             slice_cost: 0.008,
             recover_cost: 0.1,
-            recover_tries: 10,
+            recover_passes: 30.0,
+            recover_tries: 4,
             hold_loss: true,
             slice_steps: [8, 400],
             recover_steps: 8000,
@@ -318,6 +330,14 @@ impl PruneConfig {
         }
         if !(training.temperature.is_finite() && training.temperature > 0.0) {
             return fail("`temperature`", training.temperature.to_string(), "above 0");
+        }
+        if !(0.0..=180.0).contains(&training.recover_max_rotation) {
+            let value = training.recover_max_rotation.to_string();
+            return fail("`recover_max_rotation`", value, "degrees between 0 and 180");
+        }
+        if !(0.0..=0.9).contains(&training.recover_max_zoom) {
+            let value = training.recover_max_zoom.to_string();
+            return fail("`recover_max_zoom`", value, "a share between 0 and 0.9");
         }
         let search = &self.search;
         if !(search.aec_target > 0.0 && search.aec_target < 1.0) {

@@ -16,7 +16,14 @@ fn row(run: &str, report: &RunReport, after: &NetworkFigures) -> String {
         accuracy.map_or_else(|| "-".to_string(), |a| format!("{:.2}", 100.0 * a))
     };
     let difference = after.test_difference.map_or_else(
-        || "-".to_string(),
+        || {
+            if after.record.is_none() {
+                "unchanged"
+            } else {
+                "-"
+            }
+            .to_string()
+        },
         |d| {
             format!(
                 "{:+.2} ({:+.2} to {:+.2})",

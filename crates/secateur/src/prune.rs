@@ -275,6 +275,8 @@ fn report(
     for ((path, output, model), latency) in outputs.iter().chain(front).zip(&latencies[1..]) {
         let evaluation = test_evaluation(model, test.as_ref())?;
         let size: &Size = &output.size;
+        // The given network does not differ from itself, not even within an interval.
+        let changed = output.record.is_some();
         figures.push(NetworkFigures {
             label: output.label.clone(),
             file: file_name(path),
@@ -291,11 +293,11 @@ fn report(
             test_difference: before_test
                 .as_ref()
                 .zip(evaluation.as_ref())
+                .filter(|_| changed)
                 .map(|(a, b)| paired_difference(&a.correct, &b.correct)),
-            confirm_difference: Some(paired_difference(
-                &problem.baseline.confirm.correct,
-                &output.confirm.correct,
-            )),
+            confirm_difference: changed.then(|| {
+                paired_difference(&problem.baseline.confirm.correct, &output.confirm.correct)
+            }),
             record: output.record,
         });
     }

@@ -36,6 +36,10 @@ pub struct TrainConfig {
     pub smoothing: f32,
     /// Largest random shift, pixels.
     pub max_shift: usize,
+    /// Largest random rotation, degrees.
+    pub max_rotation: f32,
+    /// Largest random change of the size, as share of it.
+    pub max_zoom: f32,
     /// Random horizontal flips.
     pub flip: bool,
     /// How the data are read and split; the seed of the split is `seed`.
@@ -54,6 +58,8 @@ impl Default for TrainConfig {
             optimizer: OptimizerConfig::default(),
             smoothing: 0.0,
             max_shift: 0,
+            max_rotation: 0.0,
+            max_zoom: 0.0,
             flip: false,
             data: DataConfig::default(),
             seed: 0,
@@ -156,6 +162,8 @@ pub fn train(
         smoothing: config.smoothing,
         augment: Augment {
             max_shift: config.max_shift,
+            max_rotation: config.max_rotation,
+            max_zoom: config.max_zoom,
             flip: config.flip,
         },
         distillation: None,

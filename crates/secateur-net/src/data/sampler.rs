@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Augment;
 
 /// Everything that a batch depends on besides the part.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BatchJob {
     /// Which images of the part.
     pub indices: Vec<usize>,

@@ -47,8 +47,8 @@ fn train(case: &Case, data: &Part, lr: f32, kind: OptimizerKind) -> Result<Weigh
         },
         smoothing: 0.0,
         augment: Augment {
-            max_shift: 0,
             flip: true,
+            ..Augment::default()
         },
         distillation: None,
         collector: None,

@@ -113,6 +113,19 @@ pub struct Baseline {
     pub confirm: Evaluation,
 }
 
+impl Baseline {
+    /// Images of both parts.
+    pub fn n_images(&self) -> usize {
+        self.search.correct.len() + self.confirm.correct.len()
+    }
+
+    /// Accuracy on both parts together, from that on each.
+    pub fn of_both(&self, search: f64, confirm: f64) -> f64 {
+        let (a, b) = (self.search.correct.len(), self.confirm.correct.len());
+        (search * a as f64 + confirm * b as f64) / (a + b).max(1) as f64
+    }
+}
+
 /// What costs are compared with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reference {

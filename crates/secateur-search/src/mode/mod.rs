@@ -1,5 +1,7 @@
 //! The two modes: what an epoch may do, and how a run ends.
 
 mod corridor;
+mod floor;
 
 pub use corridor::{Corridor, size_of};
+pub use floor::Floor;

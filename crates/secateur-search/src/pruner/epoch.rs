@@ -11,7 +11,7 @@ use crate::agent::{EpsilonSchedule, LearnReport, Transition};
 use crate::config::Mode;
 use crate::env::features::{Facts, Features, NetworkFacts, features};
 use crate::env::{EpochOutcome, EpochPlan, State, choose, ratio, reward};
-use crate::mode::Corridor;
+use crate::mode::{Corridor, Floor};
 use crate::policy::{Policy, q_advantages};
 use crate::run_dir::record::{ReactivatedBy, RewardParts, Stage};
 
@@ -41,7 +41,7 @@ impl Pruner<'_> {
             search.explore_epochs
         } else {
             // Every stop takes an epoch of its own at the latest.
-            search.descent_epochs.max(self.corridor.stops.len()) + search.exchange_epochs
+            self.corridor.epochs.max(self.corridor.stops.len()) + search.exchange_epochs
         }
     }
 
@@ -77,13 +77,19 @@ impl Pruner<'_> {
         EpsilonSchedule::new(&self.config.agent).from_at_most(self.state.epsilon_start)
     }
 
-    /// Accuracy that the mode holds networks against.
-    pub(super) fn floor(&self) -> f64 {
-        let baseline = self.problem.baseline.search.accuracy;
-        match self.config.mode {
-            Mode::Aec { max_drop } => baseline - max_drop / 100.0,
-            Mode::Ceca { .. } => baseline,
-        }
+    /// What the mode holds networks against.
+    pub(super) fn floor(&self) -> Floor<'_> {
+        let max_drop = match self.config.mode {
+            Mode::Aec { max_drop } => max_drop,
+            Mode::Ceca { .. } => 0.0,
+        };
+        let hold_loss = self.config.search.hold_loss;
+        Floor::new(&self.problem.baseline, max_drop, hold_loss)
+    }
+
+    /// Points above the floor on the search part.
+    fn margin(&self) -> f64 {
+        (self.state.state.accuracy - self.floor().search()) * 100.0
     }
 
     fn corridor_of(&self, episode: usize) -> Corridor {
@@ -105,7 +111,7 @@ impl Pruner<'_> {
         let state = &self.state.state;
         let size = self.environment.size(&state.masks);
         NetworkFacts {
-            margin: ((state.accuracy - self.floor()) * 100.0) as f32,
+            margin: self.margin() as f32,
             remaining: ratio(corridor.metric, &size, &self.problem.size) as f32,
             target: corridor.target as f32,
             convergence: state.convergence as f32,
@@ -198,9 +204,8 @@ impl Pruner<'_> {
         let observer = steps.observer;
 
         // Below the floor and not recovered: the healthiest come back by rule (AEC).
-        let margin = self.state.state.accuracy - self.floor();
         let is_aec = matches!(self.config.mode, Mode::Aec { .. });
-        let broken = is_aec && margin * 100.0 < -search.rescue_margin;
+        let broken = is_aec && self.margin() < -search.rescue_margin;
         if broken && last {
             self.rescue(&mut changes, &plan, &mut outcome, observer)?;
         }
@@ -251,9 +256,7 @@ impl Pruner<'_> {
         };
         self.write_record(parts, &outcome, observer)?;
 
-        let given_up = last
-            && broken
-            && (self.state.state.accuracy - self.floor()) * 100.0 < -3.0 * search.rescue_margin;
+        let given_up = last && broken && self.margin() < -3.0 * search.rescue_margin;
         let spent = self.cost_share() >= search.max_cost;
         let stops_met = self
             .state
@@ -356,7 +359,7 @@ impl Pruner<'_> {
     fn epoch_reward(&self, before: f64, after: f64, dense: &[Vec<[f32; 2]>]) -> RewardParts {
         let config = &self.config.reward;
         let state = &self.state.state;
-        let margin = ((state.accuracy - self.floor()) * 100.0) as f32;
+        let margin = self.margin() as f32;
         let (mut sum, mut count) = (0.0f32, 0u32);
         for (rewards, mask) in dense.iter().zip(&state.masks.0) {
             for (pair, &on) in rewards.iter().zip(mask) {

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::epoch::{Steps, healthiest_back};
 use super::keep::{Changes, RecordParts};
-use super::output::loss_ceiling;
 use super::{Phase, PruneError, Pruner, RunObserver};
 use crate::config::{Metric, Mode};
 use crate::env::{EpochPlan, Limits, State, choose, ratio};
@@ -14,12 +13,14 @@ use crate::run_dir::record::{ReactivatedBy, RewardParts, Stage};
 
 /// AEC looks no closer than this factor between what holds the floor and what fails.
 const CLOSE_ENOUGH: f64 = 1.15;
-/// First regrowth after a failure, as factor of the parameters.
-const REGROWTH: f64 = 1.8;
-/// Cost of AEC's later tries against the first: they start from recovered weights.
-const LATER_TRIES: f64 = 0.5;
-/// Cost of training on at the same size, against the first try.
-const POLISH: f64 = 0.2;
+/// AEC's next size after the first that failed or held, as factor of the parameters.
+const NEXT_SIZE: f64 = 1.6;
+/// Share of the cost still allowed that AEC's first recovery may take; later ones take the rest.
+const FIRST_SHARE: f64 = 0.85;
+/// Passes of training on at the same size, against those of a recovery.
+const POLISH: f64 = 0.5;
+/// AEC begins no recovery that the cost allows fewer passes than this.
+const LEAST_PASSES: f64 = 2.0;
 
 /// A long slice at the end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,15 +92,15 @@ impl Pruner<'_> {
         self.recover(changes, None, recovery, observer)?;
         let size = self.environment.size(&self.state.state.masks);
         let share = ratio(Metric::Params, &size, &self.problem.size);
-        let accuracy_holds = self.state.state.accuracy >= self.floor();
         let next = self.next_recovery();
-        if accuracy_holds && (self.loss_holds() || !self.config.search.hold_loss) {
+        let (accuracy, loss) = (self.state.state.accuracy, self.state.state.loss);
+        if self.floor().holds(accuracy, loss) {
             self.state.holds = self.state.holds.min(share);
         } else if next == Recovery::Again {
             self.state.fails = self.state.fails.max(share);
         }
         let settled = self.state.fails > 0.0 && self.state.holds / self.state.fails < CLOSE_ENOUGH;
-        let spent = self.cost_share() + self.recovery_cost(next) > self.config.search.max_cost;
+        let spent = self.steps_allowed() < LEAST_PASSES * self.steps_of_a_pass();
         self.state.phase = if attempt + 1 < self.config.search.recover_tries && !settled && !spent {
             Phase::Finish {
                 output: 0,
@@ -111,25 +112,42 @@ impl Pruner<'_> {
         Ok(())
     }
 
-    /// Share of the reference training.
-    fn recovery_cost(&self, recovery: Recovery) -> f64 {
-        self.config.search.recover_cost
-            * match recovery {
-                Recovery::First => 1.0,
-                Recovery::Again => LATER_TRIES,
-                Recovery::Polish => POLISH,
-            }
+    /// Steps at the present size that `max_cost` still allows.
+    fn steps_allowed(&self) -> f64 {
+        let left = (self.config.search.max_cost - self.cost_share()).max(0.0);
+        let step = self.environment.step_cost(&self.state.state.masks).max(1.0);
+        left * self.problem.reference.sample_macs / step
     }
 
-    fn loss_holds(&self) -> bool {
-        let ceiling = loss_ceiling(&self.problem.baseline.search, self.floor());
-        self.state.state.loss <= ceiling
+    /// Steps in which every training image is seen once.
+    fn steps_of_a_pass(&self) -> f64 {
+        self.problem.train.len() as f64 / self.config.training.batch_size as f64
+    }
+
+    /// CECA pays the same for every output, however long that trains a small network. AEC
+    /// trains every size for as many passes, as far as its cost allows: paid the same, a
+    /// network that grew again would train less and end below the one it came from.
+    fn recovery_steps(&self, recovery: Recovery) -> usize {
+        let search = &self.config.search;
+        let least = search.slice_steps[0];
+        if matches!(self.config.mode, Mode::Ceca { .. }) {
+            return self.steps_for(search.recover_cost, least, search.recover_steps);
+        }
+        let passes = search.recover_passes * self.steps_of_a_pass();
+        let allowed = self.steps_allowed();
+        let steps = match recovery {
+            Recovery::First => passes.min(FIRST_SHARE * allowed),
+            Recovery::Again => passes.min(allowed),
+            Recovery::Polish => (POLISH * passes).min(allowed),
+        };
+        (steps as usize).clamp(least, search.recover_steps.max(least))
     }
 
     /// What AEC tries next. Below the floor by a few images while the loss holds, the size is
     /// not to blame, and more training is worth more than more kernels.
     fn next_recovery(&self) -> Recovery {
-        if self.state.state.accuracy < self.floor() && self.loss_holds() {
+        let (floor, state) = (self.floor(), &self.state.state);
+        if state.accuracy < floor.search() && floor.is_loss_within(state.loss) {
             Recovery::Polish
         } else {
             Recovery::Again
@@ -143,10 +161,8 @@ impl Pruner<'_> {
         let (holds, fails) = (self.state.holds, self.state.fails);
         let target = match (holds < 1.0, fails > 0.0) {
             (true, true) => (holds * fails).sqrt(),
-            (true, false) => holds / REGROWTH,
-            _ => (fails * REGROWTH)
-                .min((fails * holds).sqrt().max(fails * 1.2))
-                .min(0.95),
+            (true, false) => holds / NEXT_SIZE,
+            _ => (fails * NEXT_SIZE).min(0.95),
         };
         let before = self.state.state.clone();
         let masks = if target > now {
@@ -198,14 +214,9 @@ impl Pruner<'_> {
         observer: &mut dyn RunObserver,
     ) -> Result<(), PruneError> {
         let started = Instant::now();
-        let search = &self.config.search;
         self.state.state.weights.clear_moments();
         let plan = EpochPlan {
-            steps: self.steps_for(
-                self.recovery_cost(recovery),
-                search.slice_steps[0],
-                search.recover_steps,
-            ),
+            steps: self.recovery_steps(recovery),
             lr: match recovery {
                 Recovery::Polish => self.config.training.lr,
                 _ => self.config.training.recover_lr,
@@ -214,7 +225,7 @@ impl Pruner<'_> {
             augment: self.config.training.recover_augment(),
             probe: stop.is_none(),
         };
-        let episode = search.explore_episodes;
+        let episode = self.config.search.explore_episodes;
         let mut steps = Steps {
             observer,
             progress: self.progress(Stage::Recover, episode),
@@ -231,10 +242,10 @@ impl Pruner<'_> {
         if self.state.state.accuracy < before.accuracy && stop.is_some() {
             self.state.state = before;
         }
-        let held = stop.is_some() || self.state.state.accuracy >= self.floor();
-        if held {
-            self.keep(stop, true)?;
-        }
+        let (accuracy, loss) = (self.state.state.accuracy, self.state.state.loss);
+        let held = stop.is_some() || self.floor().may_hold(accuracy, loss);
+        // Also what did not hold: the end of the run says by how much.
+        self.keep(stop, true)?;
         let facts = self.environment.facts(
             &self.state.state,
             self.network_facts(&self.corridor.clone(), 1.0),

@@ -59,7 +59,8 @@ impl Pruner<'_> {
         let size = self.environment.size(&self.state.state.masks);
         let share = ratio(corridor.metric, &size, &self.problem.size);
         if matches!(self.config.mode, Mode::Aec { .. }) {
-            if self.state.state.accuracy < self.floor() || share >= 1.0 {
+            let (accuracy, loss) = (self.state.state.accuracy, self.state.state.loss);
+            if !self.floor().may_hold(accuracy, loss) || share >= 1.0 {
                 return Ok(false);
             }
             self.keep(None, false)?;
@@ -131,7 +132,7 @@ impl Pruner<'_> {
             epsilon: parts.epsilon,
             accuracy: state.accuracy,
             loss: state.loss,
-            floor: self.floor(),
+            floor: self.floor().search(),
             train_loss: outcome.train_loss,
             convergence: state.convergence,
             size: size_of(&self.environment.size(&state.masks)),

@@ -47,6 +47,9 @@ const SAMPLER_STREAM: u64 = 0x5a4d_504c;
 const POLICY_STREAM: u64 = 0x504f_4c49;
 const AGENT_STREAM: u64 = 0x4147_4e54;
 
+/// Share of the parameters that `descent_epochs` lead to in AEC; to larger ones fewer lead.
+const PACE_TARGET: f64 = 0.06;
+
 /// A run of pruning.
 pub struct Pruner<'a> {
     problem: &'a Problem,
@@ -197,7 +200,8 @@ fn corridor(problem: &Problem, config: &PruneConfig) -> Corridor {
         let metric = crate::config::Metric::Params;
         match &config.mode {
             Mode::Aec { .. } => {
-                Corridor::to_target(metric, search.aec_target.max(least), search.descent_epochs)
+                let target = search.aec_target.max(least);
+                Corridor::to_target(metric, target, epochs_to(target, search.descent_epochs))
             }
             Mode::Ceca { .. } => {
                 let mut stops: Vec<f64> = search
@@ -221,6 +225,13 @@ fn corridor(problem: &Problem, config: &PruneConfig) -> Corridor {
     corridor.max_switch_ratio = search.max_switch_ratio;
     corridor.round_to = search.round_to;
     corridor
+}
+
+/// Pruning epochs to a target in AEC, at the pace in which `descent_epochs` lead to
+/// [`PACE_TARGET`]: what is not spent on the way is left for the recovery.
+fn epochs_to(target: f64, descent_epochs: usize) -> usize {
+    let share = target.min(0.99).ln() / PACE_TARGET.ln();
+    ((share * descent_epochs as f64).ceil() as usize).clamp(1, descent_epochs.max(1))
 }
 
 fn header(problem: &Problem, model_name: &str) -> RunHeader {

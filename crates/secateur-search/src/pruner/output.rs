@@ -1,5 +1,7 @@
 //! The chosen networks.
 
+use std::fmt::Write;
+
 use secateur_net::mask::Selection;
 use secateur_net::train::Evaluation;
 use secateur_net::weights::Weights;
@@ -11,6 +13,7 @@ use secateur_onnx::surgery;
 use super::{Candidate, PruneError, Pruner};
 use crate::config::{Budget, Mode};
 use crate::env::State;
+use crate::mode::Floor;
 use crate::run_dir::read_checkpoint;
 
 /// One resulting network.
@@ -136,26 +139,26 @@ impl Pruner<'_> {
         })
     }
 
-    /// The most compressed candidate that holds the floor on the search part and on the
-    /// confirmation part, which the search never saw; first among those whose loss holds too,
-    /// then by accuracy alone; in the worst case the given network.
+    /// The most compressed candidate that holds the floor on the confirmation part, which the
+    /// search never saw, and on the whole validation data; first among those whose loss holds
+    /// too, then by accuracy alone; in the worst case the given network.
     fn most_compressed_confirmed(
         &self,
         max_drop: f64,
         stops: Option<&[usize]>,
         warnings: &mut Vec<String>,
     ) -> Result<Output, PruneError> {
-        let problem = self.problem;
-        let drop = max_drop / 100.0;
-        let floor = problem.baseline.search.accuracy - drop;
-        let ceiling = loss_ceiling(&problem.baseline.search, floor);
-        let confirm_floor = problem.baseline.confirm.accuracy - drop;
-        let confirm_ceiling = loss_ceiling(&problem.baseline.confirm, confirm_floor);
+        let floor = Floor::new(
+            &self.problem.baseline,
+            max_drop,
+            self.config.search.hold_loss,
+        );
         let mut candidates: Vec<&Candidate> = self
             .state
             .candidates
             .iter()
-            .filter(|c| c.accuracy >= floor && (stops.is_none() || c.stop.is_some()))
+            .filter(|c| stops.is_none() || c.stop.is_some())
+            .filter(|c| floor.may_hold(c.accuracy, c.loss))
             .collect();
         candidates.sort_by(|a, b| {
             a.remaining
@@ -163,25 +166,27 @@ impl Pruner<'_> {
                 .then(b.accuracy.total_cmp(&a.accuracy))
         });
         let label = if stops.is_some() { "ceca" } else { "aec" };
-        let holds = |loss: f64, ceiling: f64| loss <= ceiling || !self.config.search.hold_loss;
         let mut by_accuracy_alone = None;
         for candidate in candidates {
-            let firm = holds(candidate.loss, ceiling);
+            let firm = floor.loss_holds(candidate.loss);
             if !firm && by_accuracy_alone.is_some() {
                 continue;
             }
             let output = self.output(candidate, label.to_string(), None)?;
-            if output.confirm.accuracy < confirm_floor {
+            let confirmed = output.confirm.accuracy;
+            if !floor.is_confirmed(candidate.accuracy, confirmed) {
+                let whole = self.problem.baseline.of_both(candidate.accuracy, confirmed);
                 warnings.push(format!(
-                    "the network with {:.2} % of the parameters held the floor in the search \
-                     ({:.2} %), but not on the confirmation data ({:.2} %, floor {:.2} %): the \
-                     next one was taken",
+                    "the network with {:.2} % of the parameters was not taken: {:.2} % on the \
+                     confirmation data (floor {:.2} %), {:.2} % on all validation data (floor \
+                     {:.2} %)",
                     100.0 * candidate.remaining,
-                    100.0 * candidate.accuracy,
-                    100.0 * output.confirm.accuracy,
-                    100.0 * confirm_floor,
+                    100.0 * confirmed,
+                    100.0 * floor.confirm(),
+                    100.0 * whole,
+                    100.0 * floor.whole(),
                 ));
-            } else if firm && holds(output.confirm.loss, confirm_ceiling) {
+            } else if firm && floor.loss_is_confirmed(output.confirm.loss) {
                 return Ok(output);
             } else if by_accuracy_alone.is_none() {
                 by_accuracy_alone = Some(output);
@@ -195,29 +200,58 @@ impl Pruner<'_> {
             );
             return Ok(output);
         }
-        warnings.push(format!(
-            "no smaller network held the accuracy floor of {:.2} %: the given network is \
-             returned unchanged",
-            100.0 * floor
-        ));
+        let mut warning = format!(
+            "no smaller network held the accuracy floor of {:.2} % on validation data: the given \
+             network is returned unchanged",
+            100.0 * floor.whole()
+        );
+        if let Some((candidate, drop)) = self.nearest_below(max_drop)? {
+            let _ = write!(
+                warning,
+                "; with `--max-drop {drop:.2}` the one with {:.2} % of the parameters would have \
+                 been taken",
+                100.0 * candidate.remaining
+            );
+        }
+        warnings.push(warning);
         let state = self.environment.initial_state();
         self.build(
             &state,
             label.to_string(),
             None,
-            problem.baseline.confirm.clone(),
+            self.problem.baseline.confirm.clone(),
             None,
         )
     }
+
+    /// The recovered network that the least drop, in points, would let pass, and that drop.
+    fn nearest_below(&self, max_drop: f64) -> Result<Option<(&Candidate, f64)>, PruneError> {
+        let (baseline, hold_loss) = (&self.problem.baseline, self.config.search.hold_loss);
+        let mut nearest: Option<(&Candidate, f64)> = None;
+        for candidate in self.state.candidates.iter().filter(|c| c.recovered) {
+            let state: State = read_checkpoint(&self.snapshot_path(candidate.snapshot))?;
+            let confirm = self.environment.confirm(&state)?;
+            let passes = |drop: f64| {
+                let floor = Floor::new(baseline, drop, hold_loss);
+                floor.may_hold(candidate.accuracy, candidate.loss)
+                    && floor.is_confirmed(candidate.accuracy, confirm.accuracy)
+                    && floor.loss_is_confirmed(confirm.loss)
+            };
+            let drop = (1..=LARGEST_HINT)
+                .map(|hundredths| max_drop + f64::from(hundredths) / 100.0)
+                .find(|&drop| passes(drop));
+            if let Some(drop) = drop
+                && nearest.is_none_or(|(_, least)| drop < least)
+            {
+                nearest = Some((candidate, drop));
+            }
+        }
+        Ok(nearest)
+    }
 }
 
-/// Loss at a floor: that of the given network, grown as its errors may grow. A few lucky
-/// images lift accuracy over the floor, but hardly the loss with it. No errors at all count as
-/// half of one.
-pub(super) fn loss_ceiling(baseline: &Evaluation, floor: f64) -> f64 {
-    let least = 0.5 / baseline.correct.len().max(1) as f64;
-    baseline.loss * (1.0 - floor).max(least) / (1.0 - baseline.accuracy).max(least)
-}
+/// Hundredths of a point beyond which a drop is no hint any more.
+const LARGEST_HINT: u32 = 500;
 
 /// Networks that no other beats in both size and accuracy.
 fn undominated(outputs: Vec<Output>) -> Vec<Output> {
@@ -236,30 +270,4 @@ fn undominated(outputs: Vec<Output>) -> Vec<Output> {
         })
         .map(|(_, output)| output)
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn evaluation(right: usize, images: usize, loss: f64) -> Evaluation {
-        Evaluation {
-            accuracy: right as f64 / images as f64,
-            loss,
-            correct: (0..images).map(|i| i < right).collect(),
-            per_class: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn the_loss_may_grow_as_the_errors_may() {
-        let given = evaluation(990, 1000, 0.03);
-        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a}, not {b}");
-        close(loss_ceiling(&given, 0.99), 0.03);
-        close(loss_ceiling(&given, 0.98), 0.06);
-        // Without errors it can still grow, and stays finite.
-        let perfect = evaluation(1000, 1000, 0.001);
-        close(loss_ceiling(&perfect, 1.0), 0.001);
-        close(loss_ceiling(&perfect, 0.999), 0.002);
-    }
 }

@@ -9,15 +9,18 @@ const EXIT_CODES: &str = "Exit codes: 0 success; 1 error (stderr says what and w
 usage; 3 `verify`: the file does not hold what it promises; 130 stopped by Ctrl-C (the run is \
 saved, `--resume` goes on).";
 
+const GLOBAL: &str = "Global options";
+const DATA: &str = "Data";
+
 /// Makes trained convolutional networks smaller: ONNX in, ONNX out.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Worker threads [default: one a core]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", help_heading = GLOBAL)]
     pub threads: Option<usize>,
     /// Log more to stderr (-v: every pruning epoch, -vv: all)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL)]
     pub verbose: u8,
     /// What to do.
     #[command(subcommand)]
@@ -74,10 +77,9 @@ pub enum ScheduleName {
 
 /// How data are read; shared by the commands that take data.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Data")]
 pub struct DataArgs {
     /// Data: a folder of images, IDX files and so on (docs/data.md)
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = DATA)]
     pub data: PathBuf,
     /// How it is read.
     #[command(flatten)]
@@ -89,27 +91,27 @@ pub struct DataArgs {
 pub struct DataOptions {
     /// Mean and deviation: measured, imagenet, cifar10, mnist, half, none, bytes, or numbers
     /// such as 0.5,0.5,0.5/0.2,0.2,0.2 [default: the model's, else measured on the training part]
-    #[arg(long, value_name = "NAME|MEAN/DEV")]
+    #[arg(long, value_name = "NAME|MEAN/DEV", help_heading = DATA)]
     pub normalise: Option<NormaliseBy>,
     /// How images in folders get the network's size: crop, crop:SHARE or stretch
     /// [default: the model's, else crop]
-    #[arg(long, value_name = "HOW")]
+    #[arg(long, value_name = "HOW", help_heading = DATA)]
     pub resize: Option<Resize>,
     /// Order of three channels as the network takes them: rgb or bgr
     /// [default: the model's, else rgb]
-    #[arg(long, value_name = "ORDER")]
+    #[arg(long, value_name = "ORDER", help_heading = DATA)]
     pub colour: Option<Colour>,
     /// Axes of arrays of images: nhwc or nchw [default: seen from their extents]
-    #[arg(long, value_name = "AXES")]
+    #[arg(long, value_name = "AXES", help_heading = DATA)]
     pub layout: Option<Layout>,
     /// Training images set apart for validation [default: the model's, else 5000, at most a fifth]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = DATA)]
     pub validation: Option<usize>,
     /// Images that may be left out because they cannot be decoded [default: 10]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = DATA)]
     pub max_skipped: Option<usize>,
     /// Memory for decoded images, MiB; the rest is decoded beside the training [default: 2048]
-    #[arg(long, value_name = "MIB")]
+    #[arg(long, value_name = "MIB", help_heading = DATA)]
     pub cache_mib: Option<usize>,
 }
 
@@ -169,6 +171,12 @@ pub struct TrainArgs {
     /// Random shifts of up to this many pixels
     #[arg(long, default_value_t = 0, value_name = "PIXELS")]
     pub max_shift: usize,
+    /// Random rotations of up to this many degrees
+    #[arg(long, default_value_t = 0.0, value_name = "DEGREES", value_parser = super::settings::parse_rotation)]
+    pub max_rotation: f32,
+    /// Random changes of the size by up to this share
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = super::settings::parse_zoom)]
+    pub max_zoom: f32,
     /// Random horizontal flips
     #[arg(long)]
     pub flip: bool,
@@ -205,7 +213,7 @@ pub struct PruneArgs {
     /// Trained model
     pub model: PathBuf,
     /// Data: a folder of images, IDX files and so on (docs/data.md)
-    #[arg(long, value_name = "DIR", required_unless_present = "no_train")]
+    #[arg(long, value_name = "DIR", required_unless_present = "no_train", help_heading = DATA)]
     pub data: Option<PathBuf>,
     /// How it is read.
     #[command(flatten)]
@@ -249,6 +257,12 @@ pub struct PruneArgs {
     /// recovery, 0 before]
     #[arg(long, value_name = "PIXELS")]
     pub max_shift: Option<usize>,
+    /// Random rotations of training images in the final recovery by up to this many degrees
+    #[arg(long, value_name = "DEGREES", value_parser = super::settings::parse_rotation)]
+    pub max_rotation: Option<f32>,
+    /// Random changes of the size of training images in the final recovery by up to this share
+    #[arg(long, value_name = "SHARE", value_parser = super::settings::parse_zoom)]
+    pub max_zoom: Option<f32>,
     /// Random horizontal flips of training images
     #[arg(long)]
     pub flip: bool,

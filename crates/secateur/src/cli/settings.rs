@@ -28,6 +28,22 @@ pub fn data_config(args: &DataOptions, mut config: DataConfig) -> DataConfig {
     config
 }
 
+/// Degrees, 0 to 180.
+pub fn parse_rotation(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(degrees) if (0.0..=180.0).contains(&degrees) => Ok(degrees),
+        _ => Err(format!("expected degrees from 0 to 180, got `{text}`")),
+    }
+}
+
+/// A share, 0 to 0.9.
+pub fn parse_zoom(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(share) if (0.0..=0.9).contains(&share) => Ok(share),
+        _ => Err(format!("expected a share from 0 to 0.9, got `{text}`")),
+    }
+}
+
 /// `224` or `160x120` (height x width).
 pub fn parse_image_size(text: &str) -> Result<[usize; 2], String> {
     let side = |text: &str| match text.trim().parse::<usize>() {
@@ -42,22 +58,38 @@ pub fn parse_image_size(text: &str) -> Result<[usize; 2], String> {
     }
 }
 
-/// Resolves the settings of a pruning run. A resumed one goes on with its own.
+/// Reads a config as a table, once it is known to be one: errors name the line.
+fn read_table(path: &Path) -> Result<toml::Table> {
+    let text = fs_err::read_to_string(path)?;
+    let context = || format!("cannot use config `{}`", path.display());
+    toml::from_str::<PruneConfig>(&text).with_context(context)?;
+    text.parse().with_context(context)
+}
+
+/// Lays `top` over `base`: settings one by one, but a mode as a whole.
+fn lay_over(base: &mut toml::Table, top: toml::Table) {
+    for (key, value) in top {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) if key != "mode" => {
+                lay_over(below, above);
+            }
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Resolves the settings of a pruning run. A resumed one goes on with its own, and a config
+/// lies over those.
 pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
     let own = run_dir.join("config.toml");
-    let file = match &args.config {
-        Some(path) => Some(path),
-        None if args.resume && own.is_file() => Some(&own),
-        None => None,
-    };
-    let mut config = match file {
-        Some(path) => {
-            let text = fs_err::read_to_string(path)?;
-            toml::from_str::<PruneConfig>(&text)
-                .with_context(|| format!("cannot use config `{}`", path.display()))?
-        }
-        None => PruneConfig::new(Mode::default()),
-    };
+    let own = (args.resume && own.is_file()).then_some(own);
+    let mut table = toml::Table::new();
+    for path in own.iter().chain(&args.config) {
+        lay_over(&mut table, read_table(path)?);
+    }
+    let mut config: PruneConfig = table.try_into().context("cannot use the settings")?;
     let mode = args.mode.unwrap_or(match (&config.mode, &args.budget) {
         (_, Some(_)) | (Mode::Ceca { .. }, _) => ModeName::Ceca,
         (Mode::Aec { .. }, None) => ModeName::Aec,
@@ -92,6 +124,12 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
     if let Some(max_shift) = args.max_shift {
         config.training.max_shift = max_shift;
         config.training.recover_max_shift = max_shift;
+    }
+    if let Some(degrees) = args.max_rotation {
+        config.training.recover_max_rotation = degrees;
+    }
+    if let Some(share) = args.max_zoom {
+        config.training.recover_max_zoom = share;
     }
     config.training.flip |= args.flip;
     if let Some(seed) = args.seed {
@@ -131,6 +169,28 @@ pub fn parse_budgets(text: &str) -> Result<Vec<Budget>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_config_over_the_runs_own_changes_what_it_names() {
+        let table = |text: &str| text.parse::<toml::Table>().unwrap();
+        let mut settings = table(
+            "seed = 3\n[mode]\nkind = \"ceca\"\nbudgets = []\nmax_drop = 0.5\n\
+             [training]\nlr = 0.1\nflip = true\n",
+        );
+        lay_over(&mut settings, table("[training]\nlr = 0.2\n"));
+        let config: PruneConfig = settings.clone().try_into().unwrap();
+        assert!(matches!(config.mode, Mode::Ceca { .. }));
+        assert_eq!(config.seed, 3);
+        assert_eq!(config.training.lr, 0.2);
+        assert!(config.training.flip);
+        // Nothing of the old mode is left in a new one.
+        lay_over(
+            &mut settings,
+            table("[mode]\nkind = \"aec\"\nmax_drop = 1.0\n"),
+        );
+        let config: PruneConfig = settings.try_into().unwrap();
+        assert_eq!(config.mode, Mode::Aec { max_drop: 1.0 });
+    }
 
     #[test]
     fn image_sizes() {

@@ -71,6 +71,8 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
         },
         smoothing: args.smoothing,
         max_shift: args.max_shift,
+        max_rotation: args.max_rotation,
+        max_zoom: args.max_zoom,
         flip: args.flip,
         data: data_config,
         seed: args.seed,

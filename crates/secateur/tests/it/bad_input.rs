@@ -123,8 +123,10 @@ fn a_run_that_diverges_keeps_its_last_good_state() {
     }
     assert!(!folder.path().join("small.onnx").exists());
 
-    // With a rate that holds it goes on as if nothing had been.
-    std::fs::write(&config, quick).unwrap();
+    // With a rate that holds (the default, named: what is not named stays as it was) it goes
+    // on as if nothing had been.
+    let tame = format!("{quick}[training]\nrecover_lr = 0.05\n");
+    std::fs::write(&config, tame).unwrap();
     args.push("--resume".to_string());
     let done = command().args(&args).output().unwrap();
     assert!(done.status.success(), "{}", stderr(&done));

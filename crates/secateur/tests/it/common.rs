@@ -69,22 +69,26 @@ pub fn quick_config(folder: &Path, mode: &str) -> PathBuf {
 pub const MODE: &str =
     "{ kind = \"ceca\", budgets = [{ metric = \"params\", remaining = 0.3 }], max_drop = 0.0 }";
 
+/// Arguments that prune `model` by a config.
+fn arguments(model: &Path, config: &Path, output: &Path) -> Vec<String> {
+    let data = data_dir();
+    let mut all = vec!["prune", path(model), "--data", path(&data)];
+    all.extend(["--config", path(config), "-o", path(output)]);
+    all.into_iter().map(str::to_string).collect()
+}
+
+/// Prunes `model` by a config.
+pub fn prune(model: &Path, config: &Path, output: &Path) -> Output {
+    command()
+        .args(arguments(model, config, output))
+        .output()
+        .unwrap()
+}
+
 /// Arguments of a quick run in `folder` that writes `name.onnx`.
 pub fn prune_args(folder: &Path, name: &str) -> Vec<String> {
     let config = quick_config(folder, MODE);
-    let output = folder.join(format!("{name}.onnx"));
-    [
-        "prune",
-        path(net()),
-        "--data",
-        path(&data_dir()),
-        "--config",
-        path(&config),
-        "-o",
-        path(&output),
-    ]
-    .map(str::to_string)
-    .to_vec()
+    arguments(net(), &config, &folder.join(format!("{name}.onnx")))
 }
 
 /// The masks of every pruning epoch, as the history has them.

@@ -19,6 +19,8 @@ use crate::common::{Case, network, small_vgg};
 
 const AUGMENT: Augment = Augment {
     max_shift: 2,
+    max_rotation: 10.0,
+    max_zoom: 0.1,
     flip: true,
 };
 

@@ -35,8 +35,12 @@ fn cost_share(report: &RunReport) -> f64 {
 pub(super) fn summary(report: &RunReport) -> Markup {
     let best = report.after.last().unwrap_or(&report.before);
     let before = &report.before;
+    let unchanged = best.record.is_none();
     html! {
-        h1 { (before.file) " made smaller" }
+        h1 {
+            (before.file)
+            @if unchanged { " could not be made smaller" } @else { " made smaller" }
+        }
         p.muted { (report.mode) ". secateur " (report.version) ", seed " (report.seed) "." }
         div.figures {
             div.figure { b { (gone(best.size.params, before.size.params)) } span { "parameters gone" } }
@@ -47,7 +51,13 @@ pub(super) fn summary(report: &RunReport) -> Markup {
             }
             div.figure { b { (format!("{:.0} %", 100.0 * cost_share(report))) } span { "of the initial training's cost" } }
         }
-        p.lead {
+        @if unchanged {
+            p.lead {
+                (best.file) " is the given network: no smaller one kept what the run promised. "
+                "What was tried is below; "
+                code { "--max-drop" } " says how many points may go."
+            }
+        } @else { p.lead {
             (best.file) " keeps " (grouped(best.size.params)) " of " (grouped(before.size.params))
             " parameters. "
             @match (best.test_accuracy, before.test_accuracy, &best.test_difference) {
@@ -65,7 +75,7 @@ pub(super) fn summary(report: &RunReport) -> Markup {
                 }
                 _ => "There are no test images, so nothing is said of unseen data beyond validation.",
             }
-        }
+        } }
         @for warning in &report.warnings {
             p.note { (warning) }
         }

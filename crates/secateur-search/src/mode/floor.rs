@@ -1,0 +1,164 @@
+//! The accuracy floor: what holds it, and on which images.
+
+use secateur_net::train::Evaluation;
+
+use crate::env::Baseline;
+
+/// The given network's accuracy less what may be lost.
+///
+/// The search part guides: there a network whose loss holds may miss the floor by chance. The
+/// confirmation part decides, alone and together with the search part.
+pub struct Floor<'a> {
+    baseline: &'a Baseline,
+    drop: f64,
+    hold_loss: bool,
+}
+
+impl<'a> Floor<'a> {
+    /// A floor `max_drop` points (hundredths) below the baseline, on accuracy and, with
+    /// `hold_loss`, on the loss.
+    pub fn new(baseline: &'a Baseline, max_drop: f64, hold_loss: bool) -> Self {
+        Self {
+            baseline,
+            drop: max_drop / 100.0,
+            hold_loss,
+        }
+    }
+
+    /// Accuracy on the search part, 0..=1.
+    pub fn search(&self) -> f64 {
+        self.baseline.search.accuracy - self.drop
+    }
+
+    /// Accuracy on the confirmation part.
+    pub fn confirm(&self) -> f64 {
+        self.baseline.confirm.accuracy - self.drop
+    }
+
+    /// Accuracy on both parts together.
+    pub fn whole(&self) -> f64 {
+        self.baseline.of_both(self.search(), self.confirm())
+    }
+
+    /// Is the loss on the search part no higher than at the floor?
+    pub fn is_loss_within(&self, loss: f64) -> bool {
+        loss <= loss_ceiling(&self.baseline.search, self.search())
+    }
+
+    /// The same, but true where the loss is not held.
+    pub fn loss_holds(&self, loss: f64) -> bool {
+        !self.hold_loss || self.is_loss_within(loss)
+    }
+
+    /// [`Self::loss_holds`] on the confirmation part.
+    pub fn loss_is_confirmed(&self, loss: f64) -> bool {
+        !self.hold_loss || loss <= loss_ceiling(&self.baseline.confirm, self.confirm())
+    }
+
+    /// Do accuracy and loss hold on the search part?
+    pub fn holds(&self, accuracy: f64, loss: f64) -> bool {
+        accuracy >= self.search() && self.loss_holds(loss)
+    }
+
+    /// May the confirmation part decide for it? A few images less on the search part are
+    /// chance where the loss holds; where that is not looked at, none are.
+    pub fn may_hold(&self, accuracy: f64, loss: f64) -> bool {
+        let slack = if self.hold_loss && self.loss_holds(loss) {
+            chance(&self.baseline.search, self.search())
+        } else {
+            0.0
+        };
+        accuracy >= self.search() - slack
+    }
+
+    /// Does accuracy hold on the confirmation part, and on both parts together?
+    pub fn is_confirmed(&self, search: f64, confirm: f64) -> bool {
+        // Shares of whole images: half of one is rounding.
+        let rounding = 0.5 / self.baseline.n_images().max(1) as f64;
+        let whole = self.baseline.of_both(search, confirm);
+        confirm >= self.confirm() - rounding && whole >= self.whole() - rounding
+    }
+}
+
+/// Loss at a floor: that of the given network, grown as its errors may grow. A few lucky
+/// images lift accuracy over the floor, but hardly the loss with it. No errors at all count as
+/// half of one.
+fn loss_ceiling(baseline: &Evaluation, floor: f64) -> f64 {
+    let least = 0.5 / baseline.correct.len().max(1) as f64;
+    baseline.loss * (1.0 - floor).max(least) / (1.0 - baseline.accuracy).max(least)
+}
+
+/// Accuracy by which two networks of the floor's errors differ by chance: one standard error
+/// of the paired difference, sqrt(b + c) / n with b images gained and c lost (Agresti and Min
+/// 2005, doi 10.1002/sim.1781), where as many images change sides as there are errors.
+fn chance(baseline: &Evaluation, floor: f64) -> f64 {
+    let images = baseline.correct.len().max(1) as f64;
+    ((1.0 - floor) * images).max(1.0).sqrt() / images
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluation(right: usize, images: usize, loss: f64) -> Evaluation {
+        Evaluation {
+            accuracy: right as f64 / images as f64,
+            loss,
+            correct: (0..images).map(|i| i < right).collect(),
+            per_class: Vec::new(),
+        }
+    }
+
+    /// 16 errors of 1,000 on the search part, 20 of 1,000 on the other.
+    fn baseline() -> Baseline {
+        Baseline {
+            search: evaluation(984, 1000, 0.04),
+            confirm: evaluation(980, 1000, 0.05),
+        }
+    }
+
+    #[test]
+    fn the_loss_may_grow_as_the_errors_may() {
+        let given = evaluation(990, 1000, 0.03);
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a}, not {b}");
+        close(loss_ceiling(&given, 0.99), 0.03);
+        close(loss_ceiling(&given, 0.98), 0.06);
+        // Without errors it can still grow, and stays finite.
+        let perfect = evaluation(1000, 1000, 0.001);
+        close(loss_ceiling(&perfect, 1.0), 0.001);
+        close(loss_ceiling(&perfect, 0.999), 0.002);
+    }
+
+    #[test]
+    fn a_few_images_less_are_chance_where_the_loss_holds() {
+        let baseline = baseline();
+        let floor = Floor::new(&baseline, 0.0, true);
+        assert!(floor.holds(0.984, 0.04));
+        assert!(!floor.holds(0.983, 0.04));
+        // The square root of 16 errors is 4 images.
+        assert!(floor.may_hold(0.9801, 0.04));
+        assert!(!floor.may_hold(0.9799, 0.04));
+        assert!(!floor.may_hold(0.9801, 0.041));
+        // Accuracy alone: no slack.
+        assert!(floor.may_hold(0.984, 0.5));
+        let by_accuracy = Floor::new(&baseline, 0.0, false);
+        assert!(by_accuracy.may_hold(0.984, 0.5));
+        assert!(!by_accuracy.may_hold(0.983, 0.04));
+    }
+
+    #[test]
+    fn the_confirmation_part_decides_alone_and_with_the_other() {
+        let baseline = baseline();
+        let floor = Floor::new(&baseline, 0.0, true);
+        assert!(floor.is_confirmed(0.984, 0.980));
+        // Lucky in the search, an image short on what it never saw.
+        assert!(!floor.is_confirmed(0.990, 0.979));
+        // What the search part lacks, the other must have more.
+        assert!(!floor.is_confirmed(0.982, 0.981));
+        assert!(floor.is_confirmed(0.982, 0.982));
+        // A tenth of a point, an image, may go.
+        let lower = Floor::new(&baseline, 0.1, true);
+        assert!(lower.is_confirmed(0.983, 0.979));
+        assert!(!lower.is_confirmed(0.983, 0.978));
+    }
+}
