@@ -8,7 +8,7 @@ use secateur_onnx::arch::{
     MobileNetConfig, ResNetConfig, VggConfig, mobilenet_v2, resnet, vgg_like,
 };
 use secateur_onnx::coupling::ChannelGroups;
-use secateur_onnx::graph::Graph;
+use secateur_onnx::graph::{Graph, Node};
 use secateur_onnx::model::Model;
 
 pub struct Case {
@@ -86,4 +86,31 @@ pub fn max_difference(a: &[f32], b: &[f32]) -> f32 {
 
 pub fn largest(a: &[f32]) -> f32 {
     a.iter().map(|v| v.abs()).fold(0.0, f32::max)
+}
+
+/// The same net as exported for inference: norms folded away, convolutions with bias.
+pub fn without_norms(mut case: Case) -> Case {
+    let graph = &mut case.graph;
+    let norms: Vec<Node> = graph
+        .nodes
+        .iter()
+        .filter(|node| node.op_type == "BatchNormalization")
+        .cloned()
+        .collect();
+    graph
+        .nodes
+        .retain(|node| node.op_type != "BatchNormalization");
+    for norm in norms {
+        for node in &mut graph.nodes {
+            if Some(&node.outputs[0]) == norm.inputs[0].as_ref() {
+                node.inputs.push(norm.inputs[2].clone());
+            }
+            for input in node.inputs.iter_mut().flatten() {
+                if *input == norm.outputs[0] {
+                    input.clone_from(norm.inputs[0].as_ref().unwrap());
+                }
+            }
+        }
+    }
+    case
 }

@@ -7,6 +7,7 @@ use secateur_onnx::model::{Tensor, Values};
 
 use crate::common::{
     Case, images, largest, max_difference, network, small_mobilenet, small_resnet, small_vgg,
+    without_norms,
 };
 
 /// Single precision through a few layers; relative to the largest value.
@@ -101,33 +102,6 @@ fn with_relu6(mut case: Case, bounds_are_inputs: bool) -> Case {
             let bounds = [("min", 0.0), ("max", 6.0)];
             let bounds = bounds.map(|(name, value)| (name.to_string(), Attribute::Float(value)));
             node.attributes.extend(bounds);
-        }
-    }
-    case
-}
-
-/// The same net as exported for inference: norms folded away, convolutions with bias.
-fn without_norms(mut case: Case) -> Case {
-    let graph = &mut case.graph;
-    let norms: Vec<Node> = graph
-        .nodes
-        .iter()
-        .filter(|node| node.op_type == "BatchNormalization")
-        .cloned()
-        .collect();
-    graph
-        .nodes
-        .retain(|node| node.op_type != "BatchNormalization");
-    for norm in norms {
-        for node in &mut graph.nodes {
-            if Some(&node.outputs[0]) == norm.inputs[0].as_ref() {
-                node.inputs.push(norm.inputs[2].clone());
-            }
-            for input in node.inputs.iter_mut().flatten() {
-                if *input == norm.outputs[0] {
-                    input.clone_from(norm.inputs[0].as_ref().unwrap());
-                }
-            }
         }
     }
     case

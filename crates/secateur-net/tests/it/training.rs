@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use secateur_net::NetError;
 use secateur_net::data::{Augment, BatchSampler, InMemory, Part};
-use secateur_net::interpreter::Engine;
+use secateur_net::interpreter::{Engine, Network};
 use secateur_net::score::{Collector, probe_health};
 use secateur_net::train::{
     Optimizer, OptimizerConfig, OptimizerKind, Schedule, ScheduleKind, Slice, cross_entropy,
     evaluate, train_slice,
 };
-use secateur_net::weights::Weights;
+use secateur_net::weights::{WeightRole, Weights};
 use secateur_onnx::coupling::{Masks, Role};
 
-use crate::common::{Case, images, network, small_vgg};
+use crate::common::{Case, images, network, small_vgg, without_norms};
 
 /// Images whose class is the brightest third of their rows.
 fn stripes(n: usize, seed: u64) -> Part {
@@ -79,6 +79,80 @@ fn both_optimisers_learn_the_stripes() {
             .fold((0, 0), |(r, a), c| (r + c.0, a + c.1));
         assert_eq!(all, 300);
         assert_eq!(right as usize, after.correct.iter().filter(|&&c| c).count());
+    }
+}
+
+/// How far one plain gradient step at a rate of 0.5 moves all weights together.
+fn moved(mut case: Case, scale: f32) -> f64 {
+    let last = case.weights.get_mut("classifier.weight").unwrap();
+    last.data.iter_mut().for_each(|w| *w *= scale);
+    let data = stripes(32, 3);
+    let net = network(&case, Engine::Fused);
+    let slice = Slice {
+        network: &net,
+        data: &data,
+        schedule: Schedule {
+            kind: ScheduleKind::Constant,
+            peak: 0.5,
+            steps: 1,
+        },
+        smoothing: 0.0,
+        augment: Augment::default(),
+        distillation: None,
+        collector: None,
+    };
+    let mut optimizer = Optimizer::new(OptimizerConfig {
+        weight_decay: 0.0,
+        ..OptimizerConfig::default()
+    });
+    let mut sampler = BatchSampler::new(data.len(), 32, 4);
+    let mut weights = case.weights.clone();
+    train_slice(&slice, &mut weights, &mut optimizer, &mut sampler, &mut ()).unwrap();
+    let squares = weights
+        .iter()
+        .zip(case.weights.iter())
+        .flat_map(|((_, a), (_, b))| {
+            let moved = a
+                .data
+                .iter()
+                .zip(&b.data)
+                .map(|(a, b)| f64::from(a - b).powi(2));
+            // Running statistics move by themselves.
+            let is_trained = a.role != WeightRole::Running;
+            moved.filter(move |_| is_trained)
+        });
+    squares.sum::<f64>().sqrt()
+}
+
+#[test]
+fn gradients_are_clipped_where_no_norm_bounds_activations() {
+    let bare = || without_norms(small_vgg("4,M,6", 3));
+    // A norm of 1 at a rate of 0.5.
+    let steep = moved(bare(), 100.0);
+    assert!((steep - 0.5).abs() < 1e-3, "{steep}");
+    let gentle = moved(bare(), 0.01);
+    assert!(gentle < 0.49, "{gentle}");
+    let normalised = moved(small_vgg("4,M,6", 3), 100.0);
+    assert!(normalised > 1.0, "{normalised}");
+}
+
+#[test]
+fn networks_with_two_heads_are_refused_by_name() {
+    let mut case = small_vgg("4,M,6", 3);
+    let mut head = case.graph.outputs[0].clone();
+    head.name = case.graph.nodes[0].outputs[0].clone();
+    case.graph.outputs.push(head.clone());
+    let Err(error) = Network::new(&case.graph, Engine::Fused) else {
+        panic!("two outputs were taken");
+    };
+    let text = error.to_string();
+    for needle in [
+        "one output of class scores",
+        "has 2",
+        "`logits`",
+        &head.name,
+    ] {
+        assert!(text.contains(needle), "`{needle}` is not in: {text}");
     }
 }
 
