@@ -132,6 +132,13 @@ impl<'a> Environment<'a> {
         3.0 * self.training.batch_size as f64 * self.size(masks).macs as f64
     }
 
+    /// Sample-MACs of evaluating such a network on the search part and probing the dormant
+    /// kernels, as at the end of every slice.
+    pub fn look_cost(&self, masks: &Masks) -> f64 {
+        self.problem.search.len() as f64 * self.size(masks).macs as f64
+            + 3.0 * PROBE_IMAGES as f64 * self.problem.size.macs as f64
+    }
+
     /// Scores the kernels without training: passes whose gradients are thrown away.
     ///
     /// # Errors

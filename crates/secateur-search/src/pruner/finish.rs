@@ -114,9 +114,10 @@ impl Pruner<'_> {
 
     /// Steps at the present size that `max_cost` still allows.
     fn steps_allowed(&self) -> f64 {
-        let left = (self.config.search.max_cost - self.cost_share()).max(0.0);
-        let step = self.environment.step_cost(&self.state.state.masks).max(1.0);
-        left * self.problem.reference.sample_macs / step
+        let masks = &self.state.state.masks;
+        let all = self.config.search.max_cost * self.problem.reference.sample_macs;
+        let left = all - self.state.shared.cost - self.environment.look_cost(masks);
+        left.max(0.0) / self.environment.step_cost(masks).max(1.0)
     }
 
     /// Steps in which every training image is seen once.

@@ -139,9 +139,9 @@ impl Pruner<'_> {
         })
     }
 
-    /// The most compressed candidate that holds the floor on the confirmation part, which the
-    /// search never saw, and on the whole validation data; first among those whose loss holds
-    /// too, then by accuracy alone; in the worst case the given network.
+    /// The most compressed candidate that holds the floor on all validation data, and within
+    /// chance on the confirmation part, which the search never saw; first among those whose
+    /// loss holds too, then by accuracy alone; in the worst case the given network.
     fn most_compressed_confirmed(
         &self,
         max_drop: f64,
@@ -174,7 +174,7 @@ impl Pruner<'_> {
             }
             let output = self.output(candidate, label.to_string(), None)?;
             let confirmed = output.confirm.accuracy;
-            if !floor.is_confirmed(candidate.accuracy, confirmed) {
+            if !floor.is_confirmed(candidate.accuracy, confirmed, output.confirm.loss) {
                 let whole = self.problem.baseline.of_both(candidate.accuracy, confirmed);
                 warnings.push(format!(
                     "the network with {:.2} % of the parameters was not taken: {:.2} % on the \
@@ -234,7 +234,7 @@ impl Pruner<'_> {
             let passes = |drop: f64| {
                 let floor = Floor::new(baseline, drop, hold_loss);
                 floor.may_hold(candidate.accuracy, candidate.loss)
-                    && floor.is_confirmed(candidate.accuracy, confirm.accuracy)
+                    && floor.is_confirmed(candidate.accuracy, confirm.accuracy, confirm.loss)
                     && floor.loss_is_confirmed(confirm.loss)
             };
             let drop = (1..=LARGEST_HINT)

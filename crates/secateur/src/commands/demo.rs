@@ -16,6 +16,10 @@ use crate::cli::args::DemoArgs;
 use crate::cli::exit_code;
 use crate::cli::progress::{PruneProgress, TrainProgress, stop_flag};
 
+/// Points: what two equal networks differ by on 5,000 images by chance. A network trained as
+/// briefly as here often has lucky validation images, which nothing smaller reaches.
+const AEC_DROP: f64 = 0.1;
+
 /// Runs the command.
 pub fn run(args: &DemoArgs) -> Result<u8> {
     let started = Instant::now();
@@ -61,8 +65,8 @@ pub fn run(args: &DemoArgs) -> Result<u8> {
     let runs = [
         (
             "aec",
-            "never below the original accuracy",
-            Mode::Aec { max_drop: 0.0 },
+            "at most 0.1 points below the original accuracy",
+            Mode::Aec { max_drop: AEC_DROP },
         ),
         (
             "ceca",

@@ -32,6 +32,22 @@ fn cost_share(report: &RunReport) -> f64 {
     report.search_sample_macs / report.training_sample_macs.max(1.0)
 }
 
+/// The figures that a reader looks for first.
+fn figures(best: &NetworkFigures, report: &RunReport) -> Markup {
+    let before = &report.before;
+    html! {
+        div.figures {
+            div.figure { b { (gone(best.size.params, before.size.params)) } span { "parameters gone" } }
+            div.figure { b { (gone(best.size.macs, before.size.macs)) } span { "multiply-adds gone" } }
+            div.figure { b { (gone(best.size.kernels, before.size.kernels)) } span { "kernels gone" } }
+            @if let Some(d) = &best.test_difference {
+                div.figure { b.loss[d.difference < 0.0] { (format!("{:+.2}", 100.0 * d.difference)) } span { "points of test accuracy" } }
+            }
+            div.figure { b { (format!("{:.0} %", 100.0 * cost_share(report))) } span { "of the initial training's cost" } }
+        }
+    }
+}
+
 pub(super) fn summary(report: &RunReport) -> Markup {
     let best = report.after.last().unwrap_or(&report.before);
     let before = &report.before;
@@ -42,15 +58,7 @@ pub(super) fn summary(report: &RunReport) -> Markup {
             @if unchanged { " could not be made smaller" } @else { " made smaller" }
         }
         p.muted { (report.mode) ". secateur " (report.version) ", seed " (report.seed) "." }
-        div.figures {
-            div.figure { b { (gone(best.size.params, before.size.params)) } span { "parameters gone" } }
-            div.figure { b { (gone(best.size.macs, before.size.macs)) } span { "multiply-adds gone" } }
-            div.figure { b { (gone(best.size.kernels, before.size.kernels)) } span { "kernels gone" } }
-            @if let Some(d) = &best.test_difference {
-                div.figure { b.loss[d.difference < 0.0] { (format!("{:+.2}", 100.0 * d.difference)) } span { "points of test accuracy" } }
-            }
-            div.figure { b { (format!("{:.0} %", 100.0 * cost_share(report))) } span { "of the initial training's cost" } }
-        }
+        @if !unchanged { (figures(best, report)) }
         @if unchanged {
             p.lead {
                 (best.file) " is the given network: no smaller one kept what the run promised. "
