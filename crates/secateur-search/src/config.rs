@@ -331,11 +331,11 @@ impl PruneConfig {
         if !(training.temperature.is_finite() && training.temperature > 0.0) {
             return fail("`temperature`", training.temperature.to_string(), "above 0");
         }
-        if !(0.0..=180.0).contains(&training.recover_max_rotation) {
+        if !Augment::ROTATIONS.contains(&training.recover_max_rotation) {
             let value = training.recover_max_rotation.to_string();
             return fail("`recover_max_rotation`", value, "degrees between 0 and 180");
         }
-        if !(0.0..=0.9).contains(&training.recover_max_zoom) {
+        if !Augment::ZOOMS.contains(&training.recover_max_zoom) {
             let value = training.recover_max_zoom.to_string();
             return fail("`recover_max_zoom`", value, "a share between 0 and 0.9");
         }

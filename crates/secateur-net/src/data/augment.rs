@@ -1,5 +1,7 @@
 //! Small random changes to training images.
 
+use std::ops::RangeInclusive;
+
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,11 @@ struct Change {
 }
 
 impl Augment {
+    /// Degrees that [`Self::max_rotation`] may be.
+    pub const ROTATIONS: RangeInclusive<f32> = 0.0..=180.0;
+    /// Shares that [`Self::max_zoom`] may be.
+    pub const ZOOMS: RangeInclusive<f32> = 0.0..=0.9;
+
     /// True if images stay as they are.
     pub fn is_none(self) -> bool {
         self == Self::default()
@@ -70,42 +77,57 @@ impl Augment {
         out: &mut [f32],
     ) {
         let change = self.draw(rng);
+        let source = Source {
+            image,
+            size,
+            background,
+        };
         if self.max_rotation > 0.0 || self.max_zoom > 0.0 {
-            turn(image, size, background, &change, out);
+            turn(&source, &change, out);
         } else {
-            shift(image, size, background, &change, out);
+            shift(&source, &change, out);
+        }
+    }
+}
+
+/// An image and what lies around it.
+struct Source<'a> {
+    image: &'a [f32],
+    /// `[h, w, c]`.
+    size: [usize; 3],
+    background: &'a [f32],
+}
+
+impl Source<'_> {
+    /// The channels of a pixel.
+    fn pixel(&self, y: isize, x: isize) -> &[f32] {
+        let [h, w, c] = self.size;
+        if (0..h as isize).contains(&y) && (0..w as isize).contains(&x) {
+            let start = (y as usize * w + x as usize) * c;
+            &self.image[start..start + c]
+        } else {
+            self.background
         }
     }
 }
 
 /// Whole pixels from their places.
-fn shift(
-    image: &[f32],
-    [h, w, c]: [usize; 3],
-    background: &[f32],
-    change: &Change,
-    out: &mut [f32],
-) {
+fn shift(source: &Source<'_>, change: &Change, out: &mut [f32]) {
+    let [h, w, c] = source.size;
     for y in 0..h {
         let from_y = y as isize - change.dy;
         for x in 0..w {
             let x_before = if change.flip { w - 1 - x } else { x };
             let from_x = x_before as isize - change.dx;
-            let source = pixel(image, [h, w, c], background, from_y, from_x);
-            out[(y * w + x) * c..][..c].copy_from_slice(source);
+            out[(y * w + x) * c..][..c].copy_from_slice(source.pixel(from_y, from_x));
         }
     }
 }
 
 /// Turned and zoomed about the middle, then shifted; between pixels by bilinear
 /// interpolation.
-fn turn(
-    image: &[f32],
-    [h, w, c]: [usize; 3],
-    background: &[f32],
-    change: &Change,
-    out: &mut [f32],
-) {
+fn turn(source: &Source<'_>, change: &Change, out: &mut [f32]) {
+    let [h, w, c] = source.size;
     let (middle_y, middle_x) = ((h as f32 - 1.0) / 2.0, (w as f32 - 1.0) / 2.0);
     // Backwards: where does a pixel of the result come from?
     let (sin, cos) = change.angle.sin_cos();
@@ -119,10 +141,7 @@ fn turn(
             let from_x = middle_x + sin * v + cos * u;
             let (top, left) = (from_y.floor(), from_x.floor());
             let (down, right) = (from_y - top, from_x - left);
-            let at = |dy: isize, dx: isize| {
-                let (y, x) = (top as isize + dy, left as isize + dx);
-                pixel(image, [h, w, c], background, y, x)
-            };
+            let at = |dy, dx| source.pixel(top as isize + dy, left as isize + dx);
             let corners = [at(0, 0), at(0, 1), at(1, 0), at(1, 1)];
             for (channel, value) in out[(y * w + x) * c..][..c].iter_mut().enumerate() {
                 let [a, b, d, e] = corners.map(|corner| corner[channel]);
@@ -131,22 +150,6 @@ fn turn(
                 *value = above + (below - above) * down;
             }
         }
-    }
-}
-
-/// The channels of a pixel, or the background outside.
-fn pixel<'a>(
-    image: &'a [f32],
-    [h, w, c]: [usize; 3],
-    background: &'a [f32],
-    y: isize,
-    x: isize,
-) -> &'a [f32] {
-    if (0..h as isize).contains(&y) && (0..w as isize).contains(&x) {
-        let start = (y as usize * w + x as usize) * c;
-        &image[start..start + c]
-    } else {
-        background
     }
 }
 
@@ -212,7 +215,12 @@ mod tests {
             angle: angle.to_radians(),
             zoom,
         };
-        turn(image, size, &[0.0], &change, &mut out);
+        let source = Source {
+            image,
+            size,
+            background: &[0.0],
+        };
+        turn(&source, &change, &mut out);
         out
     }
 

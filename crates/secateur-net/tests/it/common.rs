@@ -2,7 +2,9 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use secateur_net::data::{Augment, Part};
 use secateur_net::interpreter::{Engine, Network};
+use secateur_net::train::{Schedule, Slice};
 use secateur_net::weights::Weights;
 use secateur_onnx::arch::{
     MobileNetConfig, ResNetConfig, VggConfig, mobilenet_v2, resnet, vgg_like,
@@ -69,6 +71,19 @@ pub fn case(model: Model, seed: u64) -> Case {
 
 pub fn network(case: &Case, engine: Engine) -> Network {
     Network::new(&case.graph, engine).unwrap()
+}
+
+/// Plain training, without any of the extras.
+pub fn slice<'a>(network: &'a Network, data: &'a Part, schedule: Schedule) -> Slice<'a> {
+    Slice {
+        network,
+        data,
+        schedule,
+        smoothing: 0.0,
+        augment: Augment::default(),
+        distillation: None,
+        collector: None,
+    }
 }
 
 pub fn images(n: usize, len: usize, seed: u64) -> Vec<f32> {

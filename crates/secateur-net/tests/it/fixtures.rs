@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use secateur_net::data::{Augment, BatchSampler, InMemory, Part};
+use secateur_net::data::{BatchSampler, InMemory, Part};
 use secateur_net::interpreter::{Engine, Network};
 use secateur_net::mask::Selection;
-use secateur_net::train::{Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, train_slice};
+use secateur_net::train::{Optimizer, OptimizerConfig, Schedule, ScheduleKind, train_slice};
 use secateur_net::weights::Weights;
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_onnx::surgery;
 
-use crate::common::{images, largest, max_difference};
+use crate::common::{images, largest, max_difference, slice};
 
 /// Relative to the largest score; sums run in another order.
 const TOLERANCE: f32 = 1e-4;
@@ -67,19 +67,12 @@ fn train(net: &Network, weights: &mut Weights, x: &[f32]) {
     let [c, h, w] = net.input_shape();
     let labels = (0..IMAGES).map(|i| (i % net.n_classes()) as u32).collect();
     let data = Part::of(InMemory::floats([h, w, c], x.to_vec(), labels).unwrap());
-    let slice = Slice {
-        network: net,
-        data: &data,
-        schedule: Schedule {
-            kind: ScheduleKind::Cosine,
-            peak: 0.01,
-            steps: 4,
-        },
-        smoothing: 0.0,
-        augment: Augment::default(),
-        distillation: None,
-        collector: None,
+    let schedule = Schedule {
+        kind: ScheduleKind::Cosine,
+        peak: 0.01,
+        steps: 4,
     };
+    let slice = slice(net, &data, schedule);
     let mut optimizer = Optimizer::new(OptimizerConfig::default());
     let mut sampler = BatchSampler::new(IMAGES, 8, 3);
     train_slice(&slice, weights, &mut optimizer, &mut sampler, &mut ()).unwrap();

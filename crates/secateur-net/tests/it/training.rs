@@ -13,7 +13,7 @@ use secateur_net::train::{
 use secateur_net::weights::{WeightRole, Weights};
 use secateur_onnx::coupling::{Masks, Role};
 
-use crate::common::{Case, images, network, small_vgg, without_norms};
+use crate::common::{Case, images, network, slice, small_vgg, without_norms};
 
 /// Images whose class is the brightest third of their rows.
 fn stripes(n: usize, seed: u64) -> Part {
@@ -37,21 +37,17 @@ fn train(case: &Case, data: &Part, lr: f32, kind: OptimizerKind) -> Result<Weigh
         ..OptimizerConfig::default()
     });
     let mut sampler = BatchSampler::new(data.len(), 32, 4);
+    let schedule = Schedule {
+        kind: ScheduleKind::OneCycle,
+        peak: lr,
+        steps: 60,
+    };
     let slice = Slice {
-        network: &net,
-        data,
-        schedule: Schedule {
-            kind: ScheduleKind::OneCycle,
-            peak: lr,
-            steps: 60,
-        },
-        smoothing: 0.0,
         augment: Augment {
             flip: true,
             ..Augment::default()
         },
-        distillation: None,
-        collector: None,
+        ..slice(&net, data, schedule)
     };
     train_slice(&slice, &mut weights, &mut optimizer, &mut sampler, &mut ())?;
     Ok(weights)
@@ -88,19 +84,12 @@ fn moved(mut case: Case, scale: f32) -> f64 {
     last.data.iter_mut().for_each(|w| *w *= scale);
     let data = stripes(32, 3);
     let net = network(&case, Engine::Fused);
-    let slice = Slice {
-        network: &net,
-        data: &data,
-        schedule: Schedule {
-            kind: ScheduleKind::Constant,
-            peak: 0.5,
-            steps: 1,
-        },
-        smoothing: 0.0,
-        augment: Augment::default(),
-        distillation: None,
-        collector: None,
+    let schedule = Schedule {
+        kind: ScheduleKind::Constant,
+        peak: 0.5,
+        steps: 1,
     };
+    let slice = slice(&net, &data, schedule);
     let mut optimizer = Optimizer::new(OptimizerConfig {
         weight_decay: 0.0,
         ..OptimizerConfig::default()

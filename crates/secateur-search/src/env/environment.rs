@@ -135,8 +135,15 @@ impl<'a> Environment<'a> {
     /// Sample-MACs of evaluating such a network on the search part and probing the dormant
     /// kernels, as at the end of every slice.
     pub fn look_cost(&self, masks: &Masks) -> f64 {
+        self.evaluation_cost(masks) + self.probe_cost(PROBE_IMAGES)
+    }
+
+    fn evaluation_cost(&self, masks: &Masks) -> f64 {
         self.problem.search.len() as f64 * self.size(masks).macs as f64
-            + 3.0 * PROBE_IMAGES as f64 * self.problem.size.macs as f64
+    }
+
+    fn probe_cost(&self, images: usize) -> f64 {
+        3.0 * images as f64 * self.problem.size.macs as f64
     }
 
     /// Scores the kernels without training: passes whose gradients are thrown away.
@@ -190,14 +197,13 @@ impl<'a> Environment<'a> {
         observer: &mut dyn StepObserver,
     ) -> Result<EpochOutcome, NetError> {
         let problem = self.problem;
-        let macs = self.size(&state.masks).macs as f64;
         let (network, train_loss, steps) = self.slice(state, shared, plan, observer)?;
         let compact = Selection::new(&problem.groups, &state.masks).gather(&state.weights);
         let evaluation = evaluate(&network, &compact, &problem.search)?;
         state.accuracy = evaluation.accuracy;
         state.loss = evaluation.loss;
         let mut cost =
-            steps as f64 * self.step_cost(&state.masks) + problem.search.len() as f64 * macs;
+            steps as f64 * self.step_cost(&state.masks) + self.evaluation_cost(&state.masks);
         let any_dormant = state.masks.0.iter().flatten().any(|on| !on);
         if plan.probe && any_dormant {
             let indices: Vec<usize> = shared.sampler.next_batch();
@@ -220,7 +226,7 @@ impl<'a> Environment<'a> {
                     score.health = if health.is_finite() { health } else { 0.0 };
                 }
             }
-            cost += 3.0 * n as f64 * problem.size.macs as f64;
+            cost += self.probe_cost(n);
         }
         shared.cost += cost;
         Ok(EpochOutcome {

@@ -27,12 +27,12 @@ impl<'a> Floor<'a> {
 
     /// Accuracy on the search part, 0..=1.
     pub fn search(&self) -> f64 {
-        self.baseline.search.accuracy - self.drop
+        self.on(&self.baseline.search)
     }
 
     /// Accuracy on the confirmation part.
     pub fn confirm(&self) -> f64 {
-        self.baseline.confirm.accuracy - self.drop
+        self.on(&self.baseline.confirm)
     }
 
     /// Accuracy on both parts together.
@@ -42,7 +42,7 @@ impl<'a> Floor<'a> {
 
     /// Is the loss on the search part no higher than at the floor?
     pub fn is_loss_within(&self, loss: f64) -> bool {
-        loss <= loss_ceiling(&self.baseline.search, self.search())
+        self.is_within(&self.baseline.search, loss)
     }
 
     /// The same, but true where the loss is not held.
@@ -52,7 +52,7 @@ impl<'a> Floor<'a> {
 
     /// [`Self::loss_holds`] on the confirmation part.
     pub fn loss_is_confirmed(&self, loss: f64) -> bool {
-        !self.hold_loss || loss <= loss_ceiling(&self.baseline.confirm, self.confirm())
+        !self.hold_loss || self.is_within(&self.baseline.confirm, loss)
     }
 
     /// Do accuracy and loss hold on the search part?
@@ -63,28 +63,35 @@ impl<'a> Floor<'a> {
     /// May the confirmation part decide for it? A few images less on the search part are
     /// chance where the loss holds; where that is not looked at, none are.
     pub fn may_hold(&self, accuracy: f64, loss: f64) -> bool {
-        let slack = if self.hold_loss && self.loss_holds(loss) {
-            chance(&self.baseline.search, self.search())
-        } else {
-            0.0
-        };
-        accuracy >= self.search() - slack
+        accuracy >= self.search() - self.slack(&self.baseline.search, loss)
     }
 
     /// Does accuracy hold on both parts together, and on the confirmation part alone, where a
     /// few images less are chance as in [`Self::may_hold`]?
     pub fn is_confirmed(&self, search: f64, confirm: f64, confirm_loss: f64) -> bool {
-        let baseline = self.baseline;
-        let is_within = confirm_loss <= loss_ceiling(&baseline.confirm, self.confirm());
-        let slack = if self.hold_loss && is_within {
-            chance(&baseline.confirm, self.confirm())
+        let slack = self.slack(&self.baseline.confirm, confirm_loss);
+        // Shares of whole images: half of one is rounding.
+        let rounding = 0.5 / self.baseline.n_images().max(1) as f64;
+        let whole = self.baseline.of_both(search, confirm);
+        confirm >= self.confirm() - slack - rounding && whole >= self.whole() - rounding
+    }
+
+    /// Accuracy on a part.
+    fn on(&self, part: &Evaluation) -> f64 {
+        part.accuracy - self.drop
+    }
+
+    fn is_within(&self, part: &Evaluation, loss: f64) -> bool {
+        loss <= loss_ceiling(part, self.on(part))
+    }
+
+    /// What a network of this loss may miss the floor by on one part.
+    fn slack(&self, part: &Evaluation, loss: f64) -> f64 {
+        if self.hold_loss && self.is_within(part, loss) {
+            chance(part, self.on(part))
         } else {
             0.0
-        };
-        // Shares of whole images: half of one is rounding.
-        let rounding = 0.5 / baseline.n_images().max(1) as f64;
-        let whole = baseline.of_both(search, confirm);
-        confirm >= self.confirm() - slack - rounding && whole >= self.whole() - rounding
+        }
     }
 }
 

@@ -87,6 +87,12 @@ impl Pruner<'_> {
         Floor::new(&self.problem.baseline, max_drop, hold_loss)
     }
 
+    /// May the present network become a result?
+    pub(super) fn may_hold(&self) -> bool {
+        let state = &self.state.state;
+        self.floor().may_hold(state.accuracy, state.loss)
+    }
+
     /// Points above the floor on the search part.
     fn margin(&self) -> f64 {
         (self.state.state.accuracy - self.floor().search()) * 100.0

@@ -125,9 +125,8 @@ impl Pruner<'_> {
         self.problem.train.len() as f64 / self.config.training.batch_size as f64
     }
 
-    /// CECA pays the same for every output, however long that trains a small network. AEC
-    /// trains every size for as many passes, as far as its cost allows: paid the same, a
-    /// network that grew again would train less and end below the one it came from.
+    /// CECA pays the same for every output. AEC trains as long as its cost allows, most of it
+    /// in the first recovery.
     fn recovery_steps(&self, recovery: Recovery) -> usize {
         let search = &self.config.search;
         let least = search.slice_steps[0];
@@ -243,8 +242,7 @@ impl Pruner<'_> {
         if self.state.state.accuracy < before.accuracy && stop.is_some() {
             self.state.state = before;
         }
-        let (accuracy, loss) = (self.state.state.accuracy, self.state.state.loss);
-        let held = stop.is_some() || self.floor().may_hold(accuracy, loss);
+        let held = stop.is_some() || self.may_hold();
         // Also what did not hold: the end of the run says by how much.
         self.keep(stop, true)?;
         let facts = self.environment.facts(

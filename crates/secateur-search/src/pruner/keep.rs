@@ -59,8 +59,7 @@ impl Pruner<'_> {
         let size = self.environment.size(&self.state.state.masks);
         let share = ratio(corridor.metric, &size, &self.problem.size);
         if matches!(self.config.mode, Mode::Aec { .. }) {
-            let (accuracy, loss) = (self.state.state.accuracy, self.state.state.loss);
-            if !self.floor().may_hold(accuracy, loss) || share >= 1.0 {
+            if !self.may_hold() || share >= 1.0 {
                 return Ok(false);
             }
             self.keep(None, false)?;

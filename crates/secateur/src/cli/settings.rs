@@ -1,9 +1,11 @@
 //! Checked settings: the config file, then the arguments on top.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use secateur::data::DataConfig;
+use secateur::net::data::Augment;
 use secateur::search::config::{Budget, Metric, Mode, PruneConfig};
 
 use super::args::{DataOptions, ModeName, PruneArgs};
@@ -28,20 +30,25 @@ pub fn data_config(args: &DataOptions, mut config: DataConfig) -> DataConfig {
     config
 }
 
-/// Degrees, 0 to 180.
-pub fn parse_rotation(text: &str) -> Result<f32, String> {
+fn parse_within(text: &str, what: &str, range: &RangeInclusive<f32>) -> Result<f32, String> {
     match text.parse::<f32>() {
-        Ok(degrees) if (0.0..=180.0).contains(&degrees) => Ok(degrees),
-        _ => Err(format!("expected degrees from 0 to 180, got `{text}`")),
+        Ok(value) if range.contains(&value) => Ok(value),
+        _ => Err(format!(
+            "expected {what} from {} to {}, got `{text}`",
+            range.start(),
+            range.end()
+        )),
     }
 }
 
-/// A share, 0 to 0.9.
+/// Degrees of a rotation.
+pub fn parse_rotation(text: &str) -> Result<f32, String> {
+    parse_within(text, "degrees", &Augment::ROTATIONS)
+}
+
+/// Share of a zoom.
 pub fn parse_zoom(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(share) if (0.0..=0.9).contains(&share) => Ok(share),
-        _ => Err(format!("expected a share from 0 to 0.9, got `{text}`")),
-    }
+    parse_within(text, "a share", &Augment::ZOOMS)
 }
 
 /// `224` or `160x120` (height x width).

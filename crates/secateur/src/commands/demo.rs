@@ -65,12 +65,12 @@ pub fn run(args: &DemoArgs) -> Result<u8> {
     let runs = [
         (
             "aec",
-            "at most 0.1 points below the original accuracy",
+            format!("at most {AEC_DROP} points below the original accuracy"),
             Mode::Aec { max_drop: AEC_DROP },
         ),
         (
             "ceca",
-            "6 % of the parameters, as accurate as it can",
+            "6 % of the parameters, as accurate as it can".to_string(),
             Mode::Ceca {
                 budgets: vec![budget],
                 max_drop: 0.0,

@@ -48,24 +48,11 @@ fn figures(best: &NetworkFigures, report: &RunReport) -> Markup {
     }
 }
 
-pub(super) fn summary(report: &RunReport) -> Markup {
-    let best = report.after.last().unwrap_or(&report.before);
+/// What became of the network, in words.
+fn verdict(best: &NetworkFigures, report: &RunReport) -> Markup {
     let before = &report.before;
-    let unchanged = best.record.is_none();
     html! {
-        h1 {
-            (before.file)
-            @if unchanged { " could not be made smaller" } @else { " made smaller" }
-        }
-        p.muted { (report.mode) ". secateur " (report.version) ", seed " (report.seed) "." }
-        @if !unchanged { (figures(best, report)) }
-        @if unchanged {
-            p.lead {
-                (best.file) " is the given network: no smaller one kept what the run promised. "
-                "What was tried is below; "
-                code { "--max-drop" } " says how many points may go."
-            }
-        } @else { p.lead {
+        p.lead {
             (best.file) " keeps " (grouped(best.size.params)) " of " (grouped(before.size.params))
             " parameters. "
             @match (best.test_accuracy, before.test_accuracy, &best.test_difference) {
@@ -83,7 +70,30 @@ pub(super) fn summary(report: &RunReport) -> Markup {
                 }
                 _ => "There are no test images, so nothing is said of unseen data beyond validation.",
             }
-        } }
+        }
+    }
+}
+
+pub(super) fn summary(report: &RunReport) -> Markup {
+    let best = report.after.last().unwrap_or(&report.before);
+    let before = &report.before;
+    let unchanged = best.record.is_none();
+    html! {
+        h1 {
+            (before.file)
+            @if unchanged { " could not be made smaller" } @else { " made smaller" }
+        }
+        p.muted { (report.mode) ". secateur " (report.version) ", seed " (report.seed) "." }
+        @if unchanged {
+            p.lead {
+                (best.file) " is the given network: no smaller one kept what the run promised. "
+                "What was tried is below; "
+                code { "--max-drop" } " says how many points may go."
+            }
+        } @else {
+            (figures(best, report))
+            (verdict(best, report))
+        }
         @for warning in &report.warnings {
             p.note { (warning) }
         }
