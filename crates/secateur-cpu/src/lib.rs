@@ -19,6 +19,7 @@
 pub mod block;
 pub mod conv;
 pub mod isa;
+pub mod layout;
 pub mod linear;
 pub mod memory;
 pub mod norm;

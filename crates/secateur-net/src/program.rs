@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
+use secateur_cpu::memory::Buffer;
 use secateur_onnx::graph::Graph;
 
 use crate::error::{NetError, Result};
-use crate::extension::tensor_from_vec;
+use crate::extension::{tensor_from_buffer, tensor_from_vec};
 use crate::interpreter::{Bound, Engine, Mode, Pass, missing};
 use crate::ops::Operator;
 use crate::plan;
@@ -186,7 +187,7 @@ fn bind(
     let mut tensors = HashMap::new();
     let mut shapes = HashMap::new();
     for (name, weight) in weights.iter() {
-        let tensor = tensor_from_vec(weight.data.clone(), [weight.data.len()], device);
+        let tensor = tensor_from_buffer(Buffer::from(weight.data.as_slice()), device);
         tensors.insert(name.clone(), prepare(weight.role, tensor));
         shapes.insert(name.clone(), weight.shape.clone());
     }

@@ -169,7 +169,7 @@ impl Pass<'_> {
         dy: &[f32],
         need_dx: bool,
         d_residual: Option<&mut [f32]>,
-    ) -> (Option<Buffer>, Vec<f32>) {
+    ) -> (Option<Buffer>, Buffer) {
         let s = &self.spec.conv;
         let image = self.image();
         let (c, pixels) = (s.c_out, image.h * image.w);
@@ -231,7 +231,7 @@ impl Pass<'_> {
                 }
             }
         });
-        let mut dw = vec![0.0; w.len()];
+        let mut dw = Buffer::get(w.len());
         sums.finish(&mut dw);
         (dx, dw)
     }

@@ -113,7 +113,7 @@ pub struct BlockGradients {
     /// As x; `None` if not asked for.
     pub dx: Option<Buffer>,
     /// As w.
-    pub dw: Vec<f32>,
+    pub dw: Buffer,
     /// `[c_out]`, always zero: the batch norm takes the mean, and any bias with it, away.
     pub dbias: Option<Vec<f32>>,
     /// `[c_out]`

@@ -137,6 +137,26 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
+/// `unrolled!(r < R { body })` writes out `body` for r = 0, 1, … below the constant `R`, at
+/// most 14.
+///
+/// A loop over rows of sums must be unrolled, or all sums lie in memory instead of registers,
+/// because an array that is indexed by a variable has an address. The compiler's own
+/// unrolling stops at a size that the tallest tiles exceed: they then took several times as
+/// long as others.
+macro_rules! unrolled {
+    ($r:ident < $n:ident $body:block) => {
+        $crate::simd::unrolled!(@ $r $n $body 0 1 2 3 4 5 6 7 8 9 10 11 12 13)
+    };
+    (@ $r:ident $n:ident $body:block $($i:literal)*) => {
+        $(if $i < $n {
+            let $r: usize = $i;
+            $body
+        })*
+    };
+}
+pub(crate) use unrolled;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -386,28 +386,38 @@ impl Normaliser {
 
     fn apply(&self, pixels: &Pixels<'_>, out: &mut [f32]) {
         let channels = self.source.len();
-        match pixels {
-            Pixels::Bytes(bytes) => {
-                for (to, from) in out
-                    .chunks_exact_mut(channels)
-                    .zip(bytes.chunks_exact(channels))
-                {
-                    for ((to, table), &source) in to.iter_mut().zip(&self.tables).zip(&self.source)
-                    {
-                        *to = table[usize::from(from[source])];
-                    }
+        for (c, &source) in self.source.iter().enumerate() {
+            let place = (c, source, channels);
+            match pixels {
+                Pixels::Bytes(bytes) => {
+                    let table = &self.tables[c];
+                    map_channel(place, bytes, out, |byte| table[usize::from(byte)]);
                 }
-            }
-            Pixels::Floats(values) => {
-                for (to, from) in out
-                    .chunks_exact_mut(channels)
-                    .zip(values.chunks_exact(channels))
-                {
-                    for (c, to) in to.iter_mut().enumerate() {
-                        *to = (from[self.source[c]] - self.mean[c]) / self.std[c];
-                    }
+                Pixels::Floats(values) => {
+                    let (mean, std) = (self.mean[c], self.std[c]);
+                    map_channel(place, values, out, |value| (value - mean) / std);
                 }
             }
         }
+    }
+}
+
+/// Channel `to` of `out` from channel `from` of `pixels`, of which there are `channels`: a
+/// loop of its own for each channel, because every step waits for a batch.
+fn map_channel<T: Copy>(
+    (to, from, channels): (usize, usize, usize),
+    pixels: &[T],
+    out: &mut [f32],
+    map: impl Fn(T) -> f32,
+) {
+    if channels == 1 {
+        for (out, &pixel) in out.iter_mut().zip(pixels) {
+            *out = map(pixel);
+        }
+        return;
+    }
+    let pixels = pixels[from..].iter().step_by(channels);
+    for (out, &pixel) in out[to..].iter_mut().step_by(channels).zip(pixels) {
+        *out = map(pixel);
     }
 }

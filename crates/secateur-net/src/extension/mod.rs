@@ -26,8 +26,8 @@ use burn_autodiff::{
 use burn_flex::FlexTensor;
 use secateur_cpu::memory::Buffer;
 
-pub use storage::tensor_from_vec;
 use storage::{contiguous_slice, flex_tensor};
+pub use storage::{tensor_from_buffer, tensor_from_vec};
 pub use timing::time_in_routines;
 
 /// Most tensors that one fused operation reads: input, weights, bias, scale, shift, residual.

@@ -40,14 +40,17 @@ impl AllocationController for BufferController {
     }
 }
 
+fn bytes(buffer: Buffer) -> Bytes {
+    let n_bytes = size_of_val::<[f32]>(&buffer);
+    // SAFETY: the controller owns `n_bytes` initialised bytes, aligned for f32, until it is dropped.
+    unsafe { Bytes::from_controller(Box::new(BufferController(buffer)), n_bytes) }
+}
+
 /// Wraps a buffer as a tensor of `shape`.
 pub(super) fn flex_tensor(buffer: Buffer, shape: &[usize]) -> FlexTensor {
     debug_assert_eq!(buffer.len(), shape.iter().product::<usize>());
-    let n_bytes = size_of_val::<[f32]>(&buffer);
-    // SAFETY: the controller owns `n_bytes` initialised bytes, aligned for f32, until it is dropped.
-    let bytes = unsafe { Bytes::from_controller(Box::new(BufferController(buffer)), n_bytes) };
     FlexTensor::new(
-        bytes,
+        bytes(buffer),
         Layout::contiguous(Shape::from(shape.to_vec())),
         DType::F32,
     )
@@ -67,4 +70,13 @@ pub fn tensor_from_vec<const D: usize>(
     device: &Device,
 ) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// A vector that takes over `buffer` without copying.
+pub fn tensor_from_buffer(buffer: Buffer, device: &Device) -> Tensor<1> {
+    let len = buffer.len();
+    Tensor::from_data(
+        TensorData::from_bytes(bytes(buffer), [len], DType::F32),
+        device,
+    )
 }

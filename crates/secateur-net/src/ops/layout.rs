@@ -5,13 +5,19 @@
 //! Squeeze and Unsqueeze (axes are an input from 13), Transpose, Expand (8, 13),
 //! DepthToSpace (mode from 11), SpaceToDepth, Concat (4 to 13).
 
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use secateur_cpu::layout::swap_planes;
+use secateur_cpu::memory::Buffer;
 use secateur_onnx::graph::Node;
 
 use super::broadcast::broadcast_dims;
 use super::call::{Call, Planner, Rule, Setting, host};
 use super::integers;
 use crate::error::Result;
-use crate::interpreter::Pass;
+use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
+use crate::interpreter::{Engine, Pass};
 use crate::value::{Dense, Host, HostData, Value};
 
 /// `value` in shape `dims`, which has the same number of elements.
@@ -19,7 +25,53 @@ pub(super) fn reshape_value(pass: &Pass<'_>, value: &Value, dims: &[usize]) -> V
     match value {
         Value::Host(constant) => host(constant.reshaped(dims.to_vec())),
         Value::Image(_) if value.onnx_dims() == dims => value.clone(),
+        Value::Image(image) if pass.engine == Engine::Fused => {
+            Value::Dense(channels_first(image).reshape(dims))
+        }
         _ => Value::Dense(value.dense(&pass.device).reshape(dims)),
+    }
+}
+
+/// Images in the file's order of axes, `[n, c, h, w]`.
+fn channels_first(image: &Tensor<4>) -> Dense {
+    let [n, h, w, c] = image.dims();
+    let dims = [n, c, h, w];
+    let x = Dense::from_tensor(image.clone());
+    // One pixel, or one channel: the order in memory is the same.
+    if h * w == 1 || c == 1 {
+        return x.reshape(&dims);
+    }
+    let call = Arc::new(SwapCall([n, h * w, c]));
+    Dense::from_untyped(FusedInputs::new(x.untyped()).run(call), &dims)
+}
+
+/// Swaps the last two of three axes.
+#[derive(Debug)]
+struct SwapCall([usize; 3]);
+
+impl FusedOp for SwapCall {
+    fn output_shape(&self) -> Vec<usize> {
+        vec![self.0.iter().product()]
+    }
+
+    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+        let mut y = Buffer::get(x.len());
+        swap_planes(self.0, x, &mut y);
+        y
+    }
+
+    fn backward(
+        &self,
+        [x, ..]: [&[f32]; MAX_INPUTS],
+        dy: &[f32],
+        _: [bool; MAX_INPUTS],
+    ) -> InputGradients {
+        let [n, rows, columns] = self.0;
+        let mut dx = Buffer::get(x.len());
+        swap_planes([n, columns, rows], dy, &mut dx);
+        let mut gradients = InputGradients::default();
+        gradients[0] = Some(dx);
+        gradients
     }
 }
 

@@ -204,7 +204,7 @@ struct LinearCall {
     c_out: usize,
     has_bias: bool,
     activation: Activation,
-    output: Mutex<Option<Vec<f32>>>,
+    output: Mutex<Option<Buffer>>,
     collector: Option<Arc<Collector>>,
     node: String,
 }
@@ -230,7 +230,7 @@ impl FusedOp for LinearCall {
         *self
             .output
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(y.to_vec());
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(y.clone());
         y
     }
 
@@ -252,7 +252,7 @@ impl FusedOp for LinearCall {
         }
         let mut masked = Buffer::get(dy.len());
         let dy: &[f32] = if self.activation == Activation::Relu {
-            for ((to, &d), &y) in masked.iter_mut().zip(dy).zip(&y) {
+            for ((to, &d), &y) in masked.iter_mut().zip(dy).zip(y.iter()) {
                 *to = if y > 0.0 { d } else { 0.0 };
             }
             &masked

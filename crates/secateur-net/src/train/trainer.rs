@@ -200,7 +200,7 @@ fn train_step(
             what: "the loss".to_string(),
         });
     }
-    let gradients = loss.backward();
+    let mut gradients = loss.backward();
     optimizer.begin_step();
     let lr = slice.schedule.lr(step);
     let scale = if slice.network.is_normalised() {
@@ -209,7 +209,11 @@ fn train_step(
         clipping(&bound, &gradients, weights)
     };
     for (name, weight) in weights.iter_mut() {
-        let Some(gradient) = bound.tensor(name).and_then(|leaf| leaf.grad(&gradients)) else {
+        // Taken out, so that its memory can be read where it lies.
+        let Some(gradient) = bound
+            .tensor(name)
+            .and_then(|leaf| leaf.grad_remove(&mut gradients))
+        else {
             continue;
         };
         let gradient = gradient.into_data();

@@ -9,7 +9,7 @@ use crate::conv::shape::ConvShape;
 use crate::isa::Isa;
 use crate::memory::Buffer;
 use crate::parallel::Shared;
-use crate::simd::{Simd, dispatch};
+use crate::simd::{Simd, dispatch, unrolled};
 
 /// Sums over tiles of a weight gradient, one per task.
 pub(crate) struct GradientSums {
@@ -179,7 +179,7 @@ unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
             } else {
                 V::Half::zero()
             };
-            for r in 0..R {
+            unrolled!(r < R {
                 if K > 0 {
                     let x = V::splat(*x.add(r));
                     for k in 0..K {
@@ -189,11 +189,11 @@ unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
                 if H {
                     half[r] = V::Half::fma(V::Half::splat(*x.add(r)), dh, half[r]);
                 }
-            }
+            });
             x = x.add(pitch);
             dy = dy.add(width);
         }
-        for r in 0..R {
+        unrolled!(r < R {
             for k in 0..K {
                 let to = sum.add(r * width + k * V::LANES);
                 V::store(to, V::add(V::load(to), acc[r][k]));
@@ -202,7 +202,7 @@ unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
                 let to = sum.add(r * width + K * V::LANES);
                 V::Half::store(to, V::Half::add(V::Half::load(to), half[r]));
             }
-        }
+        });
     }
 }
 

@@ -123,12 +123,13 @@ impl Tiling {
     /// Rows of point `p` that exist in a block of `images` images.
     fn rows(&self, images: usize, p: usize) -> std::ops::Range<usize> {
         let c = &self.counts;
-        let ends = [c[0], c[0] + c[1], c[0] + c[1] + c[2], self.len()].map(|n| n * images);
+        let (first, second) = (c[0] * images, (c[0] + c[1]) * images);
+        let third = second + c[2] * images;
         match (p / 6 == 5, p % 6 == 5) {
-            (false, false) => 0..ends[3],
-            (true, false) => 0..ends[1],
-            (false, true) => ends[0]..ends[2],
-            (true, true) => ends[0]..ends[1],
+            (false, false) => 0..self.len() * images,
+            (true, false) => 0..second,
+            (false, true) => first..third,
+            (true, true) => first..second,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::conv::pack::{self, Block};
 use crate::conv::program::Program;
 use crate::isa::Isa;
 use crate::memory::Buffer;
-use crate::simd::{Simd, dispatch};
+use crate::simd::{Simd, dispatch, unrolled};
 
 /// A convolution (or an input gradient) with its weights transformed.
 pub(crate) struct Prepared {
@@ -184,7 +184,7 @@ unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
             } else {
                 V::Half::zero()
             };
-            for r in 0..R {
+            unrolled!(r < R {
                 let x = p[r / 3].add(r % 3 * pitch);
                 if K > 0 {
                     let x = V::splat(*x);
@@ -195,20 +195,20 @@ unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
                 if H {
                     half[r] = V::Half::fma(V::Half::splat(*x), wh, half[r]);
                 }
-            }
+            });
             for p in &mut p {
                 *p = p.add(1);
             }
             b = b.add(width);
         }
-        for r in 0..R {
+        unrolled!(r < R {
             for k in 0..K {
                 V::store(out.add(r * width + k * V::LANES), acc[r][k]);
             }
             if H {
                 V::Half::store(out.add(r * width + K * V::LANES), half[r]);
             }
-        }
+        });
     }
 }
 

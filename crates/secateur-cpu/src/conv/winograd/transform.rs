@@ -385,8 +385,12 @@ unsafe fn weights_vector<V: Simd>(g: *const f32, u: *mut f32, stride: usize) {
     unsafe {
         let mut t = [[V::zero(); 3]; 6];
         for x in 0..3 {
-            let column = [0, 1, 2].map(|y| g.add((y * 3 + x) * WIDTH));
-            let r = weight::<V>([V::load(column[0]), V::load(column[1]), V::load(column[2])]);
+            let column = g.add(x * WIDTH);
+            let r = weight::<V>([
+                V::load(column),
+                V::load(column.add(3 * WIDTH)),
+                V::load(column.add(6 * WIDTH)),
+            ]);
             for y in 0..6 {
                 t[y][x] = r[y];
             }

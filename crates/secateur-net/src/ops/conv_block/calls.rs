@@ -261,7 +261,7 @@ impl FusedOp for BlockCall {
             collector.add_taylor(&self.node, &taylor);
         }
         gradients[0] = result.dx;
-        gradients[1] = Some(Buffer::from(result.dw.as_slice()));
+        gradients[1] = Some(result.dw);
         if wanted[2] && self.has_bias {
             gradients[2] = result.dbias.map(|db| Buffer::from(db.as_slice()));
         }
