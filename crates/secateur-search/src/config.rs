@@ -184,6 +184,9 @@ pub struct SearchConfig {
     pub recover_steps: usize,
     /// Share of a layer's active kernels that may switch in one pruning epoch.
     pub max_switch_ratio: f64,
+    /// A layer keeps at most this many times more, and less, kernels than if all layers kept
+    /// the same share; 1 and up, `inf` for any.
+    pub max_imbalance: f64,
     /// The same after the descent, when kernels are exchanged at constant size.
     pub exchange_ratio: f64,
     /// Shares of the parameters at which CECA without a budget keeps a network.
@@ -227,6 +230,7 @@ impl Default for SearchConfig {
             slice_steps: [8, 400],
             recover_steps: 8000,
             max_switch_ratio: 0.35,
+            max_imbalance: 1.5,
             exchange_ratio: 0.1,
             front: vec![0.5, 0.3, 0.18, 0.1, 0.06, 0.035, 0.02],
             aec_target: 0.12,
@@ -350,6 +354,11 @@ impl PruneConfig {
         if !(search.max_switch_ratio > 0.0 && search.max_switch_ratio <= 1.0) {
             let value = search.max_switch_ratio.to_string();
             return fail("`max_switch_ratio`", value, "above 0, at most 1");
+        }
+        // Not `< 1.0`: that would let NaN pass.
+        if !(search.max_imbalance >= 1.0) {
+            let value = search.max_imbalance.to_string();
+            return fail("`max_imbalance`", value, "at least 1");
         }
         if search.front.iter().any(|&stop| !(stop > 0.0 && stop < 1.0)) {
             return fail(

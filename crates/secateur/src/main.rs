@@ -1,5 +1,8 @@
 //! The program `secateur`.
 
+#[macro_use]
+mod print;
+
 mod cli;
 mod commands;
 

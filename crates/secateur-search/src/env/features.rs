@@ -30,6 +30,8 @@
 //! | 25 | progress in the episode | 0..1 |
 //! | 26 | mode: 1 AEC, 0 CECA | 0, 1 |
 
+use crate::config::Metric;
+
 /// Number of features of a kernel.
 pub const N_FEATURES: usize = 27;
 
@@ -74,6 +76,8 @@ pub struct LayerFacts {
     pub param_share: f32,
     /// Share of the network's multiply-adds that one kernel costs now.
     pub mac_share: f32,
+    /// Share of what the budget counts that one kernel costs now; `None` without a budget.
+    pub budget_share: Option<f32>,
     /// Convolution kernels, not fully connected features.
     pub is_conv: bool,
 }
@@ -93,6 +97,8 @@ pub struct NetworkFacts {
     pub progress: f32,
     /// True in mode AEC.
     pub is_aec: bool,
+    /// What the budget counts, if there is one.
+    pub counted: Option<Metric>,
 }
 
 /// Everything that policies may look at.
@@ -293,6 +299,7 @@ mod tests {
                     active: 2,
                     param_share: 0.1,
                     mac_share: 0.1,
+                    budget_share: None,
                     is_conv: true,
                     depth: 0.0,
                 },
@@ -301,6 +308,7 @@ mod tests {
                     active: 2,
                     param_share: 0.01,
                     mac_share: 0.2,
+                    budget_share: None,
                     is_conv: false,
                     depth: 1.0,
                 },

@@ -23,7 +23,8 @@ pub struct RewardConfig {
     pub convergence: f32,
     /// Weight of a kernel's own share.
     pub dense: f32,
-    /// In a kernel's cost, share of parameters (the rest: multiply-adds).
+    /// In a kernel's cost, share of parameters (the rest: multiply-adds), where no budget says
+    /// what counts.
     pub param_weight: f32,
 }
 

@@ -1,9 +1,10 @@
 //! From wishes to masks: what the policy wants, clipped to what is allowed.
 //!
 //! A layer keeps at least one kernel, and a multiple of `round_to`; no more than a
-//! share of it switches in one pruning epoch; and the network's size ends in the
-//! corridor of this epoch, so that a budget stays reachable and is met in the end
-//! whatever the policy wants (compare AMC's action clipping, arXiv:1802.03494).
+//! share of it switches in one pruning epoch; layers stay in proportion; and the
+//! network's size ends in the corridor of this epoch, so that a budget stays reachable
+//! and is met in the end whatever the policy wants (compare AMC's action clipping,
+//! arXiv:1802.03494).
 
 use secateur_onnx::cost::{CostModel, Size};
 use secateur_onnx::coupling::Masks;
@@ -21,6 +22,9 @@ pub struct Limits {
     pub at_least: u64,
     /// Share of a layer's active kernels that may switch.
     pub max_switch_ratio: f64,
+    /// A layer keeps at most this many times more, and less, than its even share: that of a
+    /// network of the largest size that keeps the same share of every layer. 1 and up.
+    pub max_imbalance: f64,
     /// Kept kernels of a layer are a multiple of this, as far as its width allows.
     pub round_to: usize,
 }
@@ -42,8 +46,61 @@ struct Candidate {
     score: f32,
 }
 
-/// Most kernels that may go, by layer, and the size that the network keeps.
-type Bound<'a> = (Option<&'a [usize]>, u64);
+/// What holds back kernels from being turned off.
+#[derive(Clone, Copy)]
+struct Bound<'a> {
+    /// Most that may go, by layer.
+    allowance: Option<&'a [usize]>,
+    /// Size that the network keeps.
+    at_least: u64,
+    /// Kernels that each layer keeps.
+    least: &'a [usize],
+}
+
+/// Halvings of the interval in which the even share lies.
+const BISECTIONS: usize = 16;
+
+/// Share of every layer that a network of at most `limits.at_most` keeps; groups without
+/// scores keep all. Between 0 and 1.
+fn even_share(masks: &Masks, scores: &[Vec<f32>], cost: &CostModel, limits: &Limits) -> f64 {
+    let fits = |share: f64| {
+        let mut even = masks.clone();
+        for (mask, scores) in even.0.iter_mut().zip(scores) {
+            let kept = (mask.len() as f64 * share).ceil().max(1.0) as usize;
+            for (kernel, on) in mask.iter_mut().enumerate() {
+                *on = kernel < kept || scores.is_empty();
+            }
+        }
+        of(limits.metric, &cost.count(&even)) <= limits.at_most
+    };
+    if fits(1.0) {
+        return 1.0;
+    }
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..BISECTIONS {
+        let middle = (low + high) / 2.0;
+        *(if fits(middle) { &mut low } else { &mut high }) = middle;
+    }
+    low
+}
+
+/// Fewest and most kernels of each layer, for the layers' proportion.
+fn balanced(
+    masks: &Masks,
+    scores: &[Vec<f32>],
+    cost: &CostModel,
+    limits: &Limits,
+) -> (Vec<usize>, Vec<usize>) {
+    let share = even_share(masks, scores, cost, limits);
+    let of_layer = |mask: &Vec<bool>| {
+        let even = mask.len() as f64 * share;
+        let floor = limits.round_to.clamp(1, mask.len().max(1));
+        let least = ((even / limits.max_imbalance) as usize).max(floor);
+        let most = (even * limits.max_imbalance).ceil() as usize;
+        (least, most.max(least))
+    };
+    masks.0.iter().map(of_layer).unzip()
+}
 
 fn candidates(scores: &[Vec<f32>], mut take: impl FnMut(usize, usize) -> bool) -> Vec<Candidate> {
     let mut found = Vec::new();
@@ -69,10 +126,12 @@ fn candidates(scores: &[Vec<f32>], mut take: impl FnMut(usize, usize) -> bool) -
 
 /// The masks after this epoch's action.
 ///
-/// `wishes` (true: on) are followed within the limits, most wanted first. If the
-/// network is still larger than allowed, the lowest scores go, first within the
-/// share a layer, then beyond it, in the end even below the lower bound (where a single
-/// kernel is worth more than the corridor is wide): the upper bound is the promise.
+/// Layers that are too wide for their proportion lose their lowest scores. Then `wishes`
+/// (true: on) are followed within the limits, most wanted first. If the network is still
+/// larger than allowed, the lowest scores go, first within the share of a layer that may
+/// switch, then beyond it, in the end even below the lower bound (where a single kernel is
+/// worth more than the corridor is wide) and out of proportion: the upper bound is the
+/// promise.
 ///
 /// # Shapes
 /// - `scores`, `wishes`: `[group][kernel]`; empty for groups that may not be switched
@@ -88,37 +147,68 @@ pub fn choose(
         .map(|g| ((masks.active(g) as f64 * limits.max_switch_ratio) as usize).max(1))
         .collect();
     let mut switched = vec![0usize; masks.0.len()];
-    let least = |g: usize| limits.round_to.clamp(1, masks.0[g].len().max(1));
+    let (least, most) = balanced(masks, scores, cost, limits);
+    let floor: Vec<usize> = masks
+        .0
+        .iter()
+        .map(|mask| limits.round_to.clamp(1, mask.len().max(1)))
+        .collect();
 
-    let on = candidates(scores, |g, k| !masks.0[g][k] && wishes[g][k]);
-    for c in on.iter().rev() {
-        if switched[c.group] < allowance[c.group] {
-            result.0[c.group][c.kernel] = true;
-            switched[c.group] += 1;
-        }
-    }
     let mut switched_off = vec![0usize; masks.0.len()];
     let mut turn_off = |result: &mut Masks, c: &Candidate, bound: Bound<'_>| -> bool {
-        let (allowance, at_least) = bound;
-        let over = allowance.is_some_and(|most| switched_off[c.group] >= most[c.group]);
-        if over || result.active(c.group) <= least(c.group) {
+        let over = |most: &[usize]| switched_off[c.group] >= most[c.group];
+        if bound.allowance.is_some_and(over) || result.active(c.group) <= bound.least[c.group] {
             return false;
         }
         result.0[c.group][c.kernel] = false;
-        if of(limits.metric, &cost.count(result)) < at_least {
+        if of(limits.metric, &cost.count(result)) < bound.at_least {
             result.0[c.group][c.kernel] = true;
             return false;
         }
         switched_off[c.group] += 1;
         true
     };
+    let within = Bound {
+        allowance: Some(&allowance),
+        at_least: limits.at_least,
+        least: &least,
+    };
+    // Layers that are too wide first, or the others would pay for them.
+    for c in &candidates(scores, |g, k| masks.0[g][k]) {
+        let even = Bound {
+            least: &most,
+            ..within
+        };
+        turn_off(&mut result, c, even);
+    }
+    let on = candidates(scores, |g, k| !masks.0[g][k] && wishes[g][k]);
+    for c in on.iter().rev() {
+        if switched[c.group] < allowance[c.group] && result.active(c.group) < most[c.group] {
+            result.0[c.group][c.kernel] = true;
+            switched[c.group] += 1;
+        }
+    }
     for c in &candidates(scores, |g, k| masks.0[g][k] && !wishes[g][k]) {
-        turn_off(&mut result, c, (Some(&allowance), limits.at_least));
+        if result.0[c.group][c.kernel] {
+            turn_off(&mut result, c, within);
+        }
     }
     for bound in [
-        (Some(allowance.as_slice()), limits.at_least),
-        (None, limits.at_least),
-        (None, 0),
+        within,
+        Bound {
+            allowance: None,
+            ..within
+        },
+        Bound {
+            allowance: None,
+            at_least: 0,
+            ..within
+        },
+        Bound {
+            allowance: None,
+            at_least: 0,
+            least: &floor,
+        },
     ] {
         if of(limits.metric, &cost.count(&result)) <= limits.at_most {
             break;
@@ -194,6 +284,55 @@ mod tests {
         (groups, cost)
     }
 
+    #[test]
+    fn layers_stay_in_proportion() {
+        let mut config = VggConfig::new([1, 8, 8], 3);
+        config.stages = VggConfig::parse_stages("16,M,32").unwrap();
+        config.hidden = vec![32];
+        let graph = Graph::from_model(&vgg_like(&config, 0).unwrap()).unwrap();
+        let groups = ChannelGroups::find(&graph).unwrap();
+        let cost = CostModel::new(&graph, &groups).unwrap();
+        let full = Masks::all_active(&groups);
+        // The policy would have the second layer go, and the others stay as they are.
+        let score = |g: usize| if g == 1 { 0.1 } else { 0.9 };
+        let scores: Vec<Vec<f32>> = groups
+            .groups
+            .iter()
+            .enumerate()
+            .map(|(g, group)| {
+                vec![
+                    score(g);
+                    if group.pinned.is_none() {
+                        group.width
+                    } else {
+                        0
+                    }
+                ]
+            })
+            .collect();
+        let total = cost.count(&full).params;
+        let kept = |max_imbalance: f64| -> Vec<usize> {
+            let limits = Limits {
+                metric: Metric::Params,
+                at_most: total / 4,
+                at_least: total / 5,
+                max_switch_ratio: 1.0,
+                max_imbalance,
+                round_to: 1,
+            };
+            let masks = choose(&full, &scores, &full.0, &cost, &limits);
+            assert!(cost.count(&masks).params <= total / 4);
+            (0..3).map(|g| masks.active(g)).collect()
+        };
+        let free = kept(f64::INFINITY);
+        assert!(free[1] < 8 && free[0] == 16 && free[2] == 32, "{free:?}");
+        // Half of every layer is about a quarter of the parameters.
+        for (kept, width) in kept(1.5).into_iter().zip([16.0, 32.0, 32.0]) {
+            let share = kept as f64 / width;
+            assert!((0.3..0.8).contains(&share), "{kept} of {width}");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -204,6 +343,7 @@ mod tests {
             round_to in 1usize..5,
             tightness in 0.0f64..1.0,
             max_switch_ratio in 0.01f64..1.0,
+            max_imbalance in 1.0f64..8.0,
             metric in proptest::sample::select(Metric::ALL.to_vec()),
         ) {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -224,6 +364,7 @@ mod tests {
                 at_most,
                 at_least: (at_most as f64 * 0.9) as u64,
                 max_switch_ratio,
+                max_imbalance,
                 round_to,
             };
             let random = |rng: &mut ChaCha8Rng| -> Vec<Vec<f32>> {

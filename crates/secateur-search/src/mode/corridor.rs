@@ -25,6 +25,8 @@ pub struct Corridor {
     pub stops: Vec<f64>,
     /// Share of a layer that may switch in one epoch.
     pub max_switch_ratio: f64,
+    /// How far layers may be out of proportion ([`Limits::max_imbalance`]).
+    pub max_imbalance: f64,
     /// Multiple to which layers are rounded.
     pub round_to: usize,
 }
@@ -38,6 +40,7 @@ impl Corridor {
             epochs: epochs.max(1),
             stops: vec![target],
             max_switch_ratio: 1.0,
+            max_imbalance: f64::INFINITY,
             round_to: 1,
         }
     }
@@ -55,6 +58,7 @@ impl Corridor {
             epochs: epochs.max(1),
             stops,
             max_switch_ratio: 1.0,
+            max_imbalance: f64::INFINITY,
             round_to: 1,
         })
     }
@@ -76,6 +80,7 @@ impl Corridor {
             at_most: (at_most * total).floor() as u64,
             at_least: (at_least * total).floor() as u64,
             max_switch_ratio: self.max_switch_ratio,
+            max_imbalance: self.max_imbalance,
             round_to: self.round_to,
         }
     }

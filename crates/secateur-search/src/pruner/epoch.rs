@@ -109,6 +109,7 @@ impl Pruner<'_> {
             self.config.search.explore_epochs,
         );
         corridor.max_switch_ratio = self.corridor.max_switch_ratio;
+        corridor.max_imbalance = self.corridor.max_imbalance;
         corridor.round_to = self.corridor.round_to;
         corridor
     }
@@ -123,6 +124,10 @@ impl Pruner<'_> {
             convergence: state.convergence as f32,
             progress,
             is_aec: matches!(self.config.mode, Mode::Aec { .. }),
+            counted: match &self.config.mode {
+                Mode::Ceca { budgets, .. } if !budgets.is_empty() => Some(corridor.metric),
+                _ => None,
+            },
         }
     }
 
@@ -459,7 +464,11 @@ impl Pruner<'_> {
 pub(super) fn dense_rewards(facts: &Facts, config: &reward::RewardConfig) -> Vec<Vec<[f32; 2]>> {
     let cost_of = |g: usize| {
         let layer = &facts.layers[g];
-        config.param_weight * layer.param_share + (1.0 - config.param_weight) * layer.mac_share
+        // What a budget does not count must not drive the choice: with half of the cost in
+        // multiply-adds, a budget of parameters keeps the cheap kernels of linear layers.
+        layer.budget_share.unwrap_or(
+            config.param_weight * layer.param_share + (1.0 - config.param_weight) * layer.mac_share,
+        )
     };
     let (mut cost_sum, mut worth_sum, mut n) = (0.0f64, 0.0f64, 0u32);
     for (g, kernels) in facts

@@ -190,6 +190,7 @@ impl Pruner<'_> {
                 at_most: (target * total) as u64,
                 at_least: (target * total * 0.9) as u64,
                 max_switch_ratio: 1.0,
+                max_imbalance: self.corridor.max_imbalance,
                 round_to: self.config.search.round_to,
             };
             choose(

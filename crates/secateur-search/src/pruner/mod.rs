@@ -223,6 +223,7 @@ fn corridor(problem: &Problem, config: &PruneConfig) -> Corridor {
         }
     });
     corridor.max_switch_ratio = search.max_switch_ratio;
+    corridor.max_imbalance = search.max_imbalance;
     corridor.round_to = search.round_to;
     corridor
 }

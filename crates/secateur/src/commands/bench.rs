@@ -51,7 +51,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         print_json(&result)?;
         return Ok(exit_code::SUCCESS);
     }
-    println!(
+    say!(
         "latency in tract, milliseconds (least / median of {} runs in turn)",
         args.rounds
     );
@@ -63,7 +63,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
     for (index, batch) in args.batch.iter().enumerate() {
         for ((path, _), row) in files.iter().zip(&rows) {
             let (first, latency) = (&rows[0][index], &row[index]);
-            println!(
+            say!(
                 "  batch {batch:>4}  {:<width$}  {:9.3} / {:9.3}  {:5.2}x",
                 path.display(),
                 latency.min_ms,

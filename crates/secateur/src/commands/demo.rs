@@ -28,7 +28,7 @@ pub fn run(args: &DemoArgs) -> Result<u8> {
     fs_err::create_dir_all(&args.output)?;
     let stop = stop_flag("slice")?;
 
-    println!(
+    say!(
         "1. training a VGG-like network on {} ({} epochs)",
         args.data.display(),
         args.epochs
@@ -48,7 +48,7 @@ pub fn run(args: &DemoArgs) -> Result<u8> {
     progress.finish();
     let net = args.output.join("net.onnx");
     trained.model.write(&net)?;
-    println!(
+    say!(
         "   validation accuracy {:.2} %, {:.0} s, wrote {}",
         100.0 * trained.validation.accuracy,
         trained.seconds,
@@ -78,7 +78,7 @@ pub fn run(args: &DemoArgs) -> Result<u8> {
         ),
     ];
     for (index, (name, promise, mode)) in runs.into_iter().enumerate() {
-        println!("\n{}. Auto-{}: {promise}", index + 2, name.to_uppercase());
+        say!("\n{}. Auto-{}: {promise}", index + 2, name.to_uppercase());
         let output = args.output.join(format!("{name}.onnx"));
         let run_dir = args.output.join(name);
         let job = Job {
@@ -100,11 +100,11 @@ pub fn run(args: &DemoArgs) -> Result<u8> {
         let result = prune(&job, &source, &config, &mut progress);
         progress.finish();
         let report = result?;
-        print!("{}", terminal_table(&report));
-        println!("wrote {} (verified in tract)", output.display());
-        println!("report: {}", run_dir.join("report.html").display());
+        say_part!("{}", terminal_table(&report));
+        say!("wrote {} (verified in tract)", output.display());
+        say!("report: {}", run_dir.join("report.html").display());
     }
-    println!("\ndone in {:.0} s", started.elapsed().as_secs_f64());
+    say!("\ndone in {:.0} s", started.elapsed().as_secs_f64());
     Ok(exit_code::SUCCESS)
 }
 

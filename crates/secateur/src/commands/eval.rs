@@ -84,7 +84,7 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
         })?;
         return Ok(exit_code::SUCCESS);
     }
-    println!(
+    say!(
         "{name}: accuracy {:.2} %, loss {:.4}, {} images{}",
         100.0 * result.accuracy,
         result.loss,
@@ -93,9 +93,11 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
     );
     for class in classes.iter().filter(|c| c.images > 0) {
         let share = 100.0 * class.right as f64 / class.images as f64;
-        println!(
+        say!(
             "  {:>12}  {share:6.2} %  ({} of {})",
-            class.name, class.right, class.images
+            class.name,
+            class.right,
+            class.images
         );
     }
     Ok(exit_code::SUCCESS)

@@ -94,20 +94,23 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
 }
 
 fn print(summary: &Summary<'_>) {
-    println!(
+    say!(
         "{}: opset {}, {} bytes",
         summary.model.display(),
         summary.opset,
         summary.bytes
     );
-    println!("  in   {}", summary.inputs.join(", "));
-    println!("  out  {}", summary.outputs.join(", "));
+    say!("  in   {}", summary.inputs.join(", "));
+    say!("  out  {}", summary.outputs.join(", "));
     let size = &summary.size;
-    println!(
+    say!(
         "  {} kernels, {} parameters ({} in convolutions), {} MACs",
-        size.kernels, size.params, size.conv_params, size.macs
+        size.kernels,
+        size.params,
+        size.conv_params,
+        size.macs
     );
-    println!("\nlayers");
+    say!("\nlayers");
     let width = summary
         .layers
         .iter()
@@ -126,17 +129,25 @@ fn print(summary: &Summary<'_>) {
         .map(|l| l.output_shape.len())
         .max()
         .unwrap_or(0);
-    println!(
+    say!(
         "  {:<width$}  {:<op_width$}  {:<shape_width$}  {:>11}  {:>13}",
-        "node", "operator", "output", "parameters", "MACs"
+        "node",
+        "operator",
+        "output",
+        "parameters",
+        "MACs"
     );
     for layer in &summary.layers {
-        println!(
+        say!(
             "  {:<width$}  {:<op_width$}  {:<shape_width$}  {:>11}  {:>13}",
-            layer.node, layer.op_type, layer.output_shape, layer.n_params, layer.n_macs
+            layer.node,
+            layer.op_type,
+            layer.output_shape,
+            layer.n_params,
+            layer.n_macs
         );
     }
-    println!("\nchannel groups (kernels that go together)");
+    say!("\nchannel groups (kernels that go together)");
     for group in &summary.groups {
         let kind = if group.is_conv { "kernels" } else { "features" };
         let state = match (&group.reason, group.prunable) {
@@ -149,20 +160,20 @@ fn print(summary: &Summary<'_>) {
             (None, true) => "can be pruned".to_string(),
             (None, false) => "must stay: a single kernel".to_string(),
         };
-        println!(
+        say!(
             "  {:>5} {kind:<8}  {}: {state}",
             group.kernels,
             group.producers.join(" + ")
         );
     }
     match &summary.not_trainable_because {
-        None => println!("\ncan be trained and pruned"),
-        Some(reason) => println!("\n{reason}"),
+        None => say!("\ncan be trained and pruned"),
+        Some(reason) => say!("\n{reason}"),
     }
     if !summary.plan.is_empty() {
-        println!("\nplan");
+        say!("\nplan");
         for (index, step) in summary.plan.iter().enumerate() {
-            println!("  {:>3}  {step}", index + 1);
+            say!("  {:>3}  {step}", index + 1);
         }
     }
 }

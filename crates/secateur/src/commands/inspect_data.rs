@@ -114,35 +114,42 @@ fn print(path: &Path, summary: &Summary<'_>) {
         Some([h, w, c]) => format!("{h}x{w}x{c} (height x width x channels)"),
         None => "of different sizes".to_string(),
     };
-    println!("{}: {}, images {shape}", path.display(), summary.kind);
+    say!("{}: {}, images {shape}", path.display(), summary.kind);
     match summary.test {
-        Some(test) => println!("  {} to train on, {test} for the test", summary.train),
-        None => println!("  {} to train on, none for the test", summary.train),
+        Some(test) => say!("  {} to train on, {test} for the test", summary.train),
+        None => say!("  {} to train on, none for the test", summary.train),
     }
-    println!("\nclasses");
+    say!("\nclasses");
     let width = summary.classes.iter().map(|c| c.name.len()).max();
     let width = width.unwrap_or(0).max(4);
-    println!(
+    say!(
         "  {:>5}  {:<width$}  {:>8}  {:>8}",
-        "label", "name", "train", "test"
+        "label",
+        "name",
+        "train",
+        "test"
     );
     for class in &summary.classes {
-        println!(
+        say!(
             "  {:>5}  {:<width$}  {:>8}  {:>8}",
-            class.label, class.name, class.train, class.test
+            class.label,
+            class.name,
+            class.train,
+            class.test
         );
     }
     if let Some(fit) = &summary.fit {
         let [c, h, w] = fit.input;
-        println!(
+        say!(
             "\nfits the network: input {c}x{h}x{w}, {} outputs",
             fit.outputs
         );
-        println!(
+        say!(
             "  {} images to train on, {} to validate",
-            fit.train, fit.validation
+            fit.train,
+            fit.validation
         );
-        println!(
+        say!(
             "  mean {:?}, deviation {:?}, channels {}, size by {}",
             fit.normalisation.mean,
             fit.normalisation.std,
@@ -150,7 +157,7 @@ fn print(path: &Path, summary: &Summary<'_>) {
             fit.preprocessing.resize
         );
         for skipped in &fit.skipped {
-            println!(
+            say!(
                 "  left out: `{}` ({})",
                 skipped.path.display(),
                 skipped.reason

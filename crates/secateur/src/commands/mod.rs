@@ -21,7 +21,7 @@ use serde::Serialize;
 fn open_data(folder: &Path, config: &DataConfig, json: bool) -> Result<Source> {
     let source = data::open(folder, config)?;
     if !json {
-        println!("{}", source.describe());
+        say!("{}", source.describe());
     }
     Ok(source)
 }
@@ -44,7 +44,7 @@ fn skipped_text(n: usize) -> String {
 
 /// Prints a result for programs.
 fn print_json<T: Serialize>(value: &T) -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

@@ -75,16 +75,16 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         print_json(&report)?;
         return Ok(exit_code::SUCCESS);
     }
-    println!("{}, without training", report.policy);
-    print!("{}", report.table());
+    say!("{}, without training", report.policy);
+    say_part!("{}", report.table());
     for file in &report.after {
-        println!("wrote {}", file.figures.file.display());
+        say!("wrote {}", file.figures.file.display());
         match &file.not_run {
-            None => println!("  outputs agree with the masked original (tract)"),
-            Some(reason) => println!("  outputs were not compared: {reason}"),
+            None => say!("  outputs agree with the masked original (tract)"),
+            Some(reason) => say!("  outputs were not compared: {reason}"),
         }
     }
-    println!("accuracy was not measured: train the file further, or evaluate it");
+    say!("accuracy was not measured: train the file further, or evaluate it");
     Ok(exit_code::SUCCESS)
 }
 
@@ -106,15 +106,15 @@ fn show(args: &PruneArgs, config: &PruneConfig, report: &RunReport, run_dir: &Pa
     if args.json {
         return print_json(report);
     }
-    println!("{}", report.mode);
-    print!("{}", terminal_table(report));
+    say!("{}", report.mode);
+    say_part!("{}", terminal_table(report));
     for network in &report.after {
-        println!(
+        say!(
             "wrote {}",
             args.output.with_file_name(&network.file).display()
         );
     }
-    println!(
+    say!(
         "report: {} (seed {})",
         run_dir.join("report.html").display(),
         config.seed

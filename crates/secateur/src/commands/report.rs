@@ -19,7 +19,7 @@ pub fn run(args: &ReportArgs) -> Result<u8> {
         }
         print_json(&read_json(&path)?)?;
     } else {
-        println!("wrote {}", rewrite(&args.run_dir)?.display());
+        say!("wrote {}", rewrite(&args.run_dir)?.display());
     }
     Ok(exit_code::SUCCESS)
 }

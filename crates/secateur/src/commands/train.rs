@@ -135,7 +135,7 @@ fn report(args: &TrainArgs, trained: &Trained) -> Result<()> {
     } else {
         ""
     };
-    println!(
+    say!(
         "wrote {}{stopped}: validation accuracy {:.2} % ({} images), {:.0} s{}",
         args.output.display(),
         100.0 * validation.accuracy,

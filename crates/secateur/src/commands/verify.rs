@@ -17,7 +17,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
     } else {
         for check in &verdict.checks {
             let mark = if check.passed { "ok    " } else { "FAILED" };
-            println!("{mark} {}: {}", check.name, check.detail);
+            say!("{mark} {}: {}", check.name, check.detail);
         }
     }
     Ok(if verdict.passed() {

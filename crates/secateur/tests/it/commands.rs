@@ -201,6 +201,39 @@ fn exit_codes() {
     }
 }
 
+#[test]
+fn a_reader_that_goes_away_harms_nothing() {
+    use std::process::Stdio;
+
+    let folder = tempfile::tempdir().unwrap();
+    let (net, trained, data) = (net(), folder.path().join("t.onnx"), data_dir());
+    let train = [
+        "train",
+        "--data",
+        path(&data),
+        "--widths",
+        "4,M",
+        "--epochs",
+        "0.02",
+        "-o",
+    ];
+    let mut train: Vec<&str> = train.to_vec();
+    train.push(path(&trained));
+    for args in [vec!["inspect", "--plan", path(net)], train] {
+        let mut child = command()
+            .args(&args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+    }
+    assert!(trained.exists(), "the file is written whoever reads");
+}
+
 /// Weights and metadata, without the wall-clock time.
 fn contents(file: &Path) -> Vec<u8> {
     let mut model = Model::read(file).unwrap();
