@@ -136,7 +136,7 @@ def build(name):
 
 
 def vary_norms(model):
-    """Norms of new networks are all alike: a slip of their channels would not show."""
+    """Norms of new networks are all alike, and some last layers zero: a slip of channels would not show."""
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -145,6 +145,9 @@ def vary_norms(model):
                 if module.affine:
                     module.weight.uniform_(0.6, 1.4)
                     module.bias.uniform_(-0.3, 0.3)
+            # Vision transformers begin with a last layer of zeros.
+            if isinstance(module, nn.Linear) and not module.weight.any():
+                nn.init.trunc_normal_(module.weight, std=module.in_features**-0.5)
             # ConvNeXt begins with blocks scaled by 1e-6: their outputs would not show.
             if isinstance(module, CNBlock):
                 module.layer_scale.uniform_(0.5, 1.5)

@@ -37,6 +37,16 @@ impl Metric {
         }
     }
 
+    /// What it counts, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Params => "parameters",
+            Self::Macs => "multiply-adds",
+            Self::Kernels => "kernels",
+            Self::ConvParams => "convolution parameters",
+        }
+    }
+
     /// That count of a size.
     pub fn of(self, size: &crate::run_dir::record::Size) -> u64 {
         match self {
@@ -355,8 +365,7 @@ impl PruneConfig {
             let value = search.max_switch_ratio.to_string();
             return fail("`max_switch_ratio`", value, "above 0, at most 1");
         }
-        // Not `< 1.0`: that would let NaN pass.
-        if !(search.max_imbalance >= 1.0) {
+        if search.max_imbalance.is_nan() || search.max_imbalance < 1.0 {
             let value = search.max_imbalance.to_string();
             return fail("`max_imbalance`", value, "at least 1");
         }

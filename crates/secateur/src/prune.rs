@@ -392,7 +392,11 @@ fn mode_text(mode: &Mode) -> String {
         Mode::Ceca { budgets, .. } => {
             let list: Vec<String> = budgets
                 .iter()
-                .map(|b| format!("{:.4} of the {}", b.remaining, b.metric.name()))
+                .map(|b| {
+                    let percent = format!("{:.2}", b.remaining * 100.0);
+                    let percent = percent.trim_end_matches('0').trim_end_matches('.');
+                    format!("{percent} % of the {}", b.metric.words())
+                })
                 .collect();
             format!("Auto-CECA: at most {} remain", list.join(", "))
         }
