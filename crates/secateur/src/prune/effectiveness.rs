@@ -12,7 +12,35 @@ use secateur_search::run_dir::record::{EpochRecord, RunHeader, Stage};
 use crate::report::Effectiveness;
 use crate::report::stats::spearman;
 
-/// Measures the effectiveness of every switchable layer's kernels.
+/// Share of the initial training that taking out kernels one by one may cost, in
+/// sample-MACs.
+const MOST_COST: f64 = 0.1;
+/// Where not all kernels can be taken out for that, so many images tell them apart.
+const FEWER_IMAGES: usize = 32;
+/// Kernels of a layer that are taken out in any case.
+const LEAST_KERNELS: usize = 8;
+
+/// Images, and most kernels of a layer, that the cost allows.
+fn affordable(problem: &Problem, header: &RunHeader, images: usize) -> (usize, usize) {
+    let layers: Vec<usize> = header
+        .groups
+        .iter()
+        .filter(|group| group.switchable)
+        .map(|group| group.width)
+        .collect();
+    let budget = MOST_COST * problem.reference.sample_macs;
+    let passes =
+        |images: usize| (budget / (images as f64 * problem.size.macs as f64).max(1.0)) as usize;
+    if passes(images) >= layers.iter().sum() {
+        return (images, usize::MAX);
+    }
+    let images = images.min(FEWER_IMAGES);
+    let most = passes(images) / layers.len().max(1);
+    (images, most.max(LEAST_KERNELS))
+}
+
+/// Measures the effectiveness of every switchable layer's kernels; of wide layers in large
+/// networks, of some kernels at even distances.
 pub(super) fn measure(
     problem: &Problem,
     header: &RunHeader,
@@ -23,6 +51,7 @@ pub(super) fn measure(
     if images == 0 {
         return Ok(Vec::new());
     }
+    let (images, most) = affordable(problem, header, images);
     let part = problem.search.head(images);
     let base = evaluate(&problem.network, &problem.weights, &part)?.loss;
     let mut result = Vec::new();
@@ -32,8 +61,10 @@ pub(super) fn measure(
         .enumerate()
         .filter(|(_, group)| group.switchable)
     {
-        let mut ablation = Vec::with_capacity(group.width);
-        for k in 0..group.width {
+        let count = group.width.min(most);
+        let kernels: Vec<usize> = (0..count).map(|i| i * group.width / count).collect();
+        let mut ablation = Vec::with_capacity(count);
+        for &k in &kernels {
             ablation.push((ablated_loss(problem, g, k, &part)? - base) as f32);
         }
         let mean = |stage: Stage, get: &dyn Fn(&EpochRecord) -> Option<&Vec<f32>>| -> Vec<f32> {
@@ -46,8 +77,9 @@ pub(super) fn measure(
             if rows.is_empty() {
                 return Vec::new();
             }
-            (0..group.width)
-                .map(|k| rows.iter().map(|row| row[k]).sum::<f32>() / rows.len() as f32)
+            kernels
+                .iter()
+                .map(|&k| rows.iter().map(|row| row[k]).sum::<f32>() / rows.len() as f32)
                 .collect()
         };
         let q_explore = mean(Stage::Explore, &|r| r.q_advantage.get(g));
@@ -63,6 +95,7 @@ pub(super) fn measure(
         .map(|values| spearman(&ablation, values));
         result.push(Effectiveness {
             group: g,
+            kernels,
             ablation,
             q_explore,
             q_exploit,

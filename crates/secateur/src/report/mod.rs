@@ -98,6 +98,9 @@ pub struct LayerFigures {
 pub struct Effectiveness {
     /// Index of the layer's group.
     pub group: usize,
+    /// The kernels that were looked at, as indices in the layer; all but in large networks.
+    #[serde(default)]
+    pub kernels: Vec<usize>,
     /// Rise of the loss when the kernel alone is taken out of the given network.
     pub ablation: Vec<f32>,
     /// Mean Q(on) - Q(off) while exploring.

@@ -62,6 +62,15 @@ fn bars(values: &[f32], order: &[usize], class: &str) -> Markup {
     }
 }
 
+/// `64 kernels`, or `24 of 960 kernels`.
+fn looked_at(e: &Effectiveness, header: &RunHeader) -> String {
+    let width = header.groups.get(e.group).map_or(0, |g| g.width);
+    match e.ablation.len() {
+        all if all == width => format!("{all} kernels"),
+        some => format!("{some} of {width} kernels"),
+    }
+}
+
 fn rho(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_string(), |v| format!("{v:+.2}"))
 }
@@ -86,7 +95,7 @@ pub(super) fn effectiveness(report: &RunReport, header: &RunHeader) -> Markup {
             @for e in &report.effectiveness {
                 @let order = order(e);
                 div.layer {
-                    h3 { (header.groups.get(e.group).map_or("", |g| g.name.as_str())) span { (e.ablation.len()) " kernels" } }
+                    h3 { (header.groups.get(e.group).map_or("", |g| g.name.as_str())) span { (looked_at(e, header)) } }
                     small { "ablation" }
                     (bars(&e.ablation, &order, "a"))
                     small { "agent, exploiting (" (rho(e.agreement[1])) "; exploring " (rho(e.agreement[0])) ")" }
