@@ -1,5 +1,7 @@
 """Writes the tables of docs/coverage.md between its marks; the prose around them stays."""
 
+import re
+
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 WEAK = 1e-2
 
@@ -16,7 +18,9 @@ def cut(line, what):
 
 def result(line):
     if not line["ok"]:
-        return f"**{line['step']}**: {line.get('error', 'outputs differ').splitlines()[0][:120]}"
+        # Exporters colour their messages.
+        error = re.sub(r"\x1b\[[0-9;]*m", "", line.get("error", "outputs differ"))
+        return f"**{line['step']}**: {error.splitlines()[0][:120]}"
     if line.get("effect") is not None and line["removed_channels"] and line["effect"] < WEAK:
         return "passes, weakly: the output hardly depends on the removal"
     return "passes"
