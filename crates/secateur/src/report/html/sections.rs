@@ -185,9 +185,13 @@ pub(super) fn progress(
     };
     let accuracy = series(&|r| 100.0 * r.accuracy);
     let level = history.last().map(|r| 100.0 * r.floor);
-    // The collapse right after a cut would flatten everything else: the axis ends 10 points below.
+    // A collapse right after a cut would flatten everything else: the axis ends 6 points below
+    // the level, but shows three quarters of the epochs in any case.
     let top = bounds(accuracy.iter().map(|p| p.1).chain(level));
-    let low = top.0.max(level.unwrap_or(100.0) - 6.0);
+    let mut sorted: Vec<f64> = accuracy.iter().map(|p| p.1).collect();
+    sorted.sort_by(f64::total_cmp);
+    let quartile = sorted.get(sorted.len() / 4).copied().unwrap_or(100.0);
+    let low = top.0.max(quartile.min(level.unwrap_or(100.0) - 6.0));
     let clipped = accuracy.iter().map(|&(e, a)| (e, a.max(low))).collect();
     let plot = lines(
         &Frame {
@@ -232,13 +236,13 @@ pub(super) fn progress(
         &remaining,
     )?;
     let floor = if report.floor.is_some() {
-        "accuracy floor"
+        "the accuracy floor"
     } else {
         "the given network"
     };
     Ok(html! {
         h2 { "The run" }
-        p { "Accuracy on the validation images that guide the search, after each pruning epoch; the dashed line is the " (floor) ". Every episode starts from the given network." }
+        p { "Accuracy on the validation images that guide the search, after each pruning epoch; the dashed line is " (floor) ". Every episode starts from the given network." }
         div.plot { (PreEscaped(plot)) }
         div.plot { (PreEscaped(sizes)) }
         (legend(&remaining.iter().map(|l| (["s0", "s1", "s2", "s3"][l.class], l.name)).collect::<Vec<_>>()))
