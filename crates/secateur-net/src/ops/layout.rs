@@ -25,24 +25,26 @@ pub(super) fn reshape_value(pass: &Pass<'_>, value: &Value, dims: &[usize]) -> V
     match value {
         Value::Host(constant) => host(constant.reshaped(dims.to_vec())),
         Value::Image(_) if value.onnx_dims() == dims => value.clone(),
-        Value::Image(image) if pass.engine == Engine::Fused => {
+        Value::Image(image) if pass.engine == Engine::Fused && is_moved(image) => {
             Value::Dense(channels_first(image).reshape(dims))
         }
         _ => Value::Dense(value.dense(&pass.device).reshape(dims)),
     }
 }
 
+/// True for images of several pixels and channels: of others the order in memory is that of
+/// the file, and [`Value::dense`] only reshapes them.
+fn is_moved(image: &Tensor<4>) -> bool {
+    let [_, h, w, c] = image.dims();
+    h * w > 1 && c > 1
+}
+
 /// Images in the file's order of axes, `[n, c, h, w]`.
 fn channels_first(image: &Tensor<4>) -> Dense {
     let [n, h, w, c] = image.dims();
-    let dims = [n, c, h, w];
-    let x = Dense::from_tensor(image.clone());
-    // One pixel, or one channel: the order in memory is the same.
-    if h * w == 1 || c == 1 {
-        return x.reshape(&dims);
-    }
     let call = Arc::new(SwapCall([n, h * w, c]));
-    Dense::from_untyped(FusedInputs::new(x.untyped()).run(call), &dims)
+    let x = FusedInputs::new(image.clone());
+    Dense::from_untyped(x.run(call), &[n, c, h, w])
 }
 
 /// Swaps the last two of three axes.

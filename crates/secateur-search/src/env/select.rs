@@ -84,22 +84,22 @@ fn even_share(masks: &Masks, scores: &[Vec<f32>], cost: &CostModel, limits: &Lim
     low
 }
 
-/// Fewest and most kernels of each layer, for the layers' proportion.
+/// Fewest and most kernels of each layer, for the layers' proportion; never fewer than `floor`.
 fn balanced(
     masks: &Masks,
     scores: &[Vec<f32>],
     cost: &CostModel,
     limits: &Limits,
+    floor: &[usize],
 ) -> (Vec<usize>, Vec<usize>) {
     let share = even_share(masks, scores, cost, limits);
-    let of_layer = |mask: &Vec<bool>| {
+    let of_layer = |(mask, &floor): (&Vec<bool>, &usize)| {
         let even = mask.len() as f64 * share;
-        let floor = limits.round_to.clamp(1, mask.len().max(1));
         let least = ((even / limits.max_imbalance) as usize).max(floor);
         let most = (even * limits.max_imbalance).ceil() as usize;
         (least, most.max(least))
     };
-    masks.0.iter().map(of_layer).unzip()
+    masks.0.iter().zip(floor).map(of_layer).unzip()
 }
 
 fn candidates(scores: &[Vec<f32>], mut take: impl FnMut(usize, usize) -> bool) -> Vec<Candidate> {
@@ -147,12 +147,12 @@ pub fn choose(
         .map(|g| ((masks.active(g) as f64 * limits.max_switch_ratio) as usize).max(1))
         .collect();
     let mut switched = vec![0usize; masks.0.len()];
-    let (least, most) = balanced(masks, scores, cost, limits);
     let floor: Vec<usize> = masks
         .0
         .iter()
         .map(|mask| limits.round_to.clamp(1, mask.len().max(1)))
         .collect();
+    let (least, most) = balanced(masks, scores, cost, limits, &floor);
 
     let mut switched_off = vec![0usize; masks.0.len()];
     let mut turn_off = |result: &mut Masks, c: &Candidate, bound: Bound<'_>| -> bool {
@@ -174,11 +174,11 @@ pub fn choose(
         least: &least,
     };
     // Layers that are too wide first, or the others would pay for them.
+    let even = Bound {
+        least: &most,
+        ..within
+    };
     for c in &candidates(scores, |g, k| masks.0[g][k]) {
-        let even = Bound {
-            least: &most,
-            ..within
-        };
         turn_off(&mut result, c, even);
     }
     let on = candidates(scores, |g, k| !masks.0[g][k] && wishes[g][k]);
@@ -188,10 +188,9 @@ pub fn choose(
             switched[c.group] += 1;
         }
     }
-    for c in &candidates(scores, |g, k| masks.0[g][k] && !wishes[g][k]) {
-        if result.0[c.group][c.kernel] {
-            turn_off(&mut result, c, within);
-        }
+    let now = result.clone();
+    for c in &candidates(scores, |g, k| masks.0[g][k] && now.0[g][k] && !wishes[g][k]) {
+        turn_off(&mut result, c, within);
     }
     for bound in [
         within,
