@@ -7,13 +7,14 @@
 //! du = γ · r · (d - Σ d / m - (u - μ) · r² · Σ d · (u - μ) / m)
 
 use super::{BlockGradients, BlockSpec, Saved, assert_inputs, method};
+use crate::conv::assert_len;
 use crate::conv::direct::SLACK;
 use crate::conv::engine::{Engine, Gradient, OutputGradients};
-use crate::conv::{assert_len, pad};
 use crate::isa::{self, Isa};
 use crate::memory::Buffer;
 use crate::norm::channels::{Backward, Scales};
-use crate::norm::passes::{self, Image, Matrix, back_sums_len};
+use crate::norm::matrix::Matrix;
+use crate::norm::passes::{self, Image, back_sums_len};
 use crate::parallel::{self, Shared};
 
 /// Gradients of a block from dy, the gradient of its output.
@@ -77,9 +78,12 @@ pub fn backward_residual(
     if let Some(taylor) = &taylor {
         assert_len("taylor", taylor.len(), c);
     }
-    let scales = saved.channels.scales(gamma, beta, spec.activation.limits());
+    let isa = isa::active();
+    let scales = saved
+        .channels
+        .scales(isa, gamma, beta, spec.activation.limits());
     let pass = Pass {
-        isa: isa::active(),
+        isa,
         spec,
         scales: &scales,
         saved,
@@ -89,7 +93,7 @@ pub fn backward_residual(
     let pixels = s.out_h() * s.out_w();
     let back = saved
         .channels
-        .backward(gamma, beta, &partials, pixels, taylor);
+        .backward(isa, gamma, beta, &partials, pixels, taylor);
     drop(partials);
     let mut dresidual = residual.map(|residual| Buffer::get(residual.len()));
     let (dx, dw) = pass.convolution(&back, x, w, dy, need_dx, dresidual.as_deref_mut());
@@ -137,10 +141,7 @@ impl Pass<'_> {
         let mut partials = Buffer::zeroed(s.n * back_sums_len(c));
         // Of a pooling window only the winner has a gradient.
         let x = Shared::read(self.saved.best.as_ref().unwrap_or(&self.saved.conv));
-        let matrix = Matrix {
-            pixels: dy.len() / s.n / c,
-            c,
-        };
+        let matrix = Matrix::new(self.isa, dy.len() / s.n / c, c);
         let (dy, out) = (Shared::read(dy), Shared::write(&mut partials));
         let residual = self.residual.map(Shared::read);
         parallel::dynamic(s.n, |queue| {
@@ -194,6 +195,7 @@ impl Pass<'_> {
         let first = border.top as usize * row + border.left as usize * c;
         let (back, sums_ref) = (&back, &sums);
         parallel::fixed(s.n, |task, range| {
+            // The border stays zero: only pixels are written.
             let mut du = Buffer::zeroed(group * padded + SLACK);
             let mut scratch = back.scratch(if need_dx { group } else { 0 });
             let mut gradient_scratch = sums_ref.scratch(group);
@@ -205,7 +207,6 @@ impl Pass<'_> {
                     for i in 0..images {
                         let n = start + i;
                         let du = du.as_mut_ptr().add(i * padded);
-                        pad::zero_border([image.h, image.w, c], border, du);
                         let at = n * pixels * c;
                         let null = std::ptr::null_mut();
                         let pointers = ImageOfDu {

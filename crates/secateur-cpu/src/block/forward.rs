@@ -7,8 +7,9 @@ use crate::conv::{assert_len, direct};
 use crate::isa::{self, Isa};
 use crate::memory::Buffer;
 use crate::norm::channels::{Channels, Scales, activation_stats};
+use crate::norm::matrix::{Matrix, padded};
 use crate::norm::moments::{self, Moments};
-use crate::norm::passes::{self, Image, Matrix, padded};
+use crate::norm::passes::{self, Image};
 use crate::parallel::{self, Shared};
 
 /// Forward pass with the statistics of the batch.
@@ -70,7 +71,9 @@ pub fn forward_train_residual(
         best: None,
         channels: Channels::new(&moments, spec.eps),
     };
-    let scales = saved.channels.scales(gamma, beta, spec.activation.limits());
+    let scales = saved
+        .channels
+        .scales(isa, gamma, beta, spec.activation.limits());
     let y = normalise(isa, spec, &mut saved, &scales, residual, stats);
     (y, saved)
 }
@@ -90,10 +93,7 @@ fn convolve(
     let engine = Engine::forward(isa, method(spec), s, threads, w, None, limits);
     let group = engine.group();
     let (source, target) = (s.h * s.w * s.c_in, s.out_h() * s.out_w() * s.c_out);
-    let matrix = Matrix {
-        pixels: s.out_h() * s.out_w(),
-        c: s.c_out,
-    };
+    let matrix = Matrix::new(isa, s.out_h() * s.out_w(), s.c_out);
     let (x, conv, partials) = (
         Shared::read(x),
         Shared::write(conv),
@@ -101,7 +101,6 @@ fn convolve(
     );
     parallel::dynamic(s.n.div_ceil(group), |queue| {
         let mut scratch = engine.scratch(group);
-        let mut means = Buffer::zeroed(padded(s.c_out));
         for unit in queue {
             let first = unit * group;
             let images = group.min(s.n - first);
@@ -113,7 +112,7 @@ fn convolve(
                 for i in 0..images {
                     let at = (first + i) * moments::partial_len(s.c_out);
                     let partial = partials.ptr().add(at);
-                    moments::of_image(isa, matrix, y.add(i * target), &mut means, partial);
+                    passes::moments(isa, matrix, y.add(i * target), partial);
                 }
             }
         }
@@ -161,10 +160,7 @@ fn normalise(
                             passes::apply_pool(isa, image, &affine, x, to, best, sums);
                         }
                         None => {
-                            let matrix = Matrix {
-                                pixels: image.h * image.w,
-                                c,
-                            };
+                            let matrix = Matrix::new(isa, image.h * image.w, c);
                             let residual = residual.map_or(null, |r| r.ptr().add(i * target));
                             passes::apply(isa, matrix, &affine, x, residual, to, sums);
                         }
@@ -226,7 +222,7 @@ pub fn forward_folded_residual(
         w: s.out_w(),
         c: s.c_out,
     };
-    let scales = Scales::identity(s.c_out, limits);
+    let scales = Scales::identity(isa, s.c_out, limits);
     let (source, target) = (s.h * s.w * s.c_in, y.len() / s.n);
     let pixels = image.h * image.w;
     let conv_len = pixels * image.c;
@@ -249,7 +245,7 @@ pub fn forward_folded_residual(
                     let at = (first + i) * target;
                     let to = y.ptr().add(at);
                     if let Some(residual) = residual {
-                        let matrix = Matrix { pixels, c: image.c };
+                        let matrix = Matrix::new(isa, pixels, image.c);
                         let residual = residual.ptr().add(at);
                         passes::apply(isa, matrix, &affine, from, residual, to, null);
                     } else {

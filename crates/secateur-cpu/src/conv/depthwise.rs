@@ -19,7 +19,7 @@ pub(crate) fn supports(s: &ConvShape) -> bool {
 
 /// A convolution or an input gradient; both are sums over taps of shifted images.
 pub(crate) struct Prepared {
-    isa: Isa,
+    pub isa: Isa,
     pub program: Program,
     /// For each grid: `[tap][channel, padded]`.
     weights: Vec<Buffer>,
@@ -200,7 +200,7 @@ dispatch! {
 
 /// Sums of a weight gradient, `[tap][channel, padded]`, one per task.
 pub(crate) struct GradientSums {
-    isa: Isa,
+    pub isa: Isa,
     /// The forward program whose taps the gradient sums over.
     pub program: Program,
     sums: Vec<Buffer>,

@@ -33,7 +33,7 @@ fn tile_sizes(isa: Isa) -> (usize, usize) {
 
 /// A program with its weights packed and its tiles cut.
 pub(crate) struct Prepared {
-    isa: Isa,
+    pub isa: Isa,
     pub program: Program,
     blocks: Vec<Block>,
     tiles: Vec<[Vec<Tile>; 2]>,
@@ -285,7 +285,7 @@ fn run_images(engine: &Engine, n: usize, x: &[f32], y: &mut [f32]) {
 
 /// Sums of a weight gradient, one per task, in packed layout.
 pub(crate) struct GradientSums {
-    isa: Isa,
+    pub isa: Isa,
     /// The forward program whose windows the gradient sums over.
     pub program: Program,
     blocks: Vec<Block>,

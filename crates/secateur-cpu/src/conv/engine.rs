@@ -83,6 +83,14 @@ impl Engine {
         }
     }
 
+    fn isa(&self) -> Isa {
+        match self {
+            Self::Direct(prepared) => prepared.isa,
+            Self::Depthwise(prepared) => prepared.isa,
+            Self::Winograd(prepared) => prepared.isa,
+        }
+    }
+
     /// Images that are best computed together.
     pub fn group(&self) -> usize {
         match self {
@@ -107,14 +115,20 @@ impl Engine {
     /// # Safety
     /// `x` and `y` are valid for that many images; `scratch` is this engine's.
     pub unsafe fn images(&self, scratch: &mut Scratch, images: usize, x: *const f32, y: *mut f32) {
-        let p = self.program();
+        let (isa, p) = (self.isa(), self.program());
         let padded = scratch.padded.as_mut_ptr();
         // SAFETY: the caller's contract; scratch holds a padded image and slack.
         unsafe {
             match (self, &mut scratch.winograd) {
                 (Self::Winograd(prepared), Some(blocks)) => {
                     for i in 0..images {
-                        pad::pad_image(x.add(i * p.source_len()), p.source, p.padding, padded);
+                        pad::place_image(
+                            isa,
+                            x.add(i * p.source_len()),
+                            p.source,
+                            p.padding,
+                            padded,
+                        );
                         prepared.input(blocks, images, i, padded);
                     }
                     prepared.output(blocks, images, y);
@@ -123,7 +137,7 @@ impl Engine {
                     for i in 0..images {
                         let mut from = x.add(i * p.source_len());
                         if !p.in_place {
-                            pad::pad_image(from, p.source, p.padding, padded);
+                            pad::place_image(isa, from, p.source, p.padding, padded);
                             from = padded;
                         }
                         prepared.image(from, y.add(i * p.output_len));
@@ -131,7 +145,13 @@ impl Engine {
                 }
                 (Self::Depthwise(prepared), _) => {
                     for i in 0..images {
-                        pad::pad_image(x.add(i * p.source_len()), p.source, p.padding, padded);
+                        pad::place_image(
+                            isa,
+                            x.add(i * p.source_len()),
+                            p.source,
+                            p.padding,
+                            padded,
+                        );
                         prepared.image(padded, y.add(i * p.output_len));
                     }
                 }
@@ -233,6 +253,14 @@ impl Gradient {
         }
     }
 
+    fn isa(&self) -> Isa {
+        match self {
+            Self::Direct(sums) => sums.isa,
+            Self::Depthwise(sums) => sums.isa,
+            Self::Winograd(sums) => sums.isa,
+        }
+    }
+
     /// Images that are best summed together.
     pub fn group(&self) -> usize {
         match self {
@@ -259,7 +287,7 @@ impl Gradient {
         let padded = self.program().padded_len();
         match self {
             Self::Direct(_) => GradientScratch {
-                windows: Buffer::get(if self.program().in_place {
+                windows: Buffer::zeroed(if self.program().in_place {
                     0
                 } else {
                     images * padded
@@ -293,7 +321,7 @@ impl Gradient {
         dy: OutputGradients,
         target: Shared,
     ) {
-        let p = self.program();
+        let (isa, p) = (self.isa(), self.program());
         let (grid, padded) = (&p.grids[0], p.padded_len());
         let windows = scratch.windows.as_mut_ptr();
         // SAFETY: the caller's contract; rows and windows lie in the scratch just filled.
@@ -301,7 +329,13 @@ impl Gradient {
             match (self, &mut scratch.winograd) {
                 (Self::Winograd(sums), Some(blocks)) => {
                     for i in 0..images {
-                        pad::pad_image(x.add(i * p.source_len()), p.source, p.padding, windows);
+                        pad::place_image(
+                            isa,
+                            x.add(i * p.source_len()),
+                            p.source,
+                            p.padding,
+                            windows,
+                        );
                         let first = dy.first.add(i * dy.image);
                         sums.input(blocks, images, i, windows, first, dy.row);
                     }
@@ -309,7 +343,13 @@ impl Gradient {
                 }
                 (Self::Depthwise(sums), _) => {
                     for i in 0..images {
-                        pad::pad_image(x.add(i * p.source_len()), p.source, p.padding, windows);
+                        pad::place_image(
+                            isa,
+                            x.add(i * p.source_len()),
+                            p.source,
+                            p.padding,
+                            windows,
+                        );
                         sums.add(windows, dy.first.add(i * dy.image), dy.row, target);
                     }
                 }
@@ -319,7 +359,13 @@ impl Gradient {
                     for i in 0..images {
                         if !p.in_place {
                             let from = x.add(i * p.source_len());
-                            pad::pad_image(from, p.source, p.padding, windows.add(i * padded));
+                            pad::place_image(
+                                isa,
+                                from,
+                                p.source,
+                                p.padding,
+                                windows.add(i * padded),
+                            );
                         }
                         for y in 0..grid.rows {
                             let at = [i * image + y * grid.in_row, i * dy.image + y * dy.row];

@@ -1,6 +1,28 @@
 //! Copies of images with a border of zeros.
 
 use super::program::Padding;
+use crate::simd::{Simd, dispatch};
+
+/// The part of a side of the source that is seen in the padded image.
+struct Visible {
+    /// First position in the source, and where it goes.
+    from: usize,
+    to: usize,
+    len: usize,
+}
+
+impl Visible {
+    /// Of `len` positions laid from `start` (negative: cropped) into `size`.
+    #[inline(always)]
+    fn new(len: usize, start: isize, size: usize) -> Self {
+        let (from, to) = ((-start).max(0) as usize, start.max(0) as usize);
+        Self {
+            from,
+            to,
+            len: len.saturating_sub(from).min(size.saturating_sub(to)),
+        }
+    }
+}
 
 /// Writes the padded copy of the image `src` (`[h, w, c]`) to `dst`.
 ///
@@ -8,44 +30,82 @@ use super::program::Padding;
 /// `src` is valid for `h * w * c` floats and `dst` for `rows * cols * c`.
 pub(crate) unsafe fn pad_image(src: *const f32, [h, w, c]: [usize; 3], p: Padding, dst: *mut f32) {
     let pitch = p.cols * c;
-    // Columns of the source that are visible, and where they go.
-    let first = (-p.left).max(0) as usize;
-    let left = p.left.max(0) as usize;
-    let n = w.saturating_sub(first).min(p.cols.saturating_sub(left));
+    let x = Visible::new(w, p.left, p.cols);
     for row in 0..p.rows {
         // SAFETY: `row < rows`; the visible columns lie inside both images.
         unsafe {
             let to = dst.add(row * pitch);
             let y = row as isize - p.top;
-            if y < 0 || y >= h as isize || n == 0 {
+            if y < 0 || y >= h as isize || x.len == 0 {
                 to.write_bytes(0, pitch);
                 continue;
             }
-            to.write_bytes(0, left * c);
-            let from = src.add((y as usize * w + first) * c);
-            to.add(left * c).copy_from_nonoverlapping(from, n * c);
-            to.add((left + n) * c)
-                .write_bytes(0, pitch - (left + n) * c);
+            to.write_bytes(0, x.to * c);
+            let from = src.add((y as usize * w + x.from) * c);
+            to.add(x.to * c).copy_from_nonoverlapping(from, x.len * c);
+            to.add((x.to + x.len) * c)
+                .write_bytes(0, pitch - (x.to + x.len) * c);
         }
     }
 }
 
-/// Writes zeros around the image of `h * w` pixels inside a padded one.
-///
-/// # Safety
-/// `dst` is valid for `rows * cols * c` floats; the image lies inside, not cropped.
-pub(crate) unsafe fn zero_border([h, w, c]: [usize; 3], p: Padding, dst: *mut f32) {
-    let pitch = p.cols * c;
-    let (top, left) = (p.top as usize, p.left as usize);
-    // SAFETY: all ranges lie inside the padded image.
-    unsafe {
-        dst.write_bytes(0, top * pitch);
-        for y in top..top + h {
-            dst.add(y * pitch).write_bytes(0, left * c);
-            dst.add(y * pitch + (left + w) * c)
-                .write_bytes(0, (p.cols - left - w) * c);
+#[inline(always)]
+unsafe fn place_body<V: Simd>(src: *const f32, [h, w, c]: [usize; 3], p: Padding, dst: *mut f32) {
+    let (x, y) = (
+        Visible::new(w, p.left, p.cols),
+        Visible::new(h, p.top, p.rows),
+    );
+    let (pitch, len) = (p.cols * c, x.len * c);
+    for row in 0..y.len {
+        // SAFETY: visible rows and columns lie inside both images.
+        unsafe {
+            let from = src.add(((y.from + row) * w + x.from) * c);
+            let to = dst.add((y.to + row) * pitch + x.to * c);
+            let mut at = 0;
+            while at < len {
+                let n = len - at;
+                V::store_up_to(to.add(at), V::load_up_to(from.add(at), n), n);
+                at += V::LANES;
+            }
         }
-        dst.add((top + h) * pitch)
-            .write_bytes(0, (p.rows - top - h) * pitch);
+    }
+}
+dispatch! {
+    /// As [`pad_image`] where the border of `dst` holds zeros already: scratch that is made of
+    /// zeros keeps its border from image to image.
+    ///
+    /// # Safety
+    /// The machine has `isa`; as [`pad_image`].
+    pub(crate) fn place_image / place_body(
+        src: *const f32, image: [usize; 3], p: Padding, dst: *mut f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placing_into_zeros_is_padding() {
+        let src: Vec<f32> = (0..5 * 7 * 3).map(|v| v as f32 + 1.0).collect();
+        for (top, left) in [(0, 0), (1, 2), (-1, 1), (2, -3), (-9, 0)] {
+            for (rows, cols) in [(5, 7), (9, 12), (3, 4)] {
+                let p = Padding {
+                    top,
+                    left,
+                    rows,
+                    cols,
+                };
+                let (mut padded, mut placed) =
+                    (vec![9.0; rows * cols * 3], vec![0.0; rows * cols * 3]);
+                for isa in crate::isa::available() {
+                    // SAFETY: both have the padded size, and the level is available.
+                    unsafe {
+                        pad_image(src.as_ptr(), [5, 7, 3], p, padded.as_mut_ptr());
+                        place_image(isa, src.as_ptr(), [5, 7, 3], p, placed.as_mut_ptr());
+                    }
+                    assert_eq!(padded, placed, "{p:?}");
+                }
+            }
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! What batch norm knows of every channel, and the constants that follow from it.
 
+use super::matrix::{padded, repeats};
 use super::moments::Moments;
-use super::passes::{Affine, Back, back_sums_len, padded};
+use super::passes::{Affine, Back, back_sums_len};
 use crate::block::ActivationStats;
 use crate::conv::Limits;
+use crate::isa::Isa;
 
 /// Statistics of a batch, in f64.
 #[derive(Debug, Clone)]
@@ -14,11 +16,17 @@ pub(crate) struct Channels {
     pub inverse: Vec<f64>,
 }
 
-/// Per-channel constants, padded for full vectors.
-pub(crate) fn padded_channels(values: impl ExactSizeIterator<Item = f64>) -> Vec<f32> {
-    let len = padded(values.len());
-    let mut constants: Vec<f32> = values.map(|value| value as f32).collect();
-    constants.resize(len, 0.0);
+/// Per-channel constants, laid out for pixels side by side ([`super::matrix`]) and padded for
+/// full vectors.
+fn laid_out(isa: Isa, values: impl ExactSizeIterator<Item = f64>) -> Vec<f32> {
+    let c = values.len();
+    let wide = c * repeats(isa, c);
+    let mut constants = Vec::with_capacity(padded(wide));
+    constants.extend(values.map(|value| value as f32));
+    while constants.len() < wide {
+        constants.extend_from_within(..c);
+    }
+    constants.resize(padded(wide), 0.0);
     constants
 }
 
@@ -32,22 +40,22 @@ pub(crate) struct Scales {
 
 impl Scales {
     /// y = limit( x): for passes that only pool or add.
-    pub fn identity(c: usize, limits: Limits) -> Self {
+    pub fn identity(isa: Isa, c: usize, limits: Limits) -> Self {
         Self {
-            scale: padded_channels(std::iter::repeat_n(1.0, c)),
-            shift: padded_channels(std::iter::repeat_n(0.0, c)),
-            mean: padded_channels(std::iter::repeat_n(0.0, c)),
+            scale: laid_out(isa, std::iter::repeat_n(1.0, c)),
+            shift: laid_out(isa, std::iter::repeat_n(0.0, c)),
+            mean: laid_out(isa, std::iter::repeat_n(0.0, c)),
             limits,
         }
     }
 
     /// y = limit( x · scale + shift)
-    pub fn new(scale: &[f32], shift: &[f32], limits: Limits) -> Self {
-        let wide = |values: &[f32]| padded_channels(values.iter().map(|&v| f64::from(v)));
+    pub fn new(isa: Isa, scale: &[f32], shift: &[f32], limits: Limits) -> Self {
+        let wide = |values: &[f32]| laid_out(isa, values.iter().map(|&v| f64::from(v)));
         Self {
             scale: wide(scale),
             shift: wide(shift),
-            mean: padded_channels(std::iter::repeat_n(0.0, scale.len())),
+            mean: laid_out(isa, std::iter::repeat_n(0.0, scale.len())),
             limits,
         }
     }
@@ -91,14 +99,14 @@ impl Channels {
         }
     }
 
-    pub fn scales(&self, gamma: &[f32], beta: &[f32], limits: Limits) -> Scales {
+    pub fn scales(&self, isa: Isa, gamma: &[f32], beta: &[f32], limits: Limits) -> Scales {
         let scale = |i: usize| f64::from(gamma[i]) * self.inverse[i];
         let c = gamma.len();
         let shift = |i: usize| f64::from(beta[i]) - self.centre[i] * scale(i);
         Scales {
-            scale: padded_channels((0..c).map(scale)),
-            shift: padded_channels((0..c).map(shift)),
-            mean: padded_channels(self.centre.iter().copied()),
+            scale: laid_out(isa, (0..c).map(scale)),
+            shift: laid_out(isa, (0..c).map(shift)),
+            mean: laid_out(isa, self.centre.iter().copied()),
             limits,
         }
     }
@@ -107,6 +115,7 @@ impl Channels {
     /// adds Taylor scores to `taylor`.
     pub fn backward(
         &self,
+        isa: Isa,
         gamma: &[f32],
         beta: &[f32],
         partials: &[f32],
@@ -136,10 +145,10 @@ impl Channels {
         }
         let square = |i: usize| self.inverse[i] * self.inverse[i];
         Backward {
-            a: padded_channels((0..c).map(slope)),
-            b: padded_channels((0..c).map(|i| -slope(i) * square(i) * moment[i] / m)),
-            c: padded_channels((0..c).map(|i| -slope(i) * sum[i] / m)),
-            mean: padded_channels(self.centre.iter().copied()),
+            a: laid_out(isa, (0..c).map(slope)),
+            b: laid_out(isa, (0..c).map(|i| -slope(i) * square(i) * moment[i] / m)),
+            c: laid_out(isa, (0..c).map(|i| -slope(i) * sum[i] / m)),
+            mean: laid_out(isa, self.centre.iter().copied()),
             dgamma: (0..c)
                 .map(|i| (moment[i] * self.inverse[i]) as f32)
                 .collect(),

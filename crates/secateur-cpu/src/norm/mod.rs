@@ -4,6 +4,7 @@
 //! mean and the biased variance of the batch. The residual is optional.
 
 pub(crate) mod channels;
+pub(crate) mod matrix;
 pub(crate) mod moments;
 pub(crate) mod passes;
 
@@ -13,8 +14,9 @@ use crate::isa::{self, Isa};
 use crate::memory::Buffer;
 use crate::parallel::{self, Shared};
 use channels::{Channels, Scales};
+use matrix::{Matrix, padded};
 use moments::Moments;
-use passes::{Image, Matrix, padded};
+use passes::Image;
 
 /// Sizes of a batch norm and what follows it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,26 +85,22 @@ pub fn forward_train(
     assert_len("x", x.len(), len);
     assert_len("gamma", gamma.len(), c);
     assert_len("beta", beta.len(), c);
-    let matrix = Matrix {
-        pixels: spec.pixels,
-        c,
-    };
+    let matrix = Matrix::new(isa, spec.pixels, c);
     let mut partials = Buffer::get(spec.n * moments::partial_len(c));
     let (input, out) = (Shared::read(x), Shared::write(&mut partials));
     parallel::dynamic(spec.n, |queue| {
-        let mut means = Buffer::zeroed(padded(c));
         for i in queue {
             // SAFETY: image `i` is inside the checked slice and has its own partial results.
             unsafe {
                 let x = input.ptr().add(i * spec.pixels * c);
                 let partial = out.ptr().add(i * moments::partial_len(c));
-                moments::of_image(isa, matrix, x, &mut means, partial);
+                passes::moments(isa, matrix, x, partial);
             }
         }
     });
     let moments = Moments::combine(&partials, c, spec.pixels);
     let channels = Channels::new(&moments, spec.eps);
-    let scales = channels.scales(gamma, beta, spec.activation.limits());
+    let scales = channels.scales(isa, gamma, beta, spec.activation.limits());
     apply(spec, &scales, x, residual, y, stats);
     let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
     Saved {
@@ -131,7 +129,7 @@ pub fn forward_inference(
     assert_len("x", x.len(), len);
     assert_len("scale", scale.len(), spec.c);
     assert_len("shift", shift.len(), spec.c);
-    let scales = Scales::new(scale, shift, spec.activation.limits());
+    let scales = Scales::new(isa::active(), scale, shift, spec.activation.limits());
     apply(spec, &scales, x, residual, y, None);
 }
 
@@ -148,10 +146,7 @@ fn apply(
     if let Some(residual) = residual {
         assert_len("residual", residual.len(), x.len());
     }
-    let matrix = Matrix {
-        pixels: spec.pixels,
-        c,
-    };
+    let matrix = Matrix::new(isa, spec.pixels, c);
     let mut sums = stats
         .is_some()
         .then(|| Buffer::zeroed(spec.n * 2 * padded(c)));
@@ -223,7 +218,9 @@ pub fn backward(
     if let Some(taylor) = &taylor {
         assert_len("taylor", taylor.len(), c);
     }
-    let scales = saved.channels.scales(gamma, beta, spec.activation.limits());
+    let scales = saved
+        .channels
+        .scales(isa, gamma, beta, spec.activation.limits());
     let mut partials = Buffer::zeroed(spec.n * passes::back_sums_len(c));
     let out = Shared::write(&mut partials);
     let (x, dy, dx) = (Shared::read(x), Shared::read(dy), Shared::write(dx));
@@ -238,10 +235,7 @@ pub fn backward(
     };
     let null = || std::ptr::null_mut();
     each(&|i, at| {
-        let matrix = Matrix {
-            pixels: spec.pixels,
-            c,
-        };
+        let matrix = Matrix::new(isa, spec.pixels, c);
         // SAFETY: image `i` is inside the checked slices; its sums are its own.
         unsafe {
             let residual = residual.map_or(null(), |r| r.ptr().add(at));
@@ -253,7 +247,7 @@ pub fn backward(
     });
     let back = saved
         .channels
-        .backward(gamma, beta, &partials, spec.pixels, taylor);
+        .backward(isa, gamma, beta, &partials, spec.pixels, taylor);
     each(&|_, at| {
         let image = Image {
             h: 1,
@@ -290,15 +284,12 @@ pub(crate) fn column_sums(isa: Isa, x: &[f32], c: usize, sum: &mut [f32]) {
     let (x, out) = (Shared::read(x), Shared::write(&mut partials));
     parallel::dynamic(chunks, |queue| {
         for chunk in queue {
-            let m = Matrix {
-                pixels: CHUNK.min(pixels - chunk * CHUNK),
-                c,
-            };
             // SAFETY: chunks lie inside `x`, and each has its own padded array.
             unsafe {
                 passes::sums(
                     isa,
-                    m,
+                    CHUNK.min(pixels - chunk * CHUNK),
+                    c,
                     x.ptr().add(chunk * CHUNK * c),
                     out.ptr().add(chunk * padded(c)),
                 );

@@ -1,47 +1,50 @@
 //! Passes over a matrix of pixels times channels, with per-channel results.
 //!
 //! Each walks the channels in vectors and, for each vector, a strip of pixels, so that
-//! per-channel sums and constants stay in registers while memory is read in order. The
-//! per-channel arrays are padded: they must be readable (and writable) to a whole vector
-//! past the last channel, which [`padded`] sees to.
+//! per-channel sums and constants stay in registers while memory is read in order; two sums
+//! take turns, because an addition waits for the one before it. The per-channel arrays are
+//! padded: they must be readable (and writable) to a whole vector past the last channel,
+//! which [`padded`] sees to, and constants are laid out as [`super::matrix`] says.
 
+use super::matrix::{Matrix, accumulate, padded, with_sums};
 use crate::conv::Limits;
-use crate::conv::direct::SLACK;
+use crate::isa::Isa;
 use crate::simd::{Simd, dispatch};
 
-/// Length of a per-channel array that vectors may run over.
-pub(crate) fn padded(c: usize) -> usize {
-    c + SLACK
-}
-
-/// Pixels of a strip: its memory stays in the first-level cache at 64 channels.
-const STRIP: usize = 32;
-
-/// A matrix `[pixels, c]`.
-#[derive(Clone, Copy)]
-pub(crate) struct Matrix {
-    pub pixels: usize,
-    pub c: usize,
+/// `in_turn!(rows, at += step, |i| body)` runs `body` for every row with i = 0 and 1 in turn.
+macro_rules! in_turn {
+    ($rows:expr, $at:ident += $step:expr, |$i:ident| $body:block) => {
+        for _ in 0..$rows / 2 {
+            for $i in 0..2 {
+                $body
+                $at += $step;
+            }
+        }
+        if $rows % 2 == 1 {
+            let $i = 0;
+            $body
+        }
+    };
 }
 
 #[inline(always)]
-unsafe fn sums_body<V: Simd>(m: Matrix, x: *const f32, sum: *mut f32) {
+unsafe fn sums_body<V: Simd>(pixels: usize, c: usize, x: *const f32, sum: *mut f32) {
     // SAFETY: the caller's contract.
     unsafe {
         let mut c0 = 0;
-        while c0 < m.c {
-            let n = m.c - c0;
+        while c0 < c {
+            let n = c - c0;
             let mut s = [V::zero(); 4];
             let mut p = x.add(c0);
-            for _ in 0..m.pixels / 4 {
+            for _ in 0..pixels / 4 {
                 for s in &mut s {
                     *s = V::add(*s, V::load_up_to(p, n));
-                    p = p.add(m.c);
+                    p = p.add(c);
                 }
             }
-            for _ in 0..m.pixels % 4 {
+            for _ in 0..pixels % 4 {
                 s[0] = V::add(s[0], V::load_up_to(p, n));
-                p = p.add(m.c);
+                p = p.add(c);
             }
             V::store(sum.add(c0), V::add(V::add(s[0], s[1]), V::add(s[2], s[3])));
             c0 += V::LANES;
@@ -52,43 +55,94 @@ dispatch! {
     /// sum = Σ x
     ///
     /// # Safety
-    /// The machine has `isa`; `x` is the matrix, `sum` padded.
-    pub(crate) fn sums / sums_body(m: Matrix, x: *const f32, sum: *mut f32)
+    /// The machine has `isa`; `x` is `[pixels, c]`, `sum` padded.
+    pub(crate) fn sums / sums_body(pixels: usize, c: usize, x: *const f32, sum: *mut f32)
+}
+
+/// Floats of the results of [`moments`].
+pub(crate) fn moments_len(c: usize) -> usize {
+    3 * padded(c)
 }
 
 #[inline(always)]
-unsafe fn squares_body<V: Simd>(m: Matrix, x: *const f32, mean: *const f32, sum: *mut f32) {
-    // SAFETY: the caller's contract.
+unsafe fn moments_body<V: Simd>(m: Matrix, x: *const f32, out: *mut f32) {
+    // SAFETY: the caller's contract; the shifts of a row fit their array.
     unsafe {
+        let middle = x.add(m.pixels / 2 * m.c);
         let mut c0 = 0;
         while c0 < m.c {
-            let n = m.c - c0;
-            let mu = V::load(mean.add(c0));
-            let mut s = [V::zero(); 4];
-            let mut p = x.add(c0);
-            for _ in 0..m.pixels / 4 {
-                for s in &mut s {
-                    let d = V::sub(V::load_up_to(p, n), mu);
-                    *s = V::fma(d, d, *s);
-                    p = p.add(m.c);
-                }
+            V::store(out.add(c0), V::load_up_to(middle.add(c0), m.c - c0));
+            for array in 1..3 {
+                V::store(out.add(array * padded(m.c) + c0), V::zero());
             }
-            for _ in 0..m.pixels % 4 {
-                let d = V::sub(V::load_up_to(p, n), mu);
-                s[0] = V::fma(d, d, s[0]);
-                p = p.add(m.c);
-            }
-            V::store(sum.add(c0), V::add(V::add(s[0], s[1]), V::add(s[2], s[3])));
             c0 += V::LANES;
+        }
+        let mut shifts = [0.0f32; super::matrix::WIDE];
+        let mut shift = out.cast_const();
+        if m.repeat > 1 {
+            for pixel in 0..m.repeat {
+                let to = shifts.as_mut_ptr().add(pixel * m.c);
+                middle.copy_to_nonoverlapping(to, m.c);
+            }
+            shift = shifts.as_ptr();
+        }
+        with_sums!(m, 2, out.add(padded(m.c)), |to, stride| {
+            add_moments::<V>(m, x, shift, to, stride)
+        });
+    }
+}
+
+/// Adds Σ (x - shift) and Σ (x - shift)² to two arrays.
+#[inline(always)]
+unsafe fn add_moments<V: Simd>(
+    m: Matrix,
+    x: *const f32,
+    shift: *const f32,
+    to: *mut f32,
+    stride: usize,
+) {
+    // SAFETY: the contract of `moments`.
+    unsafe {
+        let mut done = 0;
+        while done < m.pixels {
+            let strip = m.strip(done);
+            let mut c0 = 0;
+            while c0 < strip.width {
+                let n = strip.width - c0;
+                let shift = V::load(shift.add(c0));
+                let (mut sum, mut square) = ([V::zero(); 4], [V::zero(); 4]);
+                let mut p = x.add(done * m.c + c0);
+                for _ in 0..strip.rows / 4 {
+                    for i in 0..4 {
+                        let d = V::sub(V::load_up_to(p, n), shift);
+                        sum[i] = V::add(sum[i], d);
+                        square[i] = V::fma(d, d, square[i]);
+                        p = p.add(strip.width);
+                    }
+                }
+                for _ in 0..strip.rows % 4 {
+                    let d = V::sub(V::load_up_to(p, n), shift);
+                    sum[0] = V::add(sum[0], d);
+                    square[0] = V::fma(d, d, square[0]);
+                    p = p.add(strip.width);
+                }
+                for (i, s) in [sum, square].into_iter().enumerate() {
+                    let s = V::add(V::add(s[0], s[1]), V::add(s[2], s[3]));
+                    accumulate::<V>(to.add(i * stride + c0), s, n);
+                }
+                c0 += V::LANES;
+            }
+            done += strip.pixels;
         }
     }
 }
 dispatch! {
-    /// sum = Σ (x - mean)²
+    /// Three padded arrays: a shift near the mean (the pixel in the middle), Σ (x - shift),
+    /// Σ (x - shift)².
     ///
     /// # Safety
-    /// The machine has `isa`; `x` is the matrix, `mean` and `sum` are padded.
-    pub(crate) fn squares / squares_body(m: Matrix, x: *const f32, mean: *const f32, sum: *mut f32)
+    /// The machine has `isa`; `x` is the matrix, `out` has [`moments_len`] floats.
+    pub(crate) fn moments / moments_body(m: Matrix, x: *const f32, out: *mut f32)
 }
 
 /// Constants of y = limit(x · scale + shift), padded.
@@ -110,18 +164,39 @@ unsafe fn apply_body<V: Simd>(
 ) {
     // SAFETY: the caller's contract.
     unsafe {
+        if statistics.is_null() {
+            apply_strips::<V>(m, a, x, residual, y, statistics, 0);
+        } else {
+            with_sums!(m, 2, statistics, |to, stride| {
+                apply_strips::<V>(m, a, x, residual, y, to, stride)
+            });
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn apply_strips<V: Simd>(
+    m: Matrix,
+    a: &Affine,
+    x: *const f32,
+    residual: *const f32,
+    y: *mut f32,
+    statistics: *mut f32,
+    stride: usize,
+) {
+    // SAFETY: the contract of `apply`.
+    unsafe {
         let (zero, one) = (V::zero(), V::splat(1.0));
         let mut done = 0;
         while done < m.pixels {
-            let strip = STRIP.min(m.pixels - done);
+            let strip = m.strip(done);
             let mut c0 = 0;
-            while c0 < m.c {
-                let n = m.c - c0;
+            while c0 < strip.width {
+                let n = strip.width - c0;
                 let (scale, shift) = (V::load(a.scale.add(c0)), V::load(a.shift.add(c0)));
+                let (mut sum, mut positive) = ([zero; 2], [zero; 2]);
                 let mut at = done * m.c + c0;
-                let mut sum = V::zero();
-                let mut positive = V::zero();
-                for _ in 0..strip {
+                in_turn!(strip.rows, at += strip.width, |i| {
                     let mut v = V::fma(V::load_up_to(x.add(at), n), scale, shift);
                     if !residual.is_null() {
                         v = V::add(v, V::load_up_to(residual.add(at), n));
@@ -129,33 +204,21 @@ unsafe fn apply_body<V: Simd>(
                     v = a.limits.apply::<V>(v);
                     V::store_up_to(y.add(at), v, n);
                     if !statistics.is_null() {
-                        sum = V::add(sum, v);
-                        positive = V::add(positive, V::select_gt(v, zero, one, zero));
+                        sum[i] = V::add(sum[i], v);
+                        positive[i] = V::add(positive[i], V::select_gt(v, zero, one, zero));
                     }
-                    at += m.c;
-                }
+                });
                 if !statistics.is_null() {
-                    accumulate::<V>(statistics, m.c, c0, sum, positive);
+                    accumulate::<V>(statistics.add(c0), V::add(sum[0], sum[1]), n);
+                    let positive = V::add(positive[0], positive[1]);
+                    accumulate::<V>(statistics.add(stride + c0), positive, n);
                 }
                 c0 += V::LANES;
             }
-            done += strip;
+            done += strip.pixels;
         }
     }
 }
-
-/// Adds to two padded arrays that lie behind each other.
-#[inline(always)]
-unsafe fn accumulate<V: Simd>(to: *mut f32, c: usize, c0: usize, first: V::V, second: V::V) {
-    // SAFETY: two padded arrays, by the contracts of the callers.
-    unsafe {
-        let p = to.add(c0);
-        V::store(p, V::add(V::load(p), first));
-        let p = to.add(padded(c) + c0);
-        V::store(p, V::add(V::load(p), second));
-    }
-}
-
 dispatch! {
     /// y = limit(x · scale + shift + residual); with `statistics`, adds Σ y and the
     /// number of y > 0 to its two padded arrays.
@@ -220,7 +283,8 @@ unsafe fn apply_pool_body<V: Simd>(
                     at += m.c;
                 }
                 if !statistics.is_null() {
-                    accumulate::<V>(statistics, m.c, c0, sum, positive);
+                    accumulate::<V>(statistics.add(c0), sum, n);
+                    accumulate::<V>(statistics.add(padded(m.c) + c0), positive, n);
                 }
                 c0 += V::LANES;
             }
@@ -255,19 +319,38 @@ unsafe fn back_sums_body<V: Simd>(
 ) {
     // SAFETY: the caller's contract.
     unsafe {
+        with_sums!(m, 3, sums, |to, stride| {
+            back_sums_of_strips::<V>(m, a, mean, x, residual, dy, to, stride)
+        });
+    }
+}
+
+#[inline(always)]
+unsafe fn back_sums_of_strips<V: Simd>(
+    m: Matrix,
+    a: &Affine,
+    mean: *const f32,
+    x: *const f32,
+    residual: *const f32,
+    dy: *const f32,
+    to: *mut f32,
+    stride: usize,
+) {
+    // SAFETY: the contract of `back_sums`.
+    unsafe {
         let mut done = 0;
         while done < m.pixels {
-            let strip = STRIP.min(m.pixels - done);
+            let strip = m.strip(done);
             let mut c0 = 0;
-            while c0 < m.c {
-                let n = m.c - c0;
+            while c0 < strip.width {
+                let n = strip.width - c0;
                 let (scale, shift) = (V::load(a.scale.add(c0)), V::load(a.shift.add(c0)));
                 let mu = V::load(mean.add(c0));
                 let mut at = done * m.c + c0;
-                let mut sum = V::zero();
-                let mut moment = V::zero();
-                let mut other = V::zero();
-                for _ in 0..strip {
+                let mut sum = [V::zero(); 2];
+                let mut moment = [V::zero(); 2];
+                let mut other = [V::zero(); 2];
+                in_turn!(strip.rows, at += strip.width, |i| {
                     let v = V::load_up_to(x.add(at), n);
                     let mut pre = V::fma(v, scale, shift);
                     let mut r = V::zero();
@@ -277,21 +360,21 @@ unsafe fn back_sums_body<V: Simd>(
                     }
                     let d = V::load_up_to(dy.add(at), n);
                     let d = a.limits.pass::<V>(pre, d);
-                    sum = V::add(sum, d);
-                    moment = V::fma(d, V::sub(v, mu), moment);
+                    sum[i] = V::add(sum[i], d);
+                    moment[i] = V::fma(d, V::sub(v, mu), moment[i]);
                     if !residual.is_null() {
-                        other = V::fma(d, r, other);
+                        other[i] = V::fma(d, r, other[i]);
                     }
-                    at += m.c;
-                }
-                accumulate::<V>(sums, m.c, c0, sum, moment);
+                });
+                accumulate::<V>(to.add(c0), V::add(sum[0], sum[1]), n);
+                accumulate::<V>(to.add(stride + c0), V::add(moment[0], moment[1]), n);
                 if !residual.is_null() {
-                    let p = sums.add(2 * padded(m.c) + c0);
-                    V::store(p, V::add(V::load(p), other));
+                    let other = V::add(other[0], other[1]);
+                    accumulate::<V>(to.add(2 * stride + c0), other, n);
                 }
                 c0 += V::LANES;
             }
-            done += strip;
+            done += strip.pixels;
         }
     }
 }
@@ -307,6 +390,9 @@ dispatch! {
         dy: *const f32, sums: *mut f32)
 }
 
+/// Rows of several pixels in a row of an image, for [`back_input`].
+const LEAST_ROWS: usize = 4;
+
 /// Constants of dx = a · d + b · (x - mean) + c, padded.
 #[derive(Clone, Copy)]
 pub(crate) struct Back {
@@ -319,6 +405,7 @@ pub(crate) struct Back {
 #[inline(always)]
 unsafe fn back_input_body<V: Simd>(
     m: Image,
+    row: Matrix,
     f: &Affine,
     b: &Back,
     x: *const f32,
@@ -331,31 +418,35 @@ unsafe fn back_input_body<V: Simd>(
     // SAFETY: the caller's contract.
     unsafe {
         for y in 0..m.h {
-            let mut c0 = 0;
-            while c0 < m.c {
-                let n = m.c - c0;
-                let (scale, shift) = (V::load(f.scale.add(c0)), V::load(f.shift.add(c0)));
-                let (ka, kb) = (V::load(b.a.add(c0)), V::load(b.b.add(c0)));
-                let (kc, mu) = (V::load(b.c.add(c0)), V::load(b.mean.add(c0)));
-                let mut at = y * m.w * m.c + c0;
-                let mut to = dx.add(y * dx_row + c0);
-                for _ in 0..m.w {
-                    let v = V::load_up_to(x.add(at), n);
-                    let mut pre = V::fma(v, scale, shift);
-                    if !residual.is_null() {
-                        pre = V::add(pre, V::load_up_to(residual.add(at), n));
+            let (first, to) = (y * m.w * m.c, dx.add(y * dx_row));
+            let mut done = 0;
+            while done < m.w {
+                let strip = row.strip(done);
+                let mut c0 = 0;
+                while c0 < strip.width {
+                    let n = strip.width - c0;
+                    let (scale, shift) = (V::load(f.scale.add(c0)), V::load(f.shift.add(c0)));
+                    let (ka, kb) = (V::load(b.a.add(c0)), V::load(b.b.add(c0)));
+                    let (kc, mu) = (V::load(b.c.add(c0)), V::load(b.mean.add(c0)));
+                    let mut at = done * m.c + c0;
+                    for _ in 0..strip.rows {
+                        let v = V::load_up_to(x.add(first + at), n);
+                        let mut pre = V::fma(v, scale, shift);
+                        if !residual.is_null() {
+                            pre = V::add(pre, V::load_up_to(residual.add(first + at), n));
+                        }
+                        let d = V::load_up_to(dy.add(first + at), n);
+                        let d = f.limits.pass::<V>(pre, d);
+                        if !d_residual.is_null() {
+                            V::store_up_to(d_residual.add(first + at), d, n);
+                        }
+                        let r = V::fma(ka, d, V::fma(kb, V::sub(v, mu), kc));
+                        V::store_up_to(to.add(at), r, n);
+                        at += strip.width;
                     }
-                    let d = V::load_up_to(dy.add(at), n);
-                    let d = f.limits.pass::<V>(pre, d);
-                    if !d_residual.is_null() {
-                        V::store_up_to(d_residual.add(at), d, n);
-                    }
-                    let r = V::fma(ka, d, V::fma(kb, V::sub(v, mu), kc));
-                    V::store_up_to(to, r, n);
-                    at += m.c;
-                    to = to.add(m.c);
+                    c0 += V::LANES;
                 }
-                c0 += V::LANES;
+                done += strip.pixels;
             }
         }
     }
@@ -366,10 +457,32 @@ dispatch! {
     ///
     /// # Safety
     /// The machine has `isa`; `x`, `dy`, and `residual` and `d_residual` unless null, are the
-    /// image, `dx` its padded counterpart.
-    pub(crate) fn back_input / back_input_body(
-        m: Image, f: &Affine, b: &Back, x: *const f32, residual: *const f32, dy: *const f32,
-        dx: *mut f32, dx_row: usize, d_residual: *mut f32)
+    /// image, `row` one row of it, `dx` its padded counterpart.
+    fn back_input_rows / back_input_body(
+        m: Image, row: Matrix, f: &Affine, b: &Back, x: *const f32, residual: *const f32,
+        dy: *const f32, dx: *mut f32, dx_row: usize, d_residual: *mut f32)
+}
+
+/// As `back_input_rows`, in rows of several pixels where they are long.
+///
+/// # Safety
+/// As there.
+pub(crate) unsafe fn back_input(
+    isa: Isa,
+    m: Image,
+    f: &Affine,
+    b: &Back,
+    x: *const f32,
+    residual: *const f32,
+    dy: *const f32,
+    dx: *mut f32,
+    dx_row: usize,
+    d_residual: *mut f32,
+) {
+    // Constants are read anew in every row: that must be worth it.
+    let row = Matrix::of_rows(isa, m.w, m.c, LEAST_ROWS);
+    // SAFETY: passed on.
+    unsafe { back_input_rows(isa, m, row, f, b, x, residual, dy, dx, dx_row, d_residual) }
 }
 
 #[inline(always)]

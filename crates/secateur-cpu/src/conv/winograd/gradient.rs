@@ -13,7 +13,7 @@ use crate::simd::{Simd, dispatch, unrolled};
 
 /// Sums over tiles of a weight gradient, one per task.
 pub(crate) struct GradientSums {
-    isa: Isa,
+    pub isa: Isa,
     /// The forward program whose windows are transformed.
     pub program: Program,
     tiling: Tiling,

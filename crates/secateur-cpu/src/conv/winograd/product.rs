@@ -13,7 +13,7 @@ use crate::simd::{Simd, dispatch, unrolled};
 
 /// A convolution (or an input gradient) with its weights transformed.
 pub(crate) struct Prepared {
-    isa: Isa,
+    pub isa: Isa,
     pub program: Program,
     tiling: Tiling,
     blocks: Vec<Block>,
