@@ -194,11 +194,11 @@ pub struct SearchConfig {
     pub recover_steps: usize,
     /// Share of a layer's active kernels that may switch in one pruning epoch.
     pub max_switch_ratio: f64,
+    /// The same after the descent, when kernels are exchanged at constant size.
+    pub exchange_ratio: f64,
     /// A layer keeps at most this many times more, and less, kernels than if all layers kept
     /// the same share; 1 and up, `inf` for any.
     pub max_imbalance: f64,
-    /// The same after the descent, when kernels are exchanged at constant size.
-    pub exchange_ratio: f64,
     /// Shares of the parameters at which CECA without a budget keeps a network.
     pub front: Vec<f64>,
     /// Share of the parameters that AEC aims to leave at the end of its descent.
@@ -243,7 +243,7 @@ impl Default for SearchConfig {
             max_imbalance: 1.5,
             exchange_ratio: 0.1,
             front: vec![0.5, 0.3, 0.18, 0.1, 0.06, 0.035, 0.02],
-            aec_target: 0.12,
+            aec_target: 0.06,
             max_cost: 0.5,
             reference_epochs: 6.0,
             scoring_batches: 8,

@@ -40,14 +40,10 @@ impl<'a> Floor<'a> {
         self.baseline.of_both(self.search(), self.confirm())
     }
 
-    /// Is the loss on the search part no higher than at the floor?
-    pub fn is_loss_within(&self, loss: f64) -> bool {
-        self.is_within(&self.baseline.search, loss)
-    }
-
-    /// The same, but true where the loss is not held.
+    /// Is the loss on the search part no higher than at the floor? True where the loss is not
+    /// held.
     pub fn loss_holds(&self, loss: f64) -> bool {
-        !self.hold_loss || self.is_loss_within(loss)
+        !self.hold_loss || self.is_within(&self.baseline.search, loss)
     }
 
     /// [`Self::loss_holds`] on the confirmation part.
@@ -64,6 +60,12 @@ impl<'a> Floor<'a> {
     /// chance where the loss holds; where that is not looked at, none are.
     pub fn may_hold(&self, accuracy: f64, loss: f64) -> bool {
         accuracy >= self.search() - self.slack(&self.baseline.search, loss)
+    }
+
+    /// Does accuracy on the search part miss the floor by no more than chance?
+    pub fn is_near(&self, accuracy: f64) -> bool {
+        let search = &self.baseline.search;
+        accuracy >= self.search() - chance(search, self.search())
     }
 
     /// Does accuracy hold on both parts together, and on the confirmation part alone, where a
@@ -156,6 +158,7 @@ mod tests {
         assert!(!floor.may_hold(0.9801, 0.041));
         // Accuracy alone: no slack.
         assert!(floor.may_hold(0.984, 0.5));
+        assert!(floor.is_near(0.9801) && !floor.is_near(0.9799));
         let by_accuracy = Floor::new(&baseline, 0.0, false);
         assert!(by_accuracy.may_hold(0.984, 0.5));
         assert!(!by_accuracy.may_hold(0.983, 0.04));

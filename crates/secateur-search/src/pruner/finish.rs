@@ -7,6 +7,7 @@ use super::keep::{Changes, RecordParts};
 use super::{Phase, PruneError, Pruner, RunObserver};
 use crate::config::{Metric, Mode};
 use crate::env::{EpochPlan, Limits, State, choose, ratio};
+use crate::mode::Floor;
 use crate::policy::{Policy, q_advantages};
 use crate::run_dir::read_checkpoint;
 use crate::run_dir::record::{ReactivatedBy, RewardParts, Stage};
@@ -15,22 +16,28 @@ use crate::run_dir::record::{ReactivatedBy, RewardParts, Stage};
 const CLOSE_ENOUGH: f64 = 1.15;
 /// AEC's next size after the first that failed or held, as factor of the parameters.
 const NEXT_SIZE: f64 = 1.6;
-/// Share of the cost still allowed that AEC's first recovery may take; later ones take the rest.
-const FIRST_SHARE: f64 = 0.85;
-/// Passes of training on at the same size, against those of a recovery.
-const POLISH: f64 = 0.5;
 /// AEC begins no recovery that the cost allows fewer passes than this.
 const LEAST_PASSES: f64 = 2.0;
 
-/// A long slice at the end of a run.
+/// The next long slice at the end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Recovery {
-    /// After the search.
-    First,
-    /// After more kernels came back or went; the weights are recovered already.
-    Again,
-    /// At the same size, at the rate of a slice.
-    Polish,
+    /// Of the network as the search left it, or as the last recovery did.
+    SameSize,
+    /// After more kernels came back or went.
+    OtherSize,
+}
+
+impl Recovery {
+    /// After a recovery that ended at `accuracy`. Where that misses the floor by no more than
+    /// chance, the size is not to blame, and more training is worth more than more kernels.
+    fn after(floor: &Floor<'_>, accuracy: f64) -> Self {
+        if accuracy < floor.search() && floor.is_near(accuracy) {
+            Self::SameSize
+        } else {
+            Self::OtherSize
+        }
+    }
 }
 
 impl Pruner<'_> {
@@ -61,7 +68,10 @@ impl Pruner<'_> {
         if let Some(candidate) = found {
             let state: State = read_checkpoint(&self.snapshot_path(candidate.snapshot))?;
             self.state.state = state;
-            self.recover(Changes::default(), Some(output), Recovery::First, observer)?;
+            let search = &self.config.search;
+            let least = search.slice_steps[0];
+            let steps = self.steps_for(search.recover_cost, least, search.recover_steps);
+            self.recover(Changes::default(), Some(output), steps, observer)?;
         }
         self.state.phase = if output + 1 < self.corridor.stops.len() {
             Phase::Finish {
@@ -74,29 +84,27 @@ impl Pruner<'_> {
         Ok(())
     }
 
-    /// Recovers the present network; regrows it if the floor does not hold, cuts it
-    /// further if it does.
+    /// Recovers the present network; next, trains it on if it misses the floor by chance,
+    /// regrows it if it misses it by more, cuts it further if it holds.
     fn finish_aec(
         &mut self,
         attempt: usize,
         observer: &mut dyn RunObserver,
     ) -> Result<(), PruneError> {
-        let recovery = match attempt {
-            0 => Recovery::First,
-            _ => self.next_recovery(),
+        let changes = if attempt > 0 && self.next_recovery() == Recovery::OtherSize {
+            self.resize()?
+        } else {
+            Changes::default()
         };
-        let changes = match recovery {
-            Recovery::Again => self.resize()?,
-            _ => Changes::default(),
-        };
-        self.recover(changes, None, recovery, observer)?;
+        let tries_left = self.config.search.recover_tries.saturating_sub(attempt);
+        let steps = self.aec_steps(tries_left);
+        self.recover(changes, None, steps, observer)?;
         let size = self.environment.size(&self.state.state.masks);
         let share = ratio(Metric::Params, &size, &self.problem.size);
-        let next = self.next_recovery();
         let (accuracy, loss) = (self.state.state.accuracy, self.state.state.loss);
         if self.floor().holds(accuracy, loss) {
             self.state.holds = self.state.holds.min(share);
-        } else if next == Recovery::Again {
+        } else if self.next_recovery() == Recovery::OtherSize {
             self.state.fails = self.state.fails.max(share);
         }
         let settled = self.state.fails > 0.0 && self.state.holds / self.state.fails < CLOSE_ENOUGH;
@@ -125,33 +133,19 @@ impl Pruner<'_> {
         self.problem.train.len() as f64 / self.config.training.batch_size as f64
     }
 
-    /// CECA pays the same for every output. AEC trains as long as its cost allows, most of it
-    /// in the first recovery.
-    fn recovery_steps(&self, recovery: Recovery) -> usize {
+    /// Steps of a recovery of AEC: what the cost still allows, in equal shares for the tries
+    /// that are left.
+    fn aec_steps(&self, tries_left: usize) -> usize {
         let search = &self.config.search;
         let least = search.slice_steps[0];
-        if matches!(self.config.mode, Mode::Ceca { .. }) {
-            return self.steps_for(search.recover_cost, least, search.recover_steps);
-        }
-        let passes = search.recover_passes * self.steps_of_a_pass();
-        let allowed = self.steps_allowed();
-        let steps = match recovery {
-            Recovery::First => passes.min(FIRST_SHARE * allowed),
-            Recovery::Again => passes.min(allowed),
-            Recovery::Polish => (POLISH * passes).min(allowed),
-        };
+        let share = self.steps_allowed() / tries_left.max(1) as f64;
+        let steps = share.min(search.recover_passes * self.steps_of_a_pass());
         (steps as usize).clamp(least, search.recover_steps.max(least))
     }
 
-    /// What AEC tries next. Below the floor by a few images while the loss holds, the size is
-    /// not to blame, and more training is worth more than more kernels.
+    /// What AEC tries next.
     fn next_recovery(&self) -> Recovery {
-        let (floor, state) = (self.floor(), &self.state.state);
-        if state.accuracy < floor.search() && floor.is_loss_within(state.loss) {
-            Recovery::Polish
-        } else {
-            Recovery::Again
-        }
+        Recovery::after(&self.floor(), self.state.state.accuracy)
     }
 
     /// Changes the masks towards the size that the next try of AEC looks at.
@@ -211,18 +205,15 @@ impl Pruner<'_> {
         &mut self,
         changes: Changes,
         stop: Option<usize>,
-        recovery: Recovery,
+        steps: usize,
         observer: &mut dyn RunObserver,
     ) -> Result<(), PruneError> {
         let started = Instant::now();
         self.state.state.weights.clear_moments();
         let plan = EpochPlan {
-            steps: self.recovery_steps(recovery),
-            lr: match recovery {
-                Recovery::Polish => self.config.training.lr,
-                _ => self.config.training.recover_lr,
-            },
-            warm_up: recovery != Recovery::Polish,
+            steps,
+            lr: self.config.training.recover_lr,
+            warm_up: true,
             augment: self.config.training.recover_augment(),
             probe: stop.is_none(),
         };
@@ -268,5 +259,41 @@ impl Pruner<'_> {
             cost: outcome.cost,
         };
         self.write_record(parts, &outcome, observer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secateur_net::train::Evaluation;
+
+    use super::*;
+    use crate::env::Baseline;
+
+    #[test]
+    fn only_a_chance_miss_is_trained_on_at_its_size() {
+        let part = Evaluation {
+            accuracy: 0.984,
+            loss: 0.05,
+            correct: (0..1000).map(|i| i < 984).collect(),
+            per_class: Vec::new(),
+        };
+        let baseline = Baseline {
+            search: part.clone(),
+            confirm: part,
+        };
+        // 16 errors: chance is 4 images.
+        let floor = Floor::new(&baseline, 0.0, true);
+        assert_eq!(Recovery::after(&floor, 0.984), Recovery::OtherSize, "holds");
+        assert_eq!(Recovery::after(&floor, 0.9831), Recovery::SameSize);
+        assert_eq!(Recovery::after(&floor, 0.9801), Recovery::SameSize);
+        assert_eq!(Recovery::after(&floor, 0.9789), Recovery::OtherSize);
+        // Chance is about the floor, not about the given network.
+        let floor = Floor::new(&baseline, 1.0, true);
+        assert_eq!(
+            Recovery::after(&floor, 0.9741),
+            Recovery::OtherSize,
+            "holds"
+        );
+        assert_eq!(Recovery::after(&floor, 0.9731), Recovery::SameSize);
     }
 }
