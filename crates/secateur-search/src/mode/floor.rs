@@ -62,10 +62,10 @@ impl<'a> Floor<'a> {
         accuracy >= self.search() - self.slack(&self.baseline.search, loss)
     }
 
-    /// Does accuracy on the search part miss the floor by no more than chance?
+    /// Does accuracy on the search part differ from the floor by no more than chance?
     pub fn is_near(&self, accuracy: f64) -> bool {
-        let search = &self.baseline.search;
-        accuracy >= self.search() - chance(search, self.search())
+        let floor = self.search();
+        (accuracy - floor).abs() <= chance(&self.baseline.search, floor)
     }
 
     /// Does accuracy hold on both parts together, and on the confirmation part alone, where a
@@ -159,6 +159,7 @@ mod tests {
         // Accuracy alone: no slack.
         assert!(floor.may_hold(0.984, 0.5));
         assert!(floor.is_near(0.9801) && !floor.is_near(0.9799));
+        assert!(floor.is_near(0.9879) && !floor.is_near(0.9881));
         let by_accuracy = Floor::new(&baseline, 0.0, false);
         assert!(by_accuracy.may_hold(0.984, 0.5));
         assert!(!by_accuracy.may_hold(0.983, 0.04));
