@@ -233,6 +233,11 @@ impl Network {
         })
     }
 
+    /// Which code computes it.
+    pub fn engine(&self) -> Engine {
+        self.program.engine()
+    }
+
     /// Input as `[c, h, w]`.
     pub fn input_shape(&self) -> [usize; 3] {
         self.input_shape

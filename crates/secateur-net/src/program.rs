@@ -63,6 +63,11 @@ impl Program {
         self.steps.iter().any(|step| step.normalises())
     }
 
+    /// Which code computes the steps.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
     /// Where tensors of a pass lie.
     pub fn device(&self, mode: Mode) -> Device {
         match mode {

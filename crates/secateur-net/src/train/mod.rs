@@ -7,7 +7,7 @@ mod schedule;
 mod trainer;
 
 pub use evaluate::{Evaluation, evaluate, predict};
-pub use loss::{cross_entropy, distilled_cross_entropy};
+pub use loss::{Targets, cross_entropy};
 pub use optimizer::{Optimizer, OptimizerConfig, OptimizerKind};
 pub use schedule::{Schedule, ScheduleKind};
 pub use trainer::{Distillation, Slice, SliceReport, StepObserver, train_slice};

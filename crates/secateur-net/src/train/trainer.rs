@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::Gradients;
 
-use super::loss::{cross_entropy, distilled_cross_entropy};
+use super::loss::Targets;
 use super::{Optimizer, Schedule};
 use crate::data::{Augment, Batch, BatchSampler, DataError, Part, Shuffled, with_batches};
 use crate::error::{NetError, Result};
@@ -174,25 +174,17 @@ fn train_step(
     let pass = slice
         .network
         .forward_training(&bound, batch.images, batch.n, collector)?;
-    let loss: Tensor<1> = match slice.distillation {
-        None => cross_entropy(pass.logits, &batch.labels, slice.smoothing),
-        Some(teacher) => {
-            let rows: Vec<f32> = batch
-                .indices
-                .iter()
-                .flat_map(|&i| &teacher.scores[i * classes..(i + 1) * classes])
-                .copied()
-                .collect();
-            distilled_cross_entropy(
-                pass.logits,
-                &batch.labels,
-                slice.smoothing,
-                &rows,
-                teacher.weight,
-                teacher.temperature,
-            )
-        }
-    };
+    let mut targets = Targets::new(&batch.labels, classes, slice.smoothing);
+    if let Some(teacher) = slice.distillation {
+        let rows: Vec<f32> = batch
+            .indices
+            .iter()
+            .flat_map(|&i| &teacher.scores[i * classes..(i + 1) * classes])
+            .copied()
+            .collect();
+        targets = targets.with_teacher(&rows, teacher.weight, teacher.temperature);
+    }
+    let loss = targets.loss(pass.logits, slice.network.engine());
     let value: f32 = loss.clone().into_scalar();
     if !value.is_finite() {
         return Err(NetError::Diverged {
