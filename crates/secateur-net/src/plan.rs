@@ -209,7 +209,8 @@ fn image_shape(input: &ValueInfo) -> Result<([usize; 3], bool)> {
         [_, Some(c), Some(h), Some(w)] => Ok(([c, h, w], false)),
         _ => Err(task_error(
             format!("input {}", listed(std::slice::from_ref(input))),
-            "training takes images [n, c, h, w] with fixed c, h, w: export the network at one size"
+            "training takes images [n, c, h, w] with fixed c, h, w; an open height and width may \
+             be in the metadata (`secateur.image_size`, `HxW`)"
                 .to_string(),
         )),
     }

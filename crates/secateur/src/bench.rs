@@ -1,6 +1,6 @@
 //! Latency in tract, several files in turn.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use secateur_onnx::model::Model;
@@ -32,6 +32,17 @@ pub fn bench(
     batches: &[usize],
     rounds: usize,
 ) -> Result<Vec<Vec<Latency>>, EngineError> {
+    // What is compared takes images of one size.
+    let sized = files.iter().find(|(_, model)| model.image_size().is_some());
+    let own = |(path, model): &(&Path, &Model)| -> (PathBuf, Model) {
+        let model = (*model).clone();
+        let model = match sized {
+            Some((_, other)) => model.with_image_size_of(other),
+            None => model,
+        };
+        (path.to_path_buf(), model)
+    };
+    let files: Vec<(PathBuf, Model)> = files.iter().map(own).collect();
     let mut rows = vec![Vec::new(); files.len()];
     for &batch in batches {
         let models = files

@@ -15,7 +15,7 @@ use secateur_onnx::cost::CostModel;
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
-use secateur_search::env::{ModelData, metadata};
+use secateur_search::env::{ModelData, metadata, settle_image_size};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -128,6 +128,9 @@ pub fn train(
     config: &TrainConfig,
     observer: &mut dyn StepObserver,
 ) -> Result<Trained, TrainError> {
+    let mut model = model.clone();
+    settle_image_size(&mut model, source)?;
+    let model = &model;
     let graph = Graph::from_model(model)?;
     let network = Network::new(&graph, Engine::Fused)?;
     let data_config = DataConfig {

@@ -82,7 +82,7 @@ pub struct Graph {
 /// How stored tensors are read.
 type Decode = fn(&TensorProto, &str, Option<&Path>) -> Result<Tensor>;
 
-fn value_info(proto: &ValueInfoProto) -> ValueInfo {
+pub(crate) fn value_info(proto: &ValueInfoProto) -> ValueInfo {
     let tensor = proto
         .type_
         .as_ref()
@@ -114,7 +114,8 @@ fn value_info(proto: &ValueInfoProto) -> ValueInfo {
 }
 
 impl Graph {
-    /// Reads and checks the graph of a model.
+    /// Reads and checks the graph of a model. Open heights and widths of its images are what its
+    /// metadata say ([`crate::model::IMAGE_SIZE`]).
     ///
     /// # Errors
     /// [`OnnxError::Graph`] for names defined twice or never, and cycles;
@@ -182,12 +183,15 @@ impl Graph {
             }
             nodes.push(node);
         }
-        let inputs: Vec<ValueInfo> = proto
+        let mut inputs: Vec<ValueInfo> = proto
             .input
             .iter()
             .map(value_info)
             .filter(|input| !initializers.contains_key(&input.name))
             .collect();
+        if let (Some(size), Some(input)) = (model.image_size(), inputs.first_mut()) {
+            crate::model::fill_image_size(input, size);
+        }
         let opset = model
             .proto
             .opset_import

@@ -2,6 +2,7 @@
 
 mod decode;
 mod external_data;
+mod image_size;
 pub mod initializer;
 mod store;
 mod tensors;
@@ -11,6 +12,8 @@ mod write;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use image_size::IMAGE_SIZE;
+pub(crate) use image_size::fill as fill_image_size;
 pub use initializer::{Tensor, Values};
 pub use write::new_beside;
 

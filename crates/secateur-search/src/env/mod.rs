@@ -10,7 +10,7 @@ mod select;
 mod state;
 
 pub use environment::{Environment, EpochOutcome, EpochPlan};
-pub use model_data::{ModelData, Preprocessing, metadata};
+pub use model_data::{ModelData, Preprocessing, metadata, settle_image_size};
 pub use problem::{Baseline, Problem, ProblemError, Reference, ratio, switchable};
 pub use scores::KernelScores;
 pub use select::{Limits, choose};

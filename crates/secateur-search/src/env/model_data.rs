@@ -36,6 +36,18 @@ pub struct Preprocessing {
     pub set_apart: Option<SetApart>,
 }
 
+/// Gives a model of open height and width the size of the data's images, unless it has one.
+///
+/// # Errors
+/// [`DataError::SizesDiffer`] if the images are not alike and no size was given.
+pub fn settle_image_size(model: &mut Model, source: &Source) -> Result<(), DataError> {
+    if model.lacks_image_size() {
+        let [h, w, _] = source.own_shape()?;
+        model.set_image_size([h, w]);
+    }
+    Ok(())
+}
+
 /// A source fitted to a model, and split.
 #[derive(Debug)]
 pub struct ModelData {

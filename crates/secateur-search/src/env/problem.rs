@@ -12,7 +12,7 @@ use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use thiserror::Error;
 
-use super::model_data::{ModelData, metadata};
+use super::model_data::{ModelData, metadata, settle_image_size};
 use crate::config::{Budget, Metric, SearchConfig};
 
 /// What can be wrong with a problem.
@@ -181,6 +181,8 @@ impl Problem {
         data: &DataConfig,
         search: &SearchConfig,
     ) -> Result<Self, ProblemError> {
+        let mut model = model;
+        settle_image_size(&mut model, source)?;
         let graph = Graph::from_model(&model)?;
         if let Some((tensor, index)) = graph.find_non_finite() {
             let value = graph.initializers[tensor]
@@ -200,7 +202,6 @@ impl Problem {
             network.input_shape(),
             network.n_classes(),
         )?;
-        let mut model = model;
         data.store(&mut model);
         let groups = ChannelGroups::find(&graph)?;
         let switchable = switchable(&groups, &search.ignore)?;

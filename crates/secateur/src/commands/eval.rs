@@ -1,7 +1,7 @@
 //! `secateur eval`.
 
 use anyhow::{Result, bail};
-use secateur::data::{DataConfig, ModelData};
+use secateur::data::{DataConfig, ModelData, settle_image_size};
 use secateur::net::interpreter::{Engine, Network};
 use secateur::net::train::evaluate;
 use secateur::net::weights::Weights;
@@ -33,14 +33,15 @@ struct Summary<'a> {
 
 /// Runs the command.
 pub fn run(args: &EvalArgs) -> Result<u8> {
-    let model = Model::read(&args.model)?;
-    let graph = Graph::from_model(&model)?;
-    let network = Network::new(&graph, Engine::Fused)?;
+    let mut model = Model::read(&args.model)?;
     let config = DataConfig {
         confirm_share: 0.0,
         ..data_config(&args.data.options, DataConfig::default())
     };
     let source = open_data(&args.data.data, &config, args.json)?;
+    settle_image_size(&mut model, &source)?;
+    let graph = Graph::from_model(&model)?;
+    let network = Network::new(&graph, Engine::Fused)?;
     let mut data = ModelData::new(
         &model,
         &source,

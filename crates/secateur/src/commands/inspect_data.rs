@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use secateur::data::{self, DataConfig, ModelData, Source, count_classes};
+use secateur::data::{self, DataConfig, ModelData, Source, count_classes, settle_image_size};
 use secateur::net::interpreter::{Engine, Network};
 use secateur::onnx::graph::Graph;
 use secateur::onnx::model::Model;
@@ -87,7 +87,8 @@ pub fn run(path: &Path, model: Option<&Path>, json: bool) -> Result<u8> {
 
 /// Fits the data to the model; decodes all training images once.
 fn fit(model: &Path, source: &Source, config: &DataConfig, notes: &mut Vec<String>) -> Result<Fit> {
-    let model = Model::read(model)?.unshared();
+    let mut model = Model::read(model)?.unshared();
+    settle_image_size(&mut model, source)?;
     let network = Network::new(&Graph::from_model(&model)?, Engine::Fused)?;
     let mut data = ModelData::new(
         &model,

@@ -131,7 +131,7 @@ fn check(
     small: (&Path, &Model),
 ) -> Result<(Verdict, Option<EngineError>), VerifyError> {
     // As pruning does, before it looks for coupled kernels.
-    let unshared = original.1.unshared();
+    let unshared = original.1.unshared().with_image_size_of(small.1);
     let original = (original.0, &unshared);
     let graph = Graph::from_model(original.1)?;
     let small_graph = Graph::from_model(small.1)?;

@@ -7,6 +7,7 @@ mod data;
 mod disk;
 mod interrupt;
 mod no_train;
+mod open_size;
 mod options;
 mod promises;
 mod resume;
