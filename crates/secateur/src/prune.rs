@@ -21,7 +21,8 @@ use crate::engine::EngineError;
 use crate::report::data::DataFigures;
 use crate::report::stats::paired_difference;
 use crate::report::{LayerFigures, NetworkFigures, ReportError, RunReport, write_html, write_json};
-use crate::verify::{Verdict, VerifyError, store_masks, verify};
+use crate::train::training_mode_note;
+use crate::verify::{Verdict, VerifyError, store_masks, verify_where_possible};
 
 mod effectiveness;
 mod machine;
@@ -158,12 +159,20 @@ pub fn prune(
             .join(format!("{}.onnx", output.label.replace('=', "-")));
         front.push((path, output, stamped(output)));
     }
+    let mut not_compared = Vec::new();
     for (path, _, model) in outputs.iter().chain(&front) {
         model.write(path)?;
-        let verdict = verify((job.model, &problem.model), (path, model))?;
+        let (verdict, not_run) = verify_where_possible((job.model, &problem.model), (path, model))?;
         check_verdict(path, &verdict)?;
+        not_compared.extend(not_run.map(|reason| {
+            format!(
+                "the outputs of `{}` were not compared with those of the masked network in \
+                 another engine: {reason}",
+                file_name(path)
+            )
+        }));
     }
-    let report = report(
+    let mut report = report(
         job,
         config,
         &problem,
@@ -172,6 +181,7 @@ pub fn prune(
         &front,
         config_text,
     )?;
+    report.warnings.extend(not_compared);
     let (header, history) = read_run(job.run_dir)?;
     write_json(&report, &job.run_dir.join("report.json"))?;
     write_html(&report, &header, &history, &job.run_dir.join("report.html"))?;
@@ -250,7 +260,12 @@ fn report(
             .chain(front)
             .map(|(path, _, model)| (path.as_path(), model)),
     );
-    let latencies = bench(&files, &LATENCY_BATCHES, LATENCY_ROUNDS)?;
+    let mut warnings = outcome.warnings.clone();
+    // A run is not lost for want of an engine that knows all operators.
+    let latencies = bench(&files, &LATENCY_BATCHES, LATENCY_ROUNDS).unwrap_or_else(|error| {
+        warnings.push(format!("latencies were not measured: {error}"));
+        vec![Vec::new(); files.len()]
+    });
     let test = problem.data.test()?;
     let before_test = test_evaluation(&problem.model, test.as_ref())?;
     let bytes = |path: &Path| fs_err::metadata(path).map_or(0, |m| m.len());
@@ -318,10 +333,10 @@ fn report(
         })
         .collect();
     let effectiveness = effectiveness::measure(problem, &header, &history, config)?;
-    let mut warnings = outcome.warnings.clone();
     let data = data_figures(problem, config, test.as_ref());
     warnings.extend(problem.data.notes.iter().cloned());
     warnings.extend(data.skipped_note());
+    warnings.extend(training_mode_note(&problem.graph));
     if !problem.reference.is_measured {
         warnings.push(
             "the model does not carry the cost of its training: costs are shares of the \

@@ -13,7 +13,7 @@ use secateur_net::weights::Weights;
 use secateur_onnx::OnnxError;
 use secateur_onnx::cost::CostModel;
 use secateur_onnx::coupling::{ChannelGroups, Masks};
-use secateur_onnx::graph::Graph;
+use secateur_onnx::graph::{Graph, Node};
 use secateur_onnx::model::Model;
 use secateur_search::env::{ModelData, metadata, settle_image_size};
 use serde::{Deserialize, Serialize};
@@ -114,6 +114,19 @@ pub struct Trained {
     pub notes: Vec<String>,
 }
 
+/// Says so if the file asks engines to run batch norms as in training.
+pub(crate) fn training_mode_note(graph: &Graph) -> Option<String> {
+    let is_training =
+        |node: &&Node| node.op_type == "BatchNormalization" && node.attr_i("training_mode", 0) != 0;
+    let node = graph.nodes.iter().find(is_training)?;
+    Some(format!(
+        "batch norms such as `{}` are in training mode (`training_mode` 1): other engines use the \
+         statistics of each batch there, or refuse the file; export the network in evaluation mode \
+         (PyTorch: `model.eval()`, and `training=TrainingMode.PRESERVE` to keep them)",
+        node.name
+    ))
+}
+
 /// Trains the weights of `model` on the training part of `source`.
 ///
 /// The model written carries normalisation, split and cost in its metadata, so that
@@ -191,6 +204,8 @@ pub fn train(
     data.store(&mut trained);
     trained.set_metadata(metadata::SAMPLE_MACS, format!("{sample_macs:e}"));
     trained.set_metadata(metadata::SECONDS, format!("{total_seconds:.1}"));
+    let mut notes = data.notes;
+    notes.extend(training_mode_note(&graph));
     Ok(Trained {
         validation: evaluate(&network, &weights, &validation_part)?,
         model: trained,
@@ -198,6 +213,6 @@ pub fn train(
         seconds,
         stopped: report.steps < steps as usize,
         skipped: data.source.skipped(),
-        notes: data.notes,
+        notes,
     })
 }

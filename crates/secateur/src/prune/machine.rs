@@ -9,9 +9,12 @@ pub fn machine_text() -> String {
             Some(line.split_once(':')?.1.trim().to_string())
         })
         .unwrap_or_else(|| format!("{} processor", std::env::consts::ARCH));
+    let threads = match rayon::current_num_threads() {
+        1 => "1 thread".to_string(),
+        n => format!("{n} threads"),
+    };
     format!(
-        "{cpu}, {} threads, {}",
-        rayon::current_num_threads(),
+        "{cpu}, {threads}, {}",
         secateur_cpu::isa::active().to_string().to_uppercase()
     )
 }

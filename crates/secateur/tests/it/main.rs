@@ -12,3 +12,4 @@ mod options;
 mod promises;
 mod resume;
 mod schema;
+mod training_mode;
