@@ -180,7 +180,8 @@ pub struct SearchConfig {
     pub explore_slice_cost: f64,
     /// The same for the last episode.
     pub slice_cost: f64,
-    /// Cost of the final recovery of one output of CECA, as share of the reference training.
+    /// Least cost of the final recovery of one output of CECA, as share of the reference
+    /// training; more where `max_cost` allows it.
     pub recover_cost: f64,
     /// Passes over the training images in a recovery of AEC, as far as `max_cost` allows.
     pub recover_passes: f64,

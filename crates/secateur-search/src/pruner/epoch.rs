@@ -139,7 +139,7 @@ impl Pruner<'_> {
     }
 
     /// Share of the reference training spent so far.
-    fn cost_share(&self) -> f64 {
+    pub(super) fn cost_share(&self) -> f64 {
         self.state.shared.cost / self.problem.reference.sample_macs.max(1.0)
     }
 

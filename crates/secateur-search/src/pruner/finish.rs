@@ -69,9 +69,7 @@ impl Pruner<'_> {
         if let Some(candidate) = found {
             let state: State = read_checkpoint(&self.snapshot_path(candidate.snapshot))?;
             self.state.state = state;
-            let search = &self.config.search;
-            let least = search.slice_steps[0];
-            let steps = self.steps_for(search.recover_cost, least, search.recover_steps);
+            let steps = self.ceca_steps(self.corridor.stops.len() - output);
             self.recover(Changes::default(), Some(output), steps, observer)?;
         }
         self.state.phase = if output + 1 < self.corridor.stops.len() {
@@ -132,6 +130,15 @@ impl Pruner<'_> {
     /// Steps in which every training image is seen once.
     fn steps_of_a_pass(&self) -> f64 {
         self.problem.train.len() as f64 / self.config.training.batch_size as f64
+    }
+
+    /// Steps of a recovery of CECA: an equal share of what the cost still allows, and
+    /// `recover_cost` where the search has spent that.
+    fn ceca_steps(&self, outputs_left: usize) -> usize {
+        let search = &self.config.search;
+        let left = search.max_cost - self.cost_share();
+        let share = (left / outputs_left.max(1) as f64).max(search.recover_cost);
+        self.steps_for(share, search.slice_steps[0], search.recover_steps)
     }
 
     /// Steps of a recovery of AEC: what the cost still allows, in equal shares for the tries
