@@ -1,6 +1,6 @@
 //! Latency in tract, several files in turn.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use secateur_onnx::model::Model;
@@ -34,15 +34,15 @@ pub fn bench(
 ) -> Result<Vec<Vec<Latency>>, EngineError> {
     // What is compared takes images of one size.
     let sized = files.iter().find(|(_, model)| model.image_size().is_some());
-    let own = |(path, model): &(&Path, &Model)| -> (PathBuf, Model) {
-        let model = (*model).clone();
-        let model = match sized {
-            Some((_, other)) => model.with_image_size_of(other),
-            None => model,
-        };
-        (path.to_path_buf(), model)
-    };
-    let files: Vec<(PathBuf, Model)> = files.iter().map(own).collect();
+    let mut own = Vec::with_capacity(files.len());
+    for &(path, model) in files {
+        let model = model.clone();
+        own.push(match sized {
+            Some((_, other)) => (path, model.with_image_size_of(other)),
+            None => (path, model),
+        });
+    }
+    let files = own;
     let mut rows = vec![Vec::new(); files.len()];
     for &batch in batches {
         let models = files

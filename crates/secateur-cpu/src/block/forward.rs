@@ -8,7 +8,7 @@ use crate::isa::{self, Isa};
 use crate::memory::Buffer;
 use crate::norm::channels::{Channels, Scales, activation_stats};
 use crate::norm::matrix::{Matrix, padded};
-use crate::norm::moments::{self, Moments};
+use crate::norm::moments::Moments;
 use crate::norm::passes::{self, Image};
 use crate::parallel::{self, Shared};
 
@@ -59,7 +59,7 @@ pub fn forward_train_residual(
     let isa = isa::active();
     let pixels = s.out_h() * s.out_w();
     let mut conv = Buffer::get(s.y_len());
-    let mut partials = Buffer::get(s.n * moments::partial_len(c));
+    let mut partials = Buffer::get(s.n * passes::moments_len(c));
     convolve(isa, spec, x, w, &mut conv, &mut partials);
     let moments = Moments::combine(&partials, c, pixels);
     drop(partials);
@@ -110,7 +110,7 @@ fn convolve(
                 let (x, y) = (x.ptr().add(first * source), conv.ptr().add(first * target));
                 engine.images(&mut scratch, images, x, y);
                 for i in 0..images {
-                    let at = (first + i) * moments::partial_len(s.c_out);
+                    let at = (first + i) * passes::moments_len(s.c_out);
                     let partial = partials.ptr().add(at);
                     passes::moments(isa, matrix, y.add(i * target), partial);
                 }

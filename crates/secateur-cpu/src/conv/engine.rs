@@ -26,6 +26,16 @@ pub(crate) struct Scratch {
     winograd: Option<winograd::Scratch>,
 }
 
+/// Lays image `i` of `x` into padded scratch, whose border is zero.
+///
+/// # Safety
+/// As [`pad::place_image`]; `x` is valid up to that image.
+#[inline]
+unsafe fn place(isa: Isa, p: &Program, x: *const f32, i: usize, to: *mut f32) {
+    // SAFETY: the caller's contract.
+    unsafe { pad::place_image(isa, x.add(i * p.source_len()), p.source, p.padding, to) }
+}
+
 impl Engine {
     /// The forward pass of whole images.
     pub fn forward(
@@ -122,13 +132,7 @@ impl Engine {
             match (self, &mut scratch.winograd) {
                 (Self::Winograd(prepared), Some(blocks)) => {
                     for i in 0..images {
-                        pad::place_image(
-                            isa,
-                            x.add(i * p.source_len()),
-                            p.source,
-                            p.padding,
-                            padded,
-                        );
+                        place(isa, p, x, i, padded);
                         prepared.input(blocks, images, i, padded);
                     }
                     prepared.output(blocks, images, y);
@@ -137,7 +141,7 @@ impl Engine {
                     for i in 0..images {
                         let mut from = x.add(i * p.source_len());
                         if !p.in_place {
-                            pad::place_image(isa, from, p.source, p.padding, padded);
+                            place(isa, p, x, i, padded);
                             from = padded;
                         }
                         prepared.image(from, y.add(i * p.output_len));
@@ -145,13 +149,7 @@ impl Engine {
                 }
                 (Self::Depthwise(prepared), _) => {
                     for i in 0..images {
-                        pad::place_image(
-                            isa,
-                            x.add(i * p.source_len()),
-                            p.source,
-                            p.padding,
-                            padded,
-                        );
+                        place(isa, p, x, i, padded);
                         prepared.image(padded, y.add(i * p.output_len));
                     }
                 }
@@ -329,13 +327,7 @@ impl Gradient {
             match (self, &mut scratch.winograd) {
                 (Self::Winograd(sums), Some(blocks)) => {
                     for i in 0..images {
-                        pad::place_image(
-                            isa,
-                            x.add(i * p.source_len()),
-                            p.source,
-                            p.padding,
-                            windows,
-                        );
+                        place(isa, p, x, i, windows);
                         let first = dy.first.add(i * dy.image);
                         sums.input(blocks, images, i, windows, first, dy.row);
                     }
@@ -343,13 +335,7 @@ impl Gradient {
                 }
                 (Self::Depthwise(sums), _) => {
                     for i in 0..images {
-                        pad::place_image(
-                            isa,
-                            x.add(i * p.source_len()),
-                            p.source,
-                            p.padding,
-                            windows,
-                        );
+                        place(isa, p, x, i, windows);
                         sums.add(windows, dy.first.add(i * dy.image), dy.row, target);
                     }
                 }
@@ -358,14 +344,7 @@ impl Gradient {
                     scratch.rows.clear();
                     for i in 0..images {
                         if !p.in_place {
-                            let from = x.add(i * p.source_len());
-                            pad::place_image(
-                                isa,
-                                from,
-                                p.source,
-                                p.padding,
-                                windows.add(i * padded),
-                            );
+                            place(isa, p, x, i, windows.add(i * padded));
                         }
                         for y in 0..grid.rows {
                             let at = [i * image + y * grid.in_row, i * dy.image + y * dy.row];

@@ -86,14 +86,14 @@ pub fn forward_train(
     assert_len("gamma", gamma.len(), c);
     assert_len("beta", beta.len(), c);
     let matrix = Matrix::new(isa, spec.pixels, c);
-    let mut partials = Buffer::get(spec.n * moments::partial_len(c));
+    let mut partials = Buffer::get(spec.n * passes::moments_len(c));
     let (input, out) = (Shared::read(x), Shared::write(&mut partials));
     parallel::dynamic(spec.n, |queue| {
         for i in queue {
             // SAFETY: image `i` is inside the checked slice and has its own partial results.
             unsafe {
                 let x = input.ptr().add(i * spec.pixels * c);
-                let partial = out.ptr().add(i * moments::partial_len(c));
+                let partial = out.ptr().add(i * passes::moments_len(c));
                 passes::moments(isa, matrix, x, partial);
             }
         }

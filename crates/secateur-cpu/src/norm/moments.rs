@@ -7,7 +7,7 @@
 //! is much larger than their deviation.
 
 use super::matrix::padded;
-pub(crate) use super::passes::moments_len as partial_len;
+use super::passes::moments_len;
 
 /// Mean and biased variance of every channel.
 pub(crate) struct Moments {
@@ -19,7 +19,7 @@ impl Moments {
     /// Puts the results of [`super::passes::moments`] for images of equally many pixels
     /// together.
     pub fn combine(partials: &[f32], c: usize, pixels: usize) -> Self {
-        let images = partials.chunks_exact(partial_len(c));
+        let images = partials.chunks_exact(moments_len(c));
         let n = pixels as f64;
         let total = n * images.len() as f64;
         let at = |image: &[f32], array: usize, i: usize| f64::from(image[array * padded(c) + i]);

@@ -121,9 +121,9 @@ impl Targets {
     }
 }
 
-/// Turns scores into softmax(scores / temperature); returns the logarithm of the sum of
-/// exp((score - largest score) / temperature).
-fn softmax(scores: &mut [f32], temperature: f32) -> f32 {
+/// Turns scores into softmax(scores / temperature); returns the largest score, and the
+/// logarithm of the sum of exp((score - largest score) / temperature).
+fn softmax(scores: &mut [f32], temperature: f32) -> (f32, f32) {
     let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0;
     for score in scores.iter_mut() {
@@ -131,7 +131,7 @@ fn softmax(scores: &mut [f32], temperature: f32) -> f32 {
         sum += *score;
     }
     scores.iter_mut().for_each(|share| *share /= sum);
-    sum.ln()
+    (max, sum.ln())
 }
 
 /// The loss as one operation, whose gradient is known with it.
@@ -162,9 +162,8 @@ impl FusedOp for LossCall {
                 .zip(term.shares.chunks_exact(classes))
                 .zip(gradient.chunks_exact_mut(classes));
             for ((scores, shares), gradient) in rows {
-                let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 softened.copy_from_slice(scores);
-                let log_sum = softmax(&mut softened, temperature);
+                let (max, log_sum) = softmax(&mut softened, temperature);
                 for (((&z, &q), &p), d) in scores.iter().zip(shares).zip(&softened).zip(gradient) {
                     sum += f64::from(q * (log_sum - (z - max) / temperature));
                     *d += slope * (p - q);

@@ -189,4 +189,21 @@ mod tests {
         assert!(lower.is_confirmed(0.983, 0.979, low));
         assert!(!lower.is_confirmed(0.983, 0.978, low));
     }
+
+    #[test]
+    fn near_the_floor_is_within_chance_on_either_side() {
+        let baseline = baseline();
+        // 16 errors: chance is 4 images.
+        let floor = Floor::new(&baseline, 0.0, true);
+        let near = |floor: &Floor<'_>, wrong: f64| floor.is_near(1.0 - wrong / 1000.0);
+        assert!(!near(&floor, 21.1));
+        assert!(near(&floor, 19.9));
+        assert!(near(&floor, 16.0));
+        assert!(near(&floor, 12.1));
+        assert!(!near(&floor, 10.9));
+        // Chance is about the floor, not about the given network.
+        let floor = Floor::new(&baseline, 1.0, true);
+        assert!(!near(&floor, 16.0));
+        assert!(near(&floor, 26.0));
+    }
 }

@@ -7,7 +7,6 @@ use super::keep::{Changes, RecordParts};
 use super::{Phase, PruneError, Pruner, RunObserver};
 use crate::config::{Metric, Mode};
 use crate::env::{EpochPlan, Limits, State, choose, ratio};
-use crate::mode::Floor;
 use crate::policy::{Policy, q_advantages};
 use crate::run_dir::read_checkpoint;
 use crate::run_dir::record::{ReactivatedBy, RewardParts, Stage};
@@ -18,28 +17,6 @@ const CLOSE_ENOUGH: f64 = 1.15;
 const NEXT_SIZE: f64 = 1.6;
 /// AEC begins no recovery that the cost allows fewer passes than this.
 const LEAST_PASSES: f64 = 2.0;
-
-/// The next long slice at the end of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Recovery {
-    /// Of the network as the search left it, or as the last recovery did.
-    SameSize,
-    /// After more kernels came back or went.
-    OtherSize,
-}
-
-impl Recovery {
-    /// After a recovery that ended at `accuracy`. Only what is above or below the floor by more
-    /// than chance says something about the size; in between, more training is worth more than
-    /// fewer or more kernels. (A network cut down to where it just holds was lucky to.)
-    fn after(floor: &Floor<'_>, accuracy: f64) -> Self {
-        if floor.is_near(accuracy) {
-            Self::SameSize
-        } else {
-            Self::OtherSize
-        }
-    }
-}
 
 impl Pruner<'_> {
     pub(super) fn finish_epoch(
@@ -90,7 +67,7 @@ impl Pruner<'_> {
         attempt: usize,
         observer: &mut dyn RunObserver,
     ) -> Result<(), PruneError> {
-        let changes = if attempt > 0 && self.next_recovery() == Recovery::OtherSize {
+        let changes = if attempt > 0 && !self.is_at_floor() {
             self.resize()?
         } else {
             Changes::default()
@@ -103,7 +80,7 @@ impl Pruner<'_> {
         let (accuracy, loss) = (self.state.state.accuracy, self.state.state.loss);
         if self.floor().holds(accuracy, loss) {
             self.state.holds = self.state.holds.min(share);
-        } else if self.next_recovery() == Recovery::OtherSize {
+        } else if !self.is_at_floor() {
             self.state.fails = self.state.fails.max(share);
         }
         let settled = self.state.fails > 0.0 && self.state.holds / self.state.fails < CLOSE_ENOUGH;
@@ -151,9 +128,11 @@ impl Pruner<'_> {
         (steps as usize).clamp(least, search.recover_steps.max(least))
     }
 
-    /// What AEC tries next.
-    fn next_recovery(&self) -> Recovery {
-        Recovery::after(&self.floor(), self.state.state.accuracy)
+    /// Is the present network at the floor, give or take chance? Only what is above or below by
+    /// more says something about the size; in between, more training is worth more than fewer
+    /// or more kernels. (A network cut down to where it just holds was lucky to.)
+    fn is_at_floor(&self) -> bool {
+        self.floor().is_near(self.state.state.accuracy)
     }
 
     /// Changes the masks towards the size that the next try of AEC looks at.
@@ -267,39 +246,5 @@ impl Pruner<'_> {
             cost: outcome.cost,
         };
         self.write_record(parts, &outcome, observer)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use secateur_net::train::Evaluation;
-
-    use super::*;
-    use crate::env::Baseline;
-
-    #[test]
-    fn at_the_floor_give_or_take_chance_the_size_stays() {
-        let part = Evaluation {
-            accuracy: 0.984,
-            loss: 0.05,
-            correct: (0..1000).map(|i| i < 984).collect(),
-            per_class: Vec::new(),
-        };
-        let baseline = Baseline {
-            search: part.clone(),
-            confirm: part,
-        };
-        // 16 errors: chance is 4 images.
-        let floor = Floor::new(&baseline, 0.0, true);
-        let after = |floor: &Floor<'_>, wrong: f64| Recovery::after(floor, 1.0 - wrong / 1000.0);
-        assert_eq!(after(&floor, 21.1), Recovery::OtherSize);
-        assert_eq!(after(&floor, 19.9), Recovery::SameSize);
-        assert_eq!(after(&floor, 16.0), Recovery::SameSize);
-        assert_eq!(after(&floor, 12.1), Recovery::SameSize);
-        assert_eq!(after(&floor, 10.9), Recovery::OtherSize);
-        // Chance is about the floor, not about the given network.
-        let floor = Floor::new(&baseline, 1.0, true);
-        assert_eq!(after(&floor, 16.0), Recovery::OtherSize);
-        assert_eq!(after(&floor, 26.0), Recovery::SameSize);
     }
 }
