@@ -225,7 +225,7 @@ pub fn block(
         let image = n * h * wd * c..(n + 1) * h * wd * c;
         let scores: Vec<f64> = image.map(|i| a[i] * d[i]).collect();
         for (t, sum) in taylor.iter_mut().zip(column_sums(&scores, c)) {
-            *t += (sum / (h * wd) as f64).abs();
+            *t += sum.abs();
         }
     }
     Block {

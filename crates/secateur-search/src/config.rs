@@ -232,8 +232,8 @@ impl Default for SearchConfig {
             explore_epochs: 6,
             descent_epochs: 10,
             exchange_epochs: 3,
-            explore_slice_cost: 0.004,
-            slice_cost: 0.008,
+            explore_slice_cost: 0.001,
+            slice_cost: 0.002,
             recover_cost: 0.1,
             recover_passes: 30.0,
             recover_tries: 4,
@@ -241,7 +241,7 @@ impl Default for SearchConfig {
             slice_steps: [8, 400],
             recover_steps: 8000,
             max_switch_ratio: 0.35,
-            max_imbalance: 1.5,
+            max_imbalance: 1.1,
             exchange_ratio: 0.1,
             front: vec![0.5, 0.3, 0.18, 0.1, 0.06, 0.035, 0.02],
             aec_target: 0.06,
@@ -252,7 +252,7 @@ impl Default for SearchConfig {
             ablation_images: 128,
             round_to: 1,
             ignore: Vec::new(),
-            rescue_margin: 1.0,
+            rescue_margin: 5.0,
             rescue_share: 0.5,
         }
     }

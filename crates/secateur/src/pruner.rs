@@ -33,7 +33,6 @@ use crate::report::RunReport;
 /// # pruner.config.search.slice_steps = [2, 2];
 /// # pruner.config.search.recover_steps = 4;
 /// # pruner.config.search.ablation_images = 0;
-/// # pruner.config.agent.warm_start_updates = 20;
 /// # pruner.config.search.agent_updates = 4;
 /// let report = pruner.run(&source, &mut ())?;
 ///

@@ -20,9 +20,9 @@ use crate::parallel::{self, Shared};
 /// Gradients of a block from dy, the gradient of its output.
 ///
 /// `taylor`, if given, gets added per output channel Σ over images of
-/// |1/(H·W) · Σ y · dy|, with y and dy of the activation before pooling and H·W its size:
-/// first-order Taylor significance (Molchanov et al., arXiv:1611.06440). It comes from
-/// the per-image sums that the batch norm needs anyway.
+/// |Σ y · dy| over the pixels, with y and dy of the activation before pooling: first-order
+/// Taylor significance (Molchanov et al., arXiv:1611.06440). It comes from the per-image sums
+/// that the batch norm needs anyway.
 ///
 /// # Shapes
 /// `x`, `w`, `gamma`, `beta` as in [`super::forward_train`], `dy` as its y, `saved` from it;

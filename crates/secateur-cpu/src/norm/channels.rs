@@ -139,7 +139,7 @@ impl Channels {
                     let product = slope(i) * f64::from(image[padded(c) + i])
                         + f64::from(beta[i]) * f64::from(image[i])
                         + f64::from(image[2 * padded(c) + i]);
-                    *score += (product / pixels as f64).abs();
+                    *score += product.abs();
                 }
             }
         }

@@ -174,7 +174,7 @@ fn apply(
 /// Gradients from dy, the gradient of y.
 ///
 /// `d_residual` receives dy where the activation passes it on. `taylor`, if given, gets
-/// added per channel Σ over images of |1/pixels · Σ y · dy|.
+/// added per channel Σ over images of |Σ over pixels of y · dy|.
 ///
 /// # Shapes
 /// As [`forward_train`]; `dy`, `dx`, `d_residual` as x (the latter two overwritten);

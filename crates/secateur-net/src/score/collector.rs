@@ -108,7 +108,7 @@ impl Collector {
                 }
             }
             for (sum, value) in taylor.iter_mut().zip(&sample_taylor) {
-                *sum += value.abs() / pixels;
+                *sum += value.abs();
             }
         }
         let count = n as f64 * pixels;

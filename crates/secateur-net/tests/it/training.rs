@@ -180,16 +180,14 @@ fn taylor_scores_follow_their_definition() {
         scores.keys().collect::<Vec<_>>(),
         ["classifier", "conv1", "conv2", "fc1"]
     );
-    // Kernel outputs reach the consumer linearly (through a positive-homogeneous pool),
-    // so the consumer's input weights carry the same scaling; fc1's are [classes, hidden].
-    let k = 2;
-    let per_sample = |sample: usize| {
+    // Outputs reach the consumer linearly, so its input weights carry the same scaling.
+    let per_sample = |consumer: &str, columns: std::ops::Range<usize>, sample: usize| {
         let loss = |scale: f32| {
             let mut weights = case.weights.clone();
-            let weight = weights.get_mut("classifier.weight").unwrap();
-            let columns = weight.shape[1];
-            for row in weight.data.chunks_exact_mut(columns) {
-                row[k] *= scale;
+            let weight = weights.get_mut(consumer).unwrap();
+            let width = weight.shape[1];
+            for row in weight.data.chunks_exact_mut(width) {
+                row[columns.clone()].iter_mut().for_each(|w| *w *= scale);
             }
             let bound = net.bind_training(&weights);
             let pass = net.forward_training(&bound, x.clone(), 6, None).unwrap();
@@ -198,14 +196,25 @@ fn taylor_scores_follow_their_definition() {
             let sum: f64 = row.iter().map(|&z| f64::from(z).exp()).sum();
             sum.ln() - f64::from(row[label[sample] as usize])
         };
-        (loss(1.001) - loss(0.999)) / 0.002
+        (loss(1.0001) - loss(0.9999)) / 0.0002
     };
-    let expected: f64 = (0..6).map(|s| per_sample(s).abs()).sum::<f64>() / 6.0;
-    let found = scores["fc1"].taylor[k];
-    assert!(
-        (found - expected).abs() < 1e-3 + 0.02 * expected,
-        "{found} against {expected}"
-    );
+    // A feature is one column of the classifier, a convolution's kernel one for each pixel: the
+    // two must be in the same unit, or layers could not be compared.
+    let pixels = case.weights.get("fc1.weight").unwrap().shape[1] / 5;
+    assert!(pixels > 1);
+    for (layer, consumer, columns) in [
+        ("fc1", "classifier.weight", 2..3),
+        ("conv2", "fc1.weight", 3 * pixels..4 * pixels),
+    ] {
+        let k = columns.start / columns.len();
+        let samples = (0..6).map(|s| per_sample(consumer, columns.clone(), s).abs());
+        let expected: f64 = samples.sum::<f64>() / 6.0;
+        let found = scores[layer].taylor[k];
+        assert!(
+            (found - expected).abs() < 1e-3 + 0.02 * expected,
+            "{layer}: {found} against {expected}"
+        );
+    }
 }
 
 #[test]

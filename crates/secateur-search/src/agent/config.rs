@@ -32,8 +32,6 @@ pub struct DqnConfig {
     pub epsilon_end: f32,
     /// Share of the run over which epsilon falls.
     pub exploration_share: f32,
-    /// Updates on known immediate rewards before the first action.
-    pub warm_start_updates: usize,
 }
 
 impl Default for DqnConfig {
@@ -52,7 +50,6 @@ impl Default for DqnConfig {
             epsilon_start: 0.3,
             epsilon_end: 0.01,
             exploration_share: 0.5,
-            warm_start_updates: 300,
         }
     }
 }

@@ -119,30 +119,6 @@ impl DqnAgent {
         self.state.replay.len()
     }
 
-    /// Regresses Q on immediate rewards that are known for both actions, before anything
-    /// was tried (docs/algorithm.md, departures).
-    pub fn warm_start(&mut self, observations: &[Features], rewards: &[[f32; 2]]) -> LearnReport {
-        if observations.is_empty() {
-            return LearnReport::default();
-        }
-        let mut sum = 0.0f64;
-        let updates = self.config.warm_start_updates;
-        for _ in 0..updates {
-            let picks: Vec<usize> = (0..self.config.batch_size)
-                .map(|_| self.state.rng.random_range(0..observations.len()))
-                .collect();
-            let rows: Vec<Features> = picks.iter().map(|&i| observations[i]).collect();
-            let targets: Vec<[f32; 2]> = picks.iter().map(|&i| rewards[i]).collect();
-            let weights = vec![[1.0; 2]; picks.len()];
-            sum += f64::from(self.update(&rows, &targets, &weights));
-        }
-        self.state.target_q_net = self.state.q_net.clone();
-        LearnReport {
-            mean_huber_loss: sum / updates.max(1) as f64,
-            updates,
-        }
-    }
-
     /// Learns from remembered transitions.
     pub fn learn(&mut self, updates: usize) -> LearnReport {
         if self.state.replay.len() < self.config.learning_starts.max(1) {

@@ -1,14 +1,22 @@
 //! The Q-network: features of one kernel to Q(off), Q(on).
 //!
-//! Two hidden layers with ReLU, then a dueling head:
-//! Q(a) = V + A(a) - mean A. Source of the head: Wang et al., ICML 2016,
-//! arXiv:1511.06581. Forward and gradient run on Burn; the parameters are one flat
+//! One feature, d, is what being on is known to earn at once; being off earns -d
+//! ([`KNOWN_REWARD`]). It is part of Q as it is, and the network learns what it does not say:
+//!
+//! ```text
+//! Q(on) = d + V + A(on) - mean A,    Q(off) = -d + V + A(off) - mean A
+//! ```
+//!
+//! with V and A from two hidden layers with ReLU and a dueling head (Wang et al., ICML 2016,
+//! arXiv:1511.06581). Forward and gradient run on Burn; the parameters are one flat
 //! vector, so that they are saved and compared bit for bit.
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use rand::Rng;
 use rand_distr::{Distribution, Normal};
 use serde::{Deserialize, Serialize};
+
+use crate::env::features::KNOWN_REWARD;
 
 /// Parameters and shape of a Q-network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,20 +30,19 @@ pub struct QNet {
 const HEAD: usize = 3;
 
 impl QNet {
-    /// Random weights (He et al. 2015), zero biases, a quiet head.
+    /// Random weights (He et al. 2015), zero biases, a silent head: Q is what is known.
     pub fn new<R: Rng>(inputs: usize, hidden: usize, rng: &mut R) -> Self {
         let mut parameters = Vec::with_capacity(Self::len(inputs, hidden));
-        let mut layer = |from: usize, to: usize, gain: f32| {
-            let deviation = gain * (2.0 / from as f32).sqrt();
+        let mut layer = |from: usize, to: usize| {
+            let deviation = (2.0 / from as f32).sqrt();
             if let Ok(normal) = Normal::new(0.0f32, deviation) {
                 parameters.extend((0..from * to).map(|_| normal.sample(rng)));
             }
             parameters.extend(std::iter::repeat_n(0.0, to));
         };
-        layer(inputs, hidden, 1.0);
-        layer(hidden, hidden, 1.0);
-        // Small first Q-values: no action is preferred before anything is learnt.
-        layer(hidden, HEAD, 0.1);
+        layer(inputs, hidden);
+        layer(hidden, hidden);
+        parameters.extend(std::iter::repeat_n(0.0, (hidden + 1) * HEAD));
         Self {
             inputs,
             hidden,
@@ -87,14 +94,16 @@ impl QNet {
             offset += to;
             x.matmul(weight) + bias
         };
+        let [n, _] = x.dims();
+        let on = x.clone().slice([0..n, KNOWN_REWARD..KNOWN_REWARD + 1]);
+        let known = Tensor::cat(vec![on.clone().neg(), on], 1);
         let x = activation::relu(layer(x, self.inputs, self.hidden));
         let x = activation::relu(layer(x, self.hidden, self.hidden));
         let head = layer(x, self.hidden, HEAD);
-        let [n, _] = head.dims();
         let value = head.clone().slice([0..n, 0..1]);
         let advantage = head.slice([0..n, 1..3]);
         let mean = advantage.clone().mean_dim(1);
-        value + advantage - mean
+        known + value + advantage - mean
     }
 
     fn input<const N: usize>(rows: &[[f32; N]], device: &Device) -> Tensor<2> {

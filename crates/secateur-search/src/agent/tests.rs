@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::env::features::{Features, N_FEATURES};
+use crate::env::features::{Features, KNOWN_REWARD, N_FEATURES};
 use crate::run_dir::{read_checkpoint, write_checkpoint};
 
 const EPOCHS: usize = 5;
@@ -162,6 +162,18 @@ fn finds_the_best_policy_and_chance_does_not() {
 }
 
 #[test]
+fn before_it_has_learnt_an_agent_goes_by_what_is_known() {
+    let agent = DqnAgent::new(config(), 3);
+    let rows = [-0.7, 0.0, 0.4].map(|known| {
+        let mut row = [0.5; N_FEATURES];
+        row[KNOWN_REWARD] = known;
+        row
+    });
+    let expected = [-0.7, 0.0, 0.4].map(|known: f32| [-known, known]);
+    assert_eq!(agent.q_values(&rows), expected);
+}
+
+#[test]
 fn the_same_seed_takes_the_same_decisions() {
     let run = |seed| {
         let mut agent = DqnAgent::new(config(), seed);
@@ -245,12 +257,12 @@ fn files_that_are_no_agents_are_refused() {
     };
     assert!(text(b"no agent").contains("expected a safetensors file"));
     assert!(text(&good[..good.len() - 1]).contains("expected a safetensors file"));
-    let entry = b"\"features\":\"27\"";
+    let entry = b"\"features\":\"28\"";
     let found = good.windows(entry.len()).position(|part| part == entry);
     let at = found.expect("number of features") + entry.len() - 4;
     let mut other = good.clone();
     other[at + 2] = b'9';
-    assert!(text(&other).contains("29 features a kernel, this version has 27"));
+    assert!(text(&other).contains("29 features a kernel, this version has 28"));
     let last = good.len() - 4;
     let mut nan = good;
     nan[last..].copy_from_slice(&f32::NAN.to_le_bytes());

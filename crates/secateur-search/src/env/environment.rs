@@ -19,7 +19,7 @@ use secateur_onnx::surgery;
 use super::features::{Facts, KernelFacts, LayerFacts, NetworkFacts};
 use super::scores::{self, weight_scores};
 use super::state::Shared;
-use super::{KernelScores, Problem, State, ratio};
+use super::{KernelScores, Problem, State};
 use crate::config::TrainingConfig;
 
 /// How long and how hard a slice trains.
@@ -322,9 +322,6 @@ impl<'a> Environment<'a> {
                 active: state.masks.active(g),
                 param_share: marginal[g].params as f32 / size.params.max(1) as f32,
                 mac_share: marginal[g].macs as f32 / size.macs.max(1) as f32,
-                budget_share: network
-                    .counted
-                    .map(|metric| ratio(metric, &marginal[g], &size) as f32),
                 is_conv: group.is_conv,
             })
             .collect();

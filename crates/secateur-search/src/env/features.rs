@@ -29,11 +29,16 @@
 //! | 24 | convergence rate | -1..1 |
 //! | 25 | progress in the episode | 0..1 |
 //! | 26 | mode: 1 AEC, 0 CECA | 0, 1 |
+//! | 27 | what being on earns the kernel itself ([`super::reward::dense`]), times its weight | -w..w |
 
-use crate::config::Metric;
+use super::reward::dense;
+use super::worth::worth;
 
 /// Number of features of a kernel.
-pub const N_FEATURES: usize = 27;
+pub const N_FEATURES: usize = 28;
+
+/// The feature that is a known part of the reward.
+pub const KNOWN_REWARD: usize = 27;
 
 /// Features of one kernel.
 pub type Features = [f32; N_FEATURES];
@@ -76,8 +81,6 @@ pub struct LayerFacts {
     pub param_share: f32,
     /// Share of the network's multiply-adds that one kernel costs now.
     pub mac_share: f32,
-    /// Share of what the budget counts that one kernel costs now; `None` without a budget.
-    pub budget_share: Option<f32>,
     /// Convolution kernels, not fully connected features.
     pub is_conv: bool,
 }
@@ -97,8 +100,6 @@ pub struct NetworkFacts {
     pub progress: f32,
     /// True in mode AEC.
     pub is_aec: bool,
-    /// What the budget counts, if there is one.
-    pub counted: Option<Metric>,
 }
 
 /// Everything that policies may look at.
@@ -167,7 +168,10 @@ fn mean_of(kernels: &[KernelFacts], get: impl Fn(&KernelFacts) -> f32) -> f32 {
 }
 
 /// Features of every kernel, `[group][kernel]`; groups that may not be switched get none.
-pub fn features(facts: &Facts) -> Vec<Vec<Features>> {
+///
+/// `dense_weight` is the weight of a kernel's own share in the reward.
+pub fn features(facts: &Facts, dense_weight: f32) -> Vec<Vec<Features>> {
+    let worth = worth(facts);
     let all: Vec<(f32, bool)> = facts
         .kernels
         .iter()
@@ -264,6 +268,7 @@ pub fn features(facts: &Facts) -> Vec<Vec<Features>> {
                     network.convergence.clamp(-1.0, 1.0),
                     network.progress,
                     f32::from(u8::from(network.is_aec)),
+                    dense_weight * dense(worth[g][i], true),
                 ]
             })
             .collect();
@@ -299,7 +304,6 @@ mod tests {
                     active: 2,
                     param_share: 0.1,
                     mac_share: 0.1,
-                    budget_share: None,
                     is_conv: true,
                     depth: 0.0,
                 },
@@ -308,7 +312,6 @@ mod tests {
                     active: 2,
                     param_share: 0.01,
                     mac_share: 0.2,
-                    budget_share: None,
                     is_conv: false,
                     depth: 1.0,
                 },
@@ -323,7 +326,7 @@ mod tests {
 
     #[test]
     fn every_feature_is_finite_and_in_its_range() {
-        for row in features(&facts()).into_iter().flatten() {
+        for row in features(&facts(), 1.0).into_iter().flatten() {
             for (i, value) in row.iter().enumerate() {
                 assert!(
                     value.is_finite() && value.abs() <= 3.0,
@@ -341,10 +344,10 @@ mod tests {
             kernel.significance *= 1000.0;
             kernel.health *= 1000.0;
         }
-        for (a, b) in features(&base)
+        for (a, b) in features(&base, 1.0)
             .iter()
             .flatten()
-            .zip(features(&scaled).iter().flatten())
+            .zip(features(&scaled, 1.0).iter().flatten())
         {
             for (i, (x, y)) in a.iter().zip(b).enumerate() {
                 assert!((x - y).abs() < 1e-3, "feature {i}: {x} became {y}");
@@ -363,7 +366,7 @@ mod tests {
     fn groups_that_may_not_be_switched_have_no_features() {
         let mut facts = facts();
         facts.switchable[1] = false;
-        let rows = features(&facts);
+        let rows = features(&facts, 1.0);
         assert_eq!((rows[0].len(), rows[1].len()), (3, 0));
     }
 }

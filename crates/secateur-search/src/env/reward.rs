@@ -23,9 +23,6 @@ pub struct RewardConfig {
     pub convergence: f32,
     /// Weight of a kernel's own share.
     pub dense: f32,
-    /// In a kernel's cost, share of parameters (the rest: multiply-adds), where no budget says
-    /// what counts.
-    pub param_weight: f32,
 }
 
 impl Default for RewardConfig {
@@ -38,7 +35,6 @@ impl Default for RewardConfig {
             compression: 0.5,
             convergence: 0.1,
             dense: 1.0,
-            param_weight: 0.5,
         }
     }
 }
@@ -66,23 +62,22 @@ pub fn compression(before: f32, after: f32) -> f32 {
     }
 }
 
-/// A kernel's own share for being off (`on` false) or on, relative to the mean kernel.
+/// A kernel's own share for being on (`on` true) or off.
 ///
-/// Off earns its cost and pays its significance; on earns the reverse, so that both
-/// actions of every kernel have a known immediate worth. `cost` and `worth` are over the
-/// network's mean for one kernel; for dormant kernels `worth` is health. Range -1..=1.
-pub fn dense(cost: f32, worth: f32, on: bool) -> f32 {
-    let gain_off = (squash(cost) - squash(worth.max(0.0))).clamp(-1.0, 1.0);
-    if on { -gain_off } else { gain_off }
-}
-
-/// x / (1 + x): one half for the mean kernel.
-fn squash(ratio: f32) -> f32 {
-    if ratio.is_finite() {
-        ratio / (1.0 + ratio)
+/// On earns what it is `worth` over the mean kernel of its layer, off the reverse, so that both
+/// actions of every kernel have a known immediate worth:
+///
+/// d(on) = (v - 1) / (v + 1), d(off) = -d(on)
+///
+/// `worth` v as in [`super::worth`], from 0; range -1..=1.
+pub fn dense(worth: f32, on: bool) -> f32 {
+    let worth = worth.max(0.0);
+    let share = if worth.is_finite() {
+        (worth - 1.0) / (worth + 1.0)
     } else {
         1.0
-    }
+    };
+    if on { share } else { -share }
 }
 
 #[cfg(test)]
@@ -106,9 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn cheap_and_significant_kernels_stay_dear_and_idle_ones_go() {
-        assert!(dense(0.2, 3.0, true) > 0.0 && dense(0.2, 3.0, false) < 0.0);
-        assert!(dense(3.0, 0.1, false) > 0.0 && dense(3.0, 0.1, true) < 0.0);
-        assert_eq!(dense(1.0, 1.0, true), 0.0);
+    fn a_kernel_earns_by_what_it_is_worth_over_the_mean() {
+        assert_eq!(dense(1.0, true), 0.0);
+        assert!(dense(3.0, true) > 0.0 && dense(3.0, false) < 0.0);
+        assert!(dense(0.1, false) > 0.0 && dense(0.1, true) < 0.0);
+        // A third is as bad as threefold is good.
+        assert!((dense(3.0, true) + dense(1.0 / 3.0, true)).abs() < 1e-6);
+        for extreme in [-1.0, 0.0, f32::MAX, f32::INFINITY] {
+            assert_eq!(dense(extreme, true).abs(), 1.0);
+        }
     }
 }

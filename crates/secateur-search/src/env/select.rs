@@ -126,12 +126,12 @@ fn candidates(scores: &[Vec<f32>], mut take: impl FnMut(usize, usize) -> bool) -
 
 /// The masks after this epoch's action.
 ///
-/// Layers that are too wide for their proportion lose their lowest scores. Then `wishes`
-/// (true: on) are followed within the limits, most wanted first. If the network is still
+/// `wishes` (true: on) are followed within the limits, most wanted first: kernels come back,
+/// layers that are too wide for their proportion lose their lowest scores, kernels go. If the network is still
 /// larger than allowed, the lowest scores go, first within the share of a layer that may
 /// switch, then beyond it, in the end even below the lower bound (where a single kernel is
 /// worth more than the corridor is wide) and out of proportion: the upper bound is the
-/// promise.
+/// promise. Room that is left is filled.
 ///
 /// # Shapes
 /// - `scores`, `wishes`: `[group][kernel]`; empty for groups that may not be switched
@@ -173,7 +173,15 @@ pub fn choose(
         at_least: limits.at_least,
         least: &least,
     };
-    // Layers that are too wide first, or the others would pay for them.
+    let on = candidates(scores, |g, k| !masks.0[g][k] && wishes[g][k]);
+    for c in on.iter().rev() {
+        if switched[c.group] < allowance[c.group] {
+            result.0[c.group][c.kernel] = true;
+            switched[c.group] += 1;
+        }
+    }
+    // A layer that has all it may have takes a kernel for another; and layers that are too wide
+    // go first, or the others would pay for them.
     let even = Bound {
         least: &most,
         ..within
@@ -181,39 +189,35 @@ pub fn choose(
     for c in &candidates(scores, |g, k| masks.0[g][k]) {
         turn_off(&mut result, c, even);
     }
-    let on = candidates(scores, |g, k| !masks.0[g][k] && wishes[g][k]);
-    for c in on.iter().rev() {
-        if switched[c.group] < allowance[c.group] && result.active(c.group) < most[c.group] {
-            result.0[c.group][c.kernel] = true;
-            switched[c.group] += 1;
-        }
-    }
     let now = result.clone();
     for c in &candidates(scores, |g, k| masks.0[g][k] && now.0[g][k] && !wishes[g][k]) {
         turn_off(&mut result, c, within);
     }
-    for bound in [
-        within,
-        Bound {
-            allowance: None,
-            ..within
-        },
-        Bound {
-            allowance: None,
-            at_least: 0,
-            ..within
-        },
-        Bound {
-            allowance: None,
-            at_least: 0,
-            least: &floor,
-        },
+    let beyond = Bound {
+        allowance: None,
+        ..within
+    };
+    let below = Bound {
+        at_least: 0,
+        ..beyond
+    };
+    let uneven = Bound {
+        least: &floor,
+        ..below
+    };
+    // What has just come back stays as long as others can go.
+    for (bound, back_too) in [
+        (within, false),
+        (beyond, false),
+        (below, false),
+        (below, true),
+        (uneven, true),
     ] {
         if of(limits.metric, &cost.count(&result)) <= limits.at_most {
             break;
         }
         let now = result.clone();
-        for c in &candidates(scores, |g, k| now.0[g][k]) {
+        for c in &candidates(scores, |g, k| now.0[g][k] && (back_too || masks.0[g][k])) {
             if turn_off(&mut result, c, bound)
                 && of(limits.metric, &cost.count(&result)) <= limits.at_most
             {
@@ -221,8 +225,30 @@ pub fn choose(
             }
         }
     }
+    fill(&mut result, masks, scores, &most, cost, limits);
     round(&mut result, scores, cost, limits);
     result
+}
+
+/// What room is left takes back kernels that have just gone, highest scores first: a last
+/// kernel that had to go can be worth more than was missing.
+fn fill(
+    masks: &mut Masks,
+    before: &Masks,
+    scores: &[Vec<f32>],
+    most: &[usize],
+    cost: &CostModel,
+    limits: &Limits,
+) {
+    let gone = candidates(scores, |g, k| before.0[g][k] && !masks.0[g][k]);
+    for c in gone.iter().rev() {
+        if masks.active(c.group) < most[c.group] {
+            masks.0[c.group][c.kernel] = true;
+            if of(limits.metric, &cost.count(masks)) > limits.at_most {
+                masks.0[c.group][c.kernel] = false;
+            }
+        }
+    }
 }
 
 /// Makes the kept kernels of every layer a multiple of `round_to`: up where the
@@ -329,6 +355,47 @@ mod tests {
         for (kept, width) in kept(1.5).into_iter().zip([16.0, 32.0, 32.0]) {
             let share = kept as f64 / width;
             assert!((0.3..0.8).contains(&share), "{kept} of {width}");
+        }
+    }
+
+    #[test]
+    fn room_that_is_left_is_filled() {
+        let mut config = VggConfig::new([1, 8, 8], 3);
+        config.stages = VggConfig::parse_stages("16,M,32").unwrap();
+        config.hidden = vec![32];
+        let graph = Graph::from_model(&vgg_like(&config, 0).unwrap()).unwrap();
+        let groups = ChannelGroups::find(&graph).unwrap();
+        let cost = CostModel::new(&graph, &groups).unwrap();
+        let full = Masks::all_active(&groups);
+        let scores: Vec<Vec<f32>> = groups
+            .groups
+            .iter()
+            .map(|group| match group.pinned {
+                None => (0..group.width).map(|k| (k * 7 % 11) as f32).collect(),
+                Some(_) => Vec::new(),
+            })
+            .collect();
+        let at_most = cost.count(&full).params / 3;
+        let limits = Limits {
+            metric: Metric::Params,
+            at_most,
+            at_least: at_most / 2,
+            max_switch_ratio: 1.0,
+            max_imbalance: f64::INFINITY,
+            round_to: 1,
+        };
+        // The policy would rather have half of that.
+        let none: Vec<Vec<bool>> = scores.iter().map(|s| vec![false; s.len()]).collect();
+        let masks = choose(&full, &scores, &none, &cost, &limits);
+        for (g, scores) in scores.iter().enumerate() {
+            for k in (0..scores.len()).filter(|&k| !masks.0[g][k]) {
+                let mut with = masks.clone();
+                with.0[g][k] = true;
+                assert!(
+                    cost.count(&with).params > at_most,
+                    "layer {g} kernel {k} fits"
+                );
+            }
         }
     }
 

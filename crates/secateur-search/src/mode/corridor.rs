@@ -1,16 +1,17 @@
 //! The corridor in which a network's size falls during an episode.
 //!
-//! Down to the target in equal factors, so that every pruning epoch asks the same
-//! of the network: after epoch t of T at most target^(t/T) remains, and no less
-//! than what the next epoch would ask for. Budgets on the way are met one by one.
+//! Down to the target in equal factors, so that every pruning epoch asks about the same
+//! of the network. Budgets on the way end an epoch each: between two of them the factors are
+//! equal, and the epochs are shared out by the factors' logarithms.
 
 use crate::config::{Budget, Metric};
 use crate::env::Limits;
 use secateur_onnx::cost::Size;
 
-/// How far below its upper bound a network may end: one kernel can be worth some
-/// per cent of a small network, so the bounds must not touch.
-const SLACK: f64 = 0.95;
+/// How far below its upper bound a network may end. One kernel can be worth some per cent of
+/// a small network, so the bounds must not touch; nor may the policy run ahead, and spend the
+/// slices of larger networks on smaller ones.
+const SLACK: f64 = 0.97;
 
 /// The corridor of an episode.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Corridor {
     pub epochs: usize,
     /// Shares that must be met on the way, largest first; the last is the target.
     pub stops: Vec<f64>,
+    /// The epochs after which they are met.
+    ends: Vec<usize>,
     /// Share of a layer that may switch in one epoch.
     pub max_switch_ratio: f64,
     /// How far layers may be out of proportion ([`Limits::max_imbalance`]).
@@ -34,45 +37,56 @@ pub struct Corridor {
 impl Corridor {
     /// Towards a single target.
     pub fn to_target(metric: Metric, target: f64, epochs: usize) -> Self {
+        Self::of_stops(metric, vec![target], epochs)
+    }
+
+    /// Through several budgets of one metric; an epoch for each at least.
+    pub fn through(budgets: &[Budget], epochs: usize) -> Option<Self> {
+        let mut stops: Vec<f64> = budgets.iter().map(|b| b.remaining).collect();
+        stops.sort_by(|a, b| b.total_cmp(a));
+        stops.dedup();
+        let metric = budgets.first()?.metric;
+        Some(Self::of_stops(metric, stops, epochs))
+    }
+
+    fn of_stops(metric: Metric, stops: Vec<f64>, epochs: usize) -> Self {
+        let target = stops.last().copied().unwrap_or(1.0);
+        let ends = ends(&stops, epochs);
         Self {
             metric,
             target,
-            epochs: epochs.max(1),
-            stops: vec![target],
+            epochs: ends.last().copied().unwrap_or(1),
+            stops,
+            ends,
             max_switch_ratio: 1.0,
             max_imbalance: f64::INFINITY,
             round_to: 1,
         }
     }
 
-    /// Through several budgets of one metric.
-    pub fn through(budgets: &[Budget], epochs: usize) -> Option<Self> {
-        let mut stops: Vec<f64> = budgets.iter().map(|b| b.remaining).collect();
-        stops.sort_by(|a, b| b.total_cmp(a));
-        stops.dedup();
-        let metric = budgets.first()?.metric;
-        let target = *stops.last()?;
-        Some(Self {
-            metric,
-            target,
-            epochs: epochs.max(1),
-            stops,
-            max_switch_ratio: 1.0,
-            max_imbalance: f64::INFINITY,
-            round_to: 1,
-        })
+    /// Largest share that may remain after epoch `t`.
+    fn share(&self, t: usize) -> f64 {
+        let (mut begin, mut from) = (0, 1.0f64);
+        for (&end, &to) in self.ends.iter().zip(&self.stops) {
+            if t <= end {
+                let progress = (t - begin) as f64 / (end - begin) as f64;
+                return if t == end {
+                    to
+                } else {
+                    from * (to / from).powf(progress)
+                };
+            }
+            (begin, from) = (end, to);
+        }
+        self.target
     }
 
     /// Limits of epoch `t` (from 1; later than the last: the target), with `next_stop` the
     /// first stop not yet met.
     pub fn limits(&self, t: usize, next_stop: usize, full: &Size) -> Limits {
-        let share = |t: usize| {
-            let progress = (t.min(self.epochs)) as f64 / self.epochs as f64;
-            self.target.powf(progress)
-        };
         let stop = self.stops.get(next_stop).copied().unwrap_or(self.target);
-        let at_most = share(t).max(stop);
-        let at_least = (share(t + 1).max(stop) * SLACK).min(at_most * SLACK);
+        let at_most = self.share(t).max(stop);
+        let at_least = at_most * SLACK;
         let total = self.metric.of(&size_of(full)) as f64;
         Limits {
             metric: self.metric,
@@ -84,6 +98,25 @@ impl Corridor {
             round_to: self.round_to,
         }
     }
+}
+
+/// The epochs, of `epochs` or more, after which each stop is met: by the logarithm of what it
+/// asks, one at least.
+fn ends(stops: &[f64], epochs: usize) -> Vec<usize> {
+    let whole = stops.last().map_or(0.0, |target| -target.ln());
+    let mut last = 0;
+    let end = |(i, stop): (usize, &f64)| {
+        let due = if whole > 0.0 {
+            (-stop.ln() / whole * epochs as f64).round() as usize
+        } else {
+            0
+        };
+        // The stops that follow want an epoch each.
+        let latest = epochs.saturating_sub(stops.len() - 1 - i);
+        last = due.min(latest).max(last + 1);
+        last
+    };
+    stops.iter().enumerate().map(end).collect()
 }
 
 /// The record's size of a counted size.
@@ -128,6 +161,30 @@ mod tests {
             let limits = corridor.limits(t, 0, &FULL);
             assert!(limits.at_least < limits.at_most);
         }
+    }
+
+    #[test]
+    fn every_budget_ends_an_epoch() {
+        let corridor = Corridor::through(&budgets(&[0.02, 0.14, 0.06]), 10).unwrap();
+        assert_eq!(corridor.stops, [0.14, 0.06, 0.02]);
+        let most = |t: usize, next: usize| corridor.limits(t, next, &FULL).at_most;
+        assert_eq!((most(5, 0), most(7, 1), most(10, 2)), (1400, 600, 200));
+        assert!(most(6, 1) < 1400 && most(6, 1) > 600);
+    }
+
+    #[test]
+    fn as_many_epochs_as_budgets_are_enough() {
+        let close = budgets(&[0.5, 0.49, 0.48, 0.47]);
+        for epochs in [1, 4, 5] {
+            let corridor = Corridor::through(&close, epochs).unwrap();
+            assert_eq!(corridor.epochs, epochs.max(4));
+            for (i, &stop) in corridor.stops.iter().enumerate() {
+                let at_most = corridor.limits(corridor.ends[i], i, &FULL).at_most;
+                assert_eq!(at_most, (stop * 10_000.0) as u64);
+            }
+        }
+        // All of the network is no descent, but a budget too.
+        assert_eq!(Corridor::to_target(Metric::Params, 1.0, 3).share(3), 1.0);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rand::{Rng, RngExt};
 use thiserror::Error;
 
 use crate::agent::DqnAgent;
-use crate::env::features::{Facts, features, ranks};
+use crate::env::features::{Facts, Features, ranks};
 
 /// A ranking of kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,14 +62,16 @@ impl Policy {
     }
 
     /// One score a kernel, higher is worth keeping; empty for groups that may not be switched.
+    /// `observation` holds the features of `facts`, for the agent.
     pub fn keep_scores<R: Rng>(
         self,
         facts: &Facts,
-        agent: Option<&DqnAgent>,
+        observation: &[Vec<Features>],
+        agent: &DqnAgent,
         rng: &mut R,
     ) -> Vec<Vec<f32>> {
-        if let (Self::Dqn, Some(agent)) = (self, agent) {
-            return q_advantages(agent, facts);
+        if self == Self::Dqn {
+            return q_advantages(agent, observation);
         }
         facts
             .kernels
@@ -111,8 +113,8 @@ impl Policy {
 }
 
 /// Q(on) - Q(off) of every kernel that may be switched.
-pub fn q_advantages(agent: &DqnAgent, facts: &Facts) -> Vec<Vec<f32>> {
-    features(facts)
+pub fn q_advantages(agent: &DqnAgent, observation: &[Vec<Features>]) -> Vec<Vec<f32>> {
+    observation
         .iter()
         .map(|rows| {
             agent

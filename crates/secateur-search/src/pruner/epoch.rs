@@ -9,7 +9,7 @@ use super::keep::{Changes, RecordParts};
 use super::{Phase, Progress, PruneError, Pruner, RunObserver};
 use crate::agent::{EpsilonSchedule, LearnReport, Transition};
 use crate::config::Mode;
-use crate::env::features::{Facts, Features, NetworkFacts, features};
+use crate::env::features::{Facts, Features, KNOWN_REWARD, NetworkFacts, features};
 use crate::env::{EpochOutcome, EpochPlan, State, choose, ratio, reward};
 use crate::mode::{Corridor, Floor};
 use crate::policy::{Policy, q_advantages};
@@ -40,8 +40,7 @@ impl Pruner<'_> {
         if episode < self.last_episode() {
             search.explore_epochs
         } else {
-            // Every stop takes an epoch of its own at the latest.
-            self.corridor.epochs.max(self.corridor.stops.len()) + search.exchange_epochs
+            self.corridor.epochs + search.exchange_epochs
         }
     }
 
@@ -124,10 +123,28 @@ impl Pruner<'_> {
             convergence: state.convergence as f32,
             progress,
             is_aec: matches!(self.config.mode, Mode::Aec { .. }),
-            counted: match &self.config.mode {
-                Mode::Ceca { budgets, .. } if !budgets.is_empty() => Some(corridor.metric),
-                _ => None,
-            },
+        }
+    }
+
+    /// What policies look at, and as the agent sees it.
+    pub(super) fn observe(
+        &self,
+        corridor: &Corridor,
+        progress: f32,
+    ) -> (Facts, Vec<Vec<Features>>) {
+        let facts = self
+            .environment
+            .facts(&self.state.state, self.network_facts(corridor, progress));
+        let observation = features(&facts, self.config.reward.dense);
+        (facts, observation)
+    }
+
+    /// The agent's advantages of being on; none where another policy decides.
+    pub(super) fn advantages(&self, observation: &[Vec<Features>]) -> Vec<Vec<f32>> {
+        if self.policy == Policy::Dqn {
+            q_advantages(&self.agent, observation)
+        } else {
+            Vec::new()
         }
     }
 
@@ -168,16 +185,12 @@ impl Pruner<'_> {
 
         // Observe.
         let in_episode = |t: usize| (t - 1) as f32 / epochs.max(1) as f32;
-        let facts = self.environment.facts(
-            &self.state.state,
-            self.network_facts(&corridor, in_episode(t)),
-        );
-        let observation = features(&facts);
+        let (facts, observation) = self.observe(&corridor, in_episode(t));
 
         // Act.
-        let scores = self
-            .policy
-            .keep_scores(&facts, Some(&self.agent), &mut self.state.rng);
+        let scores =
+            self.policy
+                .keep_scores(&facts, &observation, &self.agent, &mut self.state.rng);
         let wishes = self.wishes(&observation, epsilon);
         let mut limits = corridor.limits(t, self.state.next_stop, &self.problem.size);
         if t > corridor.epochs {
@@ -225,23 +238,14 @@ impl Pruner<'_> {
         let size = self.environment.size(&self.state.state.masks);
         let old_size = self.environment.size(&before.masks);
         let terminated = t == epochs;
-        let next_facts = self.environment.facts(
-            &self.state.state,
-            self.network_facts(&corridor, in_episode(t + 1)),
-        );
-        let next_observation = features(&next_facts);
-        let dense = dense_rewards(&facts, &self.config.reward);
+        let (_, next_observation) = self.observe(&corridor, in_episode(t + 1));
         let parts = self.epoch_reward(
             ratio(corridor.metric, &old_size, &self.problem.size),
             ratio(corridor.metric, &size, &self.problem.size),
-            &dense,
+            &observation,
         );
-        let report = self.learn(&observation, &next_observation, &dense, &parts, terminated);
-        let q_advantage = if self.policy == Policy::Dqn {
-            q_advantages(&self.agent, &next_facts)
-        } else {
-            Vec::new()
-        };
+        let report = self.learn(&observation, &next_observation, &parts, terminated);
+        let q_advantage = self.advantages(&next_observation);
 
         // Keep what may become a result.
         let mut candidate = false;
@@ -296,7 +300,7 @@ impl Pruner<'_> {
         Ok(())
     }
 
-    /// The given network anew: scored, recorded once, the agent warmed up.
+    /// The given network anew: scored, recorded once.
     fn begin_episode(&mut self, episode: usize) -> Result<(), PruneError> {
         let started = Instant::now();
         let cost = self.state.shared.cost;
@@ -309,23 +313,8 @@ impl Pruner<'_> {
             self.config.search.scoring_batches,
         )?;
         let corridor = self.corridor_of(episode);
-        let facts = self
-            .environment
-            .facts(&self.state.state, self.network_facts(&corridor, 0.0));
-        // An agent from a file knows more than the dense share.
-        if self.policy == Policy::Dqn && self.agent.updates() == 0 {
-            let rows: Vec<Features> = features(&facts).into_iter().flatten().collect();
-            let dense: Vec<[f32; 2]> = dense_rewards(&facts, &self.config.reward)
-                .into_iter()
-                .flatten()
-                .collect();
-            self.agent.warm_start(&rows, &dense);
-        }
-        let q_advantage = if self.policy == Policy::Dqn {
-            q_advantages(&self.agent, &facts)
-        } else {
-            Vec::new()
-        };
+        let (_, observation) = self.observe(&corridor, 0.0);
+        let q_advantage = self.advantages(&observation);
         let outcome = EpochOutcome {
             evaluation: self.problem.baseline.search.clone(),
             train_loss: self.state.state.loss,
@@ -367,14 +356,14 @@ impl Pruner<'_> {
             .collect()
     }
 
-    fn epoch_reward(&self, before: f64, after: f64, dense: &[Vec<[f32; 2]>]) -> RewardParts {
+    fn epoch_reward(&self, before: f64, after: f64, observation: &[Vec<Features>]) -> RewardParts {
         let config = &self.config.reward;
         let state = &self.state.state;
         let margin = self.margin() as f32;
         let (mut sum, mut count) = (0.0f32, 0u32);
-        for (rewards, mask) in dense.iter().zip(&state.masks.0) {
-            for (pair, &on) in rewards.iter().zip(mask) {
-                sum += pair[usize::from(on)];
+        for (rows, mask) in observation.iter().zip(&state.masks.0) {
+            for (row, &on) in rows.iter().zip(mask) {
+                sum += own_share(row, on);
                 count += 1;
             }
         }
@@ -382,7 +371,7 @@ impl Pruner<'_> {
             accuracy: config.accuracy * reward::accuracy(config, margin),
             compression: config.compression * reward::compression(before as f32, after as f32),
             convergence: config.convergence * state.convergence as f32,
-            dense: config.dense * sum / count.max(1) as f32,
+            dense: sum / count.max(1) as f32,
             total: 0.0,
         };
         parts.total = parts.accuracy + parts.compression + parts.convergence + parts.dense;
@@ -393,7 +382,6 @@ impl Pruner<'_> {
         &mut self,
         observation: &[Vec<Features>],
         next_observation: &[Vec<Features>],
-        dense: &[Vec<[f32; 2]>],
         parts: &RewardParts,
         terminated: bool,
     ) -> LearnReport {
@@ -408,7 +396,7 @@ impl Pruner<'_> {
                 transitions.push(Transition {
                     observation: *row,
                     action,
-                    reward: shared + self.config.reward.dense * dense[g][k][usize::from(action)],
+                    reward: shared + own_share(row, action),
                     next_observation: next_observation[g][k],
                     terminated,
                 });
@@ -460,57 +448,13 @@ impl Pruner<'_> {
     }
 }
 
-/// Dense rewards for off and on of every kernel, `[group][kernel]`.
-pub(super) fn dense_rewards(facts: &Facts, config: &reward::RewardConfig) -> Vec<Vec<[f32; 2]>> {
-    let cost_of = |g: usize| {
-        let layer = &facts.layers[g];
-        // What a budget does not count must not drive the choice: with half of the cost in
-        // multiply-adds, a budget of parameters keeps the cheap kernels of linear layers.
-        layer.budget_share.unwrap_or(
-            config.param_weight * layer.param_share + (1.0 - config.param_weight) * layer.mac_share,
-        )
-    };
-    let (mut cost_sum, mut worth_sum, mut n) = (0.0f64, 0.0f64, 0u32);
-    for (g, kernels) in facts
-        .kernels
-        .iter()
-        .enumerate()
-        .filter(|(g, _)| facts.switchable[*g])
-    {
-        for kernel in kernels.iter().filter(|k| k.active) {
-            cost_sum += f64::from(cost_of(g));
-            worth_sum += f64::from(kernel.significance);
-            n += 1;
-        }
+/// A kernel's own share of the reward for being on or off, weighted.
+fn own_share(row: &Features, on: bool) -> f32 {
+    if on {
+        row[KNOWN_REWARD]
+    } else {
+        -row[KNOWN_REWARD]
     }
-    let mean_cost = (cost_sum / f64::from(n.max(1))).max(1e-12) as f32;
-    let mean_worth = (worth_sum / f64::from(n.max(1))).max(1e-12) as f32;
-    facts
-        .kernels
-        .iter()
-        .enumerate()
-        .map(|(g, kernels)| {
-            if !facts.switchable[g] {
-                return Vec::new();
-            }
-            let cost = cost_of(g) / mean_cost;
-            kernels
-                .iter()
-                .map(|kernel| {
-                    let worth = if kernel.active {
-                        kernel.significance
-                    } else {
-                        kernel.health
-                    };
-                    let worth = worth / mean_worth;
-                    [
-                        reward::dense(cost, worth, false),
-                        reward::dense(cost, worth, true),
-                    ]
-                })
-                .collect()
-        })
-        .collect()
 }
 
 /// The masks with the `count` healthiest dormant kernels on again.

@@ -7,7 +7,6 @@ use super::keep::{Changes, RecordParts};
 use super::{Phase, PruneError, Pruner, RunObserver};
 use crate::config::{Metric, Mode};
 use crate::env::{EpochPlan, Limits, State, choose, ratio};
-use crate::policy::{Policy, q_advantages};
 use crate::run_dir::read_checkpoint;
 use crate::run_dir::record::{ReactivatedBy, RewardParts, Stage};
 
@@ -37,11 +36,12 @@ impl Pruner<'_> {
         output: usize,
         observer: &mut dyn RunObserver,
     ) -> Result<(), PruneError> {
+        // Of several, the last is the best: see `keep_candidates`.
         let found = self
             .state
             .candidates
             .iter()
-            .find(|c| c.stop == Some(output))
+            .rfind(|c| c.stop == Some(output))
             .cloned();
         if let Some(candidate) = found {
             let state: State = read_checkpoint(&self.snapshot_path(candidate.snapshot))?;
@@ -159,12 +159,10 @@ impl Pruner<'_> {
                 count += 1;
             }
         } else {
-            let facts = self
-                .environment
-                .facts(&before, self.network_facts(&self.corridor.clone(), 1.0));
-            let scores = self
-                .policy
-                .keep_scores(&facts, Some(&self.agent), &mut self.state.rng);
+            let (facts, observation) = self.observe(&self.corridor, 1.0);
+            let scores =
+                self.policy
+                    .keep_scores(&facts, &observation, &self.agent, &mut self.state.rng);
             let total = self.problem.size.params as f64;
             let limits = Limits {
                 metric: Metric::Params,
@@ -224,15 +222,8 @@ impl Pruner<'_> {
         let held = stop.is_some() || self.may_hold();
         // Also what did not hold: the end of the run says by how much.
         self.keep(stop, true)?;
-        let facts = self.environment.facts(
-            &self.state.state,
-            self.network_facts(&self.corridor.clone(), 1.0),
-        );
-        let q_advantage = if self.policy == Policy::Dqn {
-            q_advantages(&self.agent, &facts)
-        } else {
-            Vec::new()
-        };
+        let (_, observation) = self.observe(&self.corridor, 1.0);
+        let q_advantage = self.advantages(&observation);
         let parts = RecordParts {
             episode,
             stage: Stage::Recover,

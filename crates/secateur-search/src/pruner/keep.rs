@@ -70,7 +70,8 @@ impl Pruner<'_> {
         let met = |stop: f64| corridor.metric.of(&size_of(&size)) <= (stop * total).floor() as u64;
         let last_stop = stops.len() - 1;
         // The others are kept as they are passed, the last in every epoch that meets it: the
-        // best of the exchange is taken.
+        // best of the exchange is taken. By its loss: accuracies after short slices differ by
+        // chance.
         let next = self.state.next_stop;
         if next < last_stop && met(stops[next]) {
             self.keep(Some(next), false)?;
@@ -83,9 +84,9 @@ impl Pruner<'_> {
                 .candidates
                 .iter()
                 .filter(|c| c.stop == Some(last_stop))
-                .map(|c| c.accuracy)
-                .fold(0.0, f64::max);
-            if self.state.state.accuracy > best {
+                .map(|c| c.loss)
+                .fold(f64::INFINITY, f64::min);
+            if self.state.state.loss < best {
                 self.keep(Some(last_stop), false)?;
                 return Ok(true);
             }
