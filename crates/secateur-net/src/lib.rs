@@ -6,6 +6,7 @@
 //! evaluates; [`score`] tells how much kernels matter. Nothing here decides
 //! anything: decisions are in `secateur-search`.
 
+mod chains;
 pub mod data;
 mod error;
 pub mod extension;

@@ -7,10 +7,11 @@ use burn::tensor::{Device, Tensor};
 use secateur_cpu::memory::Buffer;
 use secateur_onnx::graph::Graph;
 
+use crate::chains::Chains;
 use crate::error::{NetError, Result};
 use crate::extension::{tensor_from_buffer, tensor_from_vec};
 use crate::interpreter::{Bound, Engine, Mode, Pass, missing};
-use crate::ops::Operator;
+use crate::ops::{ConvBlock, Folded, Operator};
 use crate::plan;
 use crate::score::Collector;
 use crate::value::{Host, Value};
@@ -22,6 +23,8 @@ pub struct Program {
     steps: Vec<Box<dyn Operator>>,
     /// Stored tensors, parameters or not.
     stored: HashMap<String, Value>,
+    /// Steps that run together in inference.
+    chains: Chains,
     engine: Engine,
     device: Device,
 }
@@ -45,9 +48,14 @@ impl Program {
                 stored.insert(name.to_string(), Value::Host(Arc::new(host)));
             }
         }
+        let chains = match engine {
+            Engine::Fused => Chains::find(&steps, outputs),
+            Engine::Stock => Chains::default(),
+        };
         Ok(Self {
             steps,
             stored,
+            chains,
             engine,
             device: Device::flex(),
         })
@@ -55,7 +63,15 @@ impl Program {
 
     /// The plan, a line a step.
     pub fn describe(&self) -> Vec<String> {
-        self.steps.iter().map(|step| step.describe()).collect()
+        let line = |(at, step): (usize, &Box<dyn Operator>)| match self.chains.len_at(at) {
+            1 => step.describe(),
+            len => format!(
+                "{}; inference: image by image with the next {}",
+                step.describe(),
+                len - 1
+            ),
+        };
+        self.steps.iter().enumerate().map(line).collect()
     }
 
     /// True if a step is a normalisation.
@@ -95,17 +111,44 @@ impl Program {
     /// [`NetError::Graph`] for a missing parameter.
     pub fn bind_inference(&self, weights: &Weights) -> Result<Bound> {
         let mut bound = bind(weights, |_, tensor| tensor, &self.device);
-        for step in &self.steps {
-            if let Some(folded) = step.fold(weights)? {
+        for steps in self.groups(Mode::Inference) {
+            let mut all: Option<Folded> = None;
+            for step in steps {
+                match (&mut all, step.fold(weights)?) {
+                    (Some(all), Some(folded)) => {
+                        all.weight.extend(folded.weight);
+                        all.bias.extend(folded.bias);
+                    }
+                    (all, folded) => *all = folded,
+                }
+            }
+            if let Some(folded) = all {
                 let (nw, nb) = (folded.weight.len(), folded.bias.len());
                 let pair = (
                     tensor_from_vec(folded.weight, [nw], &self.device),
                     tensor_from_vec(folded.bias, [nb], &self.device),
                 );
-                bound.folded.insert(step.node().to_string(), pair);
+                bound.folded.insert(steps[0].node().to_string(), pair);
             }
         }
         Ok(bound)
+    }
+
+    /// The steps in order; those that run together in one slice.
+    fn groups(&self, mode: Mode) -> Vec<&[Box<dyn Operator>]> {
+        let mut groups = Vec::new();
+        let mut rest = self.steps.as_slice();
+        while !rest.is_empty() {
+            let at = self.steps.len() - rest.len();
+            let len = match mode {
+                Mode::Inference => self.chains.len_at(at),
+                Mode::Training => 1,
+            };
+            let (group, next) = rest.split_at(len);
+            groups.push(group);
+            rest = next;
+        }
+        groups
     }
 
     /// A pass with parameters bound for `mode`.
@@ -155,18 +198,29 @@ impl Program {
                 .or_else(|| pass.parameter(name).map(Value::Dense))
                 .or_else(|| self.stored.get(name).cloned())
         };
-        for step in &self.steps {
-            let names = step.inputs();
+        for steps in self.groups(pass.mode) {
+            let last = &steps[steps.len() - 1];
+            let names: Vec<&str> = steps.iter().flat_map(|step| step.inputs()).collect();
+            let between =
+                |name: &&str| steps[..steps.len() - 1].iter().any(|s| s.output() == *name);
             let inputs = names
                 .iter()
+                .filter(|name| !between(name))
                 .map(|name| {
                     find(&values, name).ok_or_else(|| NetError::Graph {
-                        place: format!("node `{}`", step.node()),
+                        place: format!("node `{}`", last.node()),
                         reason: format!("its input `{name}` is neither computed nor readable"),
                     })
                 })
                 .collect::<Result<Vec<_>>>()?;
-            let output = step.forward(pass, &inputs)?;
+            let output = match steps {
+                [step] => step.forward(pass, &inputs)?,
+                _ => {
+                    let blocks: Vec<&ConvBlock> =
+                        steps.iter().filter_map(|s| s.as_conv_block()).collect();
+                    ConvBlock::forward_chain(&blocks, pass, &inputs[0], inputs.get(1))?
+                }
+            };
             for name in names {
                 if let Some(count) = readers.get_mut(name) {
                     *count -= 1;
@@ -175,7 +229,7 @@ impl Program {
                     }
                 }
             }
-            values.insert(step.output(), output);
+            values.insert(last.output(), output);
         }
         outputs
             .iter()

@@ -12,6 +12,7 @@
 //! gradient: Ioffe and Szegedy, arXiv:1502.03167, section 3.
 
 mod backward;
+mod chain;
 mod forward;
 
 use crate::conv::{self, Activation, ConvShape, Method, ShapeError, assert_len};
@@ -19,6 +20,7 @@ use crate::memory::Buffer;
 use crate::norm::channels::Channels;
 
 pub use backward::{backward, backward_residual};
+pub use chain::{forward_chain, is_chain};
 pub use forward::{forward_folded, forward_folded_residual, forward_train, forward_train_residual};
 
 /// What a block computes.

@@ -158,6 +158,9 @@ fn blocks_stay_inside_their_slices() {
                     &spec, &x, &w, &gamma, &beta, residual, &saved, &dy, true, None,
                 );
                 block::forward_folded_residual(&spec, &x, &w, &beta, residual, &mut folded);
+                if block::is_chain(&[spec]) {
+                    block::forward_chain(&[spec], &x, &w, &beta, residual, &mut folded);
+                }
             });
         }
     }

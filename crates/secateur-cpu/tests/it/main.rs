@@ -1,6 +1,7 @@
 //! Routines against plain references, on every level of instructions that the machine has.
 
 mod block;
+mod chain;
 mod common;
 mod conv;
 mod guard;

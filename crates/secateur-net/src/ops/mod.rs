@@ -64,6 +64,11 @@ pub trait Operator: Debug + Send + Sync {
         false
     }
 
+    /// The convolution with what was fused into it, if it is one.
+    fn as_conv_block(&self) -> Option<&ConvBlock> {
+        None
+    }
+
     /// For inference: weights with batch norm folded in, if the operator has any.
     fn fold(&self, _weights: &Weights) -> Result<Option<Folded>> {
         Ok(None)

@@ -139,6 +139,8 @@ fn bottlenecks_agree() {
     check("mobilenet", &case, DEEP_TOLERANCE);
     assert_eq!(count(&case, "/add`"), 10);
     assert_eq!(count(&case, " depthwise,"), 17);
+    // Every bottleneck runs as one in inference: expansion, depthwise, projection.
+    assert!(count(&case, "image by image with the next") >= 16);
     check(
         "no norms",
         &without_norms(small_mobilenet(5)),

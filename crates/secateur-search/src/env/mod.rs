@@ -8,7 +8,7 @@ pub mod reward;
 mod scores;
 mod select;
 mod state;
-mod worth;
+pub mod worth;
 
 pub use environment::{Environment, EpochOutcome, EpochPlan};
 pub use model_data::{ModelData, Preprocessing, metadata, settle_image_size};

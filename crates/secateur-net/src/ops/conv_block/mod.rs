@@ -8,6 +8,7 @@
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Conv.html> (opset 1, 11, 22).
 
 mod calls;
+mod chain;
 
 use std::sync::Arc;
 
@@ -170,9 +171,9 @@ impl ConvBlock {
     /// How a batch of the planned shape is computed: method and sizes.
     fn describe_path(&self) -> Option<String> {
         let [c, h, w] = self.input_shape?;
-        let shape = self.conv_shape([1, h, w, c], &self.weight_shape).ok()?;
-        let method = conv::method(&shape);
-        let [_, oh, ow, co] = self.spec(shape).output_shape();
+        let spec = self.planned_spec()?;
+        let method = conv::method(&spec.conv);
+        let [_, oh, ow, co] = spec.output_shape();
         Some(format!(" {method}, {h}x{w}x{c} -> {oh}x{ow}x{co},"))
     }
 
@@ -328,6 +329,10 @@ impl Operator for ConvBlock {
 
     fn normalises(&self) -> bool {
         self.norm.is_some()
+    }
+
+    fn as_conv_block(&self) -> Option<&ConvBlock> {
+        Some(self)
     }
 
     fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value> {

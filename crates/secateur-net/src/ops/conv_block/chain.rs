@@ -1,0 +1,103 @@
+//! Blocks that an inference pass computes image by image (`secateur_cpu::block::forward_chain`).
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use secateur_cpu::block::{self, BlockSpec};
+use secateur_cpu::memory::Buffer;
+
+use super::ConvBlock;
+use crate::error::{NetError, Result};
+use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
+use crate::interpreter::Pass;
+use crate::value::Value;
+
+/// The blocks of a chain; has no gradient.
+#[derive(Debug)]
+struct ChainCall {
+    specs: Vec<BlockSpec>,
+    output_shape: [usize; 4],
+    has_residual: bool,
+}
+
+impl FusedOp for ChainCall {
+    fn output_shape(&self) -> Vec<usize> {
+        self.output_shape.to_vec()
+    }
+
+    fn forward(&self, [x, weights, biases, _, _, residual]: [&[f32]; MAX_INPUTS]) -> Buffer {
+        let mut y = Buffer::get(self.output_shape.iter().product());
+        let residual = self.has_residual.then_some(residual);
+        block::forward_chain(&self.specs, x, weights, biases, residual, &mut y);
+        y
+    }
+
+    fn backward(
+        &self,
+        _: [&[f32]; MAX_INPUTS],
+        _: &[f32],
+        _: [bool; MAX_INPUTS],
+    ) -> InputGradients {
+        unreachable!("inference runs without a tape")
+    }
+}
+
+impl ConvBlock {
+    /// What it computes for one image, if the file fixes the sizes.
+    pub(crate) fn planned_spec(&self) -> Option<BlockSpec> {
+        let [c, h, w] = self.input_shape?;
+        let shape = self.conv_shape([1, h, w, c], &self.weight_shape).ok()?;
+        Some(self.spec(shape))
+    }
+
+    /// True if it adds another value before its activation.
+    pub(crate) fn has_residual(&self) -> bool {
+        self.residual.is_some()
+    }
+
+    /// Runs blocks that follow each other, of which only the last may have a residual, on the
+    /// value that the first reads. Their folded parameters are bound together, as the first's.
+    ///
+    /// # Errors
+    /// As [`crate::ops::Operator::forward`].
+    pub(crate) fn forward_chain(
+        blocks: &[&Self],
+        pass: &Pass<'_>,
+        x: &Value,
+        residual: Option<&Value>,
+    ) -> Result<Value> {
+        let [Some(first), Some(last)] = [blocks.first(), blocks.last()] else {
+            return Ok(x.clone());
+        };
+        let x = x.image(&first.node)?;
+        let mut dims = x.dims();
+        let mut specs = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            let spec = block.spec(block.conv_shape(dims, &block.weight_shape)?);
+            dims = spec.output_shape();
+            specs.push(spec);
+        }
+        let residual = residual.map(|value| value.image(&last.node)).transpose()?;
+        if let Some(residual) = &residual
+            && residual.dims() != dims
+        {
+            return Err(NetError::Shape {
+                node: last.node.clone(),
+                expected: format!("a second term of the sum of shape {dims:?}"),
+                got: format!("{:?}", residual.dims()),
+            });
+        }
+        let (weights, biases) = pass.folded(&first.node)?;
+        let call = ChainCall {
+            specs,
+            output_shape: dims,
+            has_residual: residual.is_some(),
+        };
+        let y: Tensor<4> = FusedInputs::new(x)
+            .with(1, Some(weights))
+            .with(2, Some(biases))
+            .with(5, residual)
+            .run(Arc::new(call));
+        Ok(Value::Image(y))
+    }
+}
