@@ -63,15 +63,16 @@ impl Program {
 
     /// The plan, a line a step.
     pub fn describe(&self) -> Vec<String> {
-        let line = |(at, step): (usize, &Box<dyn Operator>)| match self.chains.len_at(at) {
-            1 => step.describe(),
-            len => format!(
-                "{}; inference: image by image with the next {}",
-                step.describe(),
-                len - 1
-            ),
-        };
-        self.steps.iter().enumerate().map(line).collect()
+        let mut lines = Vec::with_capacity(self.steps.len());
+        for (at, step) in self.steps.iter().enumerate() {
+            let mut line = step.describe();
+            let len = self.chains.len_at(at);
+            if len > 1 {
+                line += &format!("; inference: image by image with the next {}", len - 1);
+            }
+            lines.push(line);
+        }
+        lines
     }
 
     /// True if a step is a normalisation.

@@ -128,8 +128,8 @@ impl Pruner<'_> {
         (steps as usize).clamp(least, search.recover_steps.max(least))
     }
 
-    /// Is the present network at the floor, give or take chance? Only what is above or below by
-    /// more says something about the size; in between, more training is worth more than fewer
+    /// Is the present network at the floor, give or take chance? Only what is clearly above or
+    /// below says something about the size; in between, more training is worth more than fewer
     /// or more kernels. (A network cut down to where it just holds was lucky to.)
     fn is_at_floor(&self) -> bool {
         self.floor().is_near(self.state.state.accuracy)
