@@ -292,49 +292,43 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
     use secateur_onnx::arch::{VggConfig, vgg_like};
-    use secateur_onnx::coupling::ChannelGroups;
+    use secateur_onnx::coupling::{ChannelGroup, ChannelGroups};
     use secateur_onnx::graph::Graph;
 
     use super::*;
 
-    /// A random network; the last layer may not be switched.
-    fn network(rng: &mut ChaCha8Rng) -> (ChannelGroups, CostModel) {
+    /// The VGG-like network of these stages and hidden width.
+    fn vgg(stages: &str, hidden: usize) -> (ChannelGroups, CostModel) {
         let mut config = VggConfig::new([1, 8, 8], 3);
-        let widths: Vec<String> = (0..3).map(|_| rng.random_range(1..9).to_string()).collect();
-        config.stages = VggConfig::parse_stages(&format!("{},M", widths.join(","))).unwrap();
-        config.hidden = vec![rng.random_range(2..9)];
+        config.stages = VggConfig::parse_stages(stages).unwrap();
+        config.hidden = vec![hidden];
         let graph = Graph::from_model(&vgg_like(&config, 0).unwrap()).unwrap();
         let groups = ChannelGroups::find(&graph).unwrap();
         let cost = CostModel::new(&graph, &groups).unwrap();
         (groups, cost)
     }
 
+    /// A random network; the last layer may not be switched.
+    fn network(rng: &mut ChaCha8Rng) -> (ChannelGroups, CostModel) {
+        let widths: Vec<String> = (0..3).map(|_| rng.random_range(1..9).to_string()).collect();
+        vgg(&format!("{},M", widths.join(",")), rng.random_range(2..9))
+    }
+
+    /// Scores of the kernels that may be switched.
+    fn scores_by(groups: &ChannelGroups, score: impl Fn(usize, usize) -> f32) -> Vec<Vec<f32>> {
+        let of_group = |(g, group): (usize, &ChannelGroup)| match group.pinned {
+            None => (0..group.width).map(|k| score(g, k)).collect(),
+            Some(_) => Vec::new(),
+        };
+        groups.groups.iter().enumerate().map(of_group).collect()
+    }
+
     #[test]
     fn layers_stay_in_proportion() {
-        let mut config = VggConfig::new([1, 8, 8], 3);
-        config.stages = VggConfig::parse_stages("16,M,32").unwrap();
-        config.hidden = vec![32];
-        let graph = Graph::from_model(&vgg_like(&config, 0).unwrap()).unwrap();
-        let groups = ChannelGroups::find(&graph).unwrap();
-        let cost = CostModel::new(&graph, &groups).unwrap();
+        let (groups, cost) = vgg("16,M,32", 32);
         let full = Masks::all_active(&groups);
         // The policy would have the second layer go, and the others stay as they are.
-        let score = |g: usize| if g == 1 { 0.1 } else { 0.9 };
-        let scores: Vec<Vec<f32>> = groups
-            .groups
-            .iter()
-            .enumerate()
-            .map(|(g, group)| {
-                vec![
-                    score(g);
-                    if group.pinned.is_none() {
-                        group.width
-                    } else {
-                        0
-                    }
-                ]
-            })
-            .collect();
+        let scores = scores_by(&groups, |g, _| if g == 1 { 0.1 } else { 0.9 });
         let total = cost.count(&full).params;
         let kept = |max_imbalance: f64| -> Vec<usize> {
             let limits = Limits {
@@ -360,21 +354,9 @@ mod tests {
 
     #[test]
     fn room_that_is_left_is_filled() {
-        let mut config = VggConfig::new([1, 8, 8], 3);
-        config.stages = VggConfig::parse_stages("16,M,32").unwrap();
-        config.hidden = vec![32];
-        let graph = Graph::from_model(&vgg_like(&config, 0).unwrap()).unwrap();
-        let groups = ChannelGroups::find(&graph).unwrap();
-        let cost = CostModel::new(&graph, &groups).unwrap();
+        let (groups, cost) = vgg("16,M,32", 32);
         let full = Masks::all_active(&groups);
-        let scores: Vec<Vec<f32>> = groups
-            .groups
-            .iter()
-            .map(|group| match group.pinned {
-                None => (0..group.width).map(|k| (k * 7 % 11) as f32).collect(),
-                Some(_) => Vec::new(),
-            })
-            .collect();
+        let scores = scores_by(&groups, |_, k| (k * 7 % 11) as f32);
         let at_most = cost.count(&full).params / 3;
         let limits = Limits {
             metric: Metric::Params,

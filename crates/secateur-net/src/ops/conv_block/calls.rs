@@ -26,22 +26,28 @@ fn output_len(spec: &BlockSpec) -> usize {
     spec.output_shape().iter().product()
 }
 
-/// Inference with folded batch norm; has no gradient.
+/// Inference with folded batch norm, of one block or of several that follow each other; has no
+/// gradient.
 #[derive(Debug)]
 pub(super) struct InferenceCall {
-    pub spec: BlockSpec,
+    /// The blocks; weights and biases lie behind each other.
+    pub specs: Vec<BlockSpec>,
+    /// A residual is added before the last activation.
     pub has_residual: bool,
 }
 
 impl FusedOp for InferenceCall {
     fn output_shape(&self) -> Vec<usize> {
-        output_shape(&self.spec)
+        self.specs.last().map(output_shape).unwrap_or_default()
     }
 
-    fn forward(&self, [x, weight, bias, _, _, residual]: [&[f32]; MAX_INPUTS]) -> Buffer {
-        let mut y = Buffer::get(output_len(&self.spec));
+    fn forward(&self, [x, weights, biases, _, _, residual]: [&[f32]; MAX_INPUTS]) -> Buffer {
+        let mut y = Buffer::get(self.specs.last().map_or(0, output_len));
         let residual = self.has_residual.then_some(residual);
-        block::forward_folded_residual(&self.spec, x, weight, bias, residual, &mut y);
+        match self.specs.as_slice() {
+            [spec] => block::forward_folded_residual(spec, x, weights, biases, residual, &mut y),
+            specs => block::forward_chain(specs, x, weights, biases, residual, &mut y),
+        }
         y
     }
 

@@ -3,44 +3,14 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use secateur_cpu::block::{self, BlockSpec};
-use secateur_cpu::memory::Buffer;
+use secateur_cpu::block::BlockSpec;
 
 use super::ConvBlock;
+use super::calls::InferenceCall;
 use crate::error::{NetError, Result};
-use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
+use crate::extension::FusedInputs;
 use crate::interpreter::Pass;
 use crate::value::Value;
-
-/// The blocks of a chain; has no gradient.
-#[derive(Debug)]
-struct ChainCall {
-    specs: Vec<BlockSpec>,
-    output_shape: [usize; 4],
-    has_residual: bool,
-}
-
-impl FusedOp for ChainCall {
-    fn output_shape(&self) -> Vec<usize> {
-        self.output_shape.to_vec()
-    }
-
-    fn forward(&self, [x, weights, biases, _, _, residual]: [&[f32]; MAX_INPUTS]) -> Buffer {
-        let mut y = Buffer::get(self.output_shape.iter().product());
-        let residual = self.has_residual.then_some(residual);
-        block::forward_chain(&self.specs, x, weights, biases, residual, &mut y);
-        y
-    }
-
-    fn backward(
-        &self,
-        _: [&[f32]; MAX_INPUTS],
-        _: &[f32],
-        _: [bool; MAX_INPUTS],
-    ) -> InputGradients {
-        unreachable!("inference runs without a tape")
-    }
-}
 
 impl ConvBlock {
     /// What it computes for one image, if the file fixes the sizes.
@@ -88,9 +58,8 @@ impl ConvBlock {
             });
         }
         let (weights, biases) = pass.folded(&first.node)?;
-        let call = ChainCall {
+        let call = InferenceCall {
             specs,
-            output_shape: dims,
             has_residual: residual.is_some(),
         };
         let y: Tensor<4> = FusedInputs::new(x)

@@ -204,8 +204,12 @@ impl ConvBlock {
         let inputs = FusedInputs::new(x).with(5, residual);
         if pass.mode == Mode::Inference {
             let (weight, bias) = pass.folded(&self.node)?;
-            let call = Arc::new(InferenceCall { spec, has_residual });
-            return Ok(inputs.with(1, Some(weight)).with(2, Some(bias)).run(call));
+            let call = InferenceCall {
+                specs: vec![spec],
+                has_residual,
+            };
+            let inputs = inputs.with(1, Some(weight)).with(2, Some(bias));
+            return Ok(inputs.run(Arc::new(call)));
         }
         let weight = pass.tensor(&self.node, &self.weight)?;
         let bias = self
