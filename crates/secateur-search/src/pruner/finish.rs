@@ -113,19 +113,27 @@ impl Pruner<'_> {
     /// `recover_cost` where the search has spent that.
     fn ceca_steps(&self, outputs_left: usize) -> usize {
         let search = &self.config.search;
-        let left = search.max_cost - self.cost_share();
-        let share = (left / outputs_left.max(1) as f64).max(search.recover_cost);
-        self.steps_for(share, search.slice_steps[0], search.recover_steps)
+        let [least, most] = [search.slice_steps[0], search.recover_steps];
+        self.share_of_steps(outputs_left, least, most)
+            .max(self.steps_for(search.recover_cost, least, most))
     }
 
     /// Steps of a recovery of AEC: what the cost still allows, in equal shares for the tries
     /// that are left.
     fn aec_steps(&self, tries_left: usize) -> usize {
         let search = &self.config.search;
-        let least = search.slice_steps[0];
-        let share = self.steps_allowed() / tries_left.max(1) as f64;
-        let steps = share.min(search.recover_passes * self.steps_of_a_pass());
-        (steps as usize).clamp(least, search.recover_steps.max(least))
+        let passes = (search.recover_passes * self.steps_of_a_pass()) as usize;
+        self.share_of_steps(
+            tries_left,
+            search.slice_steps[0],
+            search.recover_steps.min(passes),
+        )
+    }
+
+    /// An equal share of the steps that the cost still allows.
+    fn share_of_steps(&self, parts: usize, least: usize, most: usize) -> usize {
+        let share = self.steps_allowed() / parts.max(1) as f64;
+        (share as usize).clamp(least, most.max(least))
     }
 
     /// Is the present network at the floor, give or take chance? Only what is clearly above or
