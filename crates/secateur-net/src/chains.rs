@@ -6,6 +6,19 @@ use secateur_cpu::block::{BlockSpec, is_chain};
 
 use crate::ops::{ConvBlock, Operator};
 
+/// How many steps read each value; `outputs` are read once more.
+pub(crate) fn count_readers<'a>(
+    steps: &'a [Box<dyn Operator>],
+    outputs: &[&'a str],
+) -> HashMap<&'a str, usize> {
+    let mut readers = HashMap::new();
+    let read = steps.iter().flat_map(|step| step.inputs());
+    for name in read.chain(outputs.iter().copied()) {
+        *readers.entry(name).or_default() += 1;
+    }
+    readers
+}
+
 /// Number of steps by the place of the first; chains have two and more.
 #[derive(Debug, Default)]
 pub(crate) struct Chains(BTreeMap<usize, usize>);
@@ -14,11 +27,7 @@ impl Chains {
     /// Convolutions of which each is the only reader of the one before, as long as
     /// [`is_chain`] and the sizes that the file fixes allow; only the last has a residual.
     pub fn find(steps: &[Box<dyn Operator>], outputs: &[&str]) -> Self {
-        let mut readers: HashMap<&str, usize> = HashMap::new();
-        let read = steps.iter().flat_map(|step| step.inputs());
-        for name in read.chain(outputs.iter().copied()) {
-            *readers.entry(name).or_default() += 1;
-        }
+        let readers = count_readers(steps, outputs);
         let planned = |at: usize| -> Option<(&ConvBlock, BlockSpec)> {
             let block = steps.get(at)?.as_conv_block()?;
             Some((block, block.planned_spec()?))
@@ -28,7 +37,7 @@ impl Chains {
         while at < steps.len() {
             let mut specs = Vec::new();
             while let Some((block, spec)) = planned(at + specs.len()) {
-                let follows = at == at + specs.len()
+                let follows = specs.is_empty()
                     || steps[at + specs.len() - 1].output() == block.inputs()[0]
                         && readers.get(block.inputs()[0]) == Some(&1);
                 specs.push(spec);

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use secateur_cpu::memory::Buffer;
 use secateur_onnx::graph::Graph;
 
-use crate::chains::Chains;
+use crate::chains::{Chains, count_readers};
 use crate::error::{NetError, Result};
 use crate::extension::{tensor_from_buffer, tensor_from_vec};
 use crate::interpreter::{Bound, Engine, Mode, Pass, missing};
@@ -113,17 +113,16 @@ impl Program {
     pub fn bind_inference(&self, weights: &Weights) -> Result<Bound> {
         let mut bound = bind(weights, |_, tensor| tensor, &self.device);
         for steps in self.groups(Mode::Inference) {
-            let mut all: Option<Folded> = None;
+            let mut folded: Vec<Folded> = Vec::new();
             for step in steps {
-                match (&mut all, step.fold(weights)?) {
-                    (Some(all), Some(folded)) => {
-                        all.weight.extend(folded.weight);
-                        all.bias.extend(folded.bias);
-                    }
-                    (all, folded) => *all = folded,
-                }
+                folded.extend(step.fold(weights)?);
             }
-            if let Some(folded) = all {
+            let together = folded.into_iter().reduce(|mut all, next| {
+                all.weight.extend(next.weight);
+                all.bias.extend(next.bias);
+                all
+            });
+            if let Some(folded) = together {
                 let (nw, nb) = (folded.weight.len(), folded.bias.len());
                 let pair = (
                     tensor_from_vec(folded.weight, [nw], &self.device),
@@ -136,20 +135,16 @@ impl Program {
     }
 
     /// The steps in order; those that run together in one slice.
-    fn groups(&self, mode: Mode) -> Vec<&[Box<dyn Operator>]> {
-        let mut groups = Vec::new();
+    fn groups(&self, mode: Mode) -> impl Iterator<Item = &[Box<dyn Operator>]> {
         let mut rest = self.steps.as_slice();
-        while !rest.is_empty() {
-            let at = self.steps.len() - rest.len();
+        std::iter::from_fn(move || {
             let len = match mode {
-                Mode::Inference => self.chains.len_at(at),
+                _ if rest.is_empty() => return None,
+                Mode::Inference => self.chains.len_at(self.steps.len() - rest.len()),
                 Mode::Training => 1,
             };
-            let (group, next) = rest.split_at(len);
-            groups.push(group);
-            rest = next;
-        }
-        groups
+            rest.split_off(..len)
+        })
     }
 
     /// A pass with parameters bound for `mode`.
@@ -184,15 +179,7 @@ impl Program {
             values.insert(name, value.clone());
         }
         // A value is dropped after its last reader, so that its memory serves the next step.
-        let mut readers: HashMap<&str, usize> = HashMap::new();
-        for step in &self.steps {
-            for name in step.inputs() {
-                *readers.entry(name).or_default() += 1;
-            }
-        }
-        for name in outputs {
-            *readers.entry(name).or_default() += 1;
-        }
+        let mut readers = count_readers(&self.steps, outputs);
         let find = |values: &HashMap<&str, Value>, name: &str| {
             let computed = values.get(name).cloned();
             computed

@@ -1,5 +1,6 @@
 //! Latency in tract, several files in turn.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -34,15 +35,15 @@ pub fn bench(
 ) -> Result<Vec<Vec<Latency>>, EngineError> {
     // What is compared takes images of one size.
     let sized = files.iter().find(|(_, model)| model.image_size().is_some());
-    let mut own = Vec::with_capacity(files.len());
-    for &(path, model) in files {
-        let model = model.clone();
-        own.push(match sized {
-            Some((_, other)) => (path, model.with_image_size_of(other)),
-            None => (path, model),
-        });
-    }
-    let files = own;
+    let files: Vec<(&Path, Cow<'_, Model>)> = files
+        .iter()
+        .map(|&(path, model)| match sized {
+            Some((_, other)) if model.lacks_image_size() => {
+                (path, Cow::Owned(model.clone().with_image_size_of(other)))
+            }
+            _ => (path, Cow::Borrowed(model)),
+        })
+        .collect();
     let mut rows = vec![Vec::new(); files.len()];
     for &batch in batches {
         let models = files

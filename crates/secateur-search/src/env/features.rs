@@ -43,6 +43,15 @@ pub const KNOWN_REWARD: usize = 27;
 /// Features of one kernel.
 pub type Features = [f32; N_FEATURES];
 
+/// A kernel's own share of the reward for being on or off, weighted.
+pub fn own_share(row: &Features, on: bool) -> f32 {
+    if on {
+        row[KNOWN_REWARD]
+    } else {
+        -row[KNOWN_REWARD]
+    }
+}
+
 /// What is known of a kernel.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct KernelFacts {
@@ -157,14 +166,11 @@ pub fn ranks(values: &[f32], marked: &[bool]) -> Vec<f32> {
         .collect()
 }
 
-fn mean_of(kernels: &[KernelFacts], get: impl Fn(&KernelFacts) -> f32) -> f32 {
+/// Mean over the active kernels; 0 if there is none.
+pub(super) fn mean_of(kernels: &[KernelFacts], get: impl Fn(&KernelFacts) -> f32) -> f64 {
     let active = kernels.iter().filter(|k| k.active);
     let (sum, n) = active.fold((0.0f64, 0u32), |(s, n), k| (s + f64::from(get(k)), n + 1));
-    if n == 0 {
-        0.0
-    } else {
-        (sum / f64::from(n)) as f32
-    }
+    sum / f64::from(n.max(1))
 }
 
 /// Features of every kernel, `[group][kernel]`; groups that may not be switched get none.
@@ -225,10 +231,10 @@ pub fn features(facts: &Facts, dense_weight: f32) -> Vec<Vec<Features>> {
         let norm_ranks = column(|k| k.weight_norm);
         let scale_ranks = column(|k| k.scale);
         let significance_ranks = column(|k| k.significance);
-        let norm_mean = mean_of(kernels, |k| k.weight_norm);
-        let scale_mean = mean_of(kernels, |k| k.scale);
-        let activation_mean = mean_of(kernels, |k| k.activation.abs());
-        let significance_mean = mean_of(kernels, |k| k.significance);
+        let norm_mean = mean_of(kernels, |k| k.weight_norm) as f32;
+        let scale_mean = mean_of(kernels, |k| k.scale) as f32;
+        let activation_mean = mean_of(kernels, |k| k.activation.abs()) as f32;
+        let significance_mean = mean_of(kernels, |k| k.significance) as f32;
         let rows = kernels
             .iter()
             .enumerate()
@@ -268,7 +274,7 @@ pub fn features(facts: &Facts, dense_weight: f32) -> Vec<Vec<Features>> {
                     network.convergence.clamp(-1.0, 1.0),
                     network.progress,
                     f32::from(u8::from(network.is_aec)),
-                    dense_weight * dense(worth[g][i], true),
+                    dense_weight * dense(worth[g][i]),
                 ]
             })
             .collect();

@@ -62,27 +62,28 @@ pub fn compression(before: f32, after: f32) -> f32 {
     }
 }
 
-/// A kernel's own share for being on (`on` true) or off.
+/// A kernel's own share for being on.
 ///
-/// On earns what it is `worth` over the mean kernel of its layer, off the reverse, so that both
-/// actions of every kernel have a known immediate worth:
+/// On earns what it is `worth` over the mean kernel of its layer, off the reverse
+/// ([`super::features::own_share`]), so that both actions of every kernel have a known immediate
+/// worth:
 ///
 /// d(on) = (v - 1) / (v + 1), d(off) = -d(on)
 ///
 /// `worth` v as in [`super::worth`], from 0; range -1..=1.
-pub fn dense(worth: f32, on: bool) -> f32 {
+pub fn dense(worth: f32) -> f32 {
     let worth = worth.max(0.0);
-    let share = if worth.is_finite() {
+    if worth.is_finite() {
         (worth - 1.0) / (worth + 1.0)
     } else {
         1.0
-    };
-    if on { share } else { -share }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::env::features::{KNOWN_REWARD, N_FEATURES, own_share};
 
     #[test]
     fn falling_below_the_floor_costs_more_than_rising_above_earns() {
@@ -102,13 +103,18 @@ mod tests {
 
     #[test]
     fn a_kernel_earns_by_what_it_is_worth_over_the_mean() {
-        assert_eq!(dense(1.0, true), 0.0);
-        assert!(dense(3.0, true) > 0.0 && dense(3.0, false) < 0.0);
-        assert!(dense(0.1, false) > 0.0 && dense(0.1, true) < 0.0);
+        let share = |worth: f32, on: bool| {
+            let mut row = [0.0; N_FEATURES];
+            row[KNOWN_REWARD] = dense(worth);
+            own_share(&row, on)
+        };
+        assert_eq!(share(1.0, true), 0.0);
+        assert!(share(3.0, true) > 0.0 && share(3.0, false) < 0.0);
+        assert!(share(0.1, false) > 0.0 && share(0.1, true) < 0.0);
         // A third is as bad as threefold is good.
-        assert!((dense(3.0, true) + dense(1.0 / 3.0, true)).abs() < 1e-6);
+        assert!((dense(3.0) + dense(1.0 / 3.0)).abs() < 1e-6);
         for extreme in [-1.0, 0.0, f32::MAX, f32::INFINITY] {
-            assert_eq!(dense(extreme, true).abs(), 1.0);
+            assert_eq!(dense(extreme).abs(), 1.0);
         }
     }
 }

@@ -127,11 +127,11 @@ fn candidates(scores: &[Vec<f32>], mut take: impl FnMut(usize, usize) -> bool) -
 /// The masks after this epoch's action.
 ///
 /// `wishes` (true: on) are followed within the limits, most wanted first: kernels come back,
-/// layers that are too wide for their proportion lose their lowest scores, kernels go. If the network is still
-/// larger than allowed, the lowest scores go, first within the share of a layer that may
-/// switch, then beyond it, in the end even below the lower bound (where a single kernel is
-/// worth more than the corridor is wide) and out of proportion: the upper bound is the
-/// promise. Room that is left is filled.
+/// layers that are too wide for their proportion lose their lowest scores, kernels go. If the
+/// network is still larger than allowed, the lowest scores go, first within the share of a
+/// layer that may switch, then beyond it, in the end even below the lower bound (where a single
+/// kernel is worth more than the corridor is wide) and out of proportion: the upper bound is
+/// the promise. Room that is left is filled.
 ///
 /// # Shapes
 /// - `scores`, `wishes`: `[group][kernel]`; empty for groups that may not be switched

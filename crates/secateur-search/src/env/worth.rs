@@ -12,7 +12,7 @@
 //! kernels lose, and a layer that loses many at once loses far more. What an epoch brought
 //! tells the agent about layers. (Figures for both in docs/algorithm.md.)
 
-use super::features::{Facts, KernelFacts};
+use super::features::{Facts, KernelFacts, mean_of};
 
 /// Worth of every kernel, `[group][kernel]`: 1 for the mean of its layer, from 0; groups that
 /// may not be switched get none.
@@ -32,13 +32,8 @@ pub fn worth(facts: &Facts) -> Vec<Vec<f32>> {
 }
 
 fn within_layer(kernels: &[KernelFacts]) -> Vec<f32> {
-    let n = kernels.iter().filter(|k| k.active).count().max(1) as f64;
-    let mean = |get: fn(&KernelFacts) -> f32| {
-        let active = kernels.iter().filter(|k| k.active);
-        active.map(|k| f64::from(get(k))).sum::<f64>() / n
-    };
-    let significance = mean(|k| k.significance);
-    let norm = mean(|k| k.weight_norm);
+    let significance = mean_of(kernels, |k| k.significance);
+    let norm = mean_of(kernels, |k| k.weight_norm);
     // What was not measured says nothing.
     let over = |value: f32, mean: f64| {
         if mean > 0.0 {

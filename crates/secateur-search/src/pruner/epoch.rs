@@ -9,7 +9,7 @@ use super::keep::{Changes, RecordParts};
 use super::{Phase, Progress, PruneError, Pruner, RunObserver};
 use crate::agent::{EpsilonSchedule, LearnReport, Transition};
 use crate::config::Mode;
-use crate::env::features::{Facts, Features, KNOWN_REWARD, NetworkFacts, features};
+use crate::env::features::{Facts, Features, NetworkFacts, features, own_share};
 use crate::env::{EpochOutcome, EpochPlan, State, choose, ratio, reward};
 use crate::mode::{Corridor, Floor};
 use crate::policy::{Policy, q_advantages};
@@ -113,7 +113,7 @@ impl Pruner<'_> {
         corridor
     }
 
-    pub(super) fn network_facts(&self, corridor: &Corridor, progress: f32) -> NetworkFacts {
+    fn network_facts(&self, corridor: &Corridor, progress: f32) -> NetworkFacts {
         let state = &self.state.state;
         let size = self.environment.size(&state.masks);
         NetworkFacts {
@@ -156,7 +156,7 @@ impl Pruner<'_> {
     }
 
     /// Share of the reference training spent so far.
-    pub(super) fn cost_share(&self) -> f64 {
+    fn cost_share(&self) -> f64 {
         self.state.shared.cost / self.problem.reference.sample_macs.max(1.0)
     }
 
@@ -445,15 +445,6 @@ impl Pruner<'_> {
             ..again
         };
         Ok(())
-    }
-}
-
-/// A kernel's own share of the reward for being on or off, weighted.
-fn own_share(row: &Features, on: bool) -> f32 {
-    if on {
-        row[KNOWN_REWARD]
-    } else {
-        -row[KNOWN_REWARD]
     }
 }
 

@@ -7,7 +7,7 @@ use secateur_cpu::block::BlockSpec;
 
 use super::ConvBlock;
 use super::calls::InferenceCall;
-use crate::error::{NetError, Result};
+use crate::error::Result;
 use crate::extension::FusedInputs;
 use crate::interpreter::Pass;
 use crate::value::Value;
@@ -47,16 +47,9 @@ impl ConvBlock {
             dims = spec.output_shape();
             specs.push(spec);
         }
-        let residual = residual.map(|value| value.image(&last.node)).transpose()?;
-        if let Some(residual) = &residual
-            && residual.dims() != dims
-        {
-            return Err(NetError::Shape {
-                node: last.node.clone(),
-                expected: format!("a second term of the sum of shape {dims:?}"),
-                got: format!("{:?}", residual.dims()),
-            });
-        }
+        let residual = residual
+            .map(|value| last.checked_residual(value, dims))
+            .transpose()?;
         let (weights, biases) = pass.folded(&first.node)?;
         let call = InferenceCall {
             specs,

@@ -170,23 +170,21 @@ impl ConvBlock {
 
     /// How a batch of the planned shape is computed: method and sizes.
     fn describe_path(&self) -> Option<String> {
-        let [c, h, w] = self.input_shape?;
         let spec = self.planned_spec()?;
+        let ConvShape { h, w, c_in: c, .. } = spec.conv;
         let method = conv::method(&spec.conv);
         let [_, oh, ow, co] = spec.output_shape();
         Some(format!(" {method}, {h}x{w}x{c} -> {oh}x{ow}x{co},"))
     }
 
-    fn checked_residual(&self, x: &Tensor<4>, residual: &Value) -> Result<Tensor<4>> {
+    /// The second term of the sum, whose shape must be that of the output.
+    fn checked_residual(&self, residual: &Value, output: [usize; 4]) -> Result<Tensor<4>> {
         let residual = residual.image(&self.node)?;
-        let shape = self.conv_shape(x.dims(), &self.weight_shape)?;
-        let expected = [shape.n, shape.out_h(), shape.out_w()];
-        let [n, h, w, _] = residual.dims();
-        if [n, h, w] != expected {
+        if residual.dims() != output {
             return Err(NetError::Shape {
                 node: self.node.clone(),
-                expected: format!("a second term of the sum of {expected:?} images and pixels"),
-                got: format!("{:?}", [n, h, w]),
+                expected: format!("a second term of the sum of shape {output:?}"),
+                got: format!("{:?}", residual.dims()),
             });
         }
         Ok(residual)
@@ -342,7 +340,11 @@ impl Operator for ConvBlock {
     fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value> {
         let x = inputs[0].image(&self.node)?;
         let residual = match &self.residual {
-            Some(_) => Some(self.checked_residual(&x, &inputs[1])?),
+            Some(_) => {
+                let shape = self.conv_shape(x.dims(), &self.weight_shape)?;
+                let output = [shape.n, shape.out_h(), shape.out_w(), shape.c_out];
+                Some(self.checked_residual(&inputs[1], output)?)
+            }
             None => None,
         };
         let y = match pass.engine {
