@@ -89,7 +89,7 @@ impl Pruner<'_> {
     /// May the present network become a result?
     pub(super) fn may_hold(&self) -> bool {
         let state = &self.state.state;
-        self.floor().may_hold(state.accuracy, state.loss)
+        self.floor().may_hold(state.accuracy)
     }
 
     /// Points above the floor on the search part.
