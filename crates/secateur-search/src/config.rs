@@ -8,6 +8,7 @@ use crate::pruner::PruneError;
 use secateur_net::data::Augment;
 pub use secateur_net::data::DataConfig;
 use secateur_net::train::OptimizerConfig;
+use secateur_onnx::cost::Size;
 
 /// What a budget is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +49,7 @@ impl Metric {
     }
 
     /// That count of a size.
-    pub fn of(self, size: &crate::run_dir::record::Size) -> u64 {
+    pub fn of(self, size: &Size) -> u64 {
         match self {
             Self::Params => size.params,
             Self::Macs => size.macs,

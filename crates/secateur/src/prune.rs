@@ -12,7 +12,6 @@ use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_search::config::{Mode, PruneConfig};
 use secateur_search::env::{Problem, ProblemError};
-use secateur_search::mode::size_of;
 use secateur_search::pruner::{Output, PruneError, Pruner, RunObserver, RunOutcome};
 use secateur_search::run_dir::{RunDirError, read_run};
 
@@ -272,7 +271,7 @@ fn report(
     let before = NetworkFigures {
         label: "before".to_string(),
         file: file_name(job.model),
-        size: size_of(&problem.size),
+        size: problem.size,
         bytes: bytes(job.model),
         test_accuracy: before_test.as_ref().map(|e| e.accuracy),
         test_per_class: before_test
@@ -295,7 +294,7 @@ fn report(
         figures.push(NetworkFigures {
             label: output.label.clone(),
             file: file_name(path),
-            size: size_of(size),
+            size: *size,
             bytes: bytes(path),
             test_accuracy: evaluation.as_ref().map(|e| e.accuracy),
             test_per_class: evaluation

@@ -308,13 +308,7 @@ impl Problem {
 
 /// Share of a metric that remains.
 pub fn ratio(metric: Metric, size: &Size, of: &Size) -> f64 {
-    let get = |s: &Size| match metric {
-        Metric::Params => s.params,
-        Metric::Macs => s.macs,
-        Metric::Kernels => s.kernels,
-        Metric::ConvParams => s.conv_params,
-    };
-    get(size) as f64 / get(of).max(1) as f64
+    metric.of(size) as f64 / metric.of(of).max(1) as f64
 }
 
 /// Groups that may be switched: not pinned, not ignored, wider than one.

@@ -6,7 +6,7 @@
 //! and is met in the end whatever the policy wants (compare AMC's action clipping,
 //! arXiv:1802.03494).
 
-use secateur_onnx::cost::{CostModel, Size};
+use secateur_onnx::cost::CostModel;
 use secateur_onnx::coupling::Masks;
 
 use crate::config::Metric;
@@ -27,15 +27,6 @@ pub struct Limits {
     pub max_imbalance: f64,
     /// Kept kernels of a layer are a multiple of this, as far as its width allows.
     pub round_to: usize,
-}
-
-fn of(metric: Metric, size: &Size) -> u64 {
-    match metric {
-        Metric::Params => size.params,
-        Metric::Macs => size.macs,
-        Metric::Kernels => size.kernels,
-        Metric::ConvParams => size.conv_params,
-    }
 }
 
 /// One kernel and its score.
@@ -71,7 +62,7 @@ fn even_share(masks: &Masks, scores: &[Vec<f32>], cost: &CostModel, limits: &Lim
                 *on = kernel < kept || scores.is_empty();
             }
         }
-        of(limits.metric, &cost.count(&even)) <= limits.at_most
+        limits.metric.of(&cost.count(&even)) <= limits.at_most
     };
     if fits(1.0) {
         return 1.0;
@@ -161,7 +152,7 @@ pub fn choose(
             return false;
         }
         result.0[c.group][c.kernel] = false;
-        if of(limits.metric, &cost.count(result)) < bound.at_least {
+        if limits.metric.of(&cost.count(result)) < bound.at_least {
             result.0[c.group][c.kernel] = true;
             return false;
         }
@@ -213,13 +204,13 @@ pub fn choose(
         (below, true),
         (uneven, true),
     ] {
-        if of(limits.metric, &cost.count(&result)) <= limits.at_most {
+        if limits.metric.of(&cost.count(&result)) <= limits.at_most {
             break;
         }
         let now = result.clone();
         for c in &candidates(scores, |g, k| now.0[g][k] && (back_too || masks.0[g][k])) {
             if turn_off(&mut result, c, bound)
-                && of(limits.metric, &cost.count(&result)) <= limits.at_most
+                && limits.metric.of(&cost.count(&result)) <= limits.at_most
             {
                 break;
             }
@@ -244,7 +235,7 @@ fn fill(
     for c in gone.iter().rev() {
         if masks.active(c.group) < most[c.group] {
             masks.0[c.group][c.kernel] = true;
-            if of(limits.metric, &cost.count(masks)) > limits.at_most {
+            if limits.metric.of(&cost.count(masks)) > limits.at_most {
                 masks.0[c.group][c.kernel] = false;
             }
         }
@@ -272,7 +263,7 @@ fn round(masks: &mut Masks, scores: &[Vec<f32>], cost: &CostModel, limits: &Limi
         for c in dormant.iter().rev().take(missing) {
             up.0[g][c.kernel] = true;
         }
-        if of(limits.metric, &cost.count(&up)) <= limits.at_most || active < limits.round_to {
+        if limits.metric.of(&cost.count(&up)) <= limits.at_most || active < limits.round_to {
             *masks = up;
         } else {
             let now = masks.clone();
@@ -405,7 +396,7 @@ mod tests {
                     mask[keep..].fill(false);
                 }
             }
-            let (least, most) = (of(metric, &cost.count(&smallest)), of(metric, &cost.count(&full)));
+            let (least, most) = (metric.of(&cost.count(&smallest)), metric.of(&cost.count(&full)));
             let at_most = least + ((most - least) as f64 * tightness) as u64;
             let limits = Limits {
                 metric,
@@ -435,7 +426,7 @@ mod tests {
                     .collect();
                 let before = masks.clone();
                 masks = choose(&before, &scores, &wishes, &cost, &limits);
-                let size = of(metric, &cost.count(&masks));
+                let size = metric.of(&cost.count(&masks));
                 prop_assert!(size <= at_most, "{size} of at most {at_most}");
                 for (g, mask) in masks.0.iter().enumerate() {
                     if !switchable(g) {

@@ -87,7 +87,7 @@ impl Corridor {
         let stop = self.stops.get(next_stop).copied().unwrap_or(self.target);
         let at_most = self.share(t).max(stop);
         let at_least = at_most * SLACK;
-        let total = self.metric.of(&size_of(full)) as f64;
+        let total = self.metric.of(full) as f64;
         Limits {
             metric: self.metric,
             // Rounded down: a budget of 0.14 is met by 0.13999, not by 0.14001.
@@ -117,16 +117,6 @@ fn ends(stops: &[f64], epochs: usize) -> Vec<usize> {
         last
     };
     stops.iter().enumerate().map(end).collect()
-}
-
-/// The record's size of a counted size.
-pub fn size_of(size: &Size) -> crate::run_dir::record::Size {
-    crate::run_dir::record::Size {
-        kernels: size.kernels,
-        conv_params: size.conv_params,
-        params: size.params,
-        macs: size.macs,
-    }
 }
 
 #[cfg(test)]

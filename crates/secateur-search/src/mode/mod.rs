@@ -3,5 +3,5 @@
 mod corridor;
 mod floor;
 
-pub use corridor::{Corridor, size_of};
+pub use corridor::Corridor;
 pub use floor::Floor;

@@ -449,7 +449,7 @@ impl Pruner<'_> {
 }
 
 /// The masks with the `count` healthiest dormant kernels on again.
-pub(super) fn healthiest_back(state: &State, switchable: &[bool], count: usize) -> Masks {
+fn healthiest_back(state: &State, switchable: &[bool], count: usize) -> Masks {
     let mut dormant: Vec<(f32, usize, usize)> = Vec::new();
     for (g, scores) in state
         .scores

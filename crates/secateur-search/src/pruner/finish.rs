@@ -2,10 +2,13 @@
 
 use std::time::Instant;
 
-use super::epoch::{Steps, healthiest_back};
+use secateur_onnx::coupling::Masks;
+
+use super::epoch::Steps;
 use super::keep::{Changes, RecordParts};
 use super::{Phase, PruneError, Pruner, RunObserver};
 use crate::config::{Metric, Mode};
+use crate::env::worth::worth;
 use crate::env::{EpochPlan, Limits, State, choose, ratio};
 use crate::run_dir::read_checkpoint;
 use crate::run_dir::record::{ReactivatedBy, RewardParts, Stage};
@@ -154,40 +157,27 @@ impl Pruner<'_> {
             _ => (fails * NEXT_SIZE).min(0.95),
         };
         let before = self.state.state.clone();
-        let masks = if target > now {
-            // The healthiest come back until the size is reached.
-            let mut count = 1;
-            loop {
-                let masks = healthiest_back(&before, &self.problem.switchable, count);
-                let size = self.environment.size(&masks);
-                let dormant = masks.0.iter().flatten().filter(|on| !**on).count();
-                if ratio(Metric::Params, &size, &self.problem.size) >= target || dormant == 0 {
-                    break masks;
-                }
-                count += 1;
-            }
+        let (facts, observation) = self.observe(&self.corridor, 1.0);
+        let total = self.problem.size.params as f64;
+        let limits = Limits {
+            metric: Metric::Params,
+            at_most: (target * total) as u64,
+            at_least: (target * total * 0.9) as u64,
+            max_switch_ratio: 1.0,
+            max_imbalance: self.corridor.max_imbalance,
+            round_to: self.config.search.round_to,
+        };
+        let (from, scores) = if target > now {
+            // Of all kernels the dormant ones of least worth stay away.
+            let all = Masks::all_active(&self.problem.groups);
+            (all, back_in_turn(&worth(&facts), &before.masks))
         } else {
-            let (facts, observation) = self.observe(&self.corridor, 1.0);
             let scores =
                 self.policy
                     .keep_scores(&facts, &observation, &self.agent, &mut self.state.rng);
-            let total = self.problem.size.params as f64;
-            let limits = Limits {
-                metric: Metric::Params,
-                at_most: (target * total) as u64,
-                at_least: (target * total * 0.9) as u64,
-                max_switch_ratio: 1.0,
-                max_imbalance: self.corridor.max_imbalance,
-                round_to: self.config.search.round_to,
-            };
-            choose(
-                &before.masks,
-                &scores,
-                &before.masks.0,
-                &self.problem.cost,
-                &limits,
-            )
+            (before.masks.clone(), scores)
         };
+        let masks = choose(&from, &scores, &from.0, &self.problem.cost, &limits);
         let changes = Changes::between(&before, &masks, ReactivatedBy::Rule);
         self.environment.act(&mut self.state.state, masks);
         Ok(changes)
@@ -245,5 +235,31 @@ impl Pruner<'_> {
             cost: outcome.cost,
         };
         self.write_record(parts, &outcome, observer)
+    }
+}
+
+/// Scores by which dormant kernels come back in the order of their worth, while those that are
+/// on go last.
+fn back_in_turn(worth: &[Vec<f32>], masks: &Masks) -> Vec<Vec<f32>> {
+    let score = |(&worth, &on): (&f32, &bool)| worth / (1.0 + worth) + if on { 1.0 } else { 0.0 };
+    worth
+        .iter()
+        .zip(&masks.0)
+        .map(|(worth, mask)| worth.iter().zip(mask).map(score).collect())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_stays_and_the_worthiest_come_back_first() {
+        let masks = Masks(vec![vec![true, false, false, true], vec![false]]);
+        let scores = back_in_turn(&[vec![0.0, 3.0, 0.5, 9.0], Vec::new()], &masks);
+        let mut order: Vec<usize> = (0..4).collect();
+        order.sort_by(|&a, &b| scores[0][b].total_cmp(&scores[0][a]));
+        assert_eq!(order, [3, 0, 1, 2]);
+        assert!(scores[1].is_empty());
     }
 }

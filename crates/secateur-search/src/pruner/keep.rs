@@ -5,7 +5,7 @@ use secateur_onnx::coupling::Masks;
 use super::{Candidate, PruneError, Pruner, RunObserver};
 use crate::config::{Metric, Mode};
 use crate::env::{EpochOutcome, State, ratio};
-use crate::mode::{Corridor, size_of};
+use crate::mode::Corridor;
 use crate::run_dir::record::{
     EpochRecord, KernelId, ReactivatedBy, Reactivation, RewardParts, Stage,
 };
@@ -66,8 +66,8 @@ impl Pruner<'_> {
             return Ok(true);
         }
         let stops = &corridor.stops;
-        let total = corridor.metric.of(&size_of(&self.problem.size)) as f64;
-        let met = |stop: f64| corridor.metric.of(&size_of(&size)) <= (stop * total).floor() as u64;
+        let total = corridor.metric.of(&self.problem.size) as f64;
+        let met = |stop: f64| corridor.metric.of(&size) <= (stop * total).floor() as u64;
         let last_stop = stops.len() - 1;
         // The others are kept as they are passed, the last in every epoch that meets it: the
         // best of the exchange is taken. By its loss: accuracies after short slices differ by
@@ -135,7 +135,7 @@ impl Pruner<'_> {
             floor: self.floor().search(),
             train_loss: outcome.train_loss,
             convergence: state.convergence,
-            size: size_of(&self.environment.size(&state.masks)),
+            size: self.environment.size(&state.masks),
             reward: parts.reward,
             turned_off: parts.changes.turned_off,
             reactivated: parts.changes.reactivated,

@@ -36,7 +36,7 @@ pub use run_state::{Candidate, Phase};
 use crate::agent::{DqnAgent, load_agent, save_agent};
 use crate::config::{Mode, PruneConfig};
 use crate::env::{Environment, Problem};
-use crate::mode::{Corridor, size_of};
+use crate::mode::Corridor;
 use crate::policy::Policy;
 use crate::run_dir::RunDir;
 use crate::run_dir::record::{GroupHeader, RunHeader};
@@ -251,7 +251,7 @@ fn header(problem: &Problem, model_name: &str) -> RunHeader {
                 switchable,
             })
             .collect(),
-        size: size_of(&problem.cost.count(&Masks::all_active(&problem.groups))),
+        size: problem.cost.count(&Masks::all_active(&problem.groups)),
         baseline_search_accuracy: problem.baseline.search.accuracy,
         baseline_confirm_accuracy: problem.baseline.confirm.accuracy,
         initial_training_sample_macs: problem.reference.sample_macs,

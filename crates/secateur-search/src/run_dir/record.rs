@@ -1,6 +1,7 @@
 //! The records of a run: one [`EpochRecord`] per pruning epoch is one line of
 //! `history.jsonl`. Field names are the documented schema (docs/run-folder.md).
 
+use secateur_onnx::cost::Size;
 use serde::{Deserialize, Serialize};
 
 /// One kernel (one index of a channel group), the unit that is switched.
@@ -22,19 +23,6 @@ pub enum Stage {
     Exploit,
     /// Masks are fixed; only weights train, to regain accuracy.
     Recover,
-}
-
-/// How large a network is: counts, not ratios.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Size {
-    /// Output filters of convolutions.
-    pub kernels: u64,
-    /// Parameters (weights and biases) of convolutions.
-    pub conv_params: u64,
-    /// All parameters, batch-norm running statistics excluded.
-    pub params: u64,
-    /// Multiply-adds of one inference of one sample.
-    pub macs: u64,
 }
 
 /// Why a dormant kernel came back.

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 pub use html::write_html;
 pub use json::{read_json, write_json};
-use secateur_search::run_dir::record::Size;
+use secateur_onnx::cost::Size;
 use secateur_search::run_dir::{RunDirError, read_run};
 pub use terminal::terminal_table;
 
