@@ -2,6 +2,8 @@
 
 mod corridor;
 mod floor;
+mod next_size;
 
 pub use corridor::Corridor;
 pub use floor::Floor;
+pub use next_size::{NextSize, Recovered, next_size};

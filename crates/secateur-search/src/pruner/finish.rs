@@ -10,15 +10,12 @@ use super::{Phase, PruneError, Pruner, RunObserver};
 use crate::config::{Metric, Mode};
 use crate::env::worth::worth;
 use crate::env::{EpochPlan, Limits, State, choose, ratio};
+use crate::mode::{NextSize, Recovered, next_size};
 use crate::run_dir::read_checkpoint;
 use crate::run_dir::record::{ReactivatedBy, RewardParts, Stage};
 
-/// AEC looks no closer than this factor between what holds the floor and what fails.
-const CLOSE_ENOUGH: f64 = 1.15;
-/// AEC's next size after the first that failed or held, as factor of the parameters.
-const NEXT_SIZE: f64 = 1.6;
 /// AEC begins no recovery that the cost allows fewer passes than this.
-const LEAST_PASSES: f64 = 2.0;
+const LEAST_PASSES: f64 = 4.0;
 
 impl Pruner<'_> {
     pub(super) fn finish_epoch(
@@ -63,32 +60,22 @@ impl Pruner<'_> {
         Ok(())
     }
 
-    /// Recovers the present network; next, trains it on if it is at the floor give or take
-    /// chance, regrows it if it is below, cuts it further if it is above.
+    /// Recovers the present network, at the size that follows from the recoveries before.
     fn finish_aec(
         &mut self,
         attempt: usize,
         observer: &mut dyn RunObserver,
     ) -> Result<(), PruneError> {
-        let changes = if attempt > 0 && !self.is_at_floor() {
-            self.resize()?
-        } else {
-            Changes::default()
+        let changes = match self.next_size() {
+            NextSize::Other(share) => self.resize(share),
+            NextSize::Same | NextSize::Settled => Changes::default(),
         };
-        let tries_left = self.config.search.recover_tries.saturating_sub(attempt);
-        let steps = self.aec_steps(tries_left);
+        let tries = self.config.search.recover_tries;
+        let steps = self.aec_steps(tries.saturating_sub(attempt));
         self.recover(changes, None, steps, observer)?;
-        let size = self.environment.size(&self.state.state.masks);
-        let share = ratio(Metric::Params, &size, &self.problem.size);
-        let (accuracy, loss) = (self.state.state.accuracy, self.state.state.loss);
-        if self.floor().holds(accuracy, loss) {
-            self.state.holds = self.state.holds.min(share);
-        } else if !self.is_at_floor() {
-            self.state.fails = self.state.fails.max(share);
-        }
-        let settled = self.state.fails > 0.0 && self.state.holds / self.state.fails < CLOSE_ENOUGH;
+        let settled = self.next_size() == NextSize::Settled;
         let spent = self.steps_allowed() < LEAST_PASSES * self.steps_of_a_pass();
-        self.state.phase = if attempt + 1 < self.config.search.recover_tries && !settled && !spent {
+        self.state.phase = if attempt + 1 < tries && !settled && !spent {
             Phase::Finish {
                 output: 0,
                 attempt: attempt + 1,
@@ -97,6 +84,18 @@ impl Pruner<'_> {
             Phase::Done
         };
         Ok(())
+    }
+
+    fn next_size(&self) -> NextSize {
+        let recovered = self.state.candidates.iter().filter(|c| c.recovered);
+        let tried: Vec<Recovered> = recovered
+            .map(|c| Recovered {
+                remaining: c.remaining,
+                accuracy: c.accuracy,
+                loss: c.loss,
+            })
+            .collect();
+        next_size(&tried, self.problem.baseline.search.accuracy, &self.floor())
     }
 
     /// Steps at the present size that `max_cost` still allows.
@@ -125,9 +124,12 @@ impl Pruner<'_> {
     /// that are left.
     fn aec_steps(&self, tries_left: usize) -> usize {
         let search = &self.config.search;
-        let passes = (search.recover_passes * self.steps_of_a_pass()) as usize;
+        let pass = self.steps_of_a_pass();
+        let passes = (search.recover_passes * pass) as usize;
+        // Of a large network, few long recoveries instead of many short ones.
+        let long = (self.steps_allowed() / (LEAST_PASSES * pass)) as usize;
         self.share_of_steps(
-            tries_left,
+            tries_left.min(long),
             search.slice_steps[0],
             search.recover_steps.min(passes),
         )
@@ -139,23 +141,10 @@ impl Pruner<'_> {
         (share as usize).clamp(least, most.max(least))
     }
 
-    /// Is the present network at the floor, give or take chance? Only what is clearly above or
-    /// below says something about the size; in between, more training is worth more than fewer
-    /// or more kernels. (A network cut down to where it just holds was lucky to.)
-    fn is_at_floor(&self) -> bool {
-        self.floor().is_near(self.state.state.accuracy)
-    }
-
-    /// Changes the masks towards the size that the next try of AEC looks at.
-    fn resize(&mut self) -> Result<Changes, PruneError> {
+    /// Changes the masks towards a share of the parameters.
+    fn resize(&mut self, target: f64) -> Changes {
         let size = self.environment.size(&self.state.state.masks);
         let now = ratio(Metric::Params, &size, &self.problem.size);
-        let (holds, fails) = (self.state.holds, self.state.fails);
-        let target = match (holds < 1.0, fails > 0.0) {
-            (true, true) => (holds * fails).sqrt(),
-            (true, false) => holds / NEXT_SIZE,
-            _ => (fails * NEXT_SIZE).min(0.95),
-        };
         let before = self.state.state.clone();
         let (facts, observation) = self.observe(&self.corridor, 1.0);
         let total = self.problem.size.params as f64;
@@ -180,7 +169,7 @@ impl Pruner<'_> {
         let masks = choose(&from, &scores, &from.0, &self.problem.cost, &limits);
         let changes = Changes::between(&before, &masks, ReactivatedBy::Rule);
         self.environment.act(&mut self.state.state, masks);
-        Ok(changes)
+        changes
     }
 
     /// A long slice at fixed masks.

@@ -67,9 +67,6 @@ pub(super) struct RunState {
     pub snapshots: usize,
     /// Kernels turned off in the last epoch, for the rule of re-activation.
     pub last_off: Vec<(usize, usize)>,
-    /// AEC: least share of parameters known to hold the floor, and largest known to fail.
-    pub holds: f64,
-    pub fails: f64,
 }
 
 impl RunState {
@@ -94,8 +91,6 @@ impl RunState {
             candidates: Vec::new(),
             snapshots: 0,
             last_off: Vec::new(),
-            holds: 1.0,
-            fails: 0.0,
         }
     }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{RunDirError, write_atomically};
 
 /// First bytes of every checkpoint; the last digit is the format's version.
-const MAGIC: &[u8; 8] = b"secatr04";
+const MAGIC: &[u8; 8] = b"secatr05";
 
 /// FNV-1a, 64 bits: enough to notice a damaged file.
 /// Source: Fowler, Noll and Vo, <http://www.isthe.com/chongo/tech/comp/fnv/>.
