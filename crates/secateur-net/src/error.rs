@@ -51,6 +51,9 @@ pub enum NetError {
         step: u64,
         /// What was not finite.
         what: String,
+        /// Steps that the weights hold: those of whole passes over the data before; 0 where
+        /// they are as given.
+        kept: usize,
     },
     /// The ONNX part reports an error.
     #[error(transparent)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::coupling::{ChannelGroups, KernelRef, Masks};
 use crate::error::Result;
-use crate::graph::{Dim, Graph};
+use crate::graph::{Dim, Graph, Node};
 use crate::model::Tensor;
 use crate::ops;
 use crate::shape::{Inferred, ShapeContext, infer};
@@ -18,7 +18,8 @@ pub struct Size {
     pub kernels: u64,
     /// Parameters (weights and biases) of convolutions.
     pub conv_params: u64,
-    /// All parameters; running statistics of batch norms excluded.
+    /// All parameters: every stored float that a node reads, once; running statistics of batch
+    /// norms and single numbers of formulas excluded.
     pub params: u64,
     /// Multiply-adds of one inference of one sample, in convolutions and matrix products.
     pub macs: u64,
@@ -99,7 +100,11 @@ pub struct CostModel {
     conv_params: Vec<Term>,
     other_params: Vec<Term>,
     macs: Vec<Term>,
+    uncounted: Vec<String>,
 }
+
+/// Operators that have multiply-adds.
+const MULTIPLIERS: [&str; 4] = ["Conv", "ConvTranspose", "Gemm", "MatMul"];
 
 impl CostModel {
     /// Prepares counting.
@@ -117,8 +122,11 @@ impl CostModel {
         };
         let mut parameters: BTreeMap<&str, bool> = BTreeMap::new();
         let mut kernels: BTreeMap<&str, Term> = BTreeMap::new();
-        for (node, slot, name) in parameter_slots(graph) {
-            let is_conv = node.op_type.starts_with("Conv");
+        for (node, slot, name) in parameter_slots(graph)
+            .into_iter()
+            .chain(viewed_slots(graph))
+        {
+            let is_conv = matches!(node.op_type.as_str(), "Conv" | "ConvTranspose");
             *parameters.entry(name).or_default() |= is_conv;
             if is_conv && slot == 1 {
                 // Weights that two convolutions share are counted once. Kernels are the
@@ -141,16 +149,36 @@ impl CostModel {
             let own = parameters.iter().filter(|(_, is_conv)| **is_conv == conv);
             own.map(|(name, _)| whole(name)).collect::<Vec<_>>()
         };
-        let macs = graph.nodes.iter().filter_map(|node| {
-            let term = ops::lookup(node)?.macs(node, &context)?;
-            Some(Term::new(&known, groups, &term.axes, term.scale))
-        });
+        let (mut macs, mut uncounted) = (Vec::new(), Vec::new());
+        for node in &graph.nodes {
+            let term = ops::lookup(node).and_then(|rule| rule.macs(node, &context));
+            let is_known = |(value, axis): &(String, usize)| {
+                let dim = known.shapes.get(value).and_then(|shape| shape.get(*axis));
+                dim.is_some_and(|dim| dim.fixed().is_some())
+            };
+            let counts = term.as_ref().map(|term| term.axes.iter().all(is_known));
+            if counts == Some(false)
+                || counts.is_none() && MULTIPLIERS.contains(&node.op_type.as_str())
+            {
+                uncounted.push(node.name.clone());
+            }
+            if let Some(term) = term {
+                macs.push(Term::new(&known, groups, &term.axes, term.scale));
+            }
+        }
         Ok(Self {
-            macs: macs.collect(),
+            macs,
+            uncounted,
             kernels: kernels.into_values().collect(),
             conv_params: of(true),
             other_params: of(false),
         })
+    }
+
+    /// Nodes whose multiply-adds are not all counted, because extents do not follow from the
+    /// file.
+    pub fn uncounted(&self) -> &[String] {
+        &self.uncounted
     }
 
     /// Size of the network that the masks leave.
@@ -218,32 +246,66 @@ fn infer_with_extents(graph: &Graph) -> Result<Inferred> {
     }
 }
 
-/// Nodes with the slots in which they read trained parameters.
-fn parameter_slots(graph: &Graph) -> Vec<(&crate::graph::Node, usize, &str)> {
+/// Nodes with the slots in which they read trained parameters: every stored tensor of floats,
+/// also of operators that nothing else is known of, and what subgraphs read from outside (slots
+/// after the last). Not the running statistics of batch norms, nor numbers of a formula.
+fn parameter_slots(graph: &Graph) -> Vec<(&Node, usize, &str)> {
     let mut found = Vec::new();
     for node in &graph.nodes {
-        let (slots, of_layer): (&[usize], bool) = match node.op_type.as_str() {
-            "Conv"
-            | "ConvTranspose"
-            | "Gemm"
-            | "BatchNormalization"
-            | "InstanceNormalization"
-            | "LayerNormalization"
-            | "GroupNormalization" => (&[1, 2], true),
-            "MatMul" => (&[0, 1], true),
-            "PRelu" => (&[1], true),
-            // A single number is part of a formula, not a parameter.
-            "Add" | "Sub" | "Mul" | "Div" => (&[0, 1], false),
-            _ => continue,
-        };
-        for &slot in slots {
-            if let Some(name) = node.input(slot)
-                && let Some(tensor) = graph.initializers.get(name)
+        let inputs = node.inputs.iter().map(Option::as_deref);
+        let captures = node.captures.iter().map(|name| Some(name.as_str()));
+        for (slot, name) in inputs.chain(captures).enumerate() {
+            let stored = name.and_then(|name| graph.initializers.get_key_value(name));
+            if let Some((name, tensor)) = stored
                 && tensor.is_float()
-                && (of_layer || !tensor.shape.is_empty())
+                && is_parameter(node, slot, tensor)
             {
-                found.push((node, slot, name));
+                found.push((node, slot, name.as_str()));
             }
+        }
+    }
+    found
+}
+
+/// True if a node's stored floats in that slot are trained.
+fn is_parameter(node: &Node, slot: usize, tensor: &Tensor) -> bool {
+    match node.op_type.as_str() {
+        "BatchNormalization" if node.is_standard() => slot < 3,
+        // Scales, and a region in relative units.
+        "Resize" | "Upsample" if node.is_standard() => false,
+        "Conv"
+        | "ConvTranspose"
+        | "Gemm"
+        | "MatMul"
+        | "InstanceNormalization"
+        | "LayerNormalization"
+        | "GroupNormalization"
+        | "PRelu" => true,
+        // A single number is part of a formula, not a parameter.
+        _ => !tensor.shape.is_empty(),
+    }
+}
+
+/// As [`parameter_slots`], for convolutions that read a stored tensor in another type, or under
+/// another name.
+fn viewed_slots(graph: &Graph) -> Vec<(&Node, usize, &str)> {
+    let mut views: HashMap<&str, &str> = HashMap::new();
+    let mut found = Vec::new();
+    for node in graph.nodes.iter().filter(|node| node.is_standard()) {
+        match (node.op_type.as_str(), node.input(0), &node.outputs[..]) {
+            ("Identity" | "Cast", Some(from), [to, ..]) => {
+                let stored = graph.initializers.get_key_value(from);
+                let stored = stored.filter(|(_, tensor)| tensor.is_float());
+                let own = stored.map(|(name, _)| name.as_str());
+                if let Some(name) = own.or_else(|| views.get(from).copied()) {
+                    views.insert(to, name);
+                }
+            }
+            ("Conv" | "ConvTranspose", ..) => found.extend([1, 2].into_iter().filter_map(|slot| {
+                let name = views.get(node.input(slot)?).copied()?;
+                Some((node, slot, name))
+            })),
+            _ => {}
         }
     }
     found

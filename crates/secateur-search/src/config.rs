@@ -1,10 +1,13 @@
 //! Settings of a run. Every field has a default; `run.toml` names only what differs.
 
+pub mod ranges;
+
 use serde::{Deserialize, Serialize};
 
 use crate::agent::DqnConfig;
 use crate::env::reward::RewardConfig;
 use crate::pruner::PruneError;
+use ranges::MAX_SEED;
 use secateur_net::data::Augment;
 pub use secateur_net::data::DataConfig;
 use secateur_net::train::OptimizerConfig;
@@ -61,6 +64,7 @@ impl Metric {
 
 /// A share of the given network that may remain.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Budget {
     /// Counted in.
     pub metric: Metric,
@@ -70,20 +74,32 @@ pub struct Budget {
 
 /// Which promise the run makes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "kind")]
+#[serde(rename_all = "lowercase", tag = "kind", deny_unknown_fields)]
 pub enum Mode {
     /// Accuracy-ensured compression: never below the floor.
     Aec {
         /// Points (hundredths) that validation accuracy may lose.
+        #[serde(default)]
         max_drop: f64,
     },
     /// Compression-ensured: the budgets are met.
     Ceca {
         /// One output each, in one descent; empty: as far down as it goes.
+        #[serde(default)]
         budgets: Vec<Budget>,
         /// Without budgets: the most compressed network within this many points is the output.
+        #[serde(default = "Mode::ceca_drop")]
         max_drop: f64,
     },
+}
+
+impl Mode {
+    /// Points that the output of CECA without budgets may lose, unless told otherwise.
+    pub const CECA_DROP: f64 = 0.5;
+
+    fn ceca_drop() -> f64 {
+        Self::CECA_DROP
+    }
 }
 
 /// The promise where none is given.
@@ -219,7 +235,7 @@ pub struct SearchConfig {
     pub round_to: usize,
     /// Layers (names or globs) that are left alone.
     pub ignore: Vec<String>,
-    /// Points below the floor at which re-activation by rule sets in.
+    /// Points below the floor at which re-activation by rule sets in; `inf` for never.
     pub rescue_margin: f64,
     /// Share of the kernels turned off last that the rule brings back.
     pub rescue_share: f64,
@@ -287,110 +303,45 @@ pub struct PruneConfig {
 }
 
 impl PruneConfig {
-    /// Checks every range that a user can leave.
+    /// Checks that a run can use every number ([`ranges`]).
     ///
     /// # Errors
     /// [`PruneError::Setting`] naming the setting, its value and its range.
     pub fn check(&self) -> Result<(), PruneError> {
-        let fail = |setting: &str, value: String, expected: &str| {
+        let fail = |setting: &str, value: String, expected: String| {
             Err(PruneError::Setting {
-                setting: setting.to_string(),
+                setting: format!("`{setting}`"),
                 value,
-                expected: expected.to_string(),
+                expected,
             })
         };
-        let (drop, budgets): (f64, &[Budget]) = match &self.mode {
-            Mode::Aec { max_drop } => (*max_drop, &[]),
-            Mode::Ceca { budgets, max_drop } => (*max_drop, budgets),
-        };
-        if !(0.0..=100.0).contains(&drop) {
-            return fail("`--max-drop`", drop.to_string(), "points between 0 and 100");
+        if let Some(row) = ranges::rows(self).into_iter().find(|row| !row.holds()) {
+            return fail(row.key, row.text, row.range.to_string());
         }
-        for budget in budgets {
-            if !(budget.remaining > 0.0 && budget.remaining < 1.0) {
-                let setting = format!("`--budget {}`", budget.metric.name());
-                let expected = "the share that remains, between 0 and 1";
-                return fail(&setting, budget.remaining.to_string(), expected);
-            }
-            if budget.metric != budgets[0].metric {
-                let value = format!(
-                    "both {} and {}",
-                    budgets[0].metric.name(),
-                    budget.metric.name()
-                );
-                return fail("`--budget`", value, "budgets of one kind in one run");
+        let seeds = [
+            ("seed", self.seed),
+            ("data.split_seed", self.data.split_seed),
+            ("data.test_seed", self.data.test_seed),
+        ];
+        for (key, seed) in seeds {
+            if seed > MAX_SEED {
+                let expected = format!("0 to {MAX_SEED}, the largest integer of a config");
+                return fail(key, seed.to_string(), expected);
             }
         }
-        let training = &self.training;
-        if training.batch_size == 0 {
-            return fail("`batch_size`", "0".to_string(), "at least 1");
+        let [least, most] = self.search.slice_steps;
+        if least > most {
+            let value = format!("[{least}, {most}]");
+            let expected = "the least steps of a slice, then the most".to_string();
+            return fail("search.slice_steps", value, expected);
         }
-        for (name, lr) in [("lr", training.lr), ("recover_lr", training.recover_lr)] {
-            if !(lr.is_finite() && lr > 0.0) {
-                return fail(name, lr.to_string(), "a positive learning rate");
-            }
-        }
-        if !(0.0..=1.0).contains(&training.distillation) {
-            return fail(
-                "`distillation`",
-                training.distillation.to_string(),
-                "between 0 and 1",
-            );
-        }
-        if !(0.0..1.0).contains(&training.smoothing) {
-            return fail(
-                "`smoothing`",
-                training.smoothing.to_string(),
-                "between 0 and 1",
-            );
-        }
-        if !(training.temperature.is_finite() && training.temperature > 0.0) {
-            return fail("`temperature`", training.temperature.to_string(), "above 0");
-        }
-        if !Augment::ROTATIONS.contains(&training.recover_max_rotation) {
-            let value = training.recover_max_rotation.to_string();
-            return fail("`recover_max_rotation`", value, "degrees between 0 and 180");
-        }
-        if !Augment::ZOOMS.contains(&training.recover_max_zoom) {
-            let value = training.recover_max_zoom.to_string();
-            return fail("`recover_max_zoom`", value, "a share between 0 and 0.9");
-        }
-        let search = &self.search;
-        if !(search.aec_target > 0.0 && search.aec_target < 1.0) {
-            return fail(
-                "`aec_target`",
-                search.aec_target.to_string(),
-                "between 0 and 1",
-            );
-        }
-        if !(search.max_switch_ratio > 0.0 && search.max_switch_ratio <= 1.0) {
-            let value = search.max_switch_ratio.to_string();
-            return fail("`max_switch_ratio`", value, "above 0, at most 1");
-        }
-        if search.max_imbalance.is_nan() || search.max_imbalance < 1.0 {
-            let value = search.max_imbalance.to_string();
-            return fail("`max_imbalance`", value, "at least 1");
-        }
-        if search.front.iter().any(|&stop| !(stop > 0.0 && stop < 1.0)) {
-            return fail(
-                "`front`",
-                format!("{:?}", search.front),
-                "shares between 0 and 1",
-            );
-        }
-        if search.round_to == 0 {
-            return fail("`--round-to`", "0".to_string(), "at least 1");
-        }
-        if !(0.0..1.0).contains(&self.data.test_share) {
-            let value = self.data.test_share.to_string();
-            return fail("`test_share`", value, "0 or more, below 1");
-        }
-        if !(0.0..=1.0).contains(&self.data.confirm_share) {
-            return fail(
-                "`confirm_share`",
-                self.data.confirm_share.to_string(),
-                "between 0 and 1",
-            );
+        if let Mode::Ceca { budgets, .. } = &self.mode
+            && let Some(other) = budgets.iter().find(|b| b.metric != budgets[0].metric)
+        {
+            let [first, other] = [budgets[0].metric, other.metric].map(Metric::name);
+            let value = format!("both {first} and {other}");
+            let expected = "budgets of one kind in one run".to_string();
+            return fail("mode.budgets", value, expected);
         }
         Ok(())
     }

@@ -15,6 +15,15 @@ pub struct EngineError {
     reason: String,
 }
 
+impl EngineError {
+    pub(crate) fn new(model: &Path, reason: String) -> Self {
+        Self {
+            model: model.display().to_string(),
+            reason,
+        }
+    }
+}
+
 /// A model ready to run for one batch size.
 pub struct TractModel {
     name: String,
@@ -50,7 +59,15 @@ impl TractModel {
                 (_, other) => Err(fail(format!("extent `{other}` of its input is not fixed"))),
             })
             .collect::<Result<_, _>>()?;
-        let bytes = model.to_bytes().map_err(|e| fail(e.to_string()))?;
+        let floats = shape
+            .iter()
+            .try_fold(1usize, |product, &extent| product.checked_mul(extent));
+        if floats.is_none_or(|n| n > MOST_INPUT) {
+            return Err(fail(format!("its input {shape:?} is too large to try")));
+        }
+        let whole = model.self_contained().map_err(|e| fail(e.to_string()))?;
+        let bytes = whole.to_bytes().map_err(|e| fail(e.to_string()))?;
+        drop(whole);
         let load = || -> TractResult<InferenceModel> {
             tract_onnx::onnx()
                 .model_for_read(&mut bytes.as_slice())?
@@ -58,10 +75,11 @@ impl TractModel {
         };
         // tract 0.23 cannot optimise a fully connected layer of one feature at batch 1
         // (its pass for einsums loses an axis); such a model runs as it was loaded.
-        let runnable = load()
-            .and_then(|model| model.into_optimized()?.into_runnable())
-            .or_else(|_| load()?.into_typed()?.into_runnable())
-            .map_err(|e| fail(format!("{e:#}")))?;
+        let optimised = || load()?.into_optimized()?.into_runnable();
+        let as_loaded = || load()?.into_typed()?.into_runnable();
+        let runnable = caught(&optimised)
+            .or_else(|_| caught(&as_loaded))
+            .map_err(&fail)?;
         Ok(Self {
             name: name.clone(),
             runnable,
@@ -105,9 +123,25 @@ impl TractModel {
                 })
                 .collect()
         };
-        run().map_err(|e| EngineError {
+        caught(&run).map_err(|reason| EngineError {
             model: self.name.clone(),
-            reason: format!("{e:#}"),
+            reason,
         })
+    }
+}
+
+/// Most floats of an input that is made up to compare or time models: 1 GiB.
+const MOST_INPUT: usize = 1 << 28;
+
+/// What `call` returns; its error, or its panic, as text. tract panics on some models that it
+/// cannot run, and a file that has been written must not be lost sight of for that.
+fn caught<T>(call: &dyn Fn() -> TractResult<T>) -> Result<T, String> {
+    let said = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
+    std::panic::set_hook(said);
+    match result {
+        Ok(result) => result.map_err(|error| format!("{error:#}")),
+        Err(_) => Err("tract panicked".to_string()),
     }
 }

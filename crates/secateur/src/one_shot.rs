@@ -12,11 +12,11 @@ use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_onnx::{OnnxError, surgery};
 use secateur_search::config::Budget;
-use secateur_search::env::{ProblemError, switchable};
+use secateur_search::env::{check_finite, switchable, uncounted_note};
 use secateur_search::policy::one_shot::{OneShot, Subject};
 use serde::Serialize;
 
-use crate::prune::{JobError, check_verdict, file_name, labelled};
+use crate::prune::{JobError, check_verdict, file_name, keep_input, labelled};
 use crate::verify::{Check, store_masks, verify_where_possible};
 
 /// What to do.
@@ -45,7 +45,7 @@ pub struct FileFigures {
     pub file: PathBuf,
     /// What the network costs.
     pub size: Size,
-    /// Bytes of the file, without external data.
+    /// Bytes of the file and of its external data.
     pub bytes: u64,
 }
 
@@ -89,6 +89,8 @@ pub struct OneShotReport {
     pub before: FileFigures,
     /// What was written.
     pub after: Vec<OneShotFile>,
+    /// What the user should know.
+    pub notes: Vec<String>,
 }
 
 /// Prunes to every budget, writes the files and verifies them.
@@ -97,16 +99,24 @@ pub struct OneShotReport {
 /// [`JobError`] for files that cannot be read or written, budgets that cannot be reached,
 /// unknown layers, and files that do not verify.
 pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, JobError> {
+    let labels: Vec<String> = job
+        .budgets
+        .iter()
+        .map(|budget| format!("{}={}", budget.metric.name(), budget.remaining))
+        .collect();
+    let paths: Vec<PathBuf> = labels
+        .iter()
+        .map(|label| match labels.len() {
+            1 => job.output.to_path_buf(),
+            _ => labelled(job.output, label),
+        })
+        .collect();
+    paths
+        .iter()
+        .try_for_each(|path| keep_input(job.model, path))?;
     let model = Model::read(job.model)?.unshared();
     let graph = Graph::from_model(&model)?;
-    if let Some((tensor, index)) = graph.find_non_finite() {
-        return Err(ProblemError::NonFinite {
-            tensor: tensor.to_string(),
-            index,
-            value: "NaN or infinity".to_string(),
-        }
-        .into());
-    }
+    check_finite(&graph)?;
     let groups = ChannelGroups::find(&graph)?;
     let cost = CostModel::new(&graph, &groups)?;
     let switchable = switchable(&groups, job.ignore)?;
@@ -118,18 +128,16 @@ pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, JobError> {
         round_to: job.round_to,
     };
     // Every budget is checked before the first file is written.
-    let mut chosen = Vec::new();
-    for &budget in job.budgets {
-        chosen.push((budget, subject.masks(job.policy, budget, job.seed)?));
-    }
+    let chosen = job
+        .budgets
+        .iter()
+        .map(|&budget| subject.masks(job.policy, budget, job.seed))
+        .collect::<Result<Vec<Masks>, _>>()?;
+    // All weights, decoded: not needed any more.
+    drop(graph);
+    let before = figures(job.model, cost.count(&Masks::all_active(&groups)))?;
     let mut after = Vec::new();
-    for (budget, masks) in chosen {
-        let label = format!("{}={}", budget.metric.name(), budget.remaining);
-        let path = if job.budgets.len() > 1 {
-            labelled(job.output, &label)
-        } else {
-            job.output.to_path_buf()
-        };
+    for ((label, path), masks) in labels.into_iter().zip(paths).zip(chosen) {
         let mut small = surgery::remove(&model, &groups, &masks)?;
         store_masks(&mut small, &masks);
         small.write(&path)?;
@@ -154,8 +162,9 @@ pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, JobError> {
         version: env!("CARGO_PKG_VERSION").to_string(),
         policy: job.policy.to_string(),
         seed: job.seed,
-        before: figures(job.model, cost.count(&Masks::all_active(&groups)))?,
+        before,
         after,
+        notes: uncounted_note(&cost).into_iter().collect(),
     })
 }
 
@@ -163,7 +172,7 @@ fn figures(path: &Path, size: Size) -> Result<FileFigures, OnnxError> {
     Ok(FileFigures {
         file: path.to_path_buf(),
         size,
-        bytes: fs_err::metadata(path).map_or(0, |m| m.len()),
+        bytes: Model::read(path)?.stored_bytes(path),
     })
 }
 

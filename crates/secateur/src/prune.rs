@@ -43,6 +43,12 @@ pub enum JobError {
         /// The check that failed, with its figures.
         failed: String,
     },
+    /// The result would overwrite the given network.
+    #[error("cannot write `{}`: it is the network to prune", path.display())]
+    OverInput {
+        /// Both.
+        path: PathBuf,
+    },
     /// Verification could not run.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -60,6 +66,7 @@ impl JobError {
         match self {
             Self::Prune(error) => error.hint(),
             Self::Verify(error) => error.hint(),
+            Self::OverInput { .. } => Some("give another file with `-o`".to_string()),
             _ => None,
         }
     }
@@ -129,6 +136,7 @@ pub fn prune(
     observer: &mut dyn RunObserver,
 ) -> Result<RunReport, JobError> {
     config.check()?;
+    keep_input(job.model, job.output)?;
     // Vectors that the exporter stored once for several layers must not tie them together.
     let model = Model::read(job.model)?.unshared();
     let problem = Problem::new(model, source, &config.data, &config.search)?;
@@ -218,6 +226,16 @@ pub(crate) fn check_verdict(path: &Path, verdict: &Verdict) -> Result<(), JobErr
     }
 }
 
+/// Refuses to write the result over the given network.
+pub(crate) fn keep_input(model: &Path, output: &Path) -> Result<(), JobError> {
+    match (model.canonicalize(), output.canonicalize()) {
+        (Ok(a), Ok(b)) if a == b => Err(JobError::OverInput {
+            path: output.to_path_buf(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 pub(crate) fn file_name(path: &Path) -> String {
     path.file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
@@ -267,12 +285,13 @@ fn report(
     });
     let test = problem.data.test()?;
     let before_test = test_evaluation(&problem.model, test.as_ref())?;
-    let bytes = |path: &Path| fs_err::metadata(path).map_or(0, |m| m.len());
+    let bytes =
+        |path: &Path| -> Result<u64, JobError> { Ok(Model::read(path)?.stored_bytes(path)) };
     let before = NetworkFigures {
         label: "before".to_string(),
         file: file_name(job.model),
         size: problem.size,
-        bytes: bytes(job.model),
+        bytes: bytes(job.model)?,
         test_accuracy: before_test.as_ref().map(|e| e.accuracy),
         test_per_class: before_test
             .as_ref()
@@ -295,7 +314,7 @@ fn report(
             label: output.label.clone(),
             file: file_name(path),
             size: *size,
-            bytes: bytes(path),
+            bytes: bytes(path)?,
             test_accuracy: evaluation.as_ref().map(|e| e.accuracy),
             test_per_class: evaluation
                 .as_ref()

@@ -15,7 +15,7 @@ use secateur_onnx::cost::CostModel;
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::{Graph, Node};
 use secateur_onnx::model::Model;
-use secateur_search::env::{ModelData, metadata, settle_image_size};
+use secateur_search::env::{ModelData, ProblemError, check_finite, metadata, settle_image_size};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -80,6 +80,9 @@ pub enum TrainError {
     /// The data.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The weights to begin with.
+    #[error(transparent)]
+    Weights(#[from] ProblemError),
 }
 
 impl TrainError {
@@ -92,6 +95,7 @@ impl TrainError {
                 .map(|hint| format!("{hint}; nothing was written, earlier files stay")),
             Self::Net(error) => error.hint(),
             Self::Data(error) => error.hint(),
+            Self::Weights(error) => error.hint(),
         }
     }
 }
@@ -108,6 +112,9 @@ pub struct Trained {
     pub seconds: f64,
     /// True if it was stopped before its end.
     pub stopped: bool,
+    /// Why it ended early, where the loss was no longer finite: the model is that after the last
+    /// whole pass over the data.
+    pub diverged: Option<NetError>,
     /// Images that were left out because they cannot be decoded.
     pub skipped: Vec<SkippedImage>,
     /// What the user should know of the data.
@@ -145,6 +152,7 @@ pub fn train(
     settle_image_size(&mut model, source)?;
     let model = &model;
     let graph = Graph::from_model(model)?;
+    check_finite(&graph)?;
     let network = Network::new(&graph, Engine::Fused)?;
     let data_config = DataConfig {
         split_seed: config.seed,
@@ -186,7 +194,16 @@ pub fn train(
         collector: None,
     };
     let mut optimizer = Optimizer::new(config.optimizer.clone());
-    let report = train_slice(&slice, &mut weights, &mut optimizer, &mut sampler, observer)?;
+    let result = train_slice(&slice, &mut weights, &mut optimizer, &mut sampler, observer);
+    let (done, samples, diverged) = match result {
+        Ok(report) => (report.steps, report.samples, None),
+        // What whole passes have reached is worth keeping.
+        Err(NetError::Diverged { step, what, kept }) if kept > 0 => {
+            let samples = kept * sampler.batch_size();
+            (kept, samples, Some(NetError::Diverged { step, what, kept }))
+        }
+        Err(error) => return Err(error.into()),
+    };
     let seconds = started.elapsed().as_secs_f64();
 
     let groups = ChannelGroups::find(&graph)?;
@@ -197,8 +214,7 @@ pub fn train(
             .and_then(|text| text.parse().ok())
             .unwrap_or(0.0)
     };
-    let sample_macs =
-        3.0 * report.samples as f64 * size.macs as f64 + earlier(metadata::SAMPLE_MACS);
+    let sample_macs = 3.0 * samples as f64 * size.macs as f64 + earlier(metadata::SAMPLE_MACS);
     let mut trained = model.with_weights(&weights.values())?;
     let total_seconds = seconds + earlier(metadata::SECONDS);
     data.store(&mut trained);
@@ -211,7 +227,8 @@ pub fn train(
         model: trained,
         sample_macs,
         seconds,
-        stopped: report.steps < steps as usize,
+        stopped: done < steps as usize,
+        diverged,
         skipped: data.source.skipped(),
         notes,
     })

@@ -162,6 +162,11 @@ impl Source {
         }
     }
 
+    /// Do the data bring a validation part of their own?
+    pub fn has_validation(&self) -> bool {
+        self.n_validation > 0
+    }
+
     /// Splits the training images: the data's own validation part if they have one, else
     /// some set apart by the seed.
     ///

@@ -117,8 +117,8 @@ fn clipping(bound: &Bound, gradients: &Gradients, weights: &Weights) -> f32 {
 /// The same seed, thread count and starting state give the same weights, bit for bit.
 ///
 /// # Errors
-/// [`NetError::Diverged`] at the first loss that is not finite; `weights` then
-/// hold the state of that step, so callers keep their own last good copy.
+/// [`NetError::Diverged`] at the first loss that is not finite; `weights` are then those after
+/// the last whole pass over the data, or as they were given.
 pub fn train_slice(
     slice: &Slice<'_>,
     weights: &mut Weights,
@@ -130,14 +130,20 @@ pub fn train_slice(
     let mut report = SliceReport {
         steps: 0,
         samples: 0,
-        losses: Vec::with_capacity(steps),
+        losses: Vec::new(),
     };
+    let pass = slice.data.len().div_ceil(sampler.batch_size()).max(1);
+    let (mut good, mut kept) = (weights.clone(), 0);
     let ahead = Shuffled {
         sampler: sampler.clone(),
         augment: slice.augment,
     };
-    with_batches(slice.data, ahead.take(steps), |batches| -> Result<()> {
+    let done = with_batches(slice.data, ahead.take(steps), |batches| -> Result<()> {
         for step in 0..steps {
+            if step > 0 && step % pass == 0 && weights.find_non_finite().is_none() {
+                good.clone_from(weights);
+                kept = step;
+            }
             let batch = batches.next().unwrap_or(Err(DataError::BatchThread))?;
             // Draws what the batch was prepared from: the sampler stands where the slice does.
             sampler.next_job(slice.augment);
@@ -150,14 +156,20 @@ pub fn train_slice(
             }
         }
         Ok(())
-    })?;
-    if let Some(name) = weights.find_non_finite() {
-        return Err(NetError::Diverged {
-            step: report.steps as u64,
-            what: format!("`{name}`"),
-        });
+    });
+    let step = report.steps as u64;
+    let diverged = match done {
+        Err(NetError::Diverged { what, .. }) => Some(what),
+        Err(error) => return Err(error),
+        Ok(()) => weights.find_non_finite().map(|name| format!("`{name}`")),
+    };
+    match diverged {
+        None => Ok(report),
+        Some(what) => {
+            *weights = good;
+            Err(NetError::Diverged { step, what, kept })
+        }
     }
-    Ok(report)
 }
 
 /// Forward, backward, update; returns the loss.
@@ -190,6 +202,7 @@ fn train_step(
         return Err(NetError::Diverged {
             step: step as u64,
             what: "the loss".to_string(),
+            kept: 0,
         });
     }
     let mut gradients = loss.backward();

@@ -161,6 +161,40 @@ fn divergence_is_an_error_that_says_so() {
     assert!(error.hint().unwrap().contains("learning rate"));
 }
 
+/// Weights that grow by a factor every step overflow some passes later.
+#[test]
+fn after_divergence_the_weights_are_those_of_the_last_whole_pass() {
+    let case = small_vgg("6,M,8,M", 3);
+    let data = stripes(100, 1);
+    let net = network(&case, Engine::Fused);
+    let run = |steps: usize| {
+        let mut weights = case.weights.clone();
+        let mut optimizer = Optimizer::new(OptimizerConfig {
+            weight_decay: -40.0,
+            ..OptimizerConfig::default()
+        });
+        let mut sampler = BatchSampler::new(data.len(), 25, 1);
+        let schedule = Schedule {
+            kind: ScheduleKind::Constant,
+            peak: 0.05,
+            steps,
+        };
+        let slice = slice(&net, &data, schedule);
+        let result = train_slice(&slice, &mut weights, &mut optimizer, &mut sampler, &mut ());
+        (result.map(|_| ()), weights)
+    };
+    let (result, weights) = run(400);
+    let Err(NetError::Diverged { step, kept, .. }) = result else {
+        panic!("{result:?}");
+    };
+    assert!(
+        kept > 0 && kept % 4 == 0 && kept as u64 <= step,
+        "{kept} of {step}"
+    );
+    let (result, expected) = run(kept);
+    assert!(result.is_ok() && weights == expected, "{result:?}");
+}
+
 /// Taylor scores of the collector against their definition, by finite differences:
 /// scaling kernel k's output by (1 + e) changes the loss of one sample by e · Σ a · dL/da.
 #[test]

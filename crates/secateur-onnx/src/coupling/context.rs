@@ -31,12 +31,21 @@ const MAX_LABELLED_EXTENT: usize = 1 << 20;
 /// Labels of a whole graph; what goes beyond stays unlabelled, and thus uncut.
 const MAX_LABELS: usize = 1 << 24;
 
+/// Labelled positions of all values and edits of a graph, repeated labels too: some bytes each
+/// once kernels are numbered. What goes beyond is pinned and stays unlabelled.
+const MAX_POSITIONS: usize = 1 << 26;
+
+/// Why axes without room for their labels stay.
+const NO_ROOM: &str = "it has more positions than can be followed";
+
 /// Labels of all values while the graph is walked.
 pub struct LabelContext<'a> {
     graph: &'a Graph,
     known: &'a Inferred,
     pub(super) labels: LabelSets,
     pub(super) axes: BTreeMap<String, Vec<AxisLabels>>,
+    /// Labelled positions in `axes` and `edits`, up to [`MAX_POSITIONS`].
+    positions: usize,
     pub(super) uses: BTreeMap<(String, usize), Use>,
     pub(super) edits: Vec<Pending>,
     views: HashMap<String, View>,
@@ -53,6 +62,7 @@ impl<'a> LabelContext<'a> {
             known,
             labels: LabelSets::default(),
             axes: BTreeMap::new(),
+            positions: 0,
             uses: BTreeMap::new(),
             edits: Vec::new(),
             views: HashMap::new(),
@@ -79,6 +89,49 @@ impl<'a> LabelContext<'a> {
         (self.labels.len() + size <= MAX_LABELS).then(|| Labels::from(self.labels.fresh(size)))
     }
 
+    /// True if an axis of so many positions may have labels. To be asked before labels are
+    /// repeated or joined: a few nodes in a row can ask for more than any memory holds.
+    pub fn can_follow(count: usize) -> bool {
+        count <= MAX_LABELLED_EXTENT
+    }
+
+    fn take_room(&mut self, count: usize) -> bool {
+        let taken = self.positions.saturating_add(count);
+        let fits = taken <= MAX_POSITIONS;
+        if fits {
+            self.positions = taken;
+        }
+        fits
+    }
+
+    /// Keeps the labels of a value's axes: the only place where that happens. Axes that are too
+    /// long, or for which no room is left, are pinned and lose their labels.
+    fn keep(&mut self, name: &str, place: &str, mut axes: Vec<AxisLabels>) {
+        for axis in &mut axes {
+            let Some(labels) = axis else { continue };
+            if !Self::can_follow(labels.len()) || !self.take_room(labels.len()) {
+                self.labels.pin(labels, place, NO_ROOM);
+                *axis = None;
+            }
+        }
+        self.axes.insert(name.to_string(), axes);
+    }
+
+    /// Keeps an edit of a node, or pins what it counts if there is no room for it.
+    fn note(&mut self, node: &Node, edit: Pending) {
+        let counted = edit.positions();
+        if self.take_room(counted.iter().map(|labels| labels.len()).sum()) {
+            self.edits.push(edit);
+            return;
+        }
+        for labels in &counted {
+            self.pin(labels, node, NO_ROOM);
+        }
+        for name in node.inputs.iter().flatten() {
+            self.pin_sources(name, &node.name, NO_ROOM);
+        }
+    }
+
     /// Labels of a value's axes, made when first asked for.
     pub(crate) fn value(&mut self, name: &str) -> Option<Vec<AxisLabels>> {
         if let Some(axes) = self.axes.get(name) {
@@ -94,8 +147,8 @@ impl<'a> LabelContext<'a> {
                     .pin(labels, name, "its channels are not followed");
             }
         }
-        self.axes.insert(name.to_string(), axes.clone());
-        Some(axes)
+        self.keep(name, name, axes);
+        self.axes.get(name).cloned()
     }
 
     /// Labels of input `slot`.
@@ -165,14 +218,14 @@ impl<'a> LabelContext<'a> {
                 })
         });
         if fits {
-            self.axes.insert(name.clone(), axes);
+            self.keep(name, &node.name, axes);
             return;
         }
         let reason = "its output does not have the expected shape";
         self.pin_axes(&axes, node, reason);
         if let Ok(axes) = self.new_axes(node, slot) {
             self.pin_axes(&axes, node, reason);
-            self.axes.insert(name.clone(), axes);
+            self.keep(name, &node.name, axes);
         }
     }
 
@@ -296,12 +349,13 @@ impl<'a> LabelContext<'a> {
         let Some(output) = node.outputs.first() else {
             return;
         };
-        self.edits.push(Pending::Edit(Edit::Attribute {
+        let edit = Edit::Attribute {
             node: output.clone(),
             name: name.to_string(),
             counts: vec![(0, labels.clone())],
             is_list: false,
-        }));
+        };
+        self.note(node, Pending::Edit(edit));
     }
 
     /// Notes what integers of a parameter count: attribute `name` in older opsets, input
@@ -318,12 +372,13 @@ impl<'a> LabelContext<'a> {
             return;
         };
         if node.attr_ints(name).is_some() {
-            self.edits.push(Pending::Edit(Edit::Attribute {
+            let edit = Edit::Attribute {
                 node: output.clone(),
                 name: name.to_string(),
                 counts,
                 is_list: true,
-            }));
+            };
+            self.note(node, Pending::Edit(edit));
             return;
         }
         self.input_counts(node, slot, counts, None);
@@ -344,7 +399,7 @@ impl<'a> LabelContext<'a> {
         };
         let value = self.known.values.get(name).cloned();
         self.answered.insert((node.name.clone(), slot));
-        self.edits.push(Pending::Input {
+        let edit = Pending::Input {
             node: node.name.clone(),
             output: output.clone(),
             slot,
@@ -354,7 +409,8 @@ impl<'a> LabelContext<'a> {
                 .into_iter()
                 .map(|(element, labels)| Extent { element, labels })
                 .collect(),
-        });
+        };
+        self.note(node, edit);
     }
 
     /// Notes that input `slot` holds positions along an axis with these labels.
@@ -363,12 +419,13 @@ impl<'a> LabelContext<'a> {
             return;
         };
         self.answered.insert((node.name.clone(), slot));
-        self.edits.push(Pending::Edit(Edit::Indices {
+        let edit = Edit::Indices {
             node: output.clone(),
             slot,
             axis: axis.clone(),
             indices: indices.to_vec(),
-        }));
+        };
+        self.note(node, Pending::Edit(edit));
     }
 
     /// Notes that the node splits an axis into these parts, with sizes that the file
@@ -377,11 +434,12 @@ impl<'a> LabelContext<'a> {
         let Some(output) = node.outputs.iter().find(|output| !output.is_empty()) else {
             return;
         };
-        self.edits.push(Pending::Edit(Edit::Split {
+        let edit = Edit::Split {
             node: output.clone(),
             parts,
             as_input: self.graph.opset >= 13,
-        }));
+        };
+        self.note(node, Pending::Edit(edit));
     }
 
     /// Pins every axis of a value.

@@ -126,6 +126,18 @@ pub(super) enum Pending {
     },
 }
 
+impl Pending {
+    /// All lists of positions.
+    pub(super) fn positions(&self) -> Vec<Labels> {
+        match self {
+            Self::Edit(edit) => edit.positions().into_iter().cloned().collect(),
+            Self::Input { counts, .. } => {
+                counts.iter().map(|extent| extent.labels.clone()).collect()
+            }
+        }
+    }
+}
+
 impl LabelContext<'_> {
     /// Decides which inputs follow by themselves and which are rewritten, and pins what
     /// neither holds for. To be called when all labels are merged.

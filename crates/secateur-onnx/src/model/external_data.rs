@@ -28,8 +28,8 @@ fn fail(tensor: &TensorProto, reason: String) -> OnnxError {
 /// Opens the file of an external tensor, checked to hold it.
 ///
 /// # Errors
-/// [`OnnxError::Tensor`] for a location outside the folder, a missing file, or
-/// bytes past its end.
+/// [`OnnxError::Tensor`] for a location outside the folder, a missing file, what is no
+/// regular file, or bytes past its end.
 pub(super) fn locate(
     tensor: &TensorProto,
     base_dir: Option<&Path>,
@@ -87,13 +87,18 @@ pub(super) fn locate(
             "its external data `{location}` lead outside the model's folder"
         )));
     }
-    let file = fs_err::File::open(&path).map_err(|error| fail(error.to_string()))?;
-    let metadata = file.metadata().map_err(|error| fail(error.to_string()))?;
-    let size = if metadata.is_file() {
-        metadata.len()
-    } else {
-        0
+    // Asked before opening: a pipe without a writer would be waited for, for ever.
+    let refuse_others = |metadata: std::fs::Metadata| {
+        if metadata.is_file() {
+            return Ok(metadata.len());
+        }
+        Err(fail(format!(
+            "its external data `{location}` are no regular file"
+        )))
     };
+    refuse_others(fs_err::metadata(&real).map_err(|error| fail(error.to_string()))?)?;
+    let file = fs_err::File::open(&path).map_err(|error| fail(error.to_string()))?;
+    let size = refuse_others(file.metadata().map_err(|error| fail(error.to_string()))?)?;
     if offset.checked_add(length).is_none_or(|end| end > size) {
         return Err(fail(format!(
             "its bytes {offset}..{offset}+{length} lie past the end of `{}` ({size} bytes)",

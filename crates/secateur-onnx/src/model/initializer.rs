@@ -202,8 +202,8 @@ pub(crate) fn tensors_mut(graph: &mut GraphProto) -> Vec<NamedTensor<'_>> {
     found
 }
 
-/// Lists of numbers that `Constant` nodes hold in place of a tensor, by the name of their
-/// value.
+/// Numbers and lists of them that `Constant` nodes hold in place of a tensor, by the name of
+/// their value.
 pub(crate) fn lists_mut(graph: &mut GraphProto) -> Vec<(String, &mut AttributeProto)> {
     let constants = graph
         .node
@@ -212,7 +212,8 @@ pub(crate) fn lists_mut(graph: &mut GraphProto) -> Vec<(String, &mut AttributePr
     let lists = constants.filter_map(|node| {
         let name = node.output.first()?.clone();
         let mut attributes = node.attribute.iter_mut();
-        let list = attributes.find(|a| matches!(a.name(), "value_floats" | "value_ints"))?;
+        let list = attributes
+            .find(|a| matches!(a.name(), "value_float" | "value_floats" | "value_ints"))?;
         Some((name, list))
     });
     lists.collect()

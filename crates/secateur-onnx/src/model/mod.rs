@@ -1,5 +1,6 @@
 //! An ONNX file as a whole message, read and written.
 
+mod beside;
 mod decode;
 mod external_data;
 mod image_size;
@@ -111,8 +112,9 @@ impl Model {
     ///
     /// Exporters store equal tensors once, so that biases of zero and scales of one are
     /// shared between layers that have nothing to do with each other. Training would tie
-    /// them together, and their channels would be coupled. Nodes `Identity` of a stored
-    /// vector become stored vectors of that name.
+    /// them together, and their channels would be coupled. What a node `Identity` of a stored
+    /// vector hands on is read from a stored vector instead; the node stays. Numbers of a
+    /// formula (a vector of one that others are multiplied by, scales of a `Resize`) stay shared.
     pub fn unshared(&self) -> Self {
         let mut model = self.clone();
         unshare::unshare(model.proto.graph.mut_or_insert_default());
@@ -139,11 +141,19 @@ impl Model {
                 )?;
             }
         }
+        for (name, list) in initializer::lists_mut(graph) {
+            match left.get(&name).map(|values| values.as_slice()) {
+                Some(&[value]) if list.name() == "value_float" => list.set_f(value),
+                Some(values) if list.floats.len() == values.len() => list.floats = values.to_vec(),
+                _ => continue,
+            }
+            left.remove(&name);
+        }
         match left.keys().next() {
             None => Ok(model),
             Some(name) => Err(OnnxError::Tensor {
                 tensor: (*name).clone(),
-                reason: "the model has no initializer of that name".to_string(),
+                reason: "the model has no initializer of that name and length".to_string(),
             }),
         }
     }

@@ -1,9 +1,9 @@
-//! Copies of shared vectors.
+//! Copies of shared vectors. Nodes and their names stay.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::proto::tensor_proto::{DataLocation, DataType};
-use crate::proto::{GraphProto, TensorProto};
+use crate::proto::{GraphProto, NodeProto, TensorProto};
 
 /// A vector of floats in the message itself.
 fn is_vector(tensor: &TensorProto) -> bool {
@@ -43,40 +43,77 @@ fn fixed_names(graph: &GraphProto) -> HashSet<String> {
     names
 }
 
+/// True for a node that reads numbers of a formula from the vector, neither a layer's
+/// parameters nor values per channel. Nothing is gained by a copy of those.
+fn reads_numbers(op_type: &str, tensor: &TensorProto) -> bool {
+    match op_type {
+        "Resize" | "Upsample" => true,
+        "Abs" | "Add" | "Clip" | "Div" | "Max" | "Min" | "Mul" | "Neg" | "Pow" | "Sub" | "Sum"
+        | "Where" => tensor.dims == [1],
+        _ => false,
+    }
+}
+
+/// Outputs of `Identity` nodes that are a stored vector, through chains of them too, with the
+/// name of the vector.
+fn aliases(
+    graph: &GraphProto,
+    vectors: &BTreeMap<String, TensorProto>,
+    fixed: &HashSet<String>,
+) -> HashMap<String, String> {
+    let mut aliases: HashMap<String, String> = HashMap::new();
+    for node in &graph.node {
+        let ("Identity", "" | "ai.onnx", [from], [to]) = (
+            node.op_type(),
+            node.domain(),
+            &node.input[..],
+            &node.output[..],
+        ) else {
+            continue;
+        };
+        let stored = match aliases.get(from) {
+            Some(stored) => stored.clone(),
+            None if vectors.contains_key(from) => from.clone(),
+            None => continue,
+        };
+        if !fixed.contains(to) {
+            aliases.insert(to.clone(), stored);
+        }
+    }
+    aliases
+}
+
 pub(super) fn unshare(graph: &mut GraphProto) {
     let fixed = fixed_names(graph);
-    let mut vectors: BTreeMap<String, TensorProto> = graph
+    let vectors: BTreeMap<String, TensorProto> = graph
         .initializer
         .iter()
         .filter(|tensor| is_vector(tensor))
         .map(|tensor| (tensor.name().to_string(), tensor.clone()))
         .collect();
+    let aliases = aliases(graph, &vectors, &fixed);
+    let is_alias = |node: &NodeProto| matches!(&node.output[..], [to] if aliases.contains_key(to));
 
-    // Identities of stored vectors, chains of them too, become vectors themselves.
-    let mut nodes = Vec::with_capacity(graph.node.len());
-    for node in std::mem::take(&mut graph.node) {
-        let stored = match (
-            node.op_type(),
-            node.domain(),
-            &node.input[..],
-            &node.output[..],
-        ) {
-            ("Identity", "" | "ai.onnx", [from], [to]) if !fixed.contains(to) => vectors
-                .get(from)
-                .cloned()
-                .map(|tensor| (tensor, to.clone())),
-            _ => None,
-        };
-        match stored {
-            Some((mut tensor, name)) => {
-                tensor.set_name(name.clone());
-                graph.initializer.push(tensor.clone());
-                vectors.insert(name, tensor);
+    // Vectors that keep a reader of their own: those of subgraphs and outputs, and of formulas.
+    let mut read: HashSet<String> = fixed
+        .iter()
+        .filter(|name| vectors.contains_key(*name))
+        .cloned()
+        .collect();
+    // Vectors that some node reads under their own name, which then is the first reader.
+    let mut direct: HashSet<&str> = HashSet::new();
+    for node in graph.node.iter().filter(|node| !is_alias(node)) {
+        for input in &node.input {
+            let Some(tensor) = vectors.get(aliases.get(input).unwrap_or(input)) else {
+                continue;
+            };
+            if reads_numbers(node.op_type(), tensor) {
+                read.insert(tensor.name().to_string());
+            } else if let Some((name, _)) = vectors.get_key_value(input) {
+                direct.insert(name);
             }
-            None => nodes.push(node),
         }
     }
-    graph.node = nodes;
 
     // Every further reader gets a copy.
     let mut taken: HashSet<String> = graph
@@ -91,17 +128,28 @@ pub(super) fn unshare(graph: &mut GraphProto) {
             .flat_map(|node| node.output.iter().cloned()),
     );
     taken.extend(graph.input.iter().map(|input| input.name().to_string()));
-    let mut read: HashSet<String> = HashSet::new();
+    let mut copies = Vec::new();
     for node in &mut graph.node {
+        // The node stays, for its name's sake, though nobody reads it any more.
+        if is_alias(node) {
+            continue;
+        }
+        let op_type = node.op_type().to_string();
         for input in node
             .input
             .iter_mut()
             .filter(|input| !fixed.contains(*input))
         {
-            let Some(tensor) = vectors.get(input) else {
+            let stored = aliases.get(input);
+            let Some(tensor) = vectors.get(stored.unwrap_or(input)) else {
                 continue;
             };
-            if read.insert(input.clone()) {
+            if reads_numbers(&op_type, tensor) {
+                continue;
+            }
+            let own = stored.is_none() || !direct.contains(tensor.name());
+            if own && read.insert(tensor.name().to_string()) {
+                *input = tensor.name().to_string();
                 continue;
             }
             let mut number = 2;
@@ -112,8 +160,9 @@ pub(super) fn unshare(graph: &mut GraphProto) {
             }
             let mut copy = tensor.clone();
             copy.set_name(name.clone());
-            graph.initializer.push(copy);
+            copies.push(copy);
             *input = name;
         }
     }
+    graph.initializer.extend(copies);
 }

@@ -3,7 +3,7 @@
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Concat.html> (opset 1-13).
 
 use super::{OpRule, OutputShapes, axis_of, misfit};
-use crate::coupling::{LabelContext, Labels};
+use crate::coupling::{AxisLabels, LabelContext};
 use crate::error::Result;
 use crate::graph::{Dim, Node};
 use crate::shape::{IntValue, ShapeContext};
@@ -65,34 +65,35 @@ impl OpRule for Concat {
         let mut output = context.input(node, 0)?;
         let axis = axis_of(node.attr_i("axis", 1), output.len())
             .ok_or("its axis lies outside the input")?;
-        let mut joined: Option<Vec<u32>> = Some(Vec::new());
+        let mut parts: Vec<AxisLabels> = Vec::with_capacity(node.inputs.len());
         for slot in 0..node.inputs.len() {
             let axes = context.input(node, slot)?;
             if axes.len() != output.len() {
                 return Err("its inputs have different ranks".to_string());
             }
             for (index, labels) in axes.iter().enumerate() {
-                if index != axis {
-                    output[index] = context.join(node, &output[index], labels)?;
-                } else if let (Some(labels), Some(joined)) = (labels, &mut joined) {
-                    joined.extend_from_slice(labels);
+                if index == axis {
+                    parts.push(labels.clone());
                 } else {
-                    joined = None;
+                    output[index] = context.join(node, &output[index], labels)?;
                 }
             }
         }
-        output[axis] = joined.map(Labels::from);
-        if output[axis].is_none() {
-            // Something of unknown extent is among them: positions cannot be told apart.
-            for slot in 0..node.inputs.len() {
-                let axes = context.input(node, slot)?;
-                context.pin_axes(
-                    &axes[axis..=axis],
-                    node,
-                    "it joins an axis of unknown extent",
-                );
-            }
-        }
+        let total = parts.iter().try_fold(0usize, |total, labels| {
+            total.checked_add(labels.as_ref()?.len())
+        });
+        output[axis] = if total.is_some_and(LabelContext::can_follow) {
+            let labels = parts.iter().flatten().flat_map(|labels| labels.iter());
+            Some(labels.copied().collect())
+        } else {
+            // Positions cannot be told apart.
+            let reason = match total {
+                Some(_) => "it joins more positions than can be followed",
+                None => "it joins an axis of unknown extent",
+            };
+            context.pin_axes(&parts, node, reason);
+            None
+        };
         context.set_output(node, 0, output);
         Ok(())
     }

@@ -10,6 +10,30 @@ use crate::error::Result;
 use crate::graph::{Attribute, Dim, Node};
 use crate::shape::{Element, FOLD_LIMIT, IntValue, Number, ShapeContext};
 
+/// As [`fixed_output`], for an output that holds extents of the input: while they are not
+/// followed as numbers, none may change.
+fn extents_output(node: &Node, context: &mut LabelContext<'_>) -> std::result::Result<(), String> {
+    let known = context.shapes().known;
+    if !node
+        .outputs
+        .first()
+        .is_some_and(|output| known.values.contains_key(output))
+    {
+        return Err("the extents that it reads are too many to follow".to_string());
+    }
+    fixed_output(node, context)
+}
+
+/// Axes that a `Shape` node reads.
+fn read_axes(node: &Node, rank: usize) -> std::ops::Range<usize> {
+    let last = rank as i64;
+    let bound = |name: &str, default: i64| {
+        let at = node.attr_i(name, default);
+        (if at < 0 { at.saturating_add(last) } else { at }).clamp(0, last) as usize
+    };
+    bound("start", 0)..bound("end", last)
+}
+
 /// Gives the output labels that stay: it carries numbers, not channels.
 fn fixed_output(node: &Node, context: &mut LabelContext<'_>) -> std::result::Result<(), String> {
     // Extents are followed as numbers; the input itself is free.
@@ -26,20 +50,16 @@ pub(super) struct Shape;
 
 impl OpRule for Shape {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
-        let count = self.fold(node, context).map(|value| value.elements.len());
+        let count = context
+            .input(node, 0)
+            .map(|shape| read_axes(node, shape.len()).len());
         Ok(vec![Some(vec![count.map_or(Dim::Unknown, Dim::Fixed)])])
     }
 
     fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
         let shape = context.input(node, 0)?;
         let name = node.input(0)?;
-        let rank = shape.len() as i64;
-        let bound = |name: &str, default: i64| {
-            let at = node.attr_i(name, default);
-            (if at < 0 { at.saturating_add(rank) } else { at }).clamp(0, rank) as usize
-        };
-        let (start, end) = (bound("start", 0), bound("end", rank));
-        let elements = (start..end)
+        let elements = read_axes(node, shape.len())
             .map(|axis| Element {
                 number: Number::from(&shape[axis]),
                 sources: vec![(name.to_string(), axis)],
@@ -50,7 +70,7 @@ impl OpRule for Shape {
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
-        fixed_output(node, context)
+        extents_output(node, context)
     }
 }
 
@@ -79,7 +99,7 @@ impl OpRule for SizeOf {
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
-        fixed_output(node, context)
+        extents_output(node, context)
     }
 }
 

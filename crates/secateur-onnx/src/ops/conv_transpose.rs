@@ -123,6 +123,12 @@ impl OpRule for ConvTranspose {
         if per_group == 0 || columns.is_empty() {
             return Err("it has no channels".to_string());
         }
+        if !groups
+            .checked_mul(columns.len())
+            .is_some_and(LabelContext::can_follow)
+        {
+            return Err("it makes more channels than can be followed".to_string());
+        }
         context.merge(&channels, &rows);
         let produced: Labels = if groups > 1 && (per_group == 1 || columns.len() == 1) {
             context.use_parameter(node, 1, 0, Role::Output);

@@ -96,7 +96,10 @@ impl OpRule for Split {
         let (Some(labels), Some(sizes)) = (&input[axis], sizes) else {
             return Err("the sizes of its parts are computed".to_string());
         };
-        if sizes.len() != node.outputs.len() || sizes.iter().sum::<usize>() != labels.len() {
+        let total = sizes
+            .iter()
+            .try_fold(0usize, |total, &size| total.checked_add(size));
+        if sizes.len() != node.outputs.len() || total != Some(labels.len()) {
             return Err("its parts do not fit its input".to_string());
         }
         let mut start = 0;

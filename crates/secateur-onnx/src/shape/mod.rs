@@ -30,6 +30,48 @@ pub struct Inferred {
     pub values: HashMap<String, IntValue>,
 }
 
+/// Bytes of one folded value; names of axes make elements large.
+const MAX_VALUE_BYTES: usize = 1 << 23;
+
+/// Bytes of all integer tensors that are followed.
+const MAX_FOLDED_BYTES: usize = 1 << 28;
+
+/// Integer tensors while a graph is walked: the only place where they are kept.
+struct Folding {
+    known: Inferred,
+    /// Bytes of the values kept so far.
+    bytes: usize,
+}
+
+impl Folding {
+    fn keep(&mut self, name: &str, value: IntValue) {
+        let bytes = self.bytes.saturating_add(value.weight());
+        if value.elements.len() <= FOLD_LIMIT && bytes <= MAX_FOLDED_BYTES {
+            self.bytes = bytes;
+            self.known.values.insert(name.to_string(), value);
+        }
+    }
+
+    /// True if an output of this shape is small enough to be folded. It is asked before any
+    /// rule: nodes that double their input soon ask for more than any memory holds.
+    fn folds(&self, node: &Node, shape: Option<&[Dim]>) -> bool {
+        let len = shape.and_then(|shape| {
+            let mut extents = shape.iter().map(Dim::fixed);
+            extents.try_fold(1usize, |len, extent| len.checked_mul(extent?))
+        });
+        let Some(len) = len.filter(|&len| len <= FOLD_LIMIT) else {
+            return false;
+        };
+        // An element may gather the sources of one element of each input.
+        let largest = node.inputs.iter().flatten().map(|name| {
+            let value = self.known.values.get(name);
+            value.map_or(name.len(), IntValue::largest)
+        });
+        let element = largest.fold(size_of::<Element>(), usize::saturating_add);
+        len.saturating_mul(element) <= MAX_VALUE_BYTES
+    }
+}
+
 /// What shape rules may look at.
 pub struct ShapeContext<'a> {
     /// The graph.
@@ -96,16 +138,20 @@ pub fn infer_shapes(graph: &Graph, input_dims: Option<&[Dim]>) -> Result<Shapes>
 /// # Errors
 /// As [`infer_shapes`].
 pub fn infer(graph: &Graph, input_dims: Option<&[Dim]>) -> Result<Inferred> {
-    let mut known = Inferred::default();
+    let mut folding = Folding {
+        known: Inferred::default(),
+        bytes: 0,
+    };
     for (name, tensor) in &graph.initializers {
-        known.shapes.insert(
+        folding.known.shapes.insert(
             name.clone(),
             tensor.shape.iter().map(|&d| Dim::Fixed(d)).collect(),
         );
         if let Some(value) = IntValue::from_tensor(tensor) {
-            known.values.insert(name.clone(), value);
+            folding.keep(name, value);
         }
     }
+    let known = &mut folding.known;
     for (index, input) in graph.inputs.iter().enumerate() {
         if let (0, Some(dims)) = (index, input_dims) {
             known
@@ -126,16 +172,17 @@ pub fn infer(graph: &Graph, input_dims: Option<&[Dim]>) -> Result<Inferred> {
     for node in &graph.nodes {
         let context = ShapeContext {
             graph,
-            known: &known,
+            known: &folding.known,
         };
         let rule = ops::lookup(node);
         let inferred = match rule {
             Some(rule) => rule.shapes(node, &context)?,
             None => Vec::new(),
         };
+        let shape = inferred.first().and_then(Option::as_deref);
         let folded = rule
-            .and_then(|rule| rule.fold(node, &context))
-            .filter(|value| value.elements.len() <= FOLD_LIMIT);
+            .filter(|_| folding.folds(node, shape))
+            .and_then(|rule| rule.fold(node, &context));
         for (slot, name) in node
             .outputs
             .iter()
@@ -148,14 +195,17 @@ pub fn infer(graph: &Graph, input_dims: Option<&[Dim]>) -> Result<Inferred> {
                     .or_else(|| stated_outputs.get(name.as_str()).map(|dims| dims.to_vec()))
             };
             if let Some(shape) = inferred.get(slot).cloned().flatten().or_else(stated) {
-                known.shapes.insert(name.clone(), named(name, shape));
+                folding
+                    .known
+                    .shapes
+                    .insert(name.clone(), named(name, shape));
             }
         }
         if let (Some(value), Some(name)) = (folded, node.outputs.first()) {
-            known.values.insert(name.clone(), value);
+            folding.keep(name, value);
         }
     }
-    Ok(known)
+    Ok(folding.known)
 }
 
 /// Gives unknown extents the name of the axis that they are.

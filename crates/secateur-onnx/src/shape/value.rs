@@ -79,6 +79,17 @@ impl Element {
         }
     }
 
+    /// Bytes that it takes, about.
+    fn weight(&self) -> usize {
+        let sources = self.sources.iter().map(|(name, _)| name.len());
+        let named = match &self.number {
+            Number::Named(name) => name.len(),
+            _ => 0,
+        };
+        let entries = self.sources.len().saturating_mul(size_of::<AxisOf>());
+        sources.fold(size_of::<Self>() + named + entries, usize::saturating_add)
+    }
+
     /// True for what is an extent after any removal, and so never negative.
     pub fn is_extent(&self) -> bool {
         self.ratio.is_some() || matches!(self.number, Number::Named(_))
@@ -156,6 +167,17 @@ impl IntValue {
             is_float,
             elements: values.into_iter().map(Element::constant).collect(),
         })
+    }
+
+    /// Bytes that it takes, about.
+    pub(super) fn weight(&self) -> usize {
+        let weights = self.elements.iter().map(Element::weight);
+        weights.fold(0, usize::saturating_add)
+    }
+
+    /// Bytes of its largest element, about.
+    pub(super) fn largest(&self) -> usize {
+        self.elements.iter().map(Element::weight).max().unwrap_or(0)
     }
 
     /// A vector of these elements.

@@ -209,6 +209,30 @@ fn external_data_are_read_and_stay_in_their_folder() {
     }
 }
 
+/// Opening a pipe that nobody writes to waits for ever.
+#[cfg(unix)]
+#[test]
+fn external_data_that_are_no_file_are_refused_unopened() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_external_weight(folder.path());
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    fs_err::create_dir(folder.path().join("folder")).unwrap();
+    for location in ["pipe", "folder"] {
+        let mut model = model.clone();
+        external(first_weight(&mut model.proto), &[("location", location)]);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(message(Graph::from_model(&model))));
+        let error = receiver.recv_timeout(std::time::Duration::from_secs(20));
+        let error = error.expect("an answer");
+        assert!(
+            error.contains(location) && error.contains("no regular file"),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn external_data_move_with_the_model() {
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -527,35 +551,6 @@ fn a_round_trip_keeps_unknown_fields_and_metadata() {
         };
         assert_eq!(nodes(&cut), nodes(&read), "{name}");
     }
-}
-
-#[test]
-fn shared_vectors_get_copies() {
-    let mut model = small();
-    // Both batch norms share all four vectors of one, as exporters write fresh networks;
-    // widths differ, so only a model with equal widths will do.
-    let equal = TEMPLATES[0].1(1, 3, 3);
-    model.proto.graph = equal.proto.graph.clone();
-    let graph = model.proto.graph.mut_or_insert_default();
-    let norms: Vec<usize> = (0..graph.node.len())
-        .filter(|&i| graph.node[i].op_type() == "BatchNormalization")
-        .collect();
-    let shared: Vec<String> = graph.node[norms[0]].input[1..].to_vec();
-    graph.node[norms[1]].input.splice(1.., shared);
-    let free = |model: &Model| {
-        let groups = ChannelGroups::find(&Graph::from_model(model).unwrap()).unwrap();
-        groups
-            .groups
-            .iter()
-            .filter(|g| g.pinned.is_none())
-            .map(|g| g.width)
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(free(&model), [3], "coupled through their norms");
-    let apart = model.unshared();
-    assert_eq!(free(&apart), [3, 3]);
-    let total = |model: &Model| Graph::from_model(model).unwrap().initializers.len();
-    assert_eq!(total(&apart), total(&model) + 4);
 }
 
 /// Runs everything that reads a model; what it returns does not matter, that it does

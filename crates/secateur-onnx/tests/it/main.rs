@@ -6,5 +6,6 @@ mod fixtures;
 mod nets;
 mod pinned;
 mod reference;
+mod sharing;
 mod surgery;
 mod vgg;

@@ -5,6 +5,7 @@ use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_onnx::proto::attribute_proto::AttributeType;
 use secateur_onnx::proto::{AttributeProto, GraphProto, NodeProto, ValueInfoProto};
+use secateur_onnx::shape::infer;
 use secateur_onnx::surgery;
 
 use crate::build::{Attr, Net};
@@ -210,4 +211,76 @@ fn pinned_models_survive_removal_of_the_rest() {
     };
     assert_eq!(shapes(&model), [[4, 3, 3, 3], [5, 4, 3, 3]]);
     assert_eq!(shapes(&small), [[4, 3, 3, 3], [4, 4, 3, 3]]);
+}
+
+/// Joins a value with itself, time after time.
+fn doubled(net: &mut Net, x: &str, axis: i64, times: usize) -> String {
+    let twice = |x: String, _| net.node("Concat", &[&x, &x], &[("axis", Attr::I(axis))]);
+    (0..times).fold(x.to_string(), twice)
+}
+
+#[test]
+fn what_grows_beyond_every_memory_is_pinned_and_not_followed() {
+    // Whatever the number of channels, their mean can be added to the input.
+    let add_mean = |net: &mut Net, x: &str, y: &str| {
+        let over = [("axes", Attr::Is(&[1, 2, 3])), ("keepdims", Attr::I(1))];
+        let mean = net.node("ReduceMean", &[y], &over);
+        net.node("Add", &[x, &mean], &[])
+    };
+    let channels = around(|net, x| {
+        let y = doubled(net, x, 1, 60);
+        add_mean(net, x, &y)
+    });
+    let (node, reason) = pin_of_conv(&channels, 0);
+    assert!(
+        node.starts_with("concat") && reason.contains("more positions than"),
+        "{node}: {reason}"
+    );
+    assert_eq!(pin_of_conv(&channels, 1).1, "");
+
+    let extents = around(|net, x| {
+        let shape = net.node("Shape", &[x], &[]);
+        let shape = doubled(net, &shape, 0, 60);
+        net.node("Reshape", &[x, &shape], &[])
+    });
+    let reason = pin_of_conv(&extents, 0).1;
+    assert!(reason.contains("number of channels"), "{reason}");
+
+    // 2^40 channels of weights without an element.
+    let weights = around(|net, x| {
+        let weights = net.floats(&[1 << 20, 1 << 20, 0, 0], &[]);
+        let repeats = net.ints(&[1, 1 << 18, 1, 1]);
+        let wide = net.node("Tile", &[x, &repeats], &[]);
+        let groups = [("group", Attr::I(1 << 20))];
+        let y = net.node("ConvTranspose", &[&wide, &weights], &groups);
+        add_mean(net, x, &y)
+    });
+    let reason = pin_of_conv(&weights, 0).1;
+    assert!(reason.contains("more channels than"), "{reason}");
+}
+
+#[test]
+fn shapes_with_long_names_are_not_copied_without_end() {
+    let model = around(|net, x| {
+        let shape = net.node("Shape", &[x], &[]);
+        let ones = net.ints(&[1; 4096]);
+        let y = net.node("Gather", &[&shape, &ones], &[]);
+        let y = net.node("ReduceProd", &[&y], &[]);
+        let y = net.node("Cast", &[&y], &[("to", Attr::I(1))]);
+        net.node("Mul", &[x, &y], &[])
+    });
+    let mut long = model;
+    let graph = long.proto.graph.mut_or_insert_default();
+    let old = graph.node[0].output[0].clone();
+    let name = old.repeat(1000);
+    graph.node[0].output[0].clone_from(&name);
+    let inputs = graph.node.iter_mut().flat_map(|node| &mut node.input);
+    for input in inputs.filter(|input| **input == old) {
+        input.clone_from(&name);
+    }
+    let graph = Graph::from_model(&long).unwrap();
+    let gathered = graph.nodes.iter().find(|node| node.op_type == "Gather");
+    let known = infer(&graph, None).unwrap();
+    assert!(!known.values.contains_key(&gathered.unwrap().outputs[0]));
+    assert!(pin_of_conv(&long, 0).1.contains("number of channels"));
 }

@@ -4,13 +4,14 @@
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use secateur_onnx::cost::CostModel;
+use secateur_onnx::cost::{CostModel, layer_table};
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::{Dim, Graph};
 use secateur_onnx::model::Model;
 use secateur_onnx::shape::infer_shapes;
 use secateur_onnx::surgery;
 
+use crate::build::{Attr, Net};
 use crate::nets::TEMPLATES;
 use crate::reference::{self, Array};
 
@@ -163,4 +164,72 @@ fn as_much_can_be_pruned_as_the_structure_allows() {
         widths.sort_unstable();
         assert_eq!(found, widths, "{name}: {:#?}", groups.groups);
     }
+}
+
+/// Floats of a file's stored tensors, without the statistics of its batch norms.
+fn stored_floats(graph: &Graph) -> u64 {
+    let statistics: Vec<&String> = graph
+        .nodes
+        .iter()
+        .filter(|node| node.op_type == "BatchNormalization")
+        .flat_map(|node| node.inputs[3..].iter().flatten())
+        .collect();
+    let stored = graph.initializers.iter();
+    stored
+        .filter(|(name, tensor)| tensor.is_float() && !statistics.contains(name))
+        .map(|(_, tensor)| tensor.len() as u64)
+        .sum()
+}
+
+#[test]
+fn parameters_of_operators_without_a_rule_are_counted() {
+    let mut net = Net::new(1, 17);
+    let x = net.input(&[1, 3, 4, 4]);
+    let x = net.conv_bn_relu(&x, 3, 5, 3);
+    let x = net.conv_bn_relu(&x, 5, 4, 3);
+    // Read by one node twice, and by another: one tensor.
+    let shared = net.weights(&[4, 4]);
+    let x = net.node(
+        "Einsum",
+        &[&x, &shared, &shared],
+        &[("equation", Attr::S("nchw,cd,de->nehw"))],
+    );
+    let kernel = net.weights(&[6, 4, 1, 1]);
+    let kernel = net.node("Identity", &[&kernel], &[]);
+    let x = net.node("Conv", &[&x, &kernel], &[]);
+    let target = net.ints(&[0, 6, 16]);
+    let x = net.node("Reshape", &[&x, &target], &[]);
+    let (w, r, b) = (
+        net.weights(&[1, 12, 16]),
+        net.weights(&[1, 12, 3]),
+        net.weights(&[1, 24]),
+    );
+    let size = [("hidden_size", Attr::I(3))];
+    let x = net.nodes("LSTM", &[&x, &w, &r, &b], &size, 3).remove(1);
+    let x = net.node("Own", &[&x, &shared], &[]);
+    net.graph
+        .node
+        .last_mut()
+        .unwrap()
+        .set_domain("acme".to_string());
+    let model = net.finish(&x);
+    let graph = Graph::from_model(&model).unwrap();
+    let groups = ChannelGroups::find(&graph).unwrap();
+    let cost = CostModel::new(&graph, &groups).unwrap();
+    let full = cost.count(&Masks::all_active(&groups));
+    let convs = (5 * 3 * 9 + 5) + (4 * 5 * 9 + 4) + 6 * 4;
+    let others = 2 * (5 + 4) + 4 * 4 + 12 * 16 + 12 * 3 + 24;
+    assert_eq!((full.conv_params, full.params), (convs, convs + others));
+    assert_eq!(full.kernels, 5 + 4 + 6);
+    assert_eq!(full.params, stored_floats(&graph));
+    let by_layer = layer_table(&graph).unwrap();
+    let lstm = by_layer.iter().find(|layer| layer.op_type == "LSTM");
+    assert_eq!(lstm.unwrap().n_params, 12 * 16 + 12 * 3 + 24);
+
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let masks = random_masks(&groups, &mut rng);
+    assert!(masks.0.iter().flatten().any(|&active| !active));
+    let small = surgery::remove(&model, &groups, &masks).unwrap();
+    let small = Graph::from_model(&small).unwrap();
+    assert_eq!(cost.count(&masks).params, stored_floats(&small));
 }

@@ -12,7 +12,10 @@ pub mod worth;
 
 pub use environment::{Environment, EpochOutcome, EpochPlan};
 pub use model_data::{ModelData, Preprocessing, metadata, settle_image_size};
-pub use problem::{Baseline, Problem, ProblemError, Reference, ratio, switchable};
+pub use problem::{
+    Baseline, Problem, ProblemError, Reference, can_count, check_finite, ratio, switchable,
+    uncounted_note,
+};
 pub use scores::KernelScores;
 pub use select::{Limits, choose};
 pub use state::{Shared, State};

@@ -102,10 +102,8 @@ impl ModelData {
         }
         let mut notes = source.notes.clone();
         notes.extend(check_classes(model, &source, n_classes)?);
-        let split: (u64, usize) = self::stored(model, metadata::SPLIT).unwrap_or_else(|| {
-            let validation = config.validation_of(source.train.len());
-            (config.split_seed, validation)
-        });
+        let (split, note) = split_of(model, &source, config);
+        notes.extend(note.filter(|_| !source.has_validation()));
         let splits = source.splits(split.1, config.confirm_share, split.0)?;
         let known = match &config.normalise {
             Some(by) => by.resolve(input[0], preprocessing.colour)?,
@@ -199,6 +197,39 @@ fn check_test_part(then: Option<SetApart>, now: Option<SetApart>) -> Result<(), 
     }
 }
 
+/// Seed and size of the validation split, and what the user should know of it: the model's if
+/// it carries one, so that nothing it was trained on becomes validation data.
+fn split_of(model: &Model, source: &Source, config: &DataConfig) -> ((u64, usize), Option<String>) {
+    let n = source.train.len();
+    let own = (config.split_seed, config.validation_of(n));
+    let Some(carried): Option<(u64, usize)> = stored(model, metadata::SPLIT) else {
+        return (own, None);
+    };
+    let apart = carried.1;
+    match config.validation {
+        _ if apart >= n => {
+            let note = format!(
+                "the network was trained on other data ({apart} images were set apart, these are \
+                 {n}): what is set apart here it may have seen"
+            );
+            (own, Some(note))
+        }
+        Some(wanted) if apart == 0 && wanted > 0 => {
+            let note = "the network was trained on all images, also on those that are now taken \
+                        for validation: it does better on them than on new ones";
+            (own, Some(note.to_string()))
+        }
+        Some(wanted) if wanted != apart => {
+            let note = format!(
+                "`validation` {wanted} is not used: when the network was trained {apart} images \
+                 were set apart, and it has seen all others"
+            );
+            (carried, Some(note))
+        }
+        _ => (carried, None),
+    }
+}
+
 /// Classes of the data against the outputs, and against the classes that the model carries.
 fn check_classes(
     model: &Model,
@@ -217,18 +248,16 @@ fn check_classes(
     if known.is_empty() || known == names {
         return Ok(notes);
     }
-    let sorted = |names: &[String]| {
-        let mut names = names.to_vec();
-        names.sort_unstable();
-        names
+    // A class that the network knows under another number would be learnt and counted as that
+    // other one.
+    let is_elsewhere = |&label: &usize| {
+        let own = known.iter().position(|name| *name == names[label]);
+        own.is_some_and(|own| own != label)
     };
-    if sorted(&known) == sorted(names) {
-        let label = (0..names.len())
-            .find(|&i| known[i] != names[i])
-            .unwrap_or(0);
+    if let Some(label) = (0..names.len()).find(is_elsewhere) {
         return Err(DataError::ClassOrder {
             label,
-            model: known[label].clone(),
+            model: known.get(label).cloned().unwrap_or_default(),
             data: names[label].clone(),
         });
     }

@@ -29,7 +29,7 @@ pub enum ProblemError {
     #[error(transparent)]
     Data(#[from] DataError),
     /// NaN or infinity in the given weights.
-    #[error("cannot prune: tensor `{tensor}` holds {value} at index {index}")]
+    #[error("cannot use these weights: tensor `{tensor}` holds {value} at index {index}")]
     NonFinite {
         /// Its name.
         tensor: String,
@@ -37,6 +37,17 @@ pub enum ProblemError {
         index: usize,
         /// `NaN` or `infinity`.
         value: String,
+    },
+    /// Nothing to hold networks against.
+    #[error(
+        "cannot prune: {search} validation images guide the search and {confirm} confirm its \
+         result; each part needs some"
+    )]
+    NoValidation {
+        /// Of the search part.
+        search: usize,
+        /// Of the confirmation part.
+        confirm: usize,
     },
     /// Nothing to switch.
     #[error("cannot prune: no layer has kernels that may be removed")]
@@ -48,6 +59,17 @@ pub enum ProblemError {
         pattern: String,
         /// What there is.
         known: String,
+    },
+    /// A budget in multiply-adds that cannot be counted.
+    #[error(
+        "cannot prune to a share of the MACs: not all are known, those of `{}` ({} layers in all) \
+         do not follow from the file",
+        nodes[0],
+        nodes.len()
+    )]
+    UnknownMacs {
+        /// Names, one at least.
+        nodes: Vec<String>,
     },
     /// A budget that cannot be reached.
     #[error(
@@ -69,6 +91,9 @@ pub enum ProblemError {
     },
 }
 
+/// Validation images below which the user is told how little they decide.
+const FEW_IMAGES: usize = 1000;
+
 /// Layers that are named where a budget is out of reach, the largest first.
 const BOUNDING: usize = 4;
 
@@ -87,13 +112,26 @@ impl ProblemError {
             Self::Net(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::NonFinite { .. } => {
-                Some("the training of this model diverged; prune an earlier state".to_string())
+                Some("the training of this model diverged; take an earlier state".to_string())
             }
+            Self::NoValidation { .. } => Some(
+                "`--validation` says how many of the training images are set apart".to_string(),
+            ),
             Self::NothingToPrune => {
                 Some("`secateur inspect` shows why each layer must stay".to_string())
             }
             Self::UnknownLayer { .. } => Some(
                 "layers are named as in `secateur inspect`; `*` stands for any text".to_string(),
+            ),
+            Self::UnknownMacs { .. } => Some(
+                "give the budget in `params` or `kernels`, or export the network with fixed \
+                 extents and its shapes inferred"
+                    .to_string(),
+            ),
+            Self::Unreachable { least, .. } if *least > 0.999 => Some(
+                "`secateur inspect` shows what holds each layer; `--ignore` and `--round-to` \
+                 hold more"
+                    .to_string(),
             ),
             Self::Unreachable { metric, least, .. } => Some(format!(
                 "ask for {}={:.3} or more, or shorten `--ignore`",
@@ -184,16 +222,7 @@ impl Problem {
         let mut model = model;
         settle_image_size(&mut model, source)?;
         let graph = Graph::from_model(&model)?;
-        if let Some((tensor, index)) = graph.find_non_finite() {
-            let value = graph.initializers[tensor]
-                .as_f32()
-                .map_or(f32::NAN, |v| v[index]);
-            return Err(ProblemError::NonFinite {
-                tensor: tensor.to_string(),
-                index,
-                value: if value.is_nan() { "NaN" } else { "infinity" }.to_string(),
-            });
-        }
+        check_finite(&graph)?;
         let network = Network::new(&graph, Engine::Fused)?;
         let mut data = ModelData::new(
             &model,
@@ -211,6 +240,20 @@ impl Problem {
         let train = data.train()?;
         let search_part = data.load(&data.splits.search)?;
         let confirm = data.load(&data.splits.confirm)?;
+        if search_part.is_empty() || confirm.is_empty() {
+            return Err(ProblemError::NoValidation {
+                search: search_part.len(),
+                confirm: confirm.len(),
+            });
+        }
+        data.notes.extend(uncounted_note(&cost));
+        let images = search_part.len() + confirm.len();
+        if images < FEW_IMAGES {
+            data.notes.push(format!(
+                "{images} validation images decide little: one is {:.2} points of accuracy",
+                100.0 / images as f64
+            ));
+        }
         let baseline = Baseline {
             search: evaluate(&network, &weights, &search_part)?,
             confirm: evaluate(&network, &weights, &confirm)?,
@@ -271,6 +314,7 @@ impl Problem {
     /// # Errors
     /// [`ProblemError::Unreachable`] naming the layers that bound it.
     pub fn check_budget(&self, budget: &Budget, round_to: usize) -> Result<(), ProblemError> {
+        can_count(&self.cost, budget)?;
         let smallest = self.smallest(round_to);
         let least = ratio(budget.metric, &self.cost.count(&smallest), &self.size);
         if least <= budget.remaining {
@@ -304,6 +348,49 @@ impl Problem {
             bound,
         })
     }
+}
+
+/// Refuses weights that hold NaN or infinity.
+///
+/// # Errors
+/// [`ProblemError::NonFinite`] for the first.
+pub fn check_finite(graph: &Graph) -> Result<(), ProblemError> {
+    let Some((tensor, index)) = graph.find_non_finite() else {
+        return Ok(());
+    };
+    let values = graph.initializers.get(tensor).and_then(|t| t.as_f32());
+    let value = values.map_or(f32::NAN, |values| values[index]);
+    Err(ProblemError::NonFinite {
+        tensor: tensor.to_string(),
+        index,
+        value: if value.is_nan() { "NaN" } else { "infinity" }.to_string(),
+    })
+}
+
+/// Refuses a share of multiply-adds that are not all known.
+///
+/// # Errors
+/// [`ProblemError::UnknownMacs`].
+pub fn can_count(cost: &CostModel, budget: &Budget) -> Result<(), ProblemError> {
+    match cost.uncounted() {
+        [_, ..] if budget.metric == Metric::Macs => Err(ProblemError::UnknownMacs {
+            nodes: cost.uncounted().to_vec(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What to say of multiply-adds that are not all known.
+pub fn uncounted_note(cost: &CostModel) -> Option<String> {
+    let nodes = cost.uncounted();
+    let first = nodes.first()?;
+    let more = match nodes.len() {
+        1 => String::new(),
+        n => format!(" and {} more", n - 1),
+    };
+    Some(format!(
+        "MACs leave out `{first}`{more}: extents there do not follow from the file"
+    ))
 }
 
 /// Share of a metric that remains.

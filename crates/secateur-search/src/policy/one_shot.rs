@@ -16,7 +16,7 @@ use secateur_onnx::graph::Graph;
 use thiserror::Error;
 
 use crate::config::Budget;
-use crate::env::{ProblemError, ratio};
+use crate::env::{ProblemError, can_count, ratio};
 
 /// What kernels are ranked by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,8 +150,10 @@ impl Subject<'_> {
     /// Masks that meet `budget` with as much as possible of what `policy` ranks highest.
     ///
     /// # Errors
-    /// [`ProblemError::Unreachable`] if the smallest network is larger than the budget.
+    /// [`ProblemError::Unreachable`] if the smallest network is larger than the budget,
+    /// [`ProblemError::UnknownMacs`] if it cannot be counted.
     pub fn masks(&self, policy: OneShot, budget: Budget, seed: u64) -> Result<Masks, ProblemError> {
+        can_count(self.cost, &budget)?;
         let scores = self.scores(policy.criterion, seed);
         // Best first; ties go by position, so that the order never depends on the sort.
         let order: Vec<Vec<usize>> = scores

@@ -31,37 +31,16 @@ impl StepObserver for Steps<'_> {
 }
 
 impl Pruner<'_> {
-    fn last_episode(&self) -> usize {
+    pub(super) fn last_episode(&self) -> usize {
         self.config.search.explore_episodes
     }
 
-    fn epochs_of(&self, episode: usize) -> usize {
+    pub(super) fn epochs_of(&self, episode: usize) -> usize {
         let search = &self.config.search;
         if episode < self.last_episode() {
             search.explore_epochs
         } else {
             self.corridor.epochs + search.exchange_epochs
-        }
-    }
-
-    fn expected_epochs(&self) -> usize {
-        (0..=self.last_episode())
-            .map(|e| self.epochs_of(e) + 1)
-            .sum::<usize>()
-            + match self.config.mode {
-                Mode::Aec { .. } => self.config.search.recover_tries,
-                Mode::Ceca { .. } => self.corridor.stops.len(),
-            }
-    }
-
-    pub(super) fn progress(&self, stage: Stage, episode: usize) -> Progress {
-        Progress {
-            stage,
-            episode,
-            done: self.state.records,
-            expected: self.expected_epochs().max(self.state.records + 1),
-            step: 0,
-            steps: 0,
         }
     }
 
@@ -156,7 +135,7 @@ impl Pruner<'_> {
     }
 
     /// Share of the reference training spent so far.
-    fn cost_share(&self) -> f64 {
+    pub(super) fn cost_share(&self) -> f64 {
         self.state.shared.cost / self.problem.reference.sample_macs.max(1.0)
     }
 

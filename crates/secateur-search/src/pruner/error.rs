@@ -90,7 +90,10 @@ impl PruneError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Setting { .. } => Some("see `secateur prune --help`".to_string()),
+            Self::Setting { .. } => Some(
+                "`secateur prune --help` and docs/algorithm.md list settings and ranges"
+                    .to_string(),
+            ),
             Self::NothingToResume { .. } => Some("leave out `--resume` to start one".to_string()),
             Self::AlreadyBegun { .. } => Some(
                 "add `--resume` to go on with it, or name another folder with `--run-dir`"

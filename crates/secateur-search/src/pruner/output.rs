@@ -131,6 +131,18 @@ impl Pruner<'_> {
                 }
             }
         }
+        let (cost, bound) = (self.cost_share(), self.config.search.max_cost);
+        // A slice may end a little later than planned.
+        if matches!(self.config.mode, Mode::Ceca { .. }) && cost > 1.05 * bound {
+            warnings.push(format!(
+                "the run cost {:.0} % of the initial training, more than `max_cost` ({:.0} %): each \
+                 of {} networks gets at least `recover_cost` ({:.0} %) of recovery",
+                100.0 * cost,
+                100.0 * bound,
+                self.corridor.stops.len(),
+                100.0 * self.config.search.recover_cost
+            ));
+        }
         Ok(RunOutcome {
             outputs,
             front,

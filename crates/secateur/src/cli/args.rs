@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secateur::data::{Colour, Layout, NormaliseBy, Resize};
+use secateur::search::config::ranges;
+
+use super::settings::{parse_image_size, within};
 
 const EXIT_CODES: &str = "Exit codes: 0 success; 1 error (stderr says what and why); 2 wrong \
 usage; 3 `verify`: the file does not hold what it promises; 130 stopped by Ctrl-C (the run is \
@@ -135,7 +138,8 @@ pub struct TrainArgs {
         value_name = "LIST",
         value_delimiter = ',',
         default_value = "128",
-        conflicts_with = "init"
+        conflicts_with = "init",
+        value_parser = within::<usize>(ranges::WIDTH)
     )]
     pub hidden: Vec<usize>,
     /// Go on from this model instead of building one
@@ -148,13 +152,13 @@ pub struct TrainArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     /// Passes over the training data
-    #[arg(long, default_value_t = 6.0)]
+    #[arg(long, default_value_t = 6.0, value_parser = within::<f64>(ranges::EPOCHS))]
     pub epochs: f64,
     /// Images a step
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = within::<usize>(ranges::BATCH))]
     pub batch_size: usize,
     /// Peak learning rate
-    #[arg(long, default_value_t = 0.1)]
+    #[arg(long, default_value_t = 0.1, value_parser = within::<f32>(ranges::RATE))]
     pub lr: f32,
     /// Update rule
     #[arg(long, value_enum, default_value = "sgd")]
@@ -163,28 +167,28 @@ pub struct TrainArgs {
     #[arg(long, value_enum, default_value = "one-cycle")]
     pub schedule: ScheduleName,
     /// Weight decay (not on norms and biases)
-    #[arg(long, default_value_t = 5e-4)]
+    #[arg(long, default_value_t = 5e-4, value_parser = within::<f32>(ranges::WEIGHT_DECAY))]
     pub weight_decay: f32,
     /// Label smoothing
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, value_parser = within::<f32>(ranges::NOT_ALL))]
     pub smoothing: f32,
     /// Random shifts of up to this many pixels
-    #[arg(long, default_value_t = 0, value_name = "PIXELS")]
+    #[arg(long, default_value_t = 0, value_name = "PIXELS", value_parser = within::<usize>(ranges::SHIFT))]
     pub max_shift: usize,
     /// Random rotations of up to this many degrees
-    #[arg(long, default_value_t = 0.0, value_name = "DEGREES", value_parser = super::settings::parse_rotation)]
+    #[arg(long, default_value_t = 0.0, value_name = "DEGREES", value_parser = within::<f32>(ranges::ROTATION))]
     pub max_rotation: f32,
     /// Random changes of the size by up to this share
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = super::settings::parse_zoom)]
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = within::<f32>(ranges::ZOOM))]
     pub max_zoom: f32,
     /// Random horizontal flips
     #[arg(long)]
     pub flip: bool,
     /// Size of the images where no model says it: N or HxW [default: their own]
-    #[arg(long, value_name = "SIZE", value_parser = super::settings::parse_image_size, conflicts_with = "init")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_image_size, conflicts_with = "init")]
     pub image_size: Option<[usize; 2]>,
     /// Seed of weights, split and batches
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=ranges::MAX_SEED))]
     pub seed: u64,
     /// Print the result as JSON
     #[arg(long)]
@@ -228,8 +232,14 @@ pub struct PruneArgs {
     /// The promise to keep [default: aec, or as in the config]
     #[arg(long, value_enum)]
     pub mode: Option<ModeName>,
-    /// AEC: points that accuracy may lose. CECA without a budget: picks the output
-    #[arg(long, value_name = "POINTS")]
+    /// AEC: points that accuracy may lose [default: 0]. CECA without a budget: the most compressed
+    /// network within this many points is the output [default: 0.5]
+    #[arg(
+        long,
+        value_name = "POINTS",
+        conflicts_with = "budget",
+        value_parser = within::<f64>(ranges::POINTS)
+    )]
     pub max_drop: Option<f64>,
     /// CECA: what may remain, such as params=0.06; several: params=0.4,0.14,0.06.
     /// Counted in params, macs, kernels or conv-params
@@ -242,7 +252,7 @@ pub struct PruneArgs {
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
     /// Seed of every random choice [default: 0]
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=ranges::MAX_SEED))]
     pub seed: Option<u64>,
     /// Settings (TOML); arguments go first
     #[arg(long, value_name = "FILE")]
@@ -251,17 +261,17 @@ pub struct PruneArgs {
     #[arg(long, value_name = "LAYER", num_args = 1..)]
     pub ignore: Vec<String>,
     /// Keep a multiple of N kernels in every layer
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = within::<usize>(ranges::WIDTH))]
     pub round_to: Option<usize>,
     /// Random shifts of training images by up to this many pixels [default: 1 in the final
     /// recovery, 0 before]
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = within::<usize>(ranges::SHIFT))]
     pub max_shift: Option<usize>,
     /// Random rotations of training images in the final recovery by up to this many degrees
-    #[arg(long, value_name = "DEGREES", value_parser = super::settings::parse_rotation)]
+    #[arg(long, value_name = "DEGREES", value_parser = within::<f32>(ranges::ROTATION))]
     pub max_rotation: Option<f32>,
     /// Random changes of the size of training images in the final recovery by up to this share
-    #[arg(long, value_name = "SHARE", value_parser = super::settings::parse_zoom)]
+    #[arg(long, value_name = "SHARE", value_parser = within::<f32>(ranges::ZOOM))]
     pub max_zoom: Option<f32>,
     /// Random horizontal flips of training images
     #[arg(long)]
@@ -271,7 +281,7 @@ pub struct PruneArgs {
     /// [default: l2]
     #[arg(long)]
     pub policy: Option<String>,
-    /// Start from an agent saved by another run
+    /// Start from an agent saved by another run; for the policy dqn
     #[arg(long, value_name = "FILE")]
     pub agent: Option<PathBuf>,
     /// Go on with the run in the run folder, by its own settings unless told otherwise
@@ -383,9 +393,9 @@ pub struct DemoArgs {
     #[arg(short, long, value_name = "DIR", default_value = "runs/demo")]
     pub output: PathBuf,
     /// Passes over the training data in the initial training
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 3.0, value_parser = within::<f64>(ranges::EPOCHS))]
     pub epochs: f64,
     /// Seed
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=ranges::MAX_SEED))]
     pub seed: u64,
 }

@@ -1,17 +1,15 @@
 //! Checked settings: the config file, then the arguments on top.
 
-use std::ops::RangeInclusive;
 use std::path::Path;
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use secateur::data::DataConfig;
-use secateur::net::data::Augment;
+use secateur::search::config::ranges::Range;
 use secateur::search::config::{Budget, Metric, Mode, PruneConfig};
+use secateur::search::policy::Policy;
 
 use super::args::{DataOptions, ModeName, PruneArgs};
-
-/// Points that CECA without a budget lets the output lose, unless told otherwise.
-const DEFAULT_CECA_DROP: f64 = 0.5;
 
 /// Settings of the data: those given go on top of the config's.
 pub fn data_config(args: &DataOptions, mut config: DataConfig) -> DataConfig {
@@ -30,25 +28,43 @@ pub fn data_config(args: &DataOptions, mut config: DataConfig) -> DataConfig {
     config
 }
 
-fn parse_within(text: &str, what: &str, range: &RangeInclusive<f32>) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(value) if range.contains(&value) => Ok(value),
-        _ => Err(format!(
-            "expected {what} from {} to {}, got `{text}`",
-            range.start(),
-            range.end()
-        )),
+/// A parser of numbers of a range.
+pub fn within<T>(range: Range) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: FromStr + Copy + Number,
+{
+    move |text| match text.trim().parse::<T>() {
+        Ok(value) if range.contains(value.number()) => Ok(value),
+        _ => Err(format!("expected {}{range}", T::KIND)),
     }
 }
 
-/// Degrees of a rotation.
-pub fn parse_rotation(text: &str) -> Result<f32, String> {
-    parse_within(text, "degrees", &Augment::ROTATIONS)
+/// A number of an argument.
+pub trait Number {
+    /// In front of a range, for people.
+    const KIND: &str = "";
+    /// For comparison with a range.
+    fn number(self) -> f64;
 }
 
-/// Share of a zoom.
-pub fn parse_zoom(text: &str) -> Result<f32, String> {
-    parse_within(text, "a share", &Augment::ZOOMS)
+impl Number for f32 {
+    fn number(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Number for f64 {
+    fn number(self) -> f64 {
+        self
+    }
+}
+
+impl Number for usize {
+    const KIND: &str = "a whole number, ";
+
+    fn number(self) -> f64 {
+        self as f64
+    }
 }
 
 /// `224` or `160x120` (height x width).
@@ -65,11 +81,13 @@ pub fn parse_image_size(text: &str) -> Result<[usize; 2], String> {
     }
 }
 
-/// Reads a config as a table, once it is known to be one: errors name the line.
+/// Reads a config as a table, once it is known to be one: errors name the line, or the setting
+/// and its range.
 fn read_table(path: &Path) -> Result<toml::Table> {
     let text = fs_err::read_to_string(path)?;
     let context = || format!("cannot use config `{}`", path.display());
-    toml::from_str::<PruneConfig>(&text).with_context(context)?;
+    let config: PruneConfig = toml::from_str(&text).with_context(context)?;
+    config.check().with_context(context)?;
     text.parse().with_context(context)
 }
 
@@ -87,8 +105,8 @@ fn lay_over(base: &mut toml::Table, top: toml::Table) {
     }
 }
 
-/// Resolves the settings of a pruning run. A resumed one goes on with its own, and a config
-/// lies over those.
+/// Resolves and checks the settings of a pruning run. A resumed one goes on with its own, and
+/// a config lies over those.
 pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
     let own = run_dir.join("config.toml");
     let own = (args.resume && own.is_file()).then_some(own);
@@ -116,8 +134,14 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
         (ModeName::Ceca, from_config) => {
             let (budgets, max_drop) = match from_config {
                 Mode::Ceca { budgets, max_drop } => (budgets.clone(), *max_drop),
-                Mode::Aec { .. } => (Vec::new(), DEFAULT_CECA_DROP),
+                Mode::Aec { .. } => (Vec::new(), Mode::CECA_DROP),
             };
+            if args.max_drop.is_some() && !budgets.is_empty() {
+                bail!(
+                    "cannot use `--max-drop` with the budgets of the config: they alone say how \
+                     small the outputs are\n\nhint: leave `--max-drop` out, or set `budgets = []`"
+                );
+            }
             Mode::Ceca {
                 budgets: match &args.budget {
                     Some(text) => parse_budgets(text)?,
@@ -151,6 +175,16 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
     if let Some(policy) = &args.policy {
         config.search.policy.clone_from(policy);
     }
+    let policy: Policy = config.search.policy.parse()?;
+    if args.agent.is_some() && policy != Policy::Dqn {
+        bail!(
+            "cannot use `--agent` with the policy `{}`: only `{}` asks an agent\n\n\
+             hint: leave `--agent` out, or the policy",
+            policy.name(),
+            Policy::Dqn.name()
+        );
+    }
+    config.check()?;
     Ok(config)
 }
 
@@ -197,6 +231,21 @@ mod tests {
         );
         let config: PruneConfig = settings.try_into().unwrap();
         assert_eq!(config.mode, Mode::Aec { max_drop: 1.0 });
+    }
+
+    #[test]
+    fn numbers_of_arguments() {
+        use secateur::search::config::ranges::{BATCH, EPOCHS};
+        assert_eq!(within::<f64>(EPOCHS)("0.15"), Ok(0.15));
+        for wrong in ["0", "-1", "1e30", "1e400", "nan", "inf", "many", ""] {
+            let expected = Err("expected above 0 and at most 100000".to_string());
+            assert_eq!(within::<f64>(EPOCHS)(wrong), expected, "{wrong}");
+        }
+        assert_eq!(within::<usize>(BATCH)("128"), Ok(128));
+        for wrong in ["0", "-1", "1.5", "65537", "99999999999999999999"] {
+            let expected = Err("expected a whole number, 1 to 65536".to_string());
+            assert_eq!(within::<usize>(BATCH)(wrong), expected, "{wrong}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use secateur::net::train::evaluate;
 use secateur::net::weights::Weights;
 use secateur::onnx::graph::Graph;
 use secateur::onnx::model::Model;
+use secateur::search::env::check_finite;
 use serde::Serialize;
 
 use super::{open_data, print_json, print_notes, skipped_text};
@@ -41,6 +42,7 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
     let source = open_data(&args.data.data, &config, args.json)?;
     settle_image_size(&mut model, &source)?;
     let graph = Graph::from_model(&model)?;
+    check_finite(&graph)?;
     let network = Network::new(&graph, Engine::Fused)?;
     let mut data = ModelData::new(
         &model,

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use anyhow::Result;
 use secateur::net::interpreter::{Engine, Network};
-use secateur::onnx::cost::{CostModel, LayerInfo, Size, format_shape, layer_table};
+use secateur::onnx::cost::{ASSUMED_EXTENT, CostModel, LayerInfo, Size, format_shape, layer_table};
 use secateur::onnx::coupling::{ChannelGroups, Masks};
 use secateur::onnx::graph::{Graph, ValueInfo};
 use secateur::onnx::model::Model;
+use secateur::search::env::{check_finite, uncounted_note};
 use serde::Serialize;
 
-use super::{inspect_data, print_json};
+use super::{inspect_data, print_json, print_notes};
 use crate::cli::args::InspectArgs;
 use crate::cli::exit_code;
 
@@ -37,6 +38,7 @@ struct Summary<'a> {
     groups: Vec<Group>,
     trainable: bool,
     not_trainable_because: Option<String>,
+    notes: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     plan: Vec<String>,
 }
@@ -55,11 +57,20 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
     let model = Model::read(path)?.unshared();
     let graph = Graph::from_model(&model)?;
     let groups = ChannelGroups::find(&graph)?;
-    let size = CostModel::new(&graph, &groups)?.count(&Masks::all_active(&groups));
+    let cost = CostModel::new(&graph, &groups)?;
+    let size = cost.count(&Masks::all_active(&groups));
     let network = Network::new(&graph, Engine::Fused);
+    let weights = check_finite(&graph);
+    let mut notes: Vec<String> = uncounted_note(&cost).into_iter().collect();
+    if model.lacks_image_size() {
+        notes.push(format!(
+            "height and width of the input are open: MACs are those of {ASSUMED_EXTENT} x \
+             {ASSUMED_EXTENT} pixels"
+        ));
+    }
     let summary = Summary {
         model: path,
-        bytes: fs_err::metadata(path)?.len(),
+        bytes: model.stored_bytes(path),
         opset: graph.opset,
         inputs: graph.inputs.iter().map(value).collect(),
         outputs: graph.outputs.iter().map(value).collect(),
@@ -78,8 +89,13 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
                 reason: group.pinned.as_ref().map(|p| p.reason.clone()),
             })
             .collect(),
-        trainable: network.is_ok(),
-        not_trainable_because: network.as_ref().err().map(ToString::to_string),
+        trainable: network.is_ok() && weights.is_ok(),
+        not_trainable_because: match (&network, weights) {
+            (Err(error), _) => Some(error.to_string()),
+            (_, Err(error)) => Some(error.to_string()),
+            _ => None,
+        },
+        notes,
         plan: match (&network, args.plan) {
             (Ok(network), true) => network.describe(),
             _ => Vec::new(),
@@ -89,6 +105,7 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
         print_json(&summary)?;
     } else {
         print(&summary);
+        print_notes(&summary.notes);
     }
     Ok(exit_code::SUCCESS)
 }

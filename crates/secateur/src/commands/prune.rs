@@ -8,10 +8,10 @@ use secateur::one_shot::{OneShotJob, prune_one_shot};
 use secateur::onnx::graph::Graph;
 use secateur::onnx::model::Model;
 use secateur::prune::{Job, prune};
-use secateur::report::{RunReport, terminal_table};
+use secateur::report::{RunReport, command_text, terminal_table};
 use secateur::search::config::PruneConfig;
 
-use super::{check_writable, open_data, print_json};
+use super::{check_writable, open_data, print_json, print_notes};
 use crate::cli::args::{ModeName, PruneArgs};
 use crate::cli::exit_code;
 use crate::cli::progress::{PruneProgress, stop_flag};
@@ -27,6 +27,12 @@ pub fn run(args: &PruneArgs) -> Result<u8> {
         .run_dir
         .clone()
         .unwrap_or_else(|| default_run_dir(&args.output));
+    if run_dir == args.output {
+        bail!(
+            "cannot use `{}` as the run's folder: it is the file to write",
+            run_dir.display()
+        );
+    }
     let config = prune_config(args, &run_dir)?;
     check_writable(&args.output)?;
     let Some(folder) = &args.data else {
@@ -67,7 +73,7 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         policy: args.policy.as_deref().unwrap_or("l2").parse()?,
         budgets: &parse_budgets(budget)?,
         ignore: &args.ignore,
-        round_to: args.round_to.unwrap_or(1).max(1),
+        round_to: args.round_to.unwrap_or(1),
         seed: args.seed.unwrap_or(0),
     };
     let report = prune_one_shot(&job)?;
@@ -84,6 +90,7 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
             Some(reason) => say!("  outputs were not compared: {reason}"),
         }
     }
+    print_notes(&report.notes);
     say!("accuracy was not measured: train the file further, or evaluate it");
     Ok(exit_code::SUCCESS)
 }
@@ -99,7 +106,7 @@ pub fn count_params(model: &Path) -> Result<u64> {
 fn command_line() -> String {
     let mut words = vec!["secateur".to_string()];
     words.extend(std::env::args().skip(1));
-    words.join(" ")
+    command_text(words)
 }
 
 fn show(args: &PruneArgs, config: &PruneConfig, report: &RunReport, run_dir: &Path) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use secateur::data::DataConfig;
 use secateur::net::train::{OptimizerConfig, OptimizerKind, ScheduleKind};
 use secateur::onnx::arch::{DEFAULT_WIDTHS, VggConfig, vgg_like};
@@ -32,7 +32,6 @@ struct Summary<'a> {
 /// Runs the command.
 pub fn run(args: &TrainArgs) -> Result<u8> {
     check_writable(&args.output)?;
-    check_ranges(args)?;
     let data_config = DataConfig {
         image_size: args.image_size,
         ..data_config(&args.data.options, DataConfig::default())
@@ -83,6 +82,13 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
     print_notes(&trained.notes);
     trained.model.write(&args.output)?;
     report(args, &trained)?;
+    if let Some(error) = trained.diverged {
+        bail!(
+            "{error}; `{}` holds the weights after the last whole pass before\n\nhint: {}",
+            args.output.display(),
+            error.hint().unwrap_or_default()
+        );
+    }
     if !trained.stopped {
         return Ok(exit_code::SUCCESS);
     }
@@ -91,29 +97,6 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
         args.output.display()
     );
     Ok(exit_code::INTERRUPTED)
-}
-
-fn check_ranges(args: &TrainArgs) -> Result<()> {
-    let positive = |name: &str, value: f64| {
-        if value.is_finite() && value > 0.0 {
-            Ok(())
-        } else {
-            anyhow::bail!("cannot train: `{name}` is {value}, expected a positive number")
-        }
-    };
-    positive("--epochs", args.epochs)?;
-    positive("--lr", f64::from(args.lr))?;
-    positive("--batch-size", args.batch_size as f64)?;
-    if !(0.0..1.0).contains(&args.smoothing) {
-        anyhow::bail!(
-            "cannot train: `--smoothing` is {}, expected 0 to 1",
-            args.smoothing
-        );
-    }
-    if args.hidden.contains(&0) {
-        anyhow::bail!("cannot train: `--hidden` holds 0, expected widths of 1 and up");
-    }
-    Ok(())
 }
 
 fn report(args: &TrainArgs, trained: &Trained) -> Result<()> {

@@ -1,8 +1,8 @@
 //! `secateur verify`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use secateur::onnx::model::Model;
-use secateur::verify::verify;
+use secateur::verify::verify_where_possible;
 
 use super::print_json;
 use crate::cli::args::VerifyArgs;
@@ -11,7 +11,8 @@ use crate::cli::exit_code;
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> Result<u8> {
     let (original, small) = (Model::read(&args.original)?, Model::read(&args.small)?);
-    let verdict = verify((&args.original, &original), (&args.small, &small))?;
+    let pair = ((&*args.original, &original), (&*args.small, &small));
+    let (verdict, not_run) = verify_where_possible(pair.0, pair.1)?;
     if args.json {
         print_json(&verdict)?;
     } else {
@@ -19,6 +20,9 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
             let mark = if check.passed { "ok    " } else { "FAILED" };
             say!("{mark} {}: {}", check.name, check.detail);
         }
+    }
+    if let Some(reason) = not_run.filter(|_| verdict.passed()) {
+        bail!("cannot compare outputs: {reason}");
     }
     Ok(if verdict.passed() {
         exit_code::SUCCESS

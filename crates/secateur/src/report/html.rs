@@ -37,14 +37,14 @@ pub fn write_html(
                     (sections::summary(report))
                     (sections::before_after(report))
                     (sections::progress(report, header, history)?)
-                    (kernels::maps(header, history))
+                    (kernels::maps(report, header, history))
                     (kernels::effectiveness(report, header))
                     (sections::reward(history)?)
                     (sections::reactivations(header, history))
                     (sections::layers(report))
                     (sections::cost(report, history))
                     (data::data(report))
-                    (sections::reproduce(report))
+                    (sections::reproduce(report, path))
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! The report of a run: `report.json`, `report.html`, and the table at its end.
 
+mod command;
 pub mod data;
 mod html;
 mod json;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use command::command_text;
 pub use html::write_html;
 pub use json::{read_json, write_json};
 use secateur_onnx::cost::Size;
@@ -29,8 +31,14 @@ pub enum ReportError {
     /// The run folder.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
+    /// A folder of something else, or none.
+    #[error("cannot report on `{}`: it is no run folder: it holds no `header.json`", path.display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+    },
     /// No finished run.
-    #[error("cannot write a report: `{}` holds no finished run", path.display())]
+    #[error("cannot report on `{}`: its run is not finished", path.display())]
     NotFinished {
         /// The folder.
         path: PathBuf,
@@ -93,7 +101,8 @@ pub struct LayerFigures {
     pub kept: Vec<usize>,
 }
 
-/// How effective the kernels of a layer were, by three independent measures.
+/// How effective the kernels of a layer were, by three measures. Only ablation is independent:
+/// Q contains what significance says as its known part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Effectiveness {
     /// Index of the layer's group.
@@ -161,19 +170,29 @@ pub struct RunReport {
     pub warnings: Vec<String>,
 }
 
+/// Reads `report.json` of a run folder.
+///
+/// # Errors
+/// [`ReportError`] if it is no run folder, the run is not finished or the file is damaged.
+pub fn read_report(run_dir: &Path) -> Result<RunReport, ReportError> {
+    let path = run_dir.to_path_buf();
+    if !run_dir.join("header.json").is_file() {
+        return Err(ReportError::NoRun { path });
+    }
+    let file = run_dir.join("report.json");
+    if !file.is_file() {
+        return Err(ReportError::NotFinished { path });
+    }
+    read_json(&file)
+}
+
 /// Writes `report.html` of a run folder anew.
 ///
 /// # Errors
-/// [`ReportError`] if the run is not finished or a file is damaged.
+/// [`ReportError`] if it is no run folder, the run is not finished or a file is damaged.
 pub fn rewrite(run_dir: &Path) -> Result<PathBuf, ReportError> {
+    let report = read_report(run_dir)?;
     let (header, history) = read_run(run_dir)?;
-    let path = run_dir.join("report.json");
-    if !path.exists() {
-        return Err(ReportError::NotFinished {
-            path: run_dir.to_path_buf(),
-        });
-    }
-    let report = read_json(&path)?;
     let page = run_dir.join("report.html");
     write_html(&report, &header, &history, &page)?;
     Ok(page)

@@ -101,7 +101,7 @@ pub fn terminal_table(report: &RunReport) -> String {
     if let Some(seconds) = report.training_seconds {
         let _ = write!(
             text,
-            ", {:.0} s against {seconds:.0} s ({:.1} %)",
+            "; pruning epochs {:.0} s, initial training {seconds:.0} s ({:.1} %)",
             report.search_seconds,
             100.0 * report.search_seconds / seconds.max(1e-9)
         );

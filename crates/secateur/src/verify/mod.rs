@@ -11,7 +11,7 @@ use secateur_net::weights::Weights;
 use secateur_onnx::cost::{CostModel, Size};
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
-use secateur_onnx::model::Model;
+use secateur_onnx::model::{Model, Tensor};
 use secateur_onnx::{OnnxError, surgery};
 use serde::Serialize;
 use thiserror::Error;
@@ -25,6 +25,9 @@ pub const MASKS: &str = "secateur.masks";
 /// another order in a smaller network.
 pub const TOLERANCE: f32 = 1e-4;
 
+/// Bytes of weights beyond which outputs are not compared.
+const MOST_WEIGHTS: usize = 1 << 30;
+
 /// What can go wrong before there is a verdict.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -34,6 +37,14 @@ pub enum VerifyError {
     NoMasks {
         /// The pruned file.
         file: String,
+    },
+    /// Masks of another network.
+    #[error("cannot verify `{file}`: it was made from another network than `{original}`")]
+    OtherOriginal {
+        /// The pruned file.
+        file: String,
+        /// The one it was to be compared with.
+        original: String,
     },
     /// A file.
     #[error(transparent)]
@@ -49,6 +60,9 @@ impl VerifyError {
         match self {
             Self::NoMasks { .. } => {
                 Some("only files written by `secateur prune` can be verified".to_string())
+            }
+            Self::OtherOriginal { .. } => {
+                Some("give the file that was pruned, as it was then".to_string())
             }
             Self::Onnx(error) => error.hint(),
             Self::Engine(_) => None,
@@ -133,22 +147,29 @@ fn check(
     // As pruning does, before it looks for coupled kernels.
     let unshared = original.1.unshared().with_image_size_of(small.1);
     let original = (original.0, &unshared);
-    let graph = Graph::from_model(original.1)?;
-    let small_graph = Graph::from_model(small.1)?;
+    let graph = Graph::outline(original.1)?;
+    let small_graph = Graph::outline(small.1)?;
     let groups = ChannelGroups::find(&graph)?;
     let masks = stored_masks(small.1, small.0)?;
+    let widths = |masks: &Masks| masks.0.iter().map(Vec::len).collect::<Vec<_>>();
+    if widths(&masks) != widths(&Masks::all_active(&groups)) {
+        return Err(VerifyError::OtherOriginal {
+            file: small.0.display().to_string(),
+            original: original.0.display().to_string(),
+        });
+    }
     let mut checks = vec![interface(original.1, small.1, &graph, &small_graph)];
 
-    // Refuses masks that do not belong to the original.
     let removed = surgery::remove(original.1, &groups, &masks)?;
     let counted = CostModel::new(&graph, &groups)?.count(&masks);
     let own = ChannelGroups::find(&small_graph)?;
     let found = CostModel::new(&small_graph, &own)?.count(&Masks::all_active(&own));
     checks.push(size(counted, found));
-    checks.push(same_shapes(&Graph::from_model(&removed)?, &small_graph));
+    checks.push(same_shapes(&Graph::outline(&removed)?, &small_graph));
+    drop(removed);
     let mut not_run = None;
     if checks.iter().all(|check| check.passed) {
-        match outputs(original, small, &graph, &small_graph, &groups, &masks) {
+        match outputs(original, small, &graph, &groups, &masks) {
             Ok(check) => checks.push(check),
             Err(VerifyError::Engine(error)) => not_run = Some(error),
             Err(error) => return Err(error),
@@ -224,16 +245,34 @@ fn outputs(
     original: (&Path, &Model),
     small: (&Path, &Model),
     graph: &Graph,
-    small_graph: &Graph,
     groups: &ChannelGroups,
     masks: &Masks,
 ) -> Result<Check, VerifyError> {
     const IMAGES: usize = 8;
-    let float_values = |graph: &Graph| -> Weights { Weights::from_floats(graph) };
-    let mut full = float_values(graph);
-    Selection::new(groups, masks).scatter(&float_values(small_graph), &mut full);
-    let masked = surgery::zero_inputs(&original.1.with_weights(&full.values())?, groups, masks)?;
+    let bytes: usize = graph.initializers.values().map(Tensor::n_bytes).sum();
+    if bytes > MOST_WEIGHTS {
+        let reason = format!(
+            "its weights take {} MiB; comparing outputs holds several copies of them, and is \
+             left out from {} MiB on",
+            bytes >> 20,
+            MOST_WEIGHTS >> 20
+        );
+        return Err(EngineError::new(original.0, reason).into());
+    }
+    // Each copy of the weights goes as soon as the next is made.
+    let floats = |model: &Model| -> Result<Weights, OnnxError> {
+        Ok(Weights::from_floats(&Graph::from_model(model)?))
+    };
+    let mut full = floats(original.1)?;
+    Selection::new(groups, masks).scatter(&floats(small.1)?, &mut full);
+    let values = full.values();
+    drop(full);
+    let model = original.1.with_weights(&values)?;
+    drop(values);
+    let masked = surgery::zero_inputs(&model, groups, masks)?;
+    drop(model);
     let big = TractModel::new(&masked, original.0, IMAGES)?;
+    drop(masked);
     let little = TractModel::new(small.1, small.0, IMAGES)?;
     let len: usize = big.input_shape().iter().product();
     // A fixed, uneven pattern over about -2..2: normalised images lie in that range.

@@ -57,6 +57,32 @@ fn models() {
 }
 
 #[test]
+fn validation_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.onnx");
+    let mut model = Model::read(net()).unwrap();
+    model.set_metadata("secateur.split", "[0,0]");
+    model.write(&file).unwrap();
+    // Trained on all images: nothing would hold a pruned network to anything.
+    let needles = [
+        "0 validation images",
+        "each part needs some",
+        "--validation",
+    ];
+    prune_with(&file, &data_dir(), &[], &needles);
+    // A network that kept images apart keeps to them, and says so.
+    let data = data_dir();
+    let mut args = vec!["eval", path(net()), "--data", path(&data)];
+    args.extend(["--split", "validation", "--validation", "100", "--json"]);
+    let output = run(&args);
+    let text = stderr(&output);
+    assert!(output.status.success(), "{text}");
+    let notes = text + &String::from_utf8_lossy(&output.stdout);
+    assert!(notes.contains("`validation` 100 is not used"), "{notes}");
+    assert!(notes.contains("\"images\": 5000"), "{notes}");
+}
+
+#[test]
 fn an_operator_without_training_rule_is_named_and_inspect_still_works() {
     let folder = tempfile::tempdir().unwrap();
     let mut model = Model::read(net()).unwrap();
@@ -165,7 +191,7 @@ fn training_that_diverges_stops_and_writes_nothing() {
 }
 
 #[test]
-fn budgets_and_drops_out_of_range() {
+fn budgets_out_of_range() {
     let data = data_dir();
     let prune = |extra: &[&str], needles: &[&str]| prune_with(net(), &data, extra, needles);
     prune(&["--budget", "params=1.5"], &["1.5", "between 0 and 1"]);
@@ -175,15 +201,127 @@ fn budgets_and_drops_out_of_range() {
         &["--mode ceca"],
     );
     prune(
-        &["--mode", "aec", "--max-drop=-1"],
-        &["--max-drop", "between 0 and 100"],
-    );
-    prune(
         &["--budget", "params=0.001"],
         &["params=0.001 cannot be reached", "hint: ask for params="],
     );
     prune(&["--policy", "magic"], &["magic", "`dqn`", "`random`"]);
     prune(&["--ignore", "conv9"], &["conv9", "`conv1`"]);
+}
+
+#[test]
+fn arguments_that_no_command_can_use() {
+    // Nothing is read: none of the files exist.
+    let check = |args: &[&str], needles: &[&str]| {
+        let output = run(args);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        for needle in needles {
+            assert!(
+                text.contains(needle),
+                "{args:?}: `{needle}` is not in: {text}"
+            );
+        }
+    };
+    let train = ["train", "--data", "none", "-o", "none.onnx"];
+    let train = |extra: &[&str], needle: &str| check(&[&train[..], extra].concat(), &[needle]);
+    for epochs in ["0", "1e30", "nan", "inf", "-1"] {
+        let epochs = format!("--epochs={epochs}");
+        let needles = ["--epochs", "above 0 and at most 100000"];
+        train(&[&epochs], needles[1]);
+        check(&["demo", "--data", "none", &epochs], &needles);
+    }
+    train(&["--lr", "0"], "above 0 and finite");
+    train(&["--weight-decay", "nan"], "0 to 1");
+    train(&["--weight-decay", "2"], "0 to 1");
+    train(&["--smoothing", "1"], "at least 0 and below 1");
+    train(&["--max-rotation", "181"], "0 to 180");
+    train(&["--max-zoom", "0.95"], "0 to 0.9");
+    train(&["--batch-size", "0"], "1 to 65536");
+    train(&["--hidden", "8,0"], "1 to 65536");
+
+    let prune = ["prune", "none.onnx", "--data", "none", "-o", "small.onnx"];
+    let prune = |extra: &[&str], needles: &[&str]| check(&[&prune[..], extra].concat(), needles);
+    prune(&["--max-drop=-1"], &["--max-drop", "0 to 100"]);
+    prune(&["--max-drop", "nan"], &["--max-drop", "0 to 100"]);
+    prune(&["--round-to", "0"], &["--round-to", "1 to 65536"]);
+    prune(
+        &["--max-drop", "1", "--budget", "params=0.5"],
+        &["--max-drop", "cannot be used with", "--budget"],
+    );
+    let no_train = ["prune", "none.onnx", "--no-train", "-o", "small.onnx"];
+    check(
+        &[&no_train[..], &["--budget", "macs=0.5", "--round-to", "0"]].concat(),
+        &["--round-to", "1 to 65536"],
+    );
+
+    // The `config.toml` of a run could not hold it.
+    let seed = ["--seed", "9223372036854775808"];
+    let needle = "9223372036854775808 is not in 0..=9223372036854775807";
+    train(&seed, needle);
+    prune(&seed, &[needle]);
+    check(&["demo", seed[0], seed[1]], &[needle]);
+}
+
+#[test]
+fn settings_that_no_run_can_use_are_refused_before_the_data_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, data) = (folder.path().join("run.toml"), folder.path().join("none"));
+    let refused = |text: &str, extra: &[&str], needles: &[&str]| {
+        std::fs::write(&config, text).unwrap();
+        let args = [&["--config", path(&config)], extra].concat();
+        prune_with(net(), &data, &args, needles);
+    };
+    for (text, needle) in [
+        (
+            "[agent]\nhidden = 0\n",
+            "`agent.hidden` is 0, expected 1 to 4096",
+        ),
+        (
+            "[agent]\ngamma = nan\n",
+            "`agent.gamma` is NaN, expected 0 to 1",
+        ),
+        ("[reward]\ndense = 1e39\n", "`reward.dense` is inf"),
+        (
+            "[data]\nconfirm_share = 1.0\n",
+            "`data.confirm_share` is 1.0",
+        ),
+        (
+            "[mode]\nkind = \"aec\"\nmax_drop = 101.0\n",
+            "`mode.max_drop` is 101.0",
+        ),
+        (
+            "[mode]\nkind = \"aec\"\ndrop = 1.0\n",
+            "unknown field `drop`",
+        ),
+        (
+            "seed = 9223372036854775808\n",
+            "`seed` is 9223372036854775808, expected 0 to 9223372036854775807",
+        ),
+    ] {
+        refused(text, &[], &["cannot use config", "run.toml", needle]);
+    }
+    // An argument is held to the range of its setting.
+    refused("", &["--validation", "1"], &["`data.validation` is 1"]);
+    // The promise alone is enough, and then the data are looked for.
+    refused("[mode]\nkind = \"aec\"\n", &[], &["no such folder"]);
+    refused("[mode]\nkind = \"ceca\"\n", &[], &["no such folder"]);
+
+    let budget = "[mode]\nkind = \"ceca\"\nbudgets = [{ metric = \"macs\", remaining = 0.5 }]\n";
+    refused(
+        budget,
+        &["--max-drop", "1"],
+        &[
+            "cannot use `--max-drop` with the budgets of the config",
+            "hint: ",
+        ],
+    );
+    let needles = ["cannot use `--agent` with the policy `random`", "hint: "];
+    refused(
+        "[search]\npolicy = \"random\"\n",
+        &["--agent", "a"],
+        &needles,
+    );
+    refused("", &["--agent", "a", "--policy", "random"], &needles);
 }
 
 /// Copies MNIST with one file changed.

@@ -212,6 +212,18 @@ fn data_that_do_not_fit() {
             "classes.txt",
         ],
     );
+    // A class that is missing moves the others to numbers of other classes.
+    let fewer = dir.path().join("fewer");
+    folder(&fewer, "train", &["along", "plain"], 8);
+    check(
+        &fewer,
+        &[],
+        &[
+            "output 0 of the network is `across`",
+            "class 0 of the data is `along`",
+            "hint: ",
+        ],
+    );
     // Without parts, a model remembers which images were set apart.
     let plain = dir.path().join("plain");
     folder(&plain, ".", &["across", "along"], 20);

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use secateur::onnx::model::Model;
+use serde_json::Value;
+
 use crate::common::{net, path, run, stderr};
 use crate::promises::size;
 
@@ -87,4 +90,116 @@ fn says_what_it_cannot_promise() {
     fails(&[], "--budget");
     fails(&["--budget", "macs=0.5", "--policy", "dqn"], "`dqn`");
     fails(&["--budget", "params=0.0001"], "cannot be reached");
+}
+
+/// Structures of every kind and storages of every kind, through the program itself.
+#[test]
+fn every_fixture_is_pruned_or_refused_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let mut pruned = 0;
+    for entry in std::fs::read_dir(fixtures).unwrap() {
+        let model = entry.unwrap().path().join("model.onnx");
+        if !model.exists() {
+            continue;
+        }
+        let output = folder.path().join("small.onnx");
+        let args = ["prune", path(&model), "--no-train", "-o", path(&output)];
+        let done = run(&[&args[..], &["--budget", "params=0.8"]].concat());
+        let text = stderr(&done);
+        if !done.status.success() {
+            let reasons = ["cannot be reached", "no layer has kernels"];
+            let known = reasons.iter().any(|reason| text.contains(reason));
+            assert!(known, "{}: {text}", model.display());
+            continue;
+        }
+        // 1 where tract cannot run it, 3 where it does not verify.
+        let verified = run(&["verify", path(&model), path(&output)]);
+        let text = String::from_utf8_lossy(&verified.stdout).into_owned() + &stderr(&verified);
+        assert!(
+            verified.status.code() != Some(3),
+            "{}: {text}",
+            model.display()
+        );
+        assert!(!text.contains("FAILED"), "{}: {text}", model.display());
+        pruned += 1;
+    }
+    assert!(pruned >= 15, "only {pruned}");
+}
+
+#[test]
+fn bytes_are_those_of_external_data_too_and_the_given_file_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = fixture("external-data");
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(from.parent().unwrap()).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_some_and(|e| e != "py") {
+            bytes += std::fs::copy(&file, folder.path().join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    let model = folder.path().join("model.onnx");
+    let before = std::fs::read(&model).unwrap();
+    let args = [
+        "prune",
+        path(&model),
+        "--no-train",
+        "--budget",
+        "params=0.6",
+    ];
+    let refused = run(&[&args[..], &["-o", path(&model)]].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    let text = stderr(&refused);
+    assert!(text.contains("it is the network to prune"), "{text}");
+    assert_eq!(std::fs::read(&model).unwrap(), before);
+
+    let output = folder.path().join("small.onnx");
+    let done = run(&[&args[..], &["--json", "-o", path(&output)]].concat());
+    assert!(done.status.success(), "{}", stderr(&done));
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(report["before"]["bytes"], bytes);
+    let length = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().len();
+    let after = length("small.onnx") + length("small.onnx.data");
+    assert_eq!(report["after"][0]["bytes"], after);
+    assert!(report["after"][0]["not_run"].is_null(), "{report}");
+}
+
+#[test]
+fn a_share_of_unknown_multiply_adds_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, output) = (folder.path().join("a.onnx"), folder.path().join("b.onnx"));
+    let mut changed = Model::read(fixture("plain")).unwrap();
+    let graph = changed.proto.graph.as_mut().unwrap();
+    graph.value_info.clear();
+    let relu = graph
+        .node
+        .iter_mut()
+        .find(|n| n.op_type() == "Relu")
+        .unwrap();
+    relu.set_op_type("Unheard".to_string());
+    changed.write(&model).unwrap();
+    let args = ["prune", path(&model), "--no-train", "-o", path(&output)];
+    let refused = run(&[&args[..], &["--budget", "macs=0.5"]].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    let text = stderr(&refused);
+    assert!(text.contains("a share of the MACs"), "{text}");
+    assert!(!output.exists());
+    let inspected = run(&["inspect", path(&model)]);
+    let text = stderr(&inspected);
+    assert!(text.contains("MACs leave out"), "{text}");
+}
+
+#[test]
+fn masks_of_another_network_are_named_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("small.onnx");
+    let model = fixture("residual");
+    let args = ["prune", path(&model), "--no-train", "-o", path(&output)];
+    let done = run(&[&args[..], &["--budget", "params=0.6"]].concat());
+    assert!(done.status.success(), "{}", stderr(&done));
+    let other = fixture("plain");
+    let verified = run(&["verify", path(&other), path(&output)]);
+    assert_eq!(verified.status.code(), Some(1));
+    let text = stderr(&verified);
+    assert!(text.contains("made from another network"), "{text}");
 }

@@ -4,9 +4,50 @@ use maud::{Markup, PreEscaped, html};
 use secateur_search::run_dir::record::{EpochRecord, RunHeader};
 
 use crate::report::kernel_map::map;
-use crate::report::{Effectiveness, RunReport};
+use crate::report::{Effectiveness, NetworkFigures, RunReport};
 
-pub(super) fn maps(header: &RunHeader, history: &[EpochRecord]) -> Markup {
+/// `result keeps 13 of 32`, and what the last column shows where that is no result.
+fn kept(report: &RunReport, last: &str, group: usize, width: usize) -> String {
+    let last = last.bytes().filter(|b| *b == b'1').count();
+    let layer = report.layers.get(group);
+    let kept: Vec<usize> = layer
+        .map(|layer| {
+            layer
+                .kept
+                .iter()
+                .take(report.after.len())
+                .copied()
+                .collect()
+        })
+        .unwrap_or_default();
+    let Some(&smallest) = kept.last() else {
+        return format!("last column {last} of {width}");
+    };
+    let results = if kept.len() == 1 {
+        "result keeps"
+    } else {
+        "results keep"
+    };
+    let list: Vec<String> = kept.iter().map(usize::to_string).collect();
+    let text = format!("{results} {} of {width}", list.join(", "));
+    if smallest == last {
+        text
+    } else {
+        format!("last column {last}, {text}")
+    }
+}
+
+/// Which columns the results are, in words.
+fn columns(report: &RunReport) -> String {
+    let one = |network: &NetworkFigures| match network.record {
+        Some(record) => format!("{} is that of pruning epoch {record}", network.file),
+        None => format!("{} is the given network", network.file),
+    };
+    let all: Vec<String> = report.after.iter().map(one).collect();
+    all.join(", ")
+}
+
+pub(super) fn maps(report: &RunReport, header: &RunHeader, history: &[EpochRecord]) -> Markup {
     let entries = [
         ("on", "on"),
         ("off", "off"),
@@ -17,7 +58,7 @@ pub(super) fn maps(header: &RunHeader, history: &[EpochRecord]) -> Markup {
     ];
     html! {
         h2 { "Kernels over pruning epochs" }
-        p { "A row a kernel, those that stayed longest on top; a column a pruning epoch. The band above shows the stage." }
+        p { "A row a kernel, those that stayed longest on top; a column a pruning epoch. The band above shows the stage. The last column is the network tried last, not always a result: " (columns(report)) "." }
         div.legend {
             @for (color, name) in entries {
                 span { i style=(format!("background:var(--{color})")) {} (name) }
@@ -25,9 +66,10 @@ pub(super) fn maps(header: &RunHeader, history: &[EpochRecord]) -> Markup {
         }
         div.maps {
             @for (g, group) in header.groups.iter().enumerate().filter(|(_, group)| group.switchable) {
-                @let last = history.last().and_then(|r| r.masks.get(g)).map_or(0, |m| m.bytes().filter(|b| *b == b'1').count());
+                @let last = history.last().and_then(|r| r.masks.get(g)).map_or("", String::as_str);
                 div.layer {
-                    h3 { (group.name) span { (last) " of " (group.width) } }
+                    h3 { (group.name) }
+                    small { (kept(report, last, g, group.width)) }
                     (PreEscaped(map(g, group.width, history)))
                 }
             }
@@ -35,15 +77,22 @@ pub(super) fn maps(header: &RunHeader, history: &[EpochRecord]) -> Markup {
     }
 }
 
-/// Bars of at most 64 columns; wider layers show the mean of neighbours in rank order.
+/// Bars that a layer is drawn with at most.
+const MOST_BARS: usize = 64;
+
+/// Kernels a bar.
+fn kernels_a_bar(kernels: usize) -> usize {
+    kernels.div_ceil(MOST_BARS).max(1)
+}
+
+/// Bars of at most [`MOST_BARS`] columns; wider layers show the mean of neighbours in rank order.
 fn bars(values: &[f32], order: &[usize], class: &str) -> Markup {
     let sorted: Vec<f32> = order
         .iter()
         .filter_map(|&k| values.get(k).copied())
         .collect();
-    let step = sorted.len().div_ceil(64).max(1);
     let columns: Vec<f32> = sorted
-        .chunks(step)
+        .chunks(kernels_a_bar(sorted.len()))
         .map(|c| c.iter().sum::<f32>() / c.len() as f32)
         .collect();
     let low = columns
@@ -62,13 +111,18 @@ fn bars(values: &[f32], order: &[usize], class: &str) -> Markup {
     }
 }
 
-/// `64 kernels`, or `24 of 960 kernels`.
+/// `64 kernels`, `24 of 960 kernels`, or `128 kernels, a bar the mean of 2`.
 fn looked_at(e: &Effectiveness, header: &RunHeader) -> String {
     let width = header.groups.get(e.group).map_or(0, |g| g.width);
-    match e.ablation.len() {
+    let mut text = match e.ablation.len() {
         all if all == width => format!("{all} kernels"),
         some => format!("{some} of {width} kernels"),
+    };
+    let each = kernels_a_bar(e.ablation.len());
+    if each > 1 {
+        text.push_str(&format!(", a bar the mean of {each}"));
     }
+    text
 }
 
 fn rho(value: Option<f64>) -> String {
@@ -87,15 +141,17 @@ pub(super) fn effectiveness(report: &RunReport, header: &RunHeader) -> Markup {
     html! {
         h2 { "Which kernels mattered" }
         p {
-            "Three independent opinions by layer: ablation (how much the loss of the given network rises when one kernel alone is taken out), the agent's advantage Q(on) - Q(off), and the rank of Taylor significance. "
-            "Kernels stand in the order of ablation, the most important on the left; where the lower bars fall the same way, the opinions agree. "
+            "Three measures by layer: ablation (how much the loss of the given network rises when one kernel alone is taken out), the agent's advantage Q(on) - Q(off), and the rank of Taylor significance. "
+            "Only ablation is independent of the other two: Q contains what significance and the norm of the weights say as its known part, and the agent learns the rest. "
+            "Kernels stand in the order of ablation, the most important on the left; where the lower bars fall the same way, they agree with it. "
             "The numbers are Spearman's rank correlations with ablation."
         }
         div.maps {
             @for e in &report.effectiveness {
                 @let order = order(e);
                 div.layer {
-                    h3 { (header.groups.get(e.group).map_or("", |g| g.name.as_str())) span { (looked_at(e, header)) } }
+                    h3 { (header.groups.get(e.group).map_or("", |g| g.name.as_str())) }
+                    small { (looked_at(e, header)) }
                     small { "ablation" }
                     (bars(&e.ablation, &order, "a"))
                     small { "agent, exploiting (" (rho(e.agreement[1])) "; exploring " (rho(e.agreement[0])) ")" }

@@ -1,8 +1,11 @@
 //! The page's sections in words, tables and plots.
 
+use std::path::Path;
+
 use maud::{Markup, PreEscaped, html};
 use secateur_search::run_dir::record::{EpochRecord, RunHeader, Stage};
 
+use crate::report::command::anew;
 use crate::report::plots::{Frame, Line, bounds, lines};
 use crate::report::stats::PairedDifference;
 use crate::report::terminal::grouped;
@@ -193,6 +196,7 @@ pub(super) fn progress(
     let quartile = sorted.get(sorted.len() / 4).copied().unwrap_or(100.0);
     let low = top.0.max(quartile.min(level.unwrap_or(100.0) - 6.0));
     let clipped = accuracy.iter().map(|&(e, a)| (e, a.max(low))).collect();
+    let below = below_axis(&accuracy, low);
     let plot = lines(
         &Frame {
             name: "accuracy",
@@ -244,9 +248,27 @@ pub(super) fn progress(
         h2 { "The run" }
         p { "Accuracy on the validation images that guide the search, after each pruning epoch; the dashed line is " (floor) ". Every episode starts from the given network." }
         div.plot { (PreEscaped(plot)) }
+        @if let Some(below) = below { p.muted { (below) } }
         div.plot { (PreEscaped(sizes)) }
         (legend(&remaining.iter().map(|l| (["s0", "s1", "s2", "s3"][l.class], l.name)).collect::<Vec<_>>()))
     })
+}
+
+/// Says of values that lie below a plot's axis.
+fn below_axis(values: &[(f64, f64)], low: f64) -> Option<String> {
+    let below: Vec<f64> = values.iter().map(|v| v.1).filter(|&v| v < low).collect();
+    let least = below.iter().copied().fold(f64::INFINITY, f64::min);
+    match below.len() {
+        0 => None,
+        1 => Some(format!(
+            "In one pruning epoch accuracy lies below the axis, at {least:.2} %: it is drawn at \
+             the foot."
+        )),
+        n => Some(format!(
+            "In {n} pruning epochs accuracy lies below the axis, down to {least:.2} %: they are \
+             drawn at the foot."
+        )),
+    }
 }
 
 pub(super) fn reward(history: &[EpochRecord]) -> Result<Markup, ReportError> {
@@ -319,7 +341,7 @@ pub(super) fn reactivations(header: &RunHeader, history: &[EpochRecord]) -> Mark
             p { "When kernels came back, by whom, how healthy they looked (the estimated fall of the loss), and what accuracy did in that pruning epoch." }
             div.scroll {
                 table {
-                    thead { tr { th { "epoch" } th { "kernels" } th { "by" } th { "layers" } th { "best health" } th { "accuracy before" } th { "after" } } }
+                    thead { tr { th { "epoch" } th { "kernels" } th { "by" } th { "layers" } th { "best health" } th.wrap { "accuracy before" } th { "after" } } }
                     tbody {
                         @for (record, before) in rows {
                             @let rule = record.reactivated.iter().filter(|r| matches!(r.by, secateur_search::run_dir::record::ReactivatedBy::Rule)).count();
@@ -328,7 +350,7 @@ pub(super) fn reactivations(header: &RunHeader, history: &[EpochRecord]) -> Mark
                                 td { (record.epoch) }
                                 td { (record.reactivated.len()) }
                                 td { @if rule == 0 { "agent" } @else if rule == record.reactivated.len() { "rule" } @else { "agent and rule" } }
-                                td { (layer_counts(header, record)) }
+                                td.wrap { (layer_counts(header, record)) }
                                 td { (format!("{best:.2e}")) }
                                 td { @if let Some(before) = before { (percent(before.accuracy)) } }
                                 td { (percent(record.accuracy)) }
@@ -398,39 +420,80 @@ pub(super) fn cost(report: &RunReport, history: &[EpochRecord]) -> Markup {
         ("exploiting", Stage::Exploit),
         ("recovering", Stage::Recover),
     ];
+    let recorded: f64 = history.iter().map(|r| r.cost_sample_macs).sum();
+    let before = report.search_sample_macs - recorded;
+    let seconds: f64 = history.iter().map(|r| r.seconds).sum();
     html! {
         h2 { "What it cost" }
         p {
             "In sample-MACs (forward 1, backward 2; training, evaluation, probes and the teacher's scores all counted) the search took "
             b { (share(report.search_sample_macs)) } " of "
             @if report.training_is_measured { "the initial training" } @else { "the reference training of the config" }
-            @if let Some(seconds) = report.training_seconds {
-                ", in wall-clock " (format!("{:.0} s against {:.0} s", report.search_seconds, seconds))
-            }
             "."
+        }
+        p {
+            "Its pruning epochs took " (format!("{:.0} s", report.search_seconds)) " of wall-clock time"
+            @if let Some(seconds) = report.training_seconds {
+                ", the initial training " (format!("{seconds:.0} s"))
+            }
+            ". Not in it: reading the data, the teacher's scores, epochs that were cut short and begun again, and what follows the search: confirming, writing and verifying the results, and the measurements for this page."
         }
         div.scroll {
             table {
                 thead { tr { th { "stage" } th { "share of the initial training" } th { "seconds" } } }
                 tbody {
+                    // Less is rounding.
+                    @if before > 1e-6 * report.search_sample_macs {
+                        tr { td { "the teacher's scores, before the first epoch" } td { (share(before)) } td { "not measured" } }
+                    }
                     @for (name, stage) in stages {
                         @let (macs, seconds) = by_stage(stage);
                         tr { td { (name) } td { (share(macs)) } td { (format!("{seconds:.1}")) } }
                     }
+                    tr { td { "all" } td { (share(report.search_sample_macs)) } td { (format!("{seconds:.1}")) } }
                 }
             }
         }
     }
 }
 
-pub(super) fn reproduce(report: &RunReport) -> Markup {
+pub(super) fn reproduce(report: &RunReport, page: &Path) -> Markup {
+    let run_dir = page.parent().unwrap_or(Path::new("")).display().to_string();
     html! {
         h2 { "How to reproduce it" }
-        pre { (report.command) }
+        @match anew(&report.command, &run_dir) {
+            Some(command) => {
+                pre { (command) }
+                p {
+                    "The run was stopped and gone on with, last by "
+                    code { (report.command) }
+                    ". The command above begins it anew by the settings that its folder keeps, which are those of its end: where they were changed on the way, or where it began with "
+                    code { "--agent" } ", which they do not hold, it is another run."
+                }
+            }
+            None => {
+                pre { (report.command) }
+                p.muted { "In a run folder that holds no run yet." }
+            }
+        }
         p.muted { "On " (report.machine) ". The same seed and number of threads give the same decisions." }
         details {
             summary { "Settings" }
             pre { (report.config) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_below_the_axis_is_said() {
+        let values = [(0.0, 99.0), (1.0, 41.5), (2.0, 70.25)];
+        let text = |low| below_axis(&values, low).unwrap_or_default();
+        assert_eq!(text(40.0), "");
+        assert!(text(60.0).contains("one pruning epoch") && text(60.0).contains("41.50 %"));
+        assert!(text(90.0).contains("2 pruning epochs") && text(90.0).contains("41.50 %"));
     }
 }

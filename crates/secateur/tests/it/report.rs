@@ -1,0 +1,56 @@
+//! The page of a run, written anew.
+
+use crate::common::{path, run, stderr, undisturbed};
+
+#[test]
+fn a_folder_without_a_run_is_called_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("nope");
+    for target in [folder.path(), &missing] {
+        for more in [&[][..], &["--json"][..]] {
+            let output = run(&[&["report", path(target)], more].concat());
+            let text = stderr(&output);
+            assert_eq!(output.status.code(), Some(1), "{text}");
+            assert!(text.contains("it is no run folder"), "{text}");
+            assert!(text.contains("hint: name the folder"), "{text}");
+        }
+    }
+    std::fs::write(missing.with_file_name("header.json"), "{}").unwrap();
+    let text = stderr(&run(&["report", path(folder.path())]));
+    assert!(text.contains("its run is not finished"), "{text}");
+}
+
+#[test]
+fn the_page_adds_up_and_names_what_the_results_keep() {
+    let (whole, _) = undisturbed();
+    let folder = tempfile::tempdir().unwrap();
+    let from = whole.with_file_name("whole.onnx.run");
+    for name in ["report.json", "header.json", "history.jsonl"] {
+        std::fs::copy(from.join(name), folder.path().join(name)).unwrap();
+    }
+    let page = folder.path().join("report.html");
+    let written = |change: &dyn Fn(&mut serde_json::Value)| {
+        let file = folder.path().join("report.json");
+        let mut report = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        change(&mut report);
+        std::fs::write(&file, report.to_string()).unwrap();
+        let output = run(&["report", path(folder.path())]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        std::fs::read_to_string(&page).unwrap()
+    };
+    let text = written(&|_| {});
+    assert!(text.contains("the teacher's scores, before the first epoch"));
+    assert!(!text.contains("--resume") && !text.contains(", result keeps"));
+
+    // Another network is the result than the one tried last; the run was resumed.
+    let text = written(&|report| {
+        report["layers"][0]["kept"] = vec![8].into();
+        report["command"] = "secateur prune 'my net.onnx' -o b.onnx --resume".into();
+    });
+    assert!(text.contains(", result keeps 8 of 8"));
+    let again = format!(
+        "secateur prune 'my net.onnx' -o b.onnx --config {0}/config.toml --run-dir {0}-again",
+        path(folder.path())
+    );
+    assert!(text.contains(&again), "no `{again}`");
+}
