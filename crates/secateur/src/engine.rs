@@ -77,9 +77,11 @@ impl TractModel {
         // (its pass for einsums loses an axis); such a model runs as it was loaded.
         let optimised = || load()?.into_optimized()?.into_runnable();
         let as_loaded = || load()?.into_typed()?.into_runnable();
-        let runnable = caught(&optimised)
-            .or_else(|_| caught(&as_loaded))
-            .map_err(&fail)?;
+        let runnable = match graph.nodes.len() {
+            0..=MOST_OPTIMISED => caught(&optimised).or_else(|_| caught(&as_loaded)),
+            _ => caught(&as_loaded),
+        }
+        .map_err(&fail)?;
         Ok(Self {
             name: name.clone(),
             runnable,
@@ -129,6 +131,9 @@ impl TractModel {
         })
     }
 }
+
+/// Nodes up to which a model is optimised: tract's time for that grows with their square.
+const MOST_OPTIMISED: usize = 1000;
 
 /// Most floats of an input that is made up to compare or time models: 1 GiB.
 const MOST_INPUT: usize = 1 << 28;
