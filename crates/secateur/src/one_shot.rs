@@ -12,7 +12,7 @@ use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_onnx::{OnnxError, surgery};
 use secateur_search::config::Budget;
-use secateur_search::env::{check_finite, switchable, uncounted_note};
+use secateur_search::env::{check_finite, file_notes, switchable};
 use secateur_search::policy::one_shot::{OneShot, Subject};
 use serde::Serialize;
 
@@ -133,6 +133,7 @@ pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, JobError> {
         .iter()
         .map(|&budget| subject.masks(job.policy, budget, job.seed))
         .collect::<Result<Vec<Masks>, _>>()?;
+    let notes = file_notes(&graph, &cost);
     // All weights, decoded: not needed any more.
     drop(graph);
     let before = figures(job.model, cost.count(&Masks::all_active(&groups)))?;
@@ -164,7 +165,7 @@ pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, JobError> {
         seed: job.seed,
         before,
         after,
-        notes: uncounted_note(&cost).into_iter().collect(),
+        notes,
     })
 }
 

@@ -44,7 +44,10 @@ pub fn read(images: &Path, labels: &Path) -> Result<InMemory, DataError> {
 
 /// The pair of files in `dir` whose names begin with `prefix` (`train` or `t10k`),
 /// in their usual spellings.
-pub fn find(dir: &Path, prefix: &str) -> Option<(PathBuf, PathBuf)> {
+///
+/// # Errors
+/// [`DataError::Format`] if one is there without the other.
+pub fn find(dir: &Path, prefix: &str) -> Result<Option<(PathBuf, PathBuf)>, DataError> {
     let find = |kind: &str, rank: u8| {
         ["-", "."].iter().find_map(|separator| {
             ["", ".gz"].iter().find_map(|suffix| {
@@ -54,7 +57,19 @@ pub fn find(dir: &Path, prefix: &str) -> Option<(PathBuf, PathBuf)> {
             })
         })
     };
-    Some((find("images", 3)?, find("labels", 1)?))
+    let alone = |path: &Path, other: &str| {
+        Err(DataError::format(
+            path,
+            "its counterpart in the same folder",
+            format!("no `{prefix}-{other}` there"),
+        ))
+    };
+    match (find("images", 3), find("labels", 1)) {
+        (Some(images), Some(labels)) => Ok(Some((images, labels))),
+        (Some(images), None) => alone(&images, "labels-idx1-ubyte"),
+        (None, Some(labels)) => alone(&labels, "images-idx3-ubyte"),
+        (None, None) => Ok(None),
+    }
 }
 
 fn parse(path: &Path, rank: u8) -> Result<Idx, DataError> {

@@ -31,8 +31,11 @@ pub fn open(path: &Path, config: &DataConfig) -> Result<Source, DataError> {
             kind => std::io::Error::from(kind).to_string(),
         },
     })?;
-    let parts = if let Some((images, labels)) = idx::find(path, "train") {
-        let test = idx::find(path, "t10k").or_else(|| idx::find(path, "test"));
+    let parts = if let Some((images, labels)) = idx::find(path, "train")? {
+        let test = match idx::find(path, "t10k")? {
+            None => idx::find(path, "test")?,
+            found => found,
+        };
         Parts {
             kind: "IDX",
             train: Arc::new(idx::read(&images, &labels)?),

@@ -13,8 +13,8 @@ pub mod worth;
 pub use environment::{Environment, EpochOutcome, EpochPlan};
 pub use model_data::{ModelData, Preprocessing, metadata, settle_image_size};
 pub use problem::{
-    Baseline, Problem, ProblemError, Reference, can_count, check_finite, ratio, switchable,
-    uncounted_note,
+    Baseline, Problem, ProblemError, Reference, can_count, check_finite, file_notes, ratio,
+    switchable,
 };
 pub use scores::KernelScores;
 pub use select::{Limits, choose};

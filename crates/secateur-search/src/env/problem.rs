@@ -246,7 +246,7 @@ impl Problem {
                 confirm: confirm.len(),
             });
         }
-        data.notes.extend(uncounted_note(&cost));
+        data.notes.extend(file_notes(&graph, &cost));
         let images = search_part.len() + confirm.len();
         if images < FEW_IMAGES {
             data.notes.push(format!(
@@ -380,17 +380,30 @@ pub fn can_count(cost: &CostModel, budget: &Budget) -> Result<(), ProblemError> 
     }
 }
 
-/// What to say of multiply-adds that are not all known.
-pub fn uncounted_note(cost: &CostModel) -> Option<String> {
-    let nodes = cost.uncounted();
-    let first = nodes.first()?;
-    let more = match nodes.len() {
-        1 => String::new(),
-        n => format!(" and {} more", n - 1),
-    };
-    Some(format!(
-        "MACs leave out `{first}`{more}: extents there do not follow from the file"
-    ))
+/// Opsets whose operators are understood as they are now.
+const OPSETS: std::ops::RangeInclusive<i64> = 9..=26;
+
+/// What to say of a file: an opset that is not known, multiply-adds that are not all counted.
+pub fn file_notes(graph: &Graph, cost: &CostModel) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !OPSETS.contains(&graph.opset) {
+        notes.push(format!(
+            "opset {} is not one of {} to {}: operators are read as if it were",
+            graph.opset,
+            OPSETS.start(),
+            OPSETS.end()
+        ));
+    }
+    if let [first, rest @ ..] = cost.uncounted() {
+        let more = match rest.len() {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        notes.push(format!(
+            "MACs leave out `{first}`{more}: extents there do not follow from the file"
+        ));
+    }
+    notes
 }
 
 /// Share of a metric that remains.

@@ -8,7 +8,7 @@ use secateur::onnx::cost::{ASSUMED_EXTENT, CostModel, LayerInfo, Size, format_sh
 use secateur::onnx::coupling::{ChannelGroups, Masks};
 use secateur::onnx::graph::{Graph, ValueInfo};
 use secateur::onnx::model::Model;
-use secateur::search::env::{check_finite, uncounted_note};
+use secateur::search::env::{check_finite, file_notes};
 use serde::Serialize;
 
 use super::{inspect_data, print_json, print_notes};
@@ -61,7 +61,7 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
     let size = cost.count(&Masks::all_active(&groups));
     let network = Network::new(&graph, Engine::Fused);
     let weights = check_finite(&graph);
-    let mut notes: Vec<String> = uncounted_note(&cost).into_iter().collect();
+    let mut notes = file_notes(&graph, &cost);
     if model.lacks_image_size() {
         notes.push(format!(
             "height and width of the input are open: MACs are those of {ASSUMED_EXTENT} x \

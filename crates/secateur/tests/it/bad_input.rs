@@ -394,6 +394,11 @@ fn data() {
         labels([0, 0, 8, 1], 60_000, &values)
     });
     prune_with(net(), &dir, &[], &["item 77", "label 200", "10 classes"]);
+    // A test part without its labels is no data set without a test part.
+    let (_keep, dir) = broken_data("t10k-labels-idx1-ubyte.gz", |bytes| bytes.to_vec());
+    std::fs::remove_file(dir.join("t10k-labels-idx1-ubyte.gz")).unwrap();
+    let needles = ["t10k-images-idx3-ubyte", "no `t10k-labels-idx1-ubyte`"];
+    prune_with(net(), &dir, &[], &needles);
 }
 
 #[test]
