@@ -129,8 +129,8 @@ impl ProblemError {
                     .to_string(),
             ),
             Self::Unreachable { least, .. } if *least > 0.999 => Some(
-                "`secateur inspect` shows what holds each layer; `--ignore` and `--round-to` \
-                 hold more"
+                "`secateur inspect` shows what holds each layer; a smaller `--round-to` or a \
+                 shorter `--ignore` frees more"
                     .to_string(),
             ),
             Self::Unreachable { metric, least, .. } => Some(format!(

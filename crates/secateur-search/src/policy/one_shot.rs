@@ -230,25 +230,35 @@ impl Subject<'_> {
     }
 
     fn unreachable(&self, budget: Budget, smallest: &Size, full: &Size) -> ProblemError {
-        let fixed = self
+        let fixed: Vec<&str> = self
             .groups
             .groups
             .iter()
             .zip(self.switchable)
             .filter(|(group, on)| !**on && group.width > 1)
-            .count();
+            .map(|(group, _)| group.name.as_str())
+            .collect();
+        let named = match fixed.as_slice() {
+            [] => String::new(),
+            all if all.len() <= NAMED => format!(" ({})", all.join(", ")),
+            all => format!(" ({} and others)", all[..NAMED].join(", ")),
+        };
         ProblemError::Unreachable {
             metric: budget.metric,
             remaining: budget.remaining,
             least: ratio(budget.metric, smallest, full),
             round_to: self.round_to.max(1),
             bound: format!(
-                "{fixed} of {} channel groups must stay whole",
+                "{} of {} channel groups must stay whole{named}",
+                fixed.len(),
                 self.groups.groups.len()
             ),
         }
     }
 }
+
+/// Groups that are named where a budget is out of reach.
+const NAMED: usize = 4;
 
 /// Norm of the weights that produce every kernel of a group.
 fn norms(graph: &Graph, group: &ChannelGroup, criterion: Criterion) -> Vec<f64> {
