@@ -38,6 +38,15 @@ pub enum ProblemError {
         /// `NaN` or `infinity`.
         value: String,
     },
+    /// Outputs of the given network overflow.
+    #[error(
+        "cannot prune: the given network's loss on the validation images is {loss}, expected a \
+         finite number"
+    )]
+    LossNotFinite {
+        /// NaN or infinity.
+        loss: f64,
+    },
     /// Nothing to hold networks against.
     #[error(
         "cannot prune: {search} validation images guide the search and {confirm} confirm its \
@@ -114,6 +123,11 @@ impl ProblemError {
             Self::NonFinite { .. } => {
                 Some("the training of this model diverged; take an earlier state".to_string())
             }
+            Self::LossNotFinite { .. } => Some(
+                "its weights or running statistics are damaged or of another scale; `secateur \
+                 eval` shows what it answers"
+                    .to_string(),
+            ),
             Self::NoValidation { .. } => Some(
                 "`--validation` says how many of the training images are set apart".to_string(),
             ),
@@ -258,6 +272,11 @@ impl Problem {
             search: evaluate(&network, &weights, &search_part)?,
             confirm: evaluate(&network, &weights, &confirm)?,
         };
+        for part in [&baseline.search, &baseline.confirm] {
+            if !part.loss.is_finite() {
+                return Err(ProblemError::LossNotFinite { loss: part.loss });
+            }
+        }
         let number = |key: &str| {
             model
                 .metadata(key)

@@ -123,7 +123,29 @@ fn weights_that_are_not_finite_are_named() {
         let file = folder.path().join(format!("{word}.onnx"));
         bad.write(&file).unwrap();
         prune_with(&file, &data_dir(), &[], &["conv2.weight", word, "index 5"]);
+        let data = data_dir();
+        check(
+            &["eval", path(&file), "--data", path(&data)],
+            &["conv2.weight", word],
+        );
     }
+    // Finite weights whose outputs overflow.
+    let model = Model::read(net()).unwrap();
+    let graph = secateur::onnx::graph::Graph::from_model(&model).unwrap();
+    let huge = |name: &str| {
+        let values = graph.initializers[name].as_f32().unwrap();
+        let values: Vec<f32> = values.iter().map(|v| v * 1e30).collect();
+        (name.to_string(), values)
+    };
+    let names = graph.initializers.keys();
+    let linear = names.filter(|name| name.starts_with("classifier") || name.starts_with("fc"));
+    let bad = model
+        .with_weights(&linear.map(|name| huge(name)).collect())
+        .unwrap();
+    let file = folder.path().join("huge.onnx");
+    bad.write(&file).unwrap();
+    let needles = ["loss on the validation images is", "hint: "];
+    prune_with(&file, &data_dir(), &[], &needles);
 }
 
 /// The search goes well, the recovery does not.
