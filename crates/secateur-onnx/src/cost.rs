@@ -38,6 +38,11 @@ impl std::ops::Sub for Size {
     }
 }
 
+/// Extent of an axis, if it is known.
+fn extent_of(known: &Inferred, value: &str, axis: usize) -> Option<usize> {
+    known.shapes.get(value)?.get(axis)?.fixed()
+}
+
 /// Positions of an axis: how many stay anyway, and the kernels of the others.
 #[derive(Debug, Clone)]
 struct Extent {
@@ -66,8 +71,7 @@ struct Term {
 impl Term {
     fn new(known: &Inferred, groups: &ChannelGroups, axes: &[(String, usize)], scale: u64) -> Self {
         let extent = |(value, axis): &(String, usize)| {
-            let dim = known.shapes.get(value).and_then(|shape| shape.get(*axis));
-            let size = dim.and_then(Dim::fixed).unwrap_or(1) as u64;
+            let size = extent_of(known, value, *axis).unwrap_or(1) as u64;
             let kernels: Vec<KernelRef> = groups
                 .axes
                 .get(value)
@@ -151,19 +155,16 @@ impl CostModel {
         };
         let (mut macs, mut uncounted) = (Vec::new(), Vec::new());
         for node in &graph.nodes {
-            let term = ops::lookup(node).and_then(|rule| rule.macs(node, &context));
-            let is_known = |(value, axis): &(String, usize)| {
-                let dim = known.shapes.get(value).and_then(|shape| shape.get(*axis));
-                dim.is_some_and(|dim| dim.fixed().is_some())
+            let is_whole = match ops::lookup(node).and_then(|rule| rule.macs(node, &context)) {
+                Some(term) => {
+                    macs.push(Term::new(&known, groups, &term.axes, term.scale));
+                    let mut axes = term.axes.iter();
+                    axes.all(|(value, axis)| extent_of(&known, value, *axis).is_some())
+                }
+                None => !MULTIPLIERS.contains(&node.op_type.as_str()),
             };
-            let counts = term.as_ref().map(|term| term.axes.iter().all(is_known));
-            if counts == Some(false)
-                || counts.is_none() && MULTIPLIERS.contains(&node.op_type.as_str())
-            {
+            if !is_whole {
                 uncounted.push(node.name.clone());
-            }
-            if let Some(term) = term {
-                macs.push(Term::new(&known, groups, &term.axes, term.scale));
             }
         }
         Ok(Self {

@@ -72,6 +72,13 @@ pub struct Budget {
     pub remaining: f64,
 }
 
+impl Budget {
+    /// `params=0.06`.
+    pub fn label(&self) -> String {
+        format!("{}={}", self.metric.name(), self.remaining)
+    }
+}
+
 /// Which promise the run makes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "kind", deny_unknown_fields)]

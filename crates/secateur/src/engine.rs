@@ -1,5 +1,6 @@
 //! Models in tract, an inference engine that is not ours.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use secateur_onnx::graph::{Dim, Graph};
@@ -16,10 +17,10 @@ pub struct EngineError {
 }
 
 impl EngineError {
-    pub(crate) fn new(model: &Path, reason: String) -> Self {
+    pub(crate) fn new(model: impl Display, reason: impl Into<String>) -> Self {
         Self {
-            model: model.display().to_string(),
-            reason,
+            model: model.to_string(),
+            reason: reason.into(),
         }
     }
 }
@@ -38,10 +39,7 @@ impl TractModel {
     /// [`EngineError`] with tract's reason.
     pub fn new(model: &Model, name: &Path, batch: usize) -> Result<Self, EngineError> {
         let name = name.display().to_string();
-        let fail = |reason: String| EngineError {
-            model: name.clone(),
-            reason,
-        };
+        let fail = |reason: String| EngineError::new(&name, reason);
         let graph = Graph::from_model(model).map_err(|e| fail(e.to_string()))?;
         let [input] = graph.inputs.as_slice() else {
             return Err(fail(format!(
@@ -100,10 +98,8 @@ impl TractModel {
     /// [`EngineError`] with tract's reason.
     pub fn run(&self, input: &[f32]) -> Result<Vec<f32>, EngineError> {
         let outputs = self.run_all(input)?;
-        outputs.into_iter().next().ok_or_else(|| EngineError {
-            model: self.name.clone(),
-            reason: "it has no outputs".to_string(),
-        })
+        let first = outputs.into_iter().next();
+        first.ok_or_else(|| EngineError::new(&self.name, "it has no outputs"))
     }
 
     /// As [`Self::run`], with every output; all must be floats.
@@ -125,10 +121,7 @@ impl TractModel {
                 })
                 .collect()
         };
-        caught(&run).map_err(|reason| EngineError {
-            model: self.name.clone(),
-            reason,
-        })
+        caught(&run).map_err(|reason| EngineError::new(&self.name, reason))
     }
 }
 

@@ -10,13 +10,13 @@ use secateur_onnx::cost::{CostModel, Size};
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
-use secateur_onnx::{OnnxError, surgery};
+use secateur_onnx::surgery;
 use secateur_search::config::Budget;
 use secateur_search::env::{check_finite, file_notes, switchable};
 use secateur_search::policy::one_shot::{OneShot, Subject};
 use serde::Serialize;
 
-use crate::prune::{JobError, check_verdict, file_name, keep_input, labelled};
+use crate::prune::{JobError, check_verdict, file_name, keep_input, output_paths};
 use crate::verify::{Check, store_masks, verify_where_possible};
 
 /// What to do.
@@ -99,21 +99,10 @@ pub struct OneShotReport {
 /// [`JobError`] for files that cannot be read or written, budgets that cannot be reached,
 /// unknown layers, and files that do not verify.
 pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, JobError> {
-    let labels: Vec<String> = job
-        .budgets
-        .iter()
-        .map(|budget| format!("{}={}", budget.metric.name(), budget.remaining))
-        .collect();
-    let paths: Vec<PathBuf> = labels
-        .iter()
-        .map(|label| match labels.len() {
-            1 => job.output.to_path_buf(),
-            _ => labelled(job.output, label),
-        })
-        .collect();
-    paths
-        .iter()
-        .try_for_each(|path| keep_input(job.model, path))?;
+    let paths = output_paths(job.output, job.budgets.iter().map(Budget::label));
+    for path in &paths {
+        keep_input(job.model, path)?;
+    }
     let model = Model::read(job.model)?.unshared();
     let graph = Graph::from_model(&model)?;
     check_finite(&graph)?;
@@ -136,9 +125,9 @@ pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, JobError> {
     let notes = file_notes(&graph, &cost);
     // All weights, decoded: not needed any more.
     drop(graph);
-    let before = figures(job.model, cost.count(&Masks::all_active(&groups)))?;
+    let before = figures(job.model, &model, cost.count(&Masks::all_active(&groups)));
     let mut after = Vec::new();
-    for ((label, path), masks) in labels.into_iter().zip(paths).zip(chosen) {
+    for ((budget, path), masks) in job.budgets.iter().zip(paths).zip(chosen) {
         let mut small = surgery::remove(&model, &groups, &masks)?;
         store_masks(&mut small, &masks);
         small.write(&path)?;
@@ -146,8 +135,8 @@ pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, JobError> {
         check_verdict(&path, &verdict)?;
         let kept = groups.groups.iter().enumerate();
         after.push(OneShotFile {
-            budget: label,
-            figures: figures(&path, cost.count(&masks))?,
+            budget: budget.label(),
+            figures: figures(&path, &Model::read(&path)?, cost.count(&masks)),
             kept: kept
                 .map(|(g, group)| KeptKernels {
                     name: group.name.clone(),
@@ -169,12 +158,12 @@ pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, JobError> {
     })
 }
 
-fn figures(path: &Path, size: Size) -> Result<FileFigures, OnnxError> {
-    Ok(FileFigures {
+fn figures(path: &Path, model: &Model, size: Size) -> FileFigures {
+    FileFigures {
         file: path.to_path_buf(),
         size,
-        bytes: Model::read(path)?.stored_bytes(path),
-    })
+        bytes: model.stored_bytes(path),
+    }
 }
 
 impl OneShotReport {

@@ -10,7 +10,7 @@ use secateur_net::weights::Weights;
 use secateur_onnx::cost::Size;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
-use secateur_search::config::{Mode, PruneConfig};
+use secateur_search::config::{Budget, Mode, PruneConfig};
 use secateur_search::env::{Problem, ProblemError};
 use secateur_search::pruner::{Output, PruneError, Pruner, RunObserver, RunOutcome};
 use secateur_search::run_dir::{RunDirError, read_run};
@@ -136,7 +136,13 @@ pub fn prune(
     observer: &mut dyn RunObserver,
 ) -> Result<RunReport, JobError> {
     config.check()?;
-    keep_input(job.model, job.output)?;
+    let budgets: &[Budget] = match &config.mode {
+        Mode::Ceca { budgets, .. } => budgets,
+        Mode::Aec { .. } => &[],
+    };
+    for path in output_paths(job.output, budgets.iter().map(Budget::label)) {
+        keep_input(job.model, &path)?;
+    }
     // Vectors that the exporter stored once for several layers must not tie them together.
     let model = Model::read(job.model)?.unshared();
     let problem = Problem::new(model, source, &config.data, &config.search)?;
@@ -149,16 +155,12 @@ pub fn prune(
     pruner.run_dir().write_text("config.toml", &config_text)?;
     let outcome = pruner.run(observer)?;
 
-    let mut outputs: Vec<(PathBuf, &Output, Model)> = Vec::new();
-    let several = outcome.outputs.len() > 1;
-    for output in &outcome.outputs {
-        let path = if several {
-            labelled(job.output, &output.label)
-        } else {
-            job.output.to_path_buf()
-        };
-        outputs.push((path, output, stamped(output)));
-    }
+    let labels = outcome.outputs.iter().map(|output| output.label.clone());
+    let outputs: Vec<(PathBuf, &Output, Model)> = output_paths(job.output, labels)
+        .into_iter()
+        .zip(&outcome.outputs)
+        .map(|(path, output)| (path, output, stamped(output)))
+        .collect();
     let mut front = Vec::new();
     for output in &outcome.front {
         let path = job
@@ -241,8 +243,19 @@ pub(crate) fn file_name(path: &Path) -> String {
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
+/// Where results go: to `output`, or to a file each if there are several.
+pub(crate) fn output_paths(
+    output: &Path,
+    labels: impl ExactSizeIterator<Item = String>,
+) -> Vec<PathBuf> {
+    if labels.len() < 2 {
+        return vec![output.to_path_buf()];
+    }
+    labels.map(|label| labelled(output, &label)).collect()
+}
+
 /// `small.onnx` and `params=0.06` make `small.params-0.06.onnx`.
-pub(crate) fn labelled(path: &Path, label: &str) -> PathBuf {
+fn labelled(path: &Path, label: &str) -> PathBuf {
     let stem = path
         .file_stem()
         .map_or_else(String::new, |s| s.to_string_lossy().into_owned());
@@ -285,13 +298,11 @@ fn report(
     });
     let test = problem.data.test()?;
     let before_test = test_evaluation(&problem.model, test.as_ref())?;
-    let bytes =
-        |path: &Path| -> Result<u64, JobError> { Ok(Model::read(path)?.stored_bytes(path)) };
     let before = NetworkFigures {
         label: "before".to_string(),
         file: file_name(job.model),
         size: problem.size,
-        bytes: bytes(job.model)?,
+        bytes: problem.model.stored_bytes(job.model),
         test_accuracy: before_test.as_ref().map(|e| e.accuracy),
         test_per_class: before_test
             .as_ref()
@@ -314,7 +325,7 @@ fn report(
             label: output.label.clone(),
             file: file_name(path),
             size: *size,
-            bytes: bytes(path)?,
+            bytes: Model::read(path)?.stored_bytes(path),
             test_accuracy: evaluation.as_ref().map(|e| e.accuracy),
             test_per_class: evaluation
                 .as_ref()

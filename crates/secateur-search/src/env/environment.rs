@@ -129,7 +129,12 @@ impl<'a> Environment<'a> {
 
     /// Sample-MACs of one training step of a network with these masks.
     pub fn step_cost(&self, masks: &Masks) -> f64 {
-        3.0 * self.training.batch_size as f64 * self.size(masks).macs as f64
+        self.step_cost_at(self.size(masks).macs as f64)
+    }
+
+    /// Sample-MACs of one training step of a network of so many multiply-adds.
+    pub fn step_cost_at(&self, macs: f64) -> f64 {
+        3.0 * self.training.batch_size as f64 * macs
     }
 
     /// Sample-MACs of evaluating such a network on the search part and probing the dormant

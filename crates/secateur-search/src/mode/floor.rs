@@ -59,8 +59,7 @@ impl<'a> Floor<'a> {
     /// May the confirmation part decide for it? A few images less on the search part are
     /// chance.
     pub fn may_hold(&self, accuracy: f64) -> bool {
-        let floor = self.search();
-        accuracy >= floor - chance(&self.baseline.search, floor)
+        accuracy >= self.least_on(&self.baseline.search)
     }
 
     /// Does accuracy on the search part differ from the floor by no more than chance, two
@@ -73,8 +72,7 @@ impl<'a> Floor<'a> {
     /// Does accuracy hold on both parts together, and on the confirmation part alone, where a
     /// few images less are chance as in [`Self::may_hold`]?
     pub fn is_confirmed(&self, search: f64, confirm: f64) -> bool {
-        let floor = self.confirm();
-        let least = floor - chance(&self.baseline.confirm, floor);
+        let least = self.least_on(&self.baseline.confirm);
         // Shares of whole images: half of one is rounding.
         let rounding = 0.5 / self.baseline.n_images().max(1) as f64;
         let whole = self.baseline.of_both(search, confirm);
@@ -84,6 +82,12 @@ impl<'a> Floor<'a> {
     /// Accuracy on a part.
     fn on(&self, part: &Evaluation) -> f64 {
         part.accuracy - self.drop
+    }
+
+    /// Accuracy on a part that may be the floor's but for chance: one standard error less.
+    fn least_on(&self, part: &Evaluation) -> f64 {
+        let floor = self.on(part);
+        floor - chance(part, floor)
     }
 
     fn is_within(&self, part: &Evaluation, loss: f64) -> bool {

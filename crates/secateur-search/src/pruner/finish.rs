@@ -107,7 +107,7 @@ impl Pruner<'_> {
     }
 
     /// Steps in which every training image is seen once.
-    fn steps_of_a_pass(&self) -> f64 {
+    pub(super) fn steps_of_a_pass(&self) -> f64 {
         self.problem.train.len() as f64 / self.config.training.batch_size as f64
     }
 

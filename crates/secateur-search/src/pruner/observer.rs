@@ -188,7 +188,7 @@ impl Pruner<'_> {
         let full = self.problem.size.macs as f64;
         if t == 0 {
             let batches = self.config.search.scoring_batches as f64;
-            return self.work(batches * self.step_at(full), full);
+            return self.work(batches * self.environment.step_cost_at(full), full);
         }
         let last = episode == self.last_episode();
         let descent = if last {
@@ -210,7 +210,7 @@ impl Pruner<'_> {
             search.explore_slice_cost
         };
         let [least, most] = search.slice_steps.map(|steps| steps as f64);
-        let step = self.step_at(macs);
+        let step = self.environment.step_cost_at(macs);
         let cost = share * self.problem.reference.sample_macs;
         self.work(cost.min(most * step).max(least * step), macs)
     }
@@ -220,13 +220,12 @@ impl Pruner<'_> {
     fn recoveries(&self, from: usize, mut spent: f64, macs: Option<f64>) -> Vec<Work> {
         let search = &self.config.search;
         let reference = self.problem.reference.sample_macs;
-        let pass = self.problem.train.len() as f64 / self.config.training.batch_size as f64;
         let most = search.recover_steps as f64;
         let (count, share, most) = match self.config.mode {
             Mode::Aec { .. } => (
                 search.recover_tries,
                 0.0,
-                most.min(search.recover_passes * pass),
+                most.min(search.recover_passes * self.steps_of_a_pass()),
             ),
             Mode::Ceca { .. } => (self.corridor.stops.len(), search.recover_cost, most),
         };
@@ -240,7 +239,7 @@ impl Pruner<'_> {
             let stop = self.corridor.stops.get(index);
             let macs =
                 known.unwrap_or_else(|| self.macs_at(*stop.unwrap_or(&self.corridor.target)));
-            let step = self.step_at(macs);
+            let step = self.environment.step_cost_at(macs);
             let left = (search.max_cost * reference - spent).max(0.0);
             let cost = (left / (count - index) as f64)
                 .max(share * reference)
@@ -260,10 +259,6 @@ impl Pruner<'_> {
             Metric::Params | Metric::Macs | Metric::ConvParams => share,
         };
         share * self.problem.size.macs as f64
-    }
-
-    fn step_at(&self, macs: f64) -> f64 {
-        3.0 * self.config.training.batch_size as f64 * macs
     }
 
     fn look(&self) -> f64 {

@@ -99,7 +99,7 @@ impl Pruner<'_> {
                         metric: self.corridor.metric,
                         remaining: stop,
                     };
-                    let label = format!("{}={stop}", budget.metric.name());
+                    let label = budget.label();
                     let best = self
                         .state
                         .candidates

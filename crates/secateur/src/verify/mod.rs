@@ -116,37 +116,16 @@ fn stored_masks(model: &Model, file: &Path) -> Result<Masks, VerifyError> {
     Masks::from_strings(&texts).ok_or_else(no_masks)
 }
 
-/// Verifies `small` against the model it was made from.
+/// Verifies `small` against the model it was made from. Where tract cannot run a model, outputs are
+/// not compared, and its reason comes beside the verdict on everything else.
 ///
 /// # Errors
-/// [`VerifyError`] if a file cannot be read or run at all; a file that breaks its
-/// promise is a [`Verdict`] that did not pass.
-pub fn verify(original: (&Path, &Model), small: (&Path, &Model)) -> Result<Verdict, VerifyError> {
-    let (verdict, not_run) = check(original, small)?;
-    match not_run {
-        None => Ok(verdict),
-        Some(error) => Err(error.into()),
-    }
-}
-
-/// As [`verify`], for models that tract may not be able to run: then the outputs are not
-/// compared, and tract's reason comes beside the verdict on everything else.
-///
-/// # Errors
-/// As [`verify`], without those of tract.
+/// [`VerifyError`] if a file cannot be read or was made from another network; a file that breaks
+/// its promise is a [`Verdict`] that did not pass.
 pub fn verify_where_possible(
     original: (&Path, &Model),
     small: (&Path, &Model),
 ) -> Result<(Verdict, Option<String>), VerifyError> {
-    let (verdict, not_run) = check(original, small)?;
-    Ok((verdict, not_run.map(|error| error.to_string())))
-}
-
-/// The verdict, and why outputs could not be compared.
-fn check(
-    original: (&Path, &Model),
-    small: (&Path, &Model),
-) -> Result<(Verdict, Option<EngineError>), VerifyError> {
     // As pruning does, before it looks for coupled kernels.
     let unshared = original.1.unshared().with_image_size_of(small.1);
     let original = (original.0, &unshared);
@@ -174,7 +153,7 @@ fn check(
     if checks.iter().all(|check| check.passed) {
         match outputs(original, small, &graph, &groups, &masks) {
             Ok(check) => checks.push(check),
-            Err(VerifyError::Engine(error)) => not_run = Some(error),
+            Err(VerifyError::Engine(error)) => not_run = Some(error.to_string()),
             Err(error) => return Err(error),
         }
     }
@@ -260,14 +239,14 @@ fn outputs(
             bytes >> 20,
             MOST_WEIGHTS >> 20
         );
-        return Err(EngineError::new(original.0, reason).into());
+        return Err(EngineError::new(original.0.display(), reason).into());
     }
     if graph.nodes.len() > MOST_NODES {
         let reason = format!(
             "it has {} nodes; outputs are not compared beyond {MOST_NODES}",
             graph.nodes.len()
         );
-        return Err(EngineError::new(original.0, reason).into());
+        return Err(EngineError::new(original.0.display(), reason).into());
     }
     // Each copy of the weights goes as soon as the next is made.
     let floats = |model: &Model| -> Result<Weights, OnnxError> {
@@ -292,7 +271,7 @@ fn outputs(
     let (a, b) = (big.run_all(&input)?, little.run_all(&input)?);
     if a.iter().flatten().any(|value| !value.is_finite()) {
         let reason = "its outputs for a made-up input are not finite".to_string();
-        return Err(EngineError::new(original.0, reason).into());
+        return Err(EngineError::new(original.0.display(), reason).into());
     }
     let difference = if a.len() == b.len() {
         let each = a.iter().zip(&b);

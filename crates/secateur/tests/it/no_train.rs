@@ -1,6 +1,7 @@
 //! `prune --no-train`: budgets met from the weights alone, for any file.
 
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use secateur::onnx::model::Model;
 use serde_json::Value;
@@ -15,6 +16,12 @@ fn fixture(name: &str) -> PathBuf {
         .join("model.onnx")
 }
 
+/// Prunes without training, to a budget.
+fn pruned(model: &Path, budget: &str, output: &Path, extra: &[&str]) -> Output {
+    let args = ["prune", path(model), "--no-train", "--budget", budget];
+    run(&[&args[..], &["-o", path(output)], extra].concat())
+}
+
 #[test]
 fn budgets_are_met_by_structures_of_every_kind() {
     for name in [
@@ -27,14 +34,7 @@ fn budgets_are_met_by_structures_of_every_kind() {
         let model = fixture(name);
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("small.onnx");
-        let args = [
-            "prune",
-            path(&model),
-            "--no-train",
-            "--budget",
-            "params=0.6",
-        ];
-        let done = run(&[&args[..], &["-o", path(&output)]].concat());
+        let done = pruned(&model, "params=0.6", &output, &[]);
         assert!(done.status.success(), "{name}: {}", stderr(&done));
         let (before, after) = (size(&model), size(&output));
         assert!(
@@ -97,15 +97,14 @@ fn says_what_it_cannot_promise() {
 fn every_fixture_is_pruned_or_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
-    let mut pruned = 0;
+    let mut n_pruned = 0;
     for entry in std::fs::read_dir(fixtures).unwrap() {
         let model = entry.unwrap().path().join("model.onnx");
         if !model.exists() {
             continue;
         }
         let output = folder.path().join("small.onnx");
-        let args = ["prune", path(&model), "--no-train", "-o", path(&output)];
-        let done = run(&[&args[..], &["--budget", "params=0.8"]].concat());
+        let done = pruned(&model, "params=0.8", &output, &[]);
         let text = stderr(&done);
         if !done.status.success() {
             let reasons = ["cannot be reached", "no layer has kernels"];
@@ -122,9 +121,9 @@ fn every_fixture_is_pruned_or_refused_with_a_reason() {
             model.display()
         );
         assert!(!text.contains("FAILED"), "{}: {text}", model.display());
-        pruned += 1;
+        n_pruned += 1;
     }
-    assert!(pruned >= 15, "only {pruned}");
+    assert!(n_pruned >= 15, "only {n_pruned}");
 }
 
 #[test]
@@ -140,21 +139,23 @@ fn bytes_are_those_of_external_data_too_and_the_given_file_stays() {
     }
     let model = folder.path().join("model.onnx");
     let before = std::fs::read(&model).unwrap();
-    let args = [
-        "prune",
-        path(&model),
-        "--no-train",
-        "--budget",
-        "params=0.6",
-    ];
-    let refused = run(&[&args[..], &["-o", path(&model)]].concat());
-    assert_eq!(refused.status.code(), Some(1));
-    let text = stderr(&refused);
-    assert!(text.contains("it is the network to prune"), "{text}");
-    assert_eq!(std::fs::read(&model).unwrap(), before);
+    // By its own name, or by the one that a budget gets where there are several.
+    let second = folder.path().join("big.params-0.5.onnx");
+    std::fs::copy(&model, &second).unwrap();
+    let big = folder.path().join("big.onnx");
+    for (given, budget, output) in [
+        (&model, "params=0.6", &model),
+        (&second, "params=0.6,0.5", &big),
+    ] {
+        let refused = pruned(given, budget, output, &[]);
+        assert_eq!(refused.status.code(), Some(1));
+        let text = stderr(&refused);
+        assert!(text.contains("it is the network to prune"), "{text}");
+        assert_eq!(std::fs::read(given).unwrap(), before);
+    }
 
     let output = folder.path().join("small.onnx");
-    let done = run(&[&args[..], &["--json", "-o", path(&output)]].concat());
+    let done = pruned(&model, "params=0.6", &output, &["--json"]);
     assert!(done.status.success(), "{}", stderr(&done));
     let report: Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(report["before"]["bytes"], bytes);
@@ -178,8 +179,7 @@ fn a_share_of_unknown_multiply_adds_is_refused() {
         .unwrap();
     relu.set_op_type("Unheard".to_string());
     changed.write(&model).unwrap();
-    let args = ["prune", path(&model), "--no-train", "-o", path(&output)];
-    let refused = run(&[&args[..], &["--budget", "macs=0.5"]].concat());
+    let refused = pruned(&model, "macs=0.5", &output, &[]);
     assert_eq!(refused.status.code(), Some(1));
     let text = stderr(&refused);
     assert!(text.contains("a share of the MACs"), "{text}");
@@ -194,8 +194,7 @@ fn masks_of_another_network_are_named_as_that() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("small.onnx");
     let model = fixture("residual");
-    let args = ["prune", path(&model), "--no-train", "-o", path(&output)];
-    let done = run(&[&args[..], &["--budget", "params=0.6"]].concat());
+    let done = pruned(&model, "params=0.6", &output, &[]);
     assert!(done.status.success(), "{}", stderr(&done));
     let other = fixture("plain");
     let verified = run(&["verify", path(&other), path(&output)]);
