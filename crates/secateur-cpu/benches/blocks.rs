@@ -6,7 +6,7 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use secateur_cpu::block::{self, BlockSpec};
+use secateur_cpu::block::{self, BlockSpec, Inputs};
 use secateur_cpu::conv::{Activation, ConvShape, Method, with_method};
 use secateur_cpu::memory::Buffer;
 use secateur_cpu::{isa, linear, peak};
@@ -81,6 +81,10 @@ impl Setup {
         }
     }
 
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs::new(&self.x, &self.w, &self.gamma, &self.beta)
+    }
+
     fn flops(&self, passes: u64) -> ItemsCount {
         ItemsCount::new(2 * passes * self.spec.conv.macs())
     }
@@ -99,18 +103,16 @@ fn forward_train(bencher: Bencher<'_, '_>, name: &str) {
     let s = Setup::new(name);
     bencher
         .counter(s.flops(1))
-        .bench_local(|| block::forward_train(&s.spec, &s.x, &s.w, None, &s.gamma, &s.beta, None));
+        .bench_local(|| block::forward_train(&s.spec, &s.inputs(), None, None));
 }
 
 #[divan::bench(args = names())]
 fn backward(bencher: Bencher<'_, '_>, name: &str) {
     let s = Setup::new(name);
-    let (_, saved) = block::forward_train(&s.spec, &s.x, &s.w, None, &s.gamma, &s.beta, None);
-    bencher.counter(s.flops(2)).bench_local(|| {
-        block::backward(
-            &s.spec, &s.x, &s.w, &s.gamma, &s.beta, &saved, &s.dy, true, None,
-        )
-    });
+    let (_, saved) = block::forward_train(&s.spec, &s.inputs(), None, None);
+    bencher
+        .counter(s.flops(2))
+        .bench_local(|| block::backward(&s.spec, &s.inputs(), &saved, &s.dy, true, None, None));
 }
 
 fn inference(bencher: Bencher<'_, '_>, s: &Setup) {

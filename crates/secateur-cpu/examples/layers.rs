@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use secateur_cpu::block::{self, BlockSpec};
+use secateur_cpu::block::{self, BlockSpec, Inputs};
 use secateur_cpu::conv::{Activation, ConvShape};
 use secateur_cpu::{isa, memory, peak};
 
@@ -187,14 +187,12 @@ fn run(name: &str, batch: usize, rounds: usize) {
         for t in &mut states {
             let spec = &t.layer.spec;
             let start = Instant::now();
-            let (mut y, saved) =
-                block::forward_train(spec, &t.x, &t.w, None, &t.gamma, &t.beta, None);
+            let inputs = Inputs::new(&t.x, &t.w, &t.gamma, &t.beta);
+            let (mut y, saved) = block::forward_train(spec, &inputs, None, None);
             t.best[0] = t.best[0].min(start.elapsed().as_secs_f64());
             let start = Instant::now();
             let need_dx = !t.layer.first;
-            block::backward(
-                spec, &t.x, &t.w, &t.gamma, &t.beta, &saved, &t.dy, need_dx, None,
-            );
+            block::backward(spec, &inputs, &saved, &t.dy, need_dx, None, None);
             t.best[1] = t.best[1].min(start.elapsed().as_secs_f64());
             let start = Instant::now();
             block::forward_folded(spec, &t.x, &t.w, &t.beta, &mut y);

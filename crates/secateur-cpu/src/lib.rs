@@ -16,6 +16,7 @@
 // structure from the optimiser.
 #![allow(clippy::too_many_arguments, clippy::needless_range_loop)]
 
+mod ahead;
 pub mod block;
 pub mod conv;
 pub mod isa;

@@ -1,6 +1,7 @@
-//! Which steps an inference pass runs together, image by image.
+//! Which steps work together: those that an inference pass runs image by image, and those that
+//! leave their batch norm to the next in training.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use secateur_cpu::block::{BlockSpec, is_chain};
 
@@ -17,6 +18,25 @@ pub(crate) fn count_readers<'a>(
         *readers.entry(name).or_default() += 1;
     }
     readers
+}
+
+/// The values that are left without their batch norm for their only reader to apply.
+pub(crate) fn left_norms(steps: &[Box<dyn Operator>], outputs: &[&str]) -> HashSet<String> {
+    let counts = count_readers(steps, outputs);
+    let mut readers: HashMap<&str, &ConvBlock> = HashMap::new();
+    for block in steps.iter().filter_map(|step| step.as_conv_block()) {
+        readers.insert(block.inputs()[0], block);
+    }
+    let is_left = |step: &dyn Operator| {
+        let block = step.as_conv_block()?;
+        let reader = readers.get(block.output())?;
+        let is_only = counts.get(block.output()) == Some(&1);
+        (is_only && block.leaves_norm_to(reader)).then(|| block.output().to_string())
+    };
+    steps
+        .iter()
+        .filter_map(|step| is_left(step.as_ref()))
+        .collect()
 }
 
 /// Number of steps by the place of the first; chains have two and more.

@@ -5,7 +5,7 @@
 //! last. Two engines compute the same: fused CPU routines, and stock Burn
 //! operations, which are the reference and serve every other device.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Device, Tensor};
@@ -108,6 +108,7 @@ pub struct Pass<'a> {
     /// Where tensors lie; of a training pass, one with a tape.
     pub device: Device,
     bound: &'a Bound,
+    pub(crate) left_norms: Option<&'a HashSet<String>>,
     moments: Mutex<Vec<BatchMoments>>,
 }
 
@@ -161,6 +162,7 @@ impl<'a> Pass<'a> {
             collector,
             device,
             bound,
+            left_norms: None,
             moments: Mutex::new(Vec::new()),
         }
     }
@@ -176,6 +178,11 @@ impl<'a> Pass<'a> {
         self.moments
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// True if the step that gives `value` leaves its batch norm to the one that reads it.
+    pub(crate) fn leaves_norm(&self, value: &str) -> bool {
+        self.left_norms.is_some_and(|left| left.contains(value))
     }
 
     /// Notes the batch statistics of a batch norm.

@@ -1,13 +1,13 @@
 //! The planned steps of a graph of any inputs and outputs, and how they are run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use secateur_cpu::memory::Buffer;
 use secateur_onnx::graph::Graph;
 
-use crate::chains::{Chains, count_readers};
+use crate::chains::{Chains, count_readers, left_norms};
 use crate::error::{NetError, Result};
 use crate::extension::{tensor_from_buffer, tensor_from_vec};
 use crate::interpreter::{Bound, Engine, Mode, Pass, missing};
@@ -25,6 +25,8 @@ pub struct Program {
     stored: HashMap<String, Value>,
     /// Steps that run together in inference.
     chains: Chains,
+    /// Values whose batch norm their reader applies in training.
+    left_norms: HashSet<String>,
     engine: Engine,
     device: Device,
 }
@@ -48,14 +50,16 @@ impl Program {
                 stored.insert(name.to_string(), Value::Host(Arc::new(host)));
             }
         }
-        let chains = match engine {
-            Engine::Fused => Chains::find(&steps, outputs),
-            Engine::Stock => Chains::default(),
-        };
+        let (mut chains, mut left) = (Chains::default(), HashSet::new());
+        if engine == Engine::Fused {
+            chains = Chains::find(&steps, outputs);
+            left = left_norms(&steps, outputs);
+        }
         Ok(Self {
             steps,
             stored,
             chains,
+            left_norms: left,
             engine,
             device: Device::flex(),
         })
@@ -66,6 +70,9 @@ impl Program {
         let mut lines = Vec::with_capacity(self.steps.len());
         for (at, step) in self.steps.iter().enumerate() {
             let mut line = step.describe();
+            if self.left_norms.contains(step.output()) {
+                line += "; training: the next applies its batch norm";
+            }
             let len = self.chains.len_at(at);
             if len > 1 {
                 line += &format!("; inference: image by image with the next {}", len - 1);
@@ -149,12 +156,16 @@ impl Program {
 
     /// A pass with parameters bound for `mode`.
     pub fn pass<'a>(
-        &self,
+        &'a self,
         mode: Mode,
         bound: &'a Bound,
         collector: Option<Arc<Collector>>,
     ) -> Pass<'a> {
-        Pass::new(mode, self.engine, collector, self.device(mode), bound)
+        let mut pass = Pass::new(mode, self.engine, collector, self.device(mode), bound);
+        if mode == Mode::Training {
+            pass.left_norms = Some(&self.left_norms);
+        }
+        pass
     }
 
     /// Runs the steps from `inputs` to `outputs`.

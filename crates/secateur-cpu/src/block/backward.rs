@@ -6,10 +6,12 @@
 //! dβ = Σ d, dγ = r · Σ d · (u - μ),
 //! du = γ · r · (d - Σ d / m - (u - μ) · r² · Σ d · (u - μ) / m)
 
-use super::{BlockGradients, BlockSpec, Saved, assert_inputs, method};
+use super::pending::Pending;
+use super::{BlockGradients, BlockSpec, Inputs, Saved, method};
+use crate::ahead::Ahead;
 use crate::conv::assert_len;
 use crate::conv::direct::SLACK;
-use crate::conv::engine::{Engine, Gradient, OutputGradients};
+use crate::conv::engine::{Engine, Gradient, Images, OutputGradients};
 use crate::isa::{self, Isa};
 use crate::memory::Buffer;
 use crate::norm::channels::{Backward, Scales};
@@ -19,54 +21,28 @@ use crate::parallel::{self, Shared};
 
 /// Gradients of a block from dy, the gradient of its output.
 ///
-/// `taylor`, if given, gets added per output channel Σ over images of
-/// |Σ y · dy| over the pixels, with y and dy of the activation before pooling: first-order
-/// Taylor significance (Molchanov et al., arXiv:1611.06440). It comes from the per-image sums
-/// that the batch norm needs anyway.
+/// `sums`, if given, are the sums that the block after this one has taken
+/// ([`BlockGradients::pending_sums`]). `taylor`, if given, gets added per output channel Σ over
+/// images of |Σ y · dy| over the pixels, with y and dy of the activation before pooling:
+/// first-order Taylor significance (Molchanov et al., arXiv:1611.06440). It comes from the
+/// per-image sums that the batch norm needs anyway.
 ///
 /// # Shapes
-/// `x`, `w`, `gamma`, `beta` as in [`super::forward_train`], `dy` as its y, `saved` from it;
-/// `taylor` `[c_out]`
+/// `inputs` as in [`super::forward_train`], `dy` as its y, `saved` from it; `taylor` `[c_out]`
 /// # Panics
-/// If the shape is not valid, or a slice or `saved` does not fit it.
+/// If the shape is not valid, or one of the inputs does not fit it.
 pub fn backward(
     spec: &BlockSpec,
-    x: &[f32],
-    w: &[f32],
-    gamma: &[f32],
-    beta: &[f32],
+    inputs: &Inputs<'_>,
     saved: &Saved,
     dy: &[f32],
     need_dx: bool,
+    sums: Option<&[f32]>,
     taylor: Option<&mut [f64]>,
 ) -> BlockGradients {
-    backward_residual(spec, x, w, gamma, beta, None, saved, dy, need_dx, taylor)
-}
-
-/// As [`backward`], for [`super::forward_train_residual`]; also returns the gradient of the
-/// residual.
-///
-/// # Shapes
-/// As [`backward`]; `residual` as y
-/// # Panics
-/// As [`backward`].
-pub fn backward_residual(
-    spec: &BlockSpec,
-    x: &[f32],
-    w: &[f32],
-    gamma: &[f32],
-    beta: &[f32],
-    residual: Option<&[f32]>,
-    saved: &Saved,
-    dy: &[f32],
-    need_dx: bool,
-    taylor: Option<&mut [f64]>,
-) -> BlockGradients {
-    assert_inputs(spec, x, w);
+    inputs.assert_fit(spec);
     let s = &spec.conv;
     let c = s.c_out;
-    assert_len("gamma", gamma.len(), c);
-    assert_len("beta", beta.len(), c);
     assert_len("dy", dy.len(), spec.output_len());
     assert_len("saved", saved.conv.len(), s.y_len());
     assert_len("saved channels", saved.channels.inverse.len(), c);
@@ -74,11 +50,14 @@ pub fn backward_residual(
         saved.best.as_ref().map(|best| best.len()) == spec.pool.then(|| spec.output_len()),
         "cannot compute: `saved`: expected the state of a block with the same pooling"
     );
-    spec.assert_residual(residual);
+    if let Some(sums) = sums {
+        assert_len("sums", sums.len(), s.n * back_sums_len(c));
+    }
     if let Some(taylor) = &taylor {
         assert_len("taylor", taylor.len(), c);
     }
     let isa = isa::active();
+    let (gamma, beta) = (inputs.gamma, inputs.beta);
     let scales = saved
         .channels
         .scales(isa, gamma, beta, spec.activation.limits());
@@ -87,24 +66,21 @@ pub fn backward_residual(
         spec,
         scales: &scales,
         saved,
-        residual,
+        inputs,
     };
-    let partials = pass.sums(dy);
+    let own;
+    let partials = match sums {
+        Some(sums) => sums,
+        None => {
+            own = pass.sums(dy);
+            &own
+        }
+    };
     let pixels = s.out_h() * s.out_w();
     let back = saved
         .channels
-        .backward(isa, gamma, beta, &partials, pixels, taylor);
-    drop(partials);
-    let mut dresidual = residual.map(|residual| Buffer::get(residual.len()));
-    let (dx, dw) = pass.convolution(&back, x, w, dy, need_dx, dresidual.as_deref_mut());
-    BlockGradients {
-        dx,
-        dw,
-        dbias: Some(vec![0.0; c]),
-        dgamma: back.dgamma,
-        dbeta: back.dbeta,
-        dresidual,
-    }
+        .backward(isa, gamma, beta, partials, pixels, taylor);
+    pass.convolution(back, dy, need_dx)
 }
 
 struct Pass<'a> {
@@ -112,7 +88,7 @@ struct Pass<'a> {
     spec: &'a BlockSpec,
     scales: &'a Scales,
     saved: &'a Saved,
-    residual: Option<&'a [f32]>,
+    inputs: &'a Inputs<'a>,
 }
 
 /// What the second pass reads and writes for one image.
@@ -140,10 +116,10 @@ impl Pass<'_> {
         let c = s.c_out;
         let mut partials = Buffer::zeroed(s.n * back_sums_len(c));
         // Of a pooling window only the winner has a gradient.
-        let x = Shared::read(self.saved.best.as_ref().unwrap_or(&self.saved.conv));
+        let x = Shared::read(self.saved.best.as_deref().unwrap_or(&self.saved.conv));
         let matrix = Matrix::new(self.isa, dy.len() / s.n / c, c);
         let (dy, out) = (Shared::read(dy), Shared::write(&mut partials));
-        let residual = self.residual.map(Shared::read);
+        let residual = self.inputs.residual.map(Shared::read);
         parallel::dynamic(s.n, |queue| {
             let affine = self.scales.affine();
             let mean = self.scales.mean.as_ptr();
@@ -162,33 +138,29 @@ impl Pass<'_> {
     }
 
     /// Second pass: du of some images into padded scratch, and from there dx and dw.
-    fn convolution(
-        &self,
-        constants: &Backward,
-        x: &[f32],
-        w: &[f32],
-        dy: &[f32],
-        need_dx: bool,
-        d_residual: Option<&mut [f32]>,
-    ) -> (Option<Buffer>, Buffer) {
+    fn convolution(&self, constants: Backward, dy: &[f32], need_dx: bool) -> BlockGradients {
+        let Inputs { x, pending, w, .. } = *self.inputs;
         let s = &self.spec.conv;
         let image = self.image();
         let (c, pixels) = (s.c_out, image.h * image.w);
         let method = method(self.spec);
         let tasks = parallel::n_tasks(s.n);
+        let mut dresidual = self.inputs.residual.map(|r| Buffer::get(r.len()));
         let back = Engine::back(self.isa, method, s, tasks, w);
         let mut sums = Gradient::new(self.isa, method, s, tasks);
         let targets = sums.targets();
         let group = sums.group();
         let mut dx = need_dx.then(|| Buffer::get(x.len()));
         let dx_out = dx.as_mut().map(|dx| Shared::write(dx));
-        let (x, dy, u) = (
+        let (x, dy_all, u) = (
             Shared::read(x),
             Shared::read(dy),
             Shared::read(&self.saved.conv),
         );
-        let residual = self.residual.map(Shared::read);
-        let d_residual = d_residual.map(Shared::write);
+        let residual = self.inputs.residual.map(Shared::read);
+        let d_residual = dresidual.as_mut().map(|d| Shared::write(d));
+        let mut pending_sums = pending.filter(|_| need_dx).map(Pending::back_sums);
+        let sums_out = pending_sums.as_mut().map(|sums| Shared::write(sums));
         let (x_len, dy_len) = (s.h * s.w * s.c_in, self.spec.output_len() / s.n);
         let (border, padded) = (back.program().padding, back.program().padded_len());
         let row = border.cols * c;
@@ -198,7 +170,7 @@ impl Pass<'_> {
             // The border stays zero: only pixels are written.
             let mut du = Buffer::zeroed(group * padded + SLACK);
             let mut scratch = back.scratch(if need_dx { group } else { 0 });
-            let mut gradient_scratch = sums_ref.scratch(group);
+            let mut gradient_scratch = sums_ref.scratch(group, pending.is_some());
             for start in range.clone().step_by(group) {
                 let images = group.min(range.end - start);
                 // SAFETY: lengths were checked; scratch holds `group` padded images and slack;
@@ -212,29 +184,58 @@ impl Pass<'_> {
                         let pointers = ImageOfDu {
                             u: u.ptr().add(at),
                             residual: residual.map_or(null, |r| r.ptr().add(at)),
-                            dy: dy.ptr().add(n * dy_len),
+                            dy: dy_all.ptr().add(n * dy_len),
                             d_residual: d_residual.map_or(null, |r| r.ptr().add(at)),
                             du: du.add(first),
                         };
-                        self.du(constants, &pointers, row);
+                        self.du(&constants, &pointers, row);
                     }
+                    let x = x.ptr().add(start * x_len);
                     if let Some(dx) = dx_out {
                         let dx = dx.ptr().add(start * x_len);
-                        back.padded_images(&mut scratch, images, du.as_ptr(), padded, dx);
+                        let ahead = Ahead::NONE.read(x, images * x_len);
+                        back.padded_images(&mut scratch, images, du.as_ptr(), padded, dx, &ahead);
+                        if let (Some(pending), Some(sums)) = (pending, sums_out) {
+                            for i in 0..images {
+                                let at = i * x_len;
+                                pending.add_back_sums(start + i, x.add(at), dx.add(at), sums);
+                            }
+                        }
                     }
                     let dy = OutputGradients {
                         first: du.as_ptr().add(first),
                         row,
                         image: padded,
                     };
-                    let x = x.ptr().add(start * x_len);
-                    sums_ref.add(&mut gradient_scratch, images, x, dy, targets[task]);
+                    let next = start + images;
+                    let (at, len) = (next * pixels * c, group.min(range.end - next) * pixels * c);
+                    let of = |values: Option<Shared>| {
+                        values.map_or(std::ptr::null(), |v| v.ptr().wrapping_add(at).cast_const())
+                    };
+                    let ahead = Ahead::NONE
+                        .read(of(Some(u)), len)
+                        .read(
+                            dy_all.ptr().wrapping_add(next * dy_len),
+                            len / (pixels * c) * dy_len,
+                        )
+                        .read(of(residual), len)
+                        .write(of(d_residual), len);
+                    let x = Images::pending(x, pending.map(Pending::affine));
+                    sums_ref.add(&mut gradient_scratch, images, x, dy, targets[task], &ahead);
                 }
             }
         });
         let mut dw = Buffer::get(w.len());
         sums.finish(&mut dw);
-        (dx, dw)
+        BlockGradients {
+            dx,
+            dw,
+            dbias: Some(vec![0.0; c]),
+            dgamma: constants.dgamma,
+            dbeta: constants.dbeta,
+            dresidual,
+            pending_sums,
+        }
     }
 
     /// du of one image; its rows are `row` floats apart.

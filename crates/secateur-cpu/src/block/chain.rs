@@ -4,7 +4,7 @@
 //! An inverted bottleneck, whose inner images have six times the channels, is such a chain.
 
 use super::{BlockSpec, method};
-use crate::conv::engine::{Engine, Scratch};
+use crate::conv::engine::{Engine, Images, Scratch};
 use crate::conv::{Limits, Method, assert_len};
 use crate::isa;
 use crate::memory::Buffer;
@@ -98,7 +98,7 @@ pub fn forward_chain(
                     } else {
                         between[at % 2].as_mut_ptr()
                     };
-                    engine.images(scratch, 1, from, next);
+                    engine.images(scratch, 1, Images::new(from), next);
                     from = next;
                 }
                 if let Some(residual) = residual {

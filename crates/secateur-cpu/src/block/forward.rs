@@ -1,8 +1,11 @@
 //! The forward passes of a block.
 
-use super::{ActivationStats, BlockSpec, Saved, assert_inputs, method};
+use std::sync::Arc;
+
+use super::pending::Pending;
+use super::{ActivationStats, BlockSpec, Inputs, Saved, assert_inputs, method};
 use crate::conv::Limits;
-use crate::conv::engine::Engine;
+use crate::conv::engine::{Engine, Images};
 use crate::conv::{assert_len, direct};
 use crate::isa::{self, Isa};
 use crate::memory::Buffer;
@@ -14,93 +17,80 @@ use crate::parallel::{self, Shared};
 
 /// Forward pass with the statistics of the batch.
 ///
-/// # Shapes
-/// `x` `[n, h, w, c_in]`, `w` `[c_out, c_in / groups, kh, kw]`, `bias`, `gamma`, `beta`
-/// `[c_out]`; returns y `[n, oh, ow, c_out]` (halved if pooled)
+/// Returns y, `[n, oh, ow, c_out]` (halved if pooled). `stats`, if given, receives those of y,
+/// `pending_stats` those of what is pending on x.
+///
 /// # Panics
-/// If the shape is not valid, or a slice does not have its length.
+/// If the shape is not valid, or one of the inputs does not fit it.
 pub fn forward_train(
     spec: &BlockSpec,
-    x: &[f32],
-    w: &[f32],
-    bias: Option<&[f32]>,
-    gamma: &[f32],
-    beta: &[f32],
+    inputs: &Inputs<'_>,
     stats: Option<&mut ActivationStats>,
+    pending_stats: Option<&mut ActivationStats>,
 ) -> (Buffer, Saved) {
-    forward_train_residual(spec, x, w, bias, gamma, beta, None, stats)
+    let (mut saved, scales) = first_pass(spec, inputs, pending_stats);
+    let isa = isa::active();
+    let y = normalise(isa, spec, &mut saved, &scales, inputs.residual, stats);
+    (y, saved)
 }
 
-/// As [`forward_train`], with `residual` added before the activation.
-///
-/// # Shapes
-/// As [`forward_train`]; `residual` as y
-/// # Panics
-/// As [`forward_train`], and if a residual comes with pooling.
-pub fn forward_train_residual(
+/// First pass: the convolution and the moments of its output.
+pub(super) fn first_pass(
     spec: &BlockSpec,
-    x: &[f32],
-    w: &[f32],
-    bias: Option<&[f32]>,
-    gamma: &[f32],
-    beta: &[f32],
-    residual: Option<&[f32]>,
-    stats: Option<&mut ActivationStats>,
-) -> (Buffer, Saved) {
-    assert_inputs(spec, x, w);
-    let s = &spec.conv;
+    inputs: &Inputs<'_>,
+    pending_stats: Option<&mut ActivationStats>,
+) -> (Saved, Scales) {
+    inputs.assert_fit(spec);
+    let (s, isa) = (&spec.conv, isa::active());
     let c = s.c_out;
-    assert_len("gamma", gamma.len(), c);
-    assert_len("beta", beta.len(), c);
-    if let Some(bias) = bias {
-        assert_len("bias", bias.len(), c);
-    }
-    spec.assert_residual(residual);
-    let isa = isa::active();
-    let pixels = s.out_h() * s.out_w();
     let mut conv = Buffer::get(s.y_len());
     let mut partials = Buffer::get(s.n * passes::moments_len(c));
-    convolve(isa, spec, x, w, &mut conv, &mut partials);
-    let moments = Moments::combine(&partials, c, pixels);
+    let of_pending = inputs.pending.zip(pending_stats);
+    convolve(isa, spec, inputs, &mut conv, &mut partials, of_pending);
+    let moments = Moments::combine(&partials, c, s.out_h() * s.out_w());
     drop(partials);
-    let bias = |i: usize| f64::from(bias.map_or(0.0, |bias| bias[i]));
-    let mut saved = Saved {
+    let bias = |i: usize| f64::from(inputs.bias.map_or(0.0, |bias| bias[i]));
+    let saved = Saved {
         mean: (0..c).map(|i| (moments.mean[i] + bias(i)) as f32).collect(),
         var: moments.var.iter().map(|&v| v as f32).collect(),
-        conv,
+        conv: Arc::new(conv),
         best: None,
         channels: Channels::new(&moments, spec.eps),
     };
+    let limits = spec.activation.limits();
     let scales = saved
         .channels
-        .scales(isa, gamma, beta, spec.activation.limits());
-    let y = normalise(isa, spec, &mut saved, &scales, residual, stats);
-    (y, saved)
+        .scales(isa, inputs.gamma, inputs.beta, limits);
+    (saved, scales)
 }
 
 /// The convolution, and the moments of each image while it is in the cache.
 fn convolve(
     isa: Isa,
     spec: &BlockSpec,
-    x: &[f32],
-    w: &[f32],
+    inputs: &Inputs<'_>,
     conv: &mut [f32],
     partials: &mut [f32],
+    of_pending: Option<(&Pending, &mut ActivationStats)>,
 ) {
     let s = &spec.conv;
     let threads = parallel::threads();
     let limits = Limits::NONE;
-    let engine = Engine::forward(isa, method(spec), s, threads, w, None, limits);
+    let engine = Engine::forward(isa, method(spec), s, threads, inputs.w, None, limits);
     let group = engine.group();
     let (source, target) = (s.h * s.w * s.c_in, s.out_h() * s.out_w() * s.c_out);
     let matrix = Matrix::new(isa, s.out_h() * s.out_w(), s.c_out);
+    let mut statistics = of_pending.as_ref().map(|(pending, _)| pending.statistics());
+    let wanted = statistics.as_mut().map(|sums| Shared::write(sums));
     let (x, conv, partials) = (
-        Shared::read(x),
+        Shared::read(inputs.x),
         Shared::write(conv),
         Shared::write(partials),
     );
+    let pending = inputs.pending;
     parallel::dynamic(s.n.div_ceil(group), |queue| {
         let mut scratch = engine.scratch(group);
+        let mut normalised = wanted.map(|_| Buffer::get(source));
         for unit in queue {
             let first = unit * group;
             let images = group.min(s.n - first);
@@ -108,6 +98,14 @@ fn convolve(
             // partial results.
             unsafe {
                 let (x, y) = (x.ptr().add(first * source), conv.ptr().add(first * target));
+                if let (Some(pending), Some(sums), Some(image)) = (pending, wanted, &mut normalised)
+                {
+                    for i in 0..images {
+                        let u = x.add(i * source);
+                        pending.add_statistics(first + i, u, image.as_mut_ptr(), sums);
+                    }
+                }
+                let x = Images::pending(x, pending.map(Pending::affine));
                 engine.images(&mut scratch, images, x, y);
                 for i in 0..images {
                     let at = (first + i) * passes::moments_len(s.c_out);
@@ -117,6 +115,9 @@ fn convolve(
             }
         }
     });
+    if let (Some((pending, stats)), Some(sums)) = (of_pending, statistics) {
+        *stats = pending.activation_stats(&sums);
+    }
 }
 
 /// Second pass: batch norm, residual, activation, pooling, statistics.
@@ -239,7 +240,7 @@ pub fn forward_folded_residual(
             // SAFETY: images are inside the checked slices; each writes its own outputs.
             unsafe {
                 let x = x.ptr().add(first * source);
-                engine.images(&mut scratch, images, x, conv.as_mut_ptr());
+                engine.images(&mut scratch, images, Images::new(x), conv.as_mut_ptr());
                 for i in 0..images {
                     let from = conv.as_ptr().add(i * conv_len);
                     let at = (first + i) * target;

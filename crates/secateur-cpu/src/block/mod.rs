@@ -14,14 +14,19 @@
 mod backward;
 mod chain;
 mod forward;
+mod pending;
+
+use std::sync::Arc;
 
 use crate::conv::{self, Activation, ConvShape, Method, ShapeError, assert_len};
+use crate::isa;
 use crate::memory::Buffer;
 use crate::norm::channels::Channels;
 
-pub use backward::{backward, backward_residual};
+pub use backward::backward;
 pub use chain::{forward_chain, is_chain};
-pub use forward::{forward_folded, forward_folded_residual, forward_train, forward_train_residual};
+pub use forward::{forward_folded, forward_folded_residual, forward_train};
+pub use pending::{Pending, forward_pending};
 
 /// What a block computes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,6 +90,54 @@ pub fn method(spec: &BlockSpec) -> Method {
     conv::method(&spec.conv)
 }
 
+/// What a block in training reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// `[n, h, w, c_in]`
+    pub x: &'a [f32],
+    /// What is to be applied to `x` first, if the block before left it to this one.
+    pub pending: Option<&'a Pending>,
+    /// `[c_out, c_in / groups, kh, kw]`
+    pub w: &'a [f32],
+    /// `[c_out]`
+    pub bias: Option<&'a [f32]>,
+    /// Scale of the batch norm, `[c_out]`.
+    pub gamma: &'a [f32],
+    /// Shift of the batch norm, `[c_out]`.
+    pub beta: &'a [f32],
+    /// Added before the activation: as the output, which then must not be pooled.
+    pub residual: Option<&'a [f32]>,
+}
+
+impl<'a> Inputs<'a> {
+    /// Without bias, residual or anything pending.
+    pub fn new(x: &'a [f32], w: &'a [f32], gamma: &'a [f32], beta: &'a [f32]) -> Self {
+        Self {
+            x,
+            pending: None,
+            w,
+            bias: None,
+            gamma,
+            beta,
+            residual: None,
+        }
+    }
+
+    fn assert_fit(&self, spec: &BlockSpec) {
+        assert_inputs(spec, self.x, self.w);
+        let c = spec.conv.c_out;
+        assert_len("gamma", self.gamma.len(), c);
+        assert_len("beta", self.beta.len(), c);
+        if let Some(bias) = self.bias {
+            assert_len("bias", bias.len(), c);
+        }
+        if let Some(pending) = self.pending {
+            pending.assert_fits(spec, isa::active());
+        }
+        spec.assert_residual(self.residual);
+    }
+}
+
 /// What the backward pass needs of the forward pass.
 #[derive(Debug)]
 pub struct Saved {
@@ -93,7 +146,7 @@ pub struct Saved {
     /// Biased batch variance of every channel.
     pub var: Vec<f32>,
     /// Output of the convolution, without bias: `[n, oh, ow, c_out]`.
-    conv: Buffer,
+    conv: Arc<Buffer>,
     /// Of every pooling window the convolution output that won it.
     best: Option<Buffer>,
     /// Statistics without bias.
@@ -124,6 +177,9 @@ pub struct BlockGradients {
     pub dbeta: Vec<f32>,
     /// As y; `None` without a residual.
     pub dresidual: Option<Buffer>,
+    /// Sums for the backward pass of the block that left its batch norm to this one; `None`
+    /// if there is none, or dx was not asked for.
+    pub pending_sums: Option<Buffer>,
 }
 
 fn assert_inputs(spec: &BlockSpec, x: &[f32], w: &[f32]) {

@@ -1,13 +1,14 @@
 //! Direct convolution of whole batches: packing, padding, tiles, threads.
 
 use super::Limits;
-use super::engine::{Engine, Gradient as ImageGradient, OutputGradients};
+use super::engine::{Engine, Gradient as ImageGradient, Images, OutputGradients};
 use super::method::{Method, method};
 use super::pack::{self, Block, Strides};
 use super::pad;
 use super::program::Program;
 use super::shape::ConvShape;
 use super::tile::{self, Gradient, Layer, Tile};
+use crate::ahead::Ahead;
 use crate::isa::Isa;
 use crate::memory::Buffer;
 use crate::parallel::{self, Shared};
@@ -277,7 +278,7 @@ fn run_images(engine: &Engine, n: usize, x: &[f32], y: &mut [f32]) {
             // SAFETY: images are inside the checked slices and each is written once.
             unsafe {
                 let (x, y) = (x.ptr().add(first * source), y.ptr().add(first * target));
-                engine.images(&mut scratch, images, x, y);
+                engine.images(&mut scratch, images, Images::new(x), y);
             }
         }
     });
@@ -433,7 +434,7 @@ fn weight_gradient_of_images(isa: Isa, s: &ConvShape, x: &[f32], dy: &[f32], dw:
     let (x, dy) = (Shared::read(x), Shared::read(dy));
     parallel::fixed(s.n, |task, range| {
         let group = sums_ref.group();
-        let mut scratch = sums_ref.scratch(group);
+        let mut scratch = sums_ref.scratch(group, false);
         // With slack, which dy itself does not have.
         let mut gradient = Buffer::zeroed(group * dy_len + SLACK);
         for first in range.clone().step_by(group) {
@@ -450,7 +451,14 @@ fn weight_gradient_of_images(isa: Isa, s: &ConvShape, x: &[f32], dy: &[f32], dw:
                     image: dy_len,
                 };
                 let x = x.ptr().add(first * x_len);
-                sums_ref.add(&mut scratch, images, x, dy, targets[task]);
+                sums_ref.add(
+                    &mut scratch,
+                    images,
+                    Images::new(x),
+                    dy,
+                    targets[task],
+                    &Ahead::NONE,
+                );
             }
         }
     });

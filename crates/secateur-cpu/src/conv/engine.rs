@@ -9,8 +9,10 @@ use super::pad;
 use super::program::Program;
 use super::shape::ConvShape;
 use super::winograd::{self, Direction};
+use crate::ahead::Ahead;
 use crate::isa::Isa;
 use crate::memory::Buffer;
+use crate::norm::passes::Affine;
 use crate::parallel::Shared;
 
 /// Computes output images from input images, or input gradients from output gradients.
@@ -26,14 +28,43 @@ pub(crate) struct Scratch {
     winograd: Option<winograd::Scratch>,
 }
 
-/// Lays image `i` of `x` into padded scratch, whose border is zero.
-///
-/// # Safety
-/// As [`pad::place_image`]; `x` is valid up to that image.
-#[inline]
-unsafe fn place(isa: Isa, p: &Program, x: *const f32, i: usize, to: *mut f32) {
-    // SAFETY: the caller's contract.
-    unsafe { pad::place_image(isa, x.add(i * p.source_len()), p.source, p.padding, to) }
+/// Source images that lie behind each other.
+#[derive(Clone, Copy)]
+pub(crate) struct Images {
+    first: *const f32,
+    /// A batch norm and activation that are still to be applied to them.
+    pending: Option<Affine>,
+}
+
+impl Images {
+    pub fn new(first: *const f32) -> Self {
+        Self {
+            first,
+            pending: None,
+        }
+    }
+
+    pub fn pending(first: *const f32, pending: Option<Affine>) -> Self {
+        Self { first, pending }
+    }
+
+    /// Lays image `i` into padded scratch, whose border is zero.
+    ///
+    /// # Safety
+    /// As [`pad::place_image`] and [`pad::place_normalised`]; valid up to that image.
+    #[inline]
+    unsafe fn place(&self, isa: Isa, p: &Program, i: usize, to: *mut f32) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            let image = self.first.add(i * p.source_len());
+            match &self.pending {
+                None => pad::place_image(isa, image, p.source, p.padding, to),
+                Some(affine) => {
+                    pad::place_normalised(isa, image, p.source, p.padding, affine, to);
+                }
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -124,7 +155,7 @@ impl Engine {
     ///
     /// # Safety
     /// `x` and `y` are valid for that many images; `scratch` is this engine's.
-    pub unsafe fn images(&self, scratch: &mut Scratch, images: usize, x: *const f32, y: *mut f32) {
+    pub unsafe fn images(&self, scratch: &mut Scratch, images: usize, x: Images, y: *mut f32) {
         let (isa, p) = (self.isa(), self.program());
         let padded = scratch.padded.as_mut_ptr();
         // SAFETY: the caller's contract; scratch holds a padded image and slack.
@@ -132,16 +163,16 @@ impl Engine {
             match (self, &mut scratch.winograd) {
                 (Self::Winograd(prepared), Some(blocks)) => {
                     for i in 0..images {
-                        place(isa, p, x, i, padded);
+                        x.place(isa, p, i, padded);
                         prepared.input(blocks, images, i, padded);
                     }
-                    prepared.output(blocks, images, y);
+                    prepared.output(blocks, images, y, &Ahead::NONE);
                 }
                 (Self::Direct(prepared), _) => {
                     for i in 0..images {
-                        let mut from = x.add(i * p.source_len());
-                        if !p.in_place {
-                            place(isa, p, x, i, padded);
+                        let mut from = x.first.add(i * p.source_len());
+                        if !p.in_place || x.pending.is_some() {
+                            x.place(isa, p, i, padded);
                             from = padded;
                         }
                         prepared.image(from, y.add(i * p.output_len));
@@ -149,7 +180,7 @@ impl Engine {
                 }
                 (Self::Depthwise(prepared), _) => {
                     for i in 0..images {
-                        place(isa, p, x, i, padded);
+                        x.place(isa, p, i, padded);
                         prepared.image(padded, y.add(i * p.output_len));
                     }
                 }
@@ -159,6 +190,7 @@ impl Engine {
     }
 
     /// As [`Self::images`], from images that are padded already and lie `stride` floats apart.
+    /// `ahead` is what the caller needs next.
     ///
     /// # Safety
     /// As [`Self::images`]; the padded images are valid for [`SLACK`] floats past the last.
@@ -169,6 +201,7 @@ impl Engine {
         padded: *const f32,
         stride: usize,
         y: *mut f32,
+        ahead: &Ahead,
     ) {
         // SAFETY: the caller's contract.
         unsafe {
@@ -177,7 +210,7 @@ impl Engine {
                     for i in 0..images {
                         prepared.input(blocks, images, i, padded.add(i * stride));
                     }
-                    prepared.output(blocks, images, y);
+                    prepared.output(blocks, images, y, ahead);
                 }
                 (Self::Direct(prepared), _) => {
                     let len = self.program().output_len;
@@ -280,12 +313,12 @@ impl Gradient {
         }
     }
 
-    /// Scratch for calls with up to `images` images.
-    pub fn scratch(&self, images: usize) -> GradientScratch {
+    /// Scratch for calls with up to `images` images, with a batch norm pending or not.
+    pub fn scratch(&self, images: usize, is_pending: bool) -> GradientScratch {
         let padded = self.program().padded_len();
         match self {
             Self::Direct(_) => GradientScratch {
-                windows: Buffer::zeroed(if self.program().in_place {
+                windows: Buffer::zeroed(if self.program().in_place && !is_pending {
                     0
                 } else {
                     images * padded
@@ -315,9 +348,10 @@ impl Gradient {
         &self,
         scratch: &mut GradientScratch,
         images: usize,
-        x: *const f32,
+        x: Images,
         dy: OutputGradients,
         target: Shared,
+        ahead: &Ahead,
     ) {
         let (isa, p) = (self.isa(), self.program());
         let (grid, padded) = (&p.grids[0], p.padded_len());
@@ -327,31 +361,36 @@ impl Gradient {
             match (self, &mut scratch.winograd) {
                 (Self::Winograd(sums), Some(blocks)) => {
                     for i in 0..images {
-                        place(isa, p, x, i, windows);
+                        x.place(isa, p, i, windows);
                         let first = dy.first.add(i * dy.image);
                         sums.input(blocks, images, i, windows, first, dy.row);
                     }
-                    sums.add(blocks, images, target);
+                    sums.add(blocks, images, target, ahead);
                 }
                 (Self::Depthwise(sums), _) => {
                     for i in 0..images {
-                        place(isa, p, x, i, windows);
+                        x.place(isa, p, i, windows);
                         sums.add(windows, dy.first.add(i * dy.image), dy.row, target);
                     }
                 }
                 (Self::Direct(sums), _) => {
-                    let image = if p.in_place { p.source_len() } else { padded };
+                    let in_place = p.in_place && x.pending.is_none();
+                    let image = if in_place { p.source_len() } else { padded };
                     scratch.rows.clear();
                     for i in 0..images {
-                        if !p.in_place {
-                            place(isa, p, x, i, windows.add(i * padded));
+                        if !in_place {
+                            x.place(isa, p, i, windows.add(i * padded));
                         }
                         for y in 0..grid.rows {
                             let at = [i * image + y * grid.in_row, i * dy.image + y * dy.row];
                             scratch.rows.push(at);
                         }
                     }
-                    let windows = if p.in_place { x } else { windows.cast_const() };
+                    let windows = if in_place {
+                        x.first
+                    } else {
+                        windows.cast_const()
+                    };
                     let pixels = grid.rows * grid.cols;
                     let step = if pixels > PIXELS {
                         (PIXELS / grid.cols).max(1)

@@ -1,6 +1,9 @@
 //! Copies of images with a border of zeros.
 
 use super::program::Padding;
+use crate::isa::Isa;
+use crate::norm::matrix::Matrix;
+use crate::norm::passes::{self, Affine};
 use crate::simd::{Simd, dispatch};
 
 /// The part of a side of the source that is seen in the padded image.
@@ -78,6 +81,36 @@ dispatch! {
     /// The machine has `isa`; as [`pad_image`].
     pub(crate) fn place_image / place_body(
         src: *const f32, image: [usize; 3], p: Padding, dst: *mut f32)
+}
+
+/// As [`place_image`], of limit(src · scale + shift).
+///
+/// # Safety
+/// As [`place_image`]; the constants are those of `c` channels.
+pub(crate) unsafe fn place_normalised(
+    isa: Isa,
+    src: *const f32,
+    [h, w, c]: [usize; 3],
+    p: Padding,
+    affine: &Affine,
+    dst: *mut f32,
+) {
+    let (x, y) = (
+        Visible::new(w, p.left, p.cols),
+        Visible::new(h, p.top, p.rows),
+    );
+    let rows = passes::Rows {
+        rows: y.len,
+        pixels: Matrix::of_rows(isa, x.len, c, 1),
+        from: w * c,
+        to: p.cols * c,
+    };
+    // SAFETY: visible rows and columns lie inside both images.
+    unsafe {
+        let from = src.add((y.from * w + x.from) * c);
+        let to = dst.add((y.to * p.cols + x.to) * c);
+        passes::apply_rows(isa, rows, affine, from, to);
+    }
 }
 
 #[cfg(test)]

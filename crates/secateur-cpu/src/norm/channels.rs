@@ -31,6 +31,7 @@ fn laid_out(isa: Isa, values: impl ExactSizeIterator<Item = f64>) -> Vec<f32> {
 }
 
 /// γ / √(σ² + ε) and β - μ · γ / √(σ² + ε), with what the activation cuts off at.
+#[derive(Debug)]
 pub(crate) struct Scales {
     scale: Vec<f32>,
     shift: Vec<f32>,

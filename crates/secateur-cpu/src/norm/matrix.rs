@@ -56,7 +56,7 @@ impl Matrix {
     }
 
     /// With one pixel a row unless there are `least` rows of several.
-    pub(super) fn of_rows(isa: Isa, pixels: usize, c: usize, least: usize) -> Self {
+    pub(crate) fn of_rows(isa: Isa, pixels: usize, c: usize, least: usize) -> Self {
         let repeat = repeats(isa, c);
         let repeat = if pixels / repeat < least { 1 } else { repeat };
         Self { pixels, c, repeat }

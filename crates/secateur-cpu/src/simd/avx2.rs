@@ -23,6 +23,7 @@ impl Simd for Avx2 {
     const TILE: usize = 6;
     const GRADIENT_ROWS: usize = 6;
     const PRODUCT_ROWS: usize = 6;
+    const HAS_FETCH_TO_WRITE: bool = true;
     const HAS_HALF: bool = false;
     type Half = Self;
     type V = __m256;

@@ -23,6 +23,7 @@ impl Simd for Avx512 {
     const TILE: usize = 14;
     const GRADIENT_ROWS: usize = 12;
     const PRODUCT_ROWS: usize = 14;
+    const HAS_FETCH_TO_WRITE: bool = true;
     const HAS_HALF: bool = true;
     type Half = Avx512Half;
     type V = __m512;
@@ -91,6 +92,7 @@ impl Simd for Avx512Half {
     const TILE: usize = 14;
     const GRADIENT_ROWS: usize = 12;
     const PRODUCT_ROWS: usize = 14;
+    const HAS_FETCH_TO_WRITE: bool = true;
     const HAS_HALF: bool = false;
     type Half = Avx512Half;
     type V = __m256;

@@ -44,6 +44,8 @@ pub(crate) trait Simd: Copy + 'static {
     const GRADIENT_ROWS: usize;
     /// Rows of a matrix product's tile that has two vectors of columns.
     const PRODUCT_ROWS: usize;
+    /// True if every machine of the level can fetch a line to be written.
+    const HAS_FETCH_TO_WRITE: bool;
     /// True if [`Simd::Half`] is narrower, and storing part of a vector is cheap.
     const HAS_HALF: bool;
     /// Vectors of half the width, for what remains of the channels. On machines that split
@@ -73,6 +75,29 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     /// a > b ? yes : no
     unsafe fn select_gt(a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
+
+    /// Asks for the cache line at `p`, to be written if `WRITE`. A hint: any address will do.
+    #[inline(always)]
+    unsafe fn fetch<const WRITE: bool>(p: *const f32) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch reads nothing that the program sees.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            if WRITE && Self::HAS_FETCH_TO_WRITE {
+                // The intrinsic becomes an ordinary prefetch, whose line another core may
+                // have to give up a second time.
+                std::arch::asm!(
+                    "prefetchw [{}]",
+                    in(reg) p,
+                    options(nostack, preserves_flags, readonly)
+                );
+            } else {
+                _mm_prefetch::<_MM_HINT_T0>(p.cast());
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = p;
+    }
 
     /// `load` if the vector is full, `load_n` otherwise.
     #[inline(always)]

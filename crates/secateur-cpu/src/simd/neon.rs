@@ -14,6 +14,7 @@ impl Simd for Portable {
     const TILE: usize = 6;
     const GRADIENT_ROWS: usize = 6;
     const PRODUCT_ROWS: usize = 6;
+    const HAS_FETCH_TO_WRITE: bool = false;
     const HAS_HALF: bool = false;
     type Half = Self;
     type V = float32x4_t;

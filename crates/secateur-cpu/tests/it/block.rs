@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use secateur_cpu::block::{self, ActivationStats, BlockSpec};
+use secateur_cpu::block::{self, ActivationStats, BlockSpec, Inputs};
 use secateur_cpu::conv::{Activation, ConvShape};
 use secateur_cpu::norm::{self, NormSpec};
 use secateur_cpu::pool::PoolShape;
@@ -44,32 +44,22 @@ impl Case {
         }
     }
 
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            bias: Some(&self.bias),
+            residual: self.residual.as_deref(),
+            ..Inputs::new(&self.x, &self.w, &self.gamma, &self.beta)
+        }
+    }
+
     fn forward(&self, stats: Option<&mut ActivationStats>) -> (Vec<f32>, block::Saved) {
-        let (y, saved) = block::forward_train_residual(
-            &self.spec,
-            &self.x,
-            &self.w,
-            Some(&self.bias),
-            &self.gamma,
-            &self.beta,
-            self.residual.as_deref(),
-            stats,
-        );
+        let (y, saved) = block::forward_train(&self.spec, &self.inputs(), stats, None);
         (y.to_vec(), saved)
     }
 
     fn backward(&self, saved: &block::Saved, taylor: Option<&mut [f64]>) -> block::BlockGradients {
-        let Self {
-            spec,
-            x,
-            w,
-            gamma,
-            beta,
-            dy,
-            ..
-        } = self;
-        let residual = self.residual.as_deref();
-        block::backward_residual(spec, x, w, gamma, beta, residual, saved, dy, true, taylor)
+        let (spec, inputs) = (&self.spec, self.inputs());
+        block::backward(spec, &inputs, saved, &self.dy, true, None, taylor)
     }
 
     fn reference(&self) -> reference::Block {
@@ -432,15 +422,7 @@ fn the_input_gradient_is_optional() {
     let case = Case::new(spec, 1);
     let (_, saved) = case.forward(None);
     let with = case.backward(&saved, None);
-    let Case {
-        x,
-        w,
-        gamma,
-        beta,
-        dy,
-        ..
-    } = &case;
-    let without = block::backward(&spec, x, w, gamma, beta, &saved, dy, false, None);
+    let without = block::backward(&spec, &case.inputs(), &saved, &case.dy, false, None, None);
     assert!(without.dx.is_none());
     assert_eq!(*with.dw, *without.dw);
 }

@@ -4,7 +4,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use secateur_cpu::block::{self, BlockSpec};
+use secateur_cpu::block::{self, BlockSpec, Inputs};
 use secateur_cpu::conv::{self, Activation, ConvShape};
 use secateur_cpu::norm::{self, NormSpec};
 use secateur_cpu::{linear, memory::Buffer};
@@ -150,13 +150,13 @@ fn blocks_stay_inside_their_slices() {
             let residual = (!pool).then_some(&residual[..]);
             let mut folded = Guarded::random(7, len);
             on_every_level_and_method(|_| {
-                let (y, saved) = block::forward_train_residual(
-                    &spec, &x, &w, None, &gamma, &beta, residual, None,
-                );
+                let inputs = Inputs {
+                    residual,
+                    ..Inputs::new(&x, &w, &gamma, &beta)
+                };
+                let (y, saved) = block::forward_train(&spec, &inputs, None, None);
                 assert_eq!(y.len(), len);
-                block::backward_residual(
-                    &spec, &x, &w, &gamma, &beta, residual, &saved, &dy, true, None,
-                );
+                block::backward(&spec, &inputs, &saved, &dy, true, None, None);
                 block::forward_folded_residual(&spec, &x, &w, &beta, residual, &mut folded);
                 if block::is_chain(&[spec]) {
                     block::forward_chain(&[spec], &x, &w, &beta, residual, &mut folded);

@@ -6,4 +6,5 @@ mod common;
 mod conv;
 mod guard;
 mod linear;
+mod pending;
 mod pool;

@@ -44,8 +44,9 @@ pub trait FusedOp: Debug + Send + Sync {
     /// Shape of the output.
     fn output_shape(&self) -> Vec<usize>;
 
-    /// Computes the output; unused inputs are one element long.
-    fn forward(&self, inputs: [&[f32]; MAX_INPUTS]) -> Buffer;
+    /// Computes the output; unused inputs are one element long. An object that needs its output
+    /// for the backward pass keeps a reference.
+    fn forward(&self, inputs: [&[f32]; MAX_INPUTS]) -> Arc<Buffer>;
 
     /// Gradients of the inputs marked in `wanted`, given that of the output.
     fn backward(

@@ -3,14 +3,17 @@
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 use burn_flex::{FlexTensor, Layout};
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 use secateur_cpu::memory::Buffer;
 
-/// Hands a [`Buffer`] to Burn as raw bytes; dropping it recycles the buffer.
-struct BufferController(Buffer);
+/// Hands a [`Buffer`] to Burn as raw bytes; dropping the last reference recycles the buffer.
+/// Burn may write to bytes of which it holds the only copy: then a buffer that an operation
+/// has kept as well is copied.
+struct BufferController(Arc<Buffer>);
 
 impl AllocationController for BufferController {
     fn alloc_align(&self) -> usize {
@@ -25,7 +28,7 @@ impl AllocationController for BufferController {
         &mut self,
         _: AccessPolicy,
     ) -> Result<&mut [MaybeUninit<u8>], AccessError> {
-        let floats: &mut [f32] = &mut self.0;
+        let floats: &mut [f32] = &mut *Arc::make_mut(&mut self.0);
         // SAFETY: a slice of f32 is a valid slice of four times as many bytes, and
         // MaybeUninit<u8> has the size and alignment of u8. Exclusive borrow is passed on.
         Ok(unsafe {
@@ -40,14 +43,15 @@ impl AllocationController for BufferController {
     }
 }
 
-fn bytes(buffer: Buffer) -> Bytes {
-    let n_bytes = size_of_val::<[f32]>(&buffer);
+fn bytes(buffer: Arc<Buffer>) -> Bytes {
+    let n_bytes = size_of_val::<[f32]>(&**buffer);
     // SAFETY: the controller owns `n_bytes` initialised bytes, aligned for f32, until it is dropped.
     unsafe { Bytes::from_controller(Box::new(BufferController(buffer)), n_bytes) }
 }
 
 /// Wraps a buffer as a tensor of `shape`.
-pub(super) fn flex_tensor(buffer: Buffer, shape: &[usize]) -> FlexTensor {
+pub(super) fn flex_tensor(buffer: impl Into<Arc<Buffer>>, shape: &[usize]) -> FlexTensor {
+    let buffer = buffer.into();
     debug_assert_eq!(buffer.len(), shape.iter().product::<usize>());
     FlexTensor::new(
         bytes(buffer),
@@ -76,7 +80,7 @@ pub fn tensor_from_vec<const D: usize>(
 pub fn tensor_from_buffer(buffer: Buffer, device: &Device) -> Tensor<1> {
     let len = buffer.len();
     Tensor::from_data(
-        TensorData::from_bytes(bytes(buffer), [len], DType::F32),
+        TensorData::from_bytes(bytes(Arc::new(buffer)), [len], DType::F32),
         device,
     )
 }

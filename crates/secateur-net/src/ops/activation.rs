@@ -129,10 +129,10 @@ impl FusedOp for FunctionCall {
         }
     }
 
-    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let mut y = Buffer::get(x.len());
         self.function.with_value(Map { x, y: &mut y });
-        y
+        y.into()
     }
 
     fn backward(

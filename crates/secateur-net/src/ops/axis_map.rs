@@ -216,7 +216,7 @@ impl FusedOp for AxisCall {
         vec![self.outer, self.map.n_out(), self.inner]
     }
 
-    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let (map, inner) = (&self.map, self.inner);
         let (x_len, y_len) = (map.n_in * inner, map.n_out() * inner);
         let mut y = Buffer::get(self.outer * y_len);
@@ -243,7 +243,7 @@ impl FusedOp for AxisCall {
                 }
             }
         });
-        y
+        y.into()
     }
 
     fn backward(

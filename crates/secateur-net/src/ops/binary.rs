@@ -211,10 +211,10 @@ impl FusedOp for ArithmeticCall {
         }
     }
 
-    fn forward(&self, [a, b, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [a, b, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let mut y = Buffer::get(self.walk.dims.iter().product());
         with_function!(self.f, |f, _da, _db| self.walk.map(a, b, &mut y, f));
-        y
+        y.into()
     }
 
     fn backward(

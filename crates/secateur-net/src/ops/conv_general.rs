@@ -270,7 +270,7 @@ impl FusedOp for GeneralCall {
         }
     }
 
-    fn forward(&self, [x, weight, bias, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [x, weight, bias, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let mut y = Buffer::get(self.output_shape().iter().product());
         if self.transposed {
             conv::input_gradient(&self.shape, x, weight, &mut y);
@@ -287,7 +287,7 @@ impl FusedOp for GeneralCall {
             let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
             *output = Some(y.to_vec());
         }
-        y
+        y.into()
     }
 
     fn backward(

@@ -56,10 +56,10 @@ impl FusedOp for SwapCall {
         vec![self.0.iter().product()]
     }
 
-    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let mut y = Buffer::get(x.len());
         swap_planes(self.0, x, &mut y);
-        y
+        y.into()
     }
 
     fn backward(

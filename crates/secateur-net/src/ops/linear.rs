@@ -204,7 +204,7 @@ struct LinearCall {
     c_out: usize,
     has_bias: bool,
     activation: Activation,
-    output: Mutex<Option<Buffer>>,
+    output: Mutex<Option<Arc<Buffer>>>,
     collector: Option<Arc<Collector>>,
     node: String,
 }
@@ -214,7 +214,7 @@ impl FusedOp for LinearCall {
         vec![self.n, self.c_out]
     }
 
-    fn forward(&self, [x, weight, bias, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [x, weight, bias, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let mut y = Buffer::get(self.n * self.c_out);
         let bias = self.has_bias.then_some(bias);
         linear::forward(
@@ -227,10 +227,11 @@ impl FusedOp for LinearCall {
             self.activation,
             &mut y,
         );
+        let y = Arc::new(y);
         *self
             .output
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(y.clone());
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(&y));
         y
     }
 

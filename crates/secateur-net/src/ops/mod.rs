@@ -31,7 +31,7 @@ use burn::tensor::Tensor;
 use secateur_onnx::graph::{Graph, Node};
 
 pub use call::{General, Planner};
-pub use conv_block::{ConvBlock, NormNames};
+pub use conv_block::{ConvBlock, NormNames, PendingImage};
 pub use linear::Linear;
 pub use pool::Pool;
 pub use registry::{SPLIT, is_supported, lookup};

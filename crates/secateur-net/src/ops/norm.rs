@@ -179,11 +179,11 @@ impl FusedOp for NormCall {
         vec![self.spec.n, 1, self.spec.pixels, self.spec.c]
     }
 
-    fn forward(&self, [x, gamma, beta, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [x, gamma, beta, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let mut y = Buffer::get(x.len());
         let saved = norm::forward_train(&self.spec, x, None, gamma, beta, &mut y, None);
         *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
-        y
+        y.into()
     }
 
     fn backward(

@@ -180,10 +180,10 @@ impl FusedOp for MaxCall {
         vec![s.n, s.out_h(), s.out_w(), s.c]
     }
 
-    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let (y, indices) = pool::max_forward(&self.shape, x);
         *self.indices.lock().unwrap_or_else(PoisonError::into_inner) = indices;
-        y
+        y.into()
     }
 
     fn backward(
@@ -215,10 +215,10 @@ impl FusedOp for AverageCall {
         vec![s.n, s.out_h(), s.out_w(), s.c]
     }
 
-    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let mut y = Buffer::get(self.shape.y_len());
         pool::average_forward(&self.shape, self.count_include_pad, x, &mut y);
-        y
+        y.into()
     }
 
     fn backward(

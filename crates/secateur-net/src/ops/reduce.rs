@@ -123,7 +123,7 @@ impl FusedOp for ReduceCall {
         vec![self.outer, 1, self.inner]
     }
 
-    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let mut y = Buffer::get(self.outer * self.inner);
         let mut chosen = vec![0u32; y.len()];
         let part = self.len * self.inner;
@@ -141,7 +141,7 @@ impl FusedOp for ReduceCall {
                 .for_each(each);
         }
         *self.chosen.lock().unwrap_or_else(PoisonError::into_inner) = chosen;
-        y
+        y.into()
     }
 
     fn backward(

@@ -55,7 +55,7 @@ impl FusedOp for RowsCall {
         vec![self.rows, self.len]
     }
 
-    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let mut y = Buffer::get(x.len());
         let len = self.len;
         let saved: Vec<(f32, f32)> = x
@@ -77,7 +77,7 @@ impl FusedOp for RowsCall {
             })
             .collect();
         *self.inverse.lock().unwrap_or_else(PoisonError::into_inner) = saved;
-        y
+        y.into()
     }
 
     /// dx = r · (dy - mean(dy) - x̂ · mean(dy · x̂))

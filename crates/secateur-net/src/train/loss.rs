@@ -147,7 +147,7 @@ impl FusedOp for LossCall {
     }
 
     /// dL/dz of a term is w · T · (softmax(z / T) - q) / N, since the rows of q sum to 1.
-    fn forward(&self, [logits, ..]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [logits, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let classes = self.targets.classes;
         let n = logits.len() / classes;
         let mut gradient = Buffer::zeroed(logits.len());
@@ -172,7 +172,7 @@ impl FusedOp for LossCall {
             loss += f64::from(term.factor()) * sum / n as f64;
         }
         *self.gradient.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradient);
-        Buffer::from([loss as f32].as_slice())
+        Buffer::from([loss as f32].as_slice()).into()
     }
 
     fn backward(

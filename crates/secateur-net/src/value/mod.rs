@@ -17,12 +17,16 @@ pub use dense::Dense;
 pub use host::{Host, HostData};
 
 use crate::error::{NetError, Result};
+use crate::ops::PendingImage;
 
 /// A tensor of a rank that is known only when the file is read.
 #[derive(Debug, Clone)]
 pub enum Value {
     /// Images, channels last: `[n, h, w, c]`, whatever the file says (ONNX: `[n, c, h, w]`).
     Image(Tensor<4>),
+    /// Images, channels last, whose batch norm and activation their only reader applies: a
+    /// convolution, which the plan sees to.
+    Pending(PendingImage),
     /// Any other computed value or parameter, in the file's order.
     Dense(Dense),
     /// Constants, and what shapes are computed with.
@@ -82,6 +86,10 @@ impl Value {
                 let [n, h, w, c] = t.dims();
                 vec![n, c, h, w]
             }
+            Self::Pending(image) => {
+                let [n, h, w, c] = image.dims();
+                vec![n, c, h, w]
+            }
             Self::Dense(t) => t.dims().to_vec(),
             Self::Host(t) => t.shape.clone(),
         }
@@ -129,6 +137,7 @@ impl Value {
                     Dense::from_tensor(t.clone().permute(IMAGE_AXES))
                 }
             }
+            Self::Pending(_) => unreachable!("the plan hands these to a convolution alone"),
             Self::Dense(t) => t.clone(),
             Self::Host(t) => t.to_device(device),
         }

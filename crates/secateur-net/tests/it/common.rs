@@ -13,6 +13,7 @@ use secateur_onnx::coupling::ChannelGroups;
 use secateur_onnx::graph::{Graph, Node};
 use secateur_onnx::model::Model;
 
+#[derive(Clone)]
 pub struct Case {
     pub model: Model,
     pub graph: Graph,

@@ -1,6 +1,9 @@
 //! Fused routines and stock Burn compute the same network.
 
+use std::sync::Arc;
+
 use secateur_net::interpreter::Engine;
+use secateur_net::score::Collector;
 use secateur_net::train::cross_entropy;
 use secateur_onnx::graph::{Attribute, Node};
 use secateur_onnx::model::{Tensor, Values};
@@ -161,5 +164,88 @@ fn relu6_is_fused_however_it_is_written() {
         check("ReLU6 without norms", &bare, DEEP_TOLERANCE);
         let deep = with_relu6(small_mobilenet(6), bounds_are_inputs);
         assert_eq!(count(&deep, "ReLU6"), 35);
+    }
+}
+
+/// The same net with a copy between every activation and the convolution that reads it.
+fn with_copies(mut case: Case) -> Case {
+    let is_conv = |node: &Node| node.op_type == "Conv";
+    let read: Vec<String> = case
+        .graph
+        .nodes
+        .iter()
+        .filter(|node| is_conv(node))
+        .skip(1)
+        .filter_map(|node| node.input(0).map(str::to_string))
+        .collect();
+    for name in read {
+        let copied = format!("{name}/copied");
+        for node in case.graph.nodes.iter_mut().filter(|node| is_conv(node)) {
+            if node.input(0) == Some(&name) {
+                node.inputs[0] = Some(copied.clone());
+            }
+        }
+        let giver = case
+            .graph
+            .nodes
+            .iter()
+            .position(|node| node.outputs[0] == name)
+            .unwrap();
+        let copy = Node {
+            name: copied.clone(),
+            op_type: "Identity".to_string(),
+            inputs: vec![Some(name)],
+            outputs: vec![copied],
+            ..case.graph.nodes[giver].clone()
+        };
+        case.graph.nodes.insert(giver + 1, copy);
+    }
+    case
+}
+
+/// Class scores, scores of kernels and gradients, as they are.
+fn scores_and_gradients(case: &Case) -> (Vec<f32>, String, Vec<(String, Vec<f32>)>) {
+    let net = network(case, Engine::Fused);
+    let len: usize = net.input_shape().iter().product();
+    let bound = net.bind_training(&case.weights);
+    let collector = Arc::new(Collector::default());
+    let pass = net
+        .forward_training(&bound, images(6, len, 5), 6, Some(Arc::clone(&collector)))
+        .unwrap();
+    let logits: Vec<f32> = pass.logits.clone().inner().into_data().iter().collect();
+    let gradients = cross_entropy(pass.logits, &LABELS, 0.1).backward();
+    let by_name = case.weights.iter().filter_map(|(name, _)| {
+        let gradient = bound.tensor(name)?.grad(&gradients)?;
+        Some((name.clone(), gradient.into_data().iter().collect()))
+    });
+    (
+        logits,
+        format!("{:?}", collector.scores()),
+        by_name.collect(),
+    )
+}
+
+#[test]
+fn a_norm_left_to_the_next_convolution_changes_nothing() {
+    const LEFT: &str = "the next applies its batch norm";
+    for (name, case, left) in [
+        ("vgg", small_vgg("5,17,M,9,20,6", 8), 3),
+        // The first convolution of each residual block: the other ends in the sum.
+        ("resnet", small_resnet(8), 6),
+        // The first convolution, 16 expansions, 17 depthwise ones, and the two projections that
+        // have no sum behind them.
+        ("mobilenet", small_mobilenet(8), 36),
+    ] {
+        let copied = with_copies(case.clone());
+        assert_eq!(
+            (count(&case, LEFT), count(&copied, LEFT)),
+            (left, 0),
+            "{name}"
+        );
+        assert_eq!(
+            scores_and_gradients(&case),
+            scores_and_gradients(&copied),
+            "{name}"
+        );
     }
 }

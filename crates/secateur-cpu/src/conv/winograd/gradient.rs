@@ -3,6 +3,7 @@
 use super::transform::{self, Place, Source};
 use super::weights::{self, Direction, Layout};
 use super::{MOST_GRADIENT, POINTS, Tiling, group, pitch, point_stride};
+use crate::ahead::Ahead;
 use crate::conv::pack::{self, Block};
 use crate::conv::program::Program;
 use crate::conv::shape::ConvShape;
@@ -113,11 +114,12 @@ impl GradientSums {
         }
     }
 
-    /// Adds the sums over a block of images that have been transformed.
+    /// Adds the sums over a block of images that have been transformed, and fetches what comes
+    /// after it.
     ///
     /// # Safety
     /// `target` is one of [`Self::targets`] that no other thread uses.
-    pub unsafe fn add(&self, scratch: &Scratch, images: usize, target: Shared) {
+    pub unsafe fn add(&self, scratch: &Scratch, images: usize, target: Shared, ahead: &Ahead) {
         let job = Job {
             tiling: &self.tiling,
             blocks: &self.blocks,
@@ -129,7 +131,7 @@ impl GradientSums {
             dy: scratch.dy.as_ptr(),
         };
         // SAFETY: scratch and sums have the sizes of this very tiling.
-        unsafe { multiply(self.isa, &job, target.ptr()) }
+        unsafe { multiply(self.isa, &job, target.ptr(), ahead) }
     }
 
     /// dw from the sums of all tasks, in order.
@@ -207,13 +209,14 @@ unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
 }
 
 #[inline(always)]
-unsafe fn multiply_body<V: Simd>(job: &Job<'_>, sums: *mut f32) {
+unsafe fn multiply_body<V: Simd>(job: &Job<'_>, sums: *mut f32, ahead: &Ahead) {
     // SAFETY: the caller's contract.
     unsafe {
         let rows = job.images * job.tiling.len();
         let x_stride = point_stride(rows, job.pitch);
         let dy_stride = point_stride(rows, job.width);
         for p in 0..POINTS {
+            ahead.fetch::<V>(p, POINTS);
             let range = job.tiling.rows(job.images, p);
             let n = range.len();
             if n == 0 {
@@ -272,5 +275,5 @@ dispatch! {
     /// # Safety
     /// The machine has `isa`, and the blocks were made for its lanes; all pointers are valid
     /// for what `Job` says; `sums` for the points of all weights.
-    fn multiply / multiply_body(job: &Job<'_>, sums: *mut f32)
+    fn multiply / multiply_body(job: &Job<'_>, sums: *mut f32, ahead: &Ahead)
 }

@@ -3,6 +3,7 @@
 use super::transform::{self, Finish, Place, Source};
 use super::weights::{self, Direction, Layout};
 use super::{MOST_FORWARD, POINTS, Tiling, group, pitch, point_stride};
+use crate::ahead::{Ahead, fetch_columns};
 use crate::conv::Limits;
 use crate::conv::direct::SLACK;
 use crate::conv::pack::{self, Block};
@@ -114,11 +115,18 @@ impl Prepared {
         }
     }
 
-    /// Computes a block of images whose inputs have been transformed.
+    /// Computes a block of images whose inputs have been transformed, and fetches what comes
+    /// after it.
     ///
     /// # Safety
     /// `output` is valid for `images` output images.
-    pub unsafe fn output(&self, scratch: &mut Scratch, images: usize, output: *mut f32) {
+    pub unsafe fn output(
+        &self,
+        scratch: &mut Scratch,
+        images: usize,
+        output: *mut f32,
+        ahead: &Ahead,
+    ) {
         let job = Job {
             tiling: &self.tiling,
             blocks: &self.blocks,
@@ -133,7 +141,7 @@ impl Prepared {
             limits: self.limits,
         };
         // SAFETY: scratch and weights have the sizes of this very tiling.
-        unsafe { multiply(self.isa, &job, output) }
+        unsafe { multiply(self.isa, &job, output, ahead) }
     }
 }
 
@@ -268,18 +276,24 @@ unsafe fn product<V: Simd>(
 }
 
 #[inline(always)]
-unsafe fn multiply_body<V: Simd>(job: &Job<'_>, output: *mut f32) {
+unsafe fn multiply_body<V: Simd>(job: &Job<'_>, output: *mut f32, ahead: &Ahead) {
     // SAFETY: the caller's contract.
     unsafe {
         let tiling = job.tiling;
         let rows = job.images * tiling.len();
         let tile_stride = point_stride(rows, job.pitch);
         let (row, col) = (tiling.w * job.c_output, job.c_output);
+        let pixels = job.images * tiling.h * tiling.w;
+        let parts = job.blocks.len() * POINTS;
         let mut weights = job.points;
-        for block in job.blocks {
+        for (b, block) in job.blocks.iter().enumerate() {
             let width = block.width(V::LANES);
             let stride = point_stride(rows, width);
             for p in 0..POINTS {
+                let soon = pixels * p / POINTS..pixels * (p + 1) / POINTS;
+                let columns = output.add(block.start);
+                fetch_columns::<V>(soon, col, columns, block.count);
+                ahead.fetch::<V>(b * POINTS + p, parts);
                 let range = tiling.rows(job.images, p);
                 let a = job.tiles.add(p * tile_stride + range.start * job.pitch);
                 let out = job.products.add(p * stride + range.start * width);
@@ -313,5 +327,5 @@ dispatch! {
     /// # Safety
     /// The machine has `isa`, and the blocks were made for its lanes; all pointers are valid
     /// for what `Job` says; `output` for the output images.
-    fn multiply / multiply_body(job: &Job<'_>, output: *mut f32)
+    fn multiply / multiply_body(job: &Job<'_>, output: *mut f32, ahead: &Ahead)
 }

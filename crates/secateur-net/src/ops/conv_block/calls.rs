@@ -1,18 +1,19 @@
 //! The three ways in which a block runs: inference, training without batch norm, training
 //! with it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use rayon::prelude::*;
-use secateur_cpu::block::{self, ActivationStats, BlockSpec, Saved};
+use secateur_cpu::block::{self, ActivationStats, BlockSpec, Inputs, Saved};
 use secateur_cpu::conv::{self, Activation};
 use secateur_cpu::memory::Buffer;
 
+use super::pending::PendingNorm;
 use crate::extension::{FusedOp, InputGradients, MAX_INPUTS};
 use crate::score::Collector;
 
 /// A lock whose holder cannot have panicked half-way through a change that matters.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -41,14 +42,14 @@ impl FusedOp for InferenceCall {
         self.specs.last().map(output_shape).unwrap_or_default()
     }
 
-    fn forward(&self, [x, weights, biases, _, _, residual]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [x, weights, biases, _, _, residual]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let mut y = Buffer::get(self.specs.last().map_or(0, output_len));
         let residual = self.has_residual.then_some(residual);
         match self.specs.as_slice() {
             [spec] => block::forward_folded_residual(spec, x, weights, biases, residual, &mut y),
             specs => block::forward_chain(specs, x, weights, biases, residual, &mut y),
         }
-        y
+        y.into()
     }
 
     fn backward(
@@ -68,7 +69,7 @@ pub(super) struct ConvCall {
     has_bias: bool,
     has_residual: bool,
     /// The activated output, kept for the activation's gradient.
-    output: Mutex<Option<Buffer>>,
+    output: Mutex<Option<Arc<Buffer>>>,
     node: String,
     collector: Option<Arc<Collector>>,
 }
@@ -116,7 +117,7 @@ impl FusedOp for ConvCall {
         output_shape(&self.spec)
     }
 
-    fn forward(&self, [x, weight, bias, _, _, residual]: [&[f32]; MAX_INPUTS]) -> Buffer {
+    fn forward(&self, [x, weight, bias, _, _, residual]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let spec = &self.spec;
         let mut y = Buffer::get(output_len(spec));
         if self.has_residual {
@@ -132,8 +133,9 @@ impl FusedOp for ConvCall {
             let bias = self.has_bias.then_some(bias);
             conv::forward(&spec.conv, x, weight, bias, spec.activation, &mut y);
         }
+        let y = Arc::new(y);
         if spec.activation != Activation::None || self.collector.is_some() {
-            *lock(&self.output) = Some(y.clone());
+            *lock(&self.output) = Some(Arc::clone(&y));
         }
         y
     }
@@ -177,12 +179,24 @@ impl FusedOp for ConvCall {
     }
 }
 
+/// Where a block's batch norm is applied.
+#[derive(Debug)]
+enum Norm {
+    /// Here.
+    Own,
+    /// In the next block, which finds it here after the forward pass.
+    Left(OnceLock<Arc<PendingNorm>>),
+}
+
 /// The whole block in training mode.
 #[derive(Debug)]
 pub(super) struct BlockCall {
     spec: BlockSpec,
     has_bias: bool,
     has_residual: bool,
+    norm: Norm,
+    /// What is still to be applied to the input.
+    input: Option<Arc<PendingNorm>>,
     saved: Mutex<Option<Saved>>,
     node: String,
     collector: Option<Arc<Collector>>,
@@ -200,9 +214,31 @@ impl BlockCall {
             spec,
             has_bias,
             has_residual,
+            norm: Norm::Own,
+            input: None,
             saved: Mutex::new(None),
             node,
             collector,
+        }
+    }
+
+    /// With what is still to be applied to the input.
+    pub fn with_input(mut self, input: Option<Arc<PendingNorm>>) -> Self {
+        self.input = input;
+        self
+    }
+
+    /// Leaves the batch norm and activation to the next block.
+    pub fn leaving_norm(mut self) -> Self {
+        self.norm = Norm::Left(OnceLock::new());
+        self
+    }
+
+    /// The batch norm that was left, once the forward pass has run.
+    pub fn left(&self) -> Option<Arc<PendingNorm>> {
+        match &self.norm {
+            Norm::Own => None,
+            Norm::Left(norm) => norm.get().cloned(),
         }
     }
 
@@ -212,6 +248,16 @@ impl BlockCall {
             body(&saved.mean, &saved.var);
         }
     }
+
+    fn inputs<'a>(&'a self, slices: [&'a [f32]; MAX_INPUTS]) -> Inputs<'a> {
+        let [x, w, bias, gamma, beta, residual] = slices;
+        Inputs {
+            pending: self.input.as_ref().map(|norm| &norm.pending),
+            bias: self.has_bias.then_some(bias),
+            residual: self.has_residual.then_some(residual),
+            ..Inputs::new(x, w, gamma, beta)
+        }
+    }
 }
 
 impl FusedOp for BlockCall {
@@ -219,30 +265,43 @@ impl FusedOp for BlockCall {
         output_shape(&self.spec)
     }
 
-    fn forward(&self, [x, weight, bias, gamma, beta, residual]: [&[f32]; MAX_INPUTS]) -> Buffer {
-        let bias = self.has_bias.then_some(bias);
-        let residual = self.has_residual.then_some(residual);
-        let mut stats = self.collector.as_ref().map(|_| ActivationStats::default());
-        let (y, saved) = block::forward_train_residual(
-            &self.spec,
-            x,
-            weight,
-            bias,
-            gamma,
-            beta,
-            residual,
-            stats.as_mut(),
-        );
-        if let (Some(collector), Some(stats)) = (&self.collector, stats) {
-            collector.add_activation(&self.node, &stats.mean, &stats.positive);
+    fn forward(&self, slices: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
+        let inputs = self.inputs(slices);
+        let wanted = || {
+            let collector = self.collector.as_ref();
+            collector.map(|_| ActivationStats::default())
+        };
+        let mut of_input = wanted().filter(|_| self.input.is_some());
+        let mut stats = None;
+        let (output, saved) = match &self.norm {
+            Norm::Own => {
+                stats = wanted();
+                let (stats, of_input) = (stats.as_mut(), of_input.as_mut());
+                let (y, saved) = block::forward_train(&self.spec, &inputs, stats, of_input);
+                (Arc::new(y), saved)
+            }
+            Norm::Left(left) => {
+                let (u, saved, pending) =
+                    block::forward_pending(&self.spec, &inputs, of_input.as_mut());
+                left.get_or_init(|| Arc::new(PendingNorm::new(self.node.clone(), pending)));
+                (u, saved)
+            }
+        };
+        if let Some(collector) = &self.collector {
+            let input = self.input.as_ref().map_or("", |norm| &norm.node);
+            for (node, stats) in [(input, of_input), (&self.node, stats)] {
+                if let Some(stats) = stats {
+                    collector.add_activation(node, &stats.mean, &stats.positive);
+                }
+            }
         }
         *lock(&self.saved) = Some(saved);
-        y
+        output
     }
 
     fn backward(
         &self,
-        [x, weight, _, gamma, beta, residual]: [&[f32]; MAX_INPUTS],
+        slices: [&[f32]; MAX_INPUTS],
         dy: &[f32],
         wanted: [bool; MAX_INPUTS],
     ) -> InputGradients {
@@ -250,21 +309,24 @@ impl FusedOp for BlockCall {
         let Some(saved) = lock(&self.saved).take() else {
             return gradients;
         };
-        let mut taylor = self.collector.as_ref().map(|_| vec![0.0f64; gamma.len()]);
-        let result = block::backward_residual(
+        let inputs = self.inputs(slices);
+        let c_out = self.spec.conv.c_out;
+        let mut taylor = self.collector.as_ref().map(|_| vec![0.0f64; c_out]);
+        let sums = self.left().and_then(|norm| norm.take_sums());
+        let result = block::backward(
             &self.spec,
-            x,
-            weight,
-            gamma,
-            beta,
-            self.has_residual.then_some(residual),
+            &inputs,
             &saved,
             dy,
             wanted[0],
+            sums.as_deref(),
             taylor.as_deref_mut(),
         );
         if let (Some(collector), Some(taylor)) = (&self.collector, taylor) {
             collector.add_taylor(&self.node, &taylor);
+        }
+        if let Some(input) = &self.input {
+            input.put_sums(result.pending_sums);
         }
         gradients[0] = result.dx;
         gradients[1] = Some(result.dw);

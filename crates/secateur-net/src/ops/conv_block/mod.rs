@@ -9,6 +9,7 @@
 
 mod calls;
 mod chain;
+mod pending;
 
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use secateur_cpu::conv::{self, Activation, ConvShape};
 use secateur_onnx::graph::Node;
 
 use self::calls::{BlockCall, ConvCall, InferenceCall};
+pub use self::pending::PendingImage;
+use self::pending::PendingNorm;
 use super::call::Planner;
 use super::window::Window;
 use super::{Folded, Operator, input_name, norm, pool, to_channels_first, to_channels_last};
@@ -194,8 +197,9 @@ impl ConvBlock {
         &self,
         pass: &Pass<'_>,
         x: Tensor<4>,
+        pending: Option<Arc<PendingNorm>>,
         residual: Option<Tensor<4>>,
-    ) -> Result<Tensor<4>> {
+    ) -> Result<Value> {
         let weight_shape = pass.shape(&self.node, &self.weight)?;
         let spec = self.spec(self.conv_shape(x.dims(), weight_shape)?);
         let has_residual = residual.is_some();
@@ -207,7 +211,7 @@ impl ConvBlock {
                 has_residual,
             };
             let inputs = inputs.with(1, Some(weight)).with(2, Some(bias));
-            return Ok(inputs.run(Arc::new(call)));
+            return Ok(Value::Image(inputs.run(Arc::new(call))));
         }
         let weight = pass.tensor(&self.node, &self.weight)?;
         let bias = self
@@ -220,15 +224,14 @@ impl ConvBlock {
         let (node, collector) = (self.node.clone(), pass.collector.clone());
         let Some(norm) = &self.norm else {
             let call = ConvCall::new(spec, has_bias, has_residual, node, collector);
-            return Ok(inputs.run(Arc::new(call)));
+            return Ok(Value::Image(inputs.run(Arc::new(call))));
         };
-        let call = Arc::new(BlockCall::new(
-            spec,
-            has_bias,
-            has_residual,
-            node,
-            collector,
-        ));
+        let mut call =
+            BlockCall::new(spec, has_bias, has_residual, node, collector).with_input(pending);
+        if pass.leaves_norm(&self.output) {
+            call = call.leaving_norm();
+        }
+        let call = Arc::new(call);
         let y = inputs
             .with(3, Some(pass.tensor(&self.node, &norm.gamma)?))
             .with(4, Some(pass.tensor(&self.node, &norm.beta)?))
@@ -237,7 +240,10 @@ impl ConvBlock {
             let count = spec.conv.n * spec.conv.out_h() * spec.conv.out_w();
             pass.record_moments(BatchMoments::new(norm, mean, variance, count));
         });
-        Ok(y)
+        Ok(match call.left() {
+            Some(norm) => Value::Pending(PendingImage { values: y, norm }),
+            None => Value::Image(y),
+        })
     }
 
     fn forward_stock(
@@ -338,7 +344,10 @@ impl Operator for ConvBlock {
     }
 
     fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value> {
-        let x = inputs[0].image(&self.node)?;
+        let (x, pending) = match &inputs[0] {
+            Value::Pending(image) => (image.values.clone(), Some(Arc::clone(&image.norm))),
+            value => (value.image(&self.node)?, None),
+        };
         let residual = match &self.residual {
             Some(_) => {
                 let shape = self.conv_shape(x.dims(), &self.weight_shape)?;
@@ -347,11 +356,10 @@ impl Operator for ConvBlock {
             }
             None => None,
         };
-        let y = match pass.engine {
-            Engine::Fused => self.forward_fused(pass, x, residual)?,
-            Engine::Stock => self.forward_stock(pass, x, residual)?,
-        };
-        Ok(Value::Image(y))
+        match pass.engine {
+            Engine::Fused => self.forward_fused(pass, x, pending, residual),
+            Engine::Stock => Ok(Value::Image(self.forward_stock(pass, x, residual)?)),
+        }
     }
 
     /// w' = w · s, b' = (b - mean) · s + beta with s = gamma / sqrt(var + eps).

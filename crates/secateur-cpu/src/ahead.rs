@@ -1,0 +1,121 @@
+//! Memory that is needed soon, fetched while something else is computed.
+//!
+//! Matrix products keep the arithmetic units busy and the memory idle; passes over
+//! activations do the opposite. So what a thread reads and writes after a product is asked
+//! for, line by line, between the parts of the product.
+
+use crate::simd::Simd;
+
+/// Part of memory.
+#[derive(Clone, Copy)]
+struct Span {
+    start: *const f32,
+    len: usize,
+    is_written: bool,
+}
+
+/// Most spans: those of a batch norm's backward pass with a residual.
+const MOST: usize = 4;
+
+/// What is needed next. Only hints: nothing is read or written.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    spans: [Span; MOST],
+}
+
+/// Floats in a cache line.
+const LINE: usize = 16;
+
+impl Ahead {
+    /// Nothing.
+    pub const NONE: Self = Self {
+        spans: [Span {
+            start: std::ptr::null(),
+            len: 0,
+            is_written: false,
+        }; MOST],
+    };
+
+    fn with(mut self, start: *const f32, len: usize, is_written: bool) -> Self {
+        if start.is_null() {
+            return self;
+        }
+        if let Some(free) = self.spans.iter_mut().find(|span| span.len == 0) {
+            *free = Span {
+                start,
+                len,
+                is_written,
+            };
+        }
+        self
+    }
+
+    /// Also `len` floats that will be read; none if `start` is null.
+    pub fn read(self, start: *const f32, len: usize) -> Self {
+        self.with(start, len, false)
+    }
+
+    /// Also `len` floats that will be written; none if `start` is null.
+    pub fn write(self, start: *const f32, len: usize) -> Self {
+        self.with(start, len, true)
+    }
+
+    /// Asks for part `part` of `parts`.
+    ///
+    /// # Safety
+    /// As [`Simd`].
+    #[inline(always)]
+    pub unsafe fn fetch<V: Simd>(&self, part: usize, parts: usize) {
+        // SAFETY: addresses are only hints.
+        unsafe {
+            for span in &self.spans {
+                let lines = span.len.div_ceil(LINE);
+                let range = lines * part / parts..lines * (part + 1) / parts;
+                if span.is_written {
+                    fetch_lines::<V, true>(span.start, range);
+                } else {
+                    fetch_lines::<V, false>(span.start, range);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn fetch_lines<V: Simd, const WRITE: bool>(
+    start: *const f32,
+    lines: std::ops::Range<usize>,
+) {
+    // SAFETY: addresses are only hints.
+    unsafe {
+        for line in lines {
+            V::fetch::<WRITE>(start.wrapping_add(line * LINE));
+        }
+    }
+}
+
+/// Asks for the `width` floats from `start` in some rows that are `pitch` floats long, to be
+/// written.
+///
+/// # Safety
+/// As [`Simd`].
+#[inline(always)]
+pub(crate) unsafe fn fetch_columns<V: Simd>(
+    rows: std::ops::Range<usize>,
+    pitch: usize,
+    start: *const f32,
+    width: usize,
+) {
+    // SAFETY: addresses are only hints.
+    unsafe {
+        if width >= pitch {
+            let first = start.wrapping_add(rows.start * pitch);
+            fetch_lines::<V, true>(first, 0..(rows.len() * pitch).div_ceil(LINE));
+            return;
+        }
+        for row in rows {
+            let first = start.wrapping_add(row * pitch);
+            fetch_lines::<V, true>(first, 0..width.div_ceil(LINE));
+        }
+    }
+}
