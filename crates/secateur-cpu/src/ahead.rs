@@ -94,6 +94,16 @@ unsafe fn fetch_lines<V: Simd, const WRITE: bool>(
     }
 }
 
+/// Asks for `len` floats that will be written.
+///
+/// # Safety
+/// As [`Simd`].
+#[inline(always)]
+pub(crate) unsafe fn fetch_to_write<V: Simd>(start: *const f32, len: usize) {
+    // SAFETY: addresses are only hints.
+    unsafe { fetch_lines::<V, true>(start, 0..len.div_ceil(LINE)) }
+}
+
 /// Asks for the `width` floats from `start` in some rows that are `pitch` floats long, to be
 /// written.
 ///
@@ -109,13 +119,11 @@ pub(crate) unsafe fn fetch_columns<V: Simd>(
     // SAFETY: addresses are only hints.
     unsafe {
         if width >= pitch {
-            let first = start.wrapping_add(rows.start * pitch);
-            fetch_lines::<V, true>(first, 0..(rows.len() * pitch).div_ceil(LINE));
+            fetch_to_write::<V>(start.wrapping_add(rows.start * pitch), rows.len() * pitch);
             return;
         }
         for row in rows {
-            let first = start.wrapping_add(row * pitch);
-            fetch_lines::<V, true>(first, 0..width.div_ceil(LINE));
+            fetch_to_write::<V>(start.wrapping_add(row * pitch), width);
         }
     }
 }

@@ -24,6 +24,7 @@ pub mod layout;
 pub mod linear;
 pub mod memory;
 pub mod norm;
+pub mod optimizer;
 pub mod peak;
 pub mod pool;
 pub mod reference;

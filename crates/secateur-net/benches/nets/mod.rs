@@ -10,6 +10,8 @@ use secateur_onnx::model::Model;
 
 /// Images of a step.
 pub const BATCH: usize = 128;
+/// Batches of a pass over the data.
+const BATCHES: usize = 32;
 /// Classes of all networks.
 pub const CLASSES: usize = 10;
 /// What [`build`] knows: VGG-like, two pruned ones, ResNet-20, MobileNetV2.
@@ -42,10 +44,11 @@ pub fn build(name: &str) -> Result<(Model, [usize; 3]), Failure> {
     })
 }
 
-/// Two batches of random images and labels.
+/// Random images and labels: enough that a pass over them takes many steps, since what is done
+/// once a pass is no part of a step.
 pub fn random([h, w, c]: [usize; 3]) -> Part {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
-    let n = 2 * BATCH;
+    let n = BATCHES * BATCH;
     let images = (0..n * c * h * w)
         .map(|_| rng.random_range(-1.7..1.7))
         .collect();

@@ -1,6 +1,7 @@
 //! Optimisers on plain memory, so that their moments can be gathered and
 //! scattered with the kernels they belong to.
 
+use secateur_cpu::optimizer::{Sgd, sgd};
 use serde::{Deserialize, Serialize};
 
 use crate::weights::{Weight, WeightRole};
@@ -76,15 +77,12 @@ impl Optimizer {
         weight.moment1.resize(weight.data.len(), 0.0);
         match config.kind {
             OptimizerKind::Sgd => {
-                let values = weight
-                    .data
-                    .iter_mut()
-                    .zip(&mut weight.moment1)
-                    .zip(gradient);
-                for ((w, v), &g) in values {
-                    *v = config.momentum * *v + g + decay * *w;
-                    *w -= lr * *v;
-                }
+                let step = Sgd {
+                    momentum: config.momentum,
+                    decay,
+                    lr,
+                };
+                sgd(&step, &mut weight.data, &mut weight.moment1, gradient);
             }
             OptimizerKind::Adamw => {
                 weight.moment2.resize(weight.data.len(), 0.0);

@@ -3,7 +3,7 @@
 use super::transform::{self, Place, Source};
 use super::weights::{self, Direction, Layout};
 use super::{MOST_GRADIENT, POINTS, Tiling, group, pitch, point_stride};
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, fetch_to_write};
 use crate::conv::pack::{self, Block};
 use crate::conv::program::Program;
 use crate::conv::shape::ConvShape;
@@ -238,6 +238,10 @@ unsafe fn multiply_body<V: Simd>(job: &Job<'_>, sums: *mut f32, ahead: &Ahead) {
                 for part in 0..parts {
                     let channels = len + usize::from(part < extra);
                     let (x, sum) = (x.add(r), sum.add(r * width));
+                    // The sums of wide layers lie in the last-level cache: those of the next
+                    // part come while this one is computed.
+                    let next = sum.wrapping_add(channels * width);
+                    fetch_to_write::<V>(next, channels * width);
                     macro_rules! go {
                         ($r:literal, $k:literal, $h:literal) => {
                             tile::<V, $r, $k, $h>(n, job.pitch, x, dy, sum)
