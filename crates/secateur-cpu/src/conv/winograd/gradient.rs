@@ -1,7 +1,7 @@
 //! Weight gradients: transformed inputs times transformed output gradients.
 
 use super::transform::{self, Place, Source};
-use super::weights::{self, Direction, Layout};
+use super::weights::{self, Direction, Layout, weight_stride};
 use super::{MOST_GRADIENT, POINTS, Tiling, group, pitch, point_stride};
 use crate::ahead::{Ahead, fetch_to_write};
 use crate::conv::pack::{self, Block};
@@ -224,12 +224,15 @@ unsafe fn multiply_body<V: Simd>(job: &Job<'_>, sums: *mut f32, ahead: &Ahead) {
             }
             let x = job.x.add(p * x_stride + range.start * job.pitch);
             let mut first = 0;
+            let mut sums = sums;
             for block in job.blocks {
                 let width = block.width(V::LANES);
                 let dy = job
                     .dy
                     .add(p * dy_stride + first * rows + range.start * width);
-                let sum = sums.add((POINTS * first + p * width) * job.c);
+                let stride = weight_stride(job.c, width);
+                let sum = sums.add(p * stride);
+                sums = sums.add(POINTS * stride);
                 let narrow = block.full + usize::from(block.half) == 1;
                 let max = V::PRODUCT_ROWS * if narrow && V::PRODUCT_ROWS < 14 { 2 } else { 1 };
                 let parts = job.c.div_ceil(max);

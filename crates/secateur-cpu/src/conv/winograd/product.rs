@@ -1,7 +1,7 @@
 //! Transformed tiles times transformed weights, and back to pixels.
 
 use super::transform::{self, Finish, Place, Source};
-use super::weights::{self, Direction, Layout};
+use super::weights::{self, Direction, Layout, weight_stride};
 use super::{MOST_FORWARD, POINTS, Tiling, group, pitch, point_stride};
 use crate::ahead::{Ahead, fetch_columns};
 use crate::conv::Limits;
@@ -298,7 +298,7 @@ unsafe fn multiply_body<V: Simd>(job: &Job<'_>, output: *mut f32, ahead: &Ahead)
                 let a = job.tiles.add(p * tile_stride + range.start * job.pitch);
                 let out = job.products.add(p * stride + range.start * width);
                 product::<V>(range.len(), job.pitch, job.c_source, block, a, weights, out);
-                weights = weights.add(job.c_source * width);
+                weights = weights.add(weight_stride(job.c_source, width));
             }
             let bias = if job.bias.is_null() {
                 job.bias

@@ -1,8 +1,9 @@
-//! Weights to points and back: `[block][point][source channel][channel of the block]`.
+//! Weights to points and back: `[block][point][source channel][channel of the block]`, with a
+//! cache line behind each point.
 
 use super::POINTS;
 use super::transform::{self, WIDTH};
-use crate::conv::pack::{Block, total_width};
+use crate::conv::pack::Block;
 use crate::isa::Isa;
 use crate::memory::Buffer;
 use crate::parallel::{self, Shared};
@@ -35,9 +36,18 @@ impl Layout {
 /// Source channels per unit of work.
 const CHUNK: usize = 8;
 
+/// Floats from one point of a block to the next: a cache line more than needed, or the points
+/// of wide layers, powers of two apart, would all fall into the same cache sets.
+pub(super) fn weight_stride(c_source: usize, width: usize) -> usize {
+    c_source * width + 16
+}
+
 /// Floats of the points of all weights.
 pub(super) fn points_len(c_source: usize, blocks: &[Block], isa: Isa) -> usize {
-    POINTS * c_source * total_width(blocks, isa.lanes())
+    let widths = blocks.iter().map(|block| block.width(isa.lanes()));
+    widths
+        .map(|width| POINTS * weight_stride(c_source, width))
+        .sum()
 }
 
 /// Offset of a block among the points of all weights, and its width.
@@ -48,7 +58,7 @@ pub(super) fn block_offsets(c_source: usize, blocks: &[Block], isa: Isa) -> Vec<
         .map(|block| {
             let width = block.width(isa.lanes());
             let offset = at;
-            at += POINTS * c_source * width;
+            at += POINTS * weight_stride(c_source, width);
             (offset, width)
         })
         .collect()
@@ -82,7 +92,8 @@ pub(super) fn to_points(isa: Isa, layout: Layout, blocks: &[Block], w: &[f32]) -
                 // SAFETY: the block's points lie inside the buffer; units differ in theirs.
                 unsafe {
                     let to = out.ptr().add(offset + source * width);
-                    transform::weights(isa, width, taps.as_ptr(), to, c * width);
+                    let stride = weight_stride(c, width);
+                    transform::weights(isa, width, taps.as_ptr(), to, stride);
                 }
             }
         }
@@ -116,7 +127,8 @@ pub(super) fn from_points(
                 );
                 // SAFETY: all sums have the points of all weights; `taps` holds a block.
                 unsafe {
-                    transform::weights_back(isa, width, &from, c * width, taps.as_mut_ptr());
+                    let stride = weight_stride(c, width);
+                    transform::weights_back(isa, width, &from, stride, taps.as_mut_ptr());
                 }
                 for o in 0..block.count {
                     let at = layout.at(block.start + o, source);
