@@ -262,7 +262,7 @@ pub(crate) struct OutputGradients {
 const MOST_SUMS: usize = 128 << 20;
 
 impl Gradient {
-    /// Zero sums for `tasks` tasks.
+    /// Sums for `tasks` tasks, each of which must add to its own.
     pub fn new(isa: Isa, method: Method, s: &ConvShape, tasks: usize) -> Self {
         if method == Method::Depthwise {
             return Self::Depthwise(depthwise::GradientSums::new(isa, s, tasks));
@@ -343,7 +343,8 @@ impl Gradient {
     ///
     /// # Safety
     /// `x` is valid for that many images, `dy` as it says; `target` is one of
-    /// [`Self::targets`] that no other thread uses; `scratch` is this one's.
+    /// [`Self::targets`] that no other thread uses; `scratch` is this one's, and used for this
+    /// target alone.
     pub unsafe fn add(
         &self,
         scratch: &mut GradientScratch,

@@ -24,20 +24,24 @@ pub(crate) struct GradientSums {
     pub group: usize,
 }
 
-/// Transformed tiles of a block of images: of x and of dy.
+/// Transformed tiles of a block of images: of x and of dy; for one task.
 pub(crate) struct Scratch {
     x: Buffer,
     dy: Buffer,
+    /// True once the task has added to its sums.
+    has_added: bool,
 }
 
 impl GradientSums {
-    /// Zero sums for `tasks` tasks. `None` if the outputs cannot be cut into tiles.
+    /// Sums for `tasks` tasks. `None` if the outputs cannot be cut into tiles.
     pub fn new(isa: Isa, s: &ConvShape, tasks: usize) -> Option<Self> {
         let program = Program::forward(s, s.out_h());
         let tiling = Tiling::new(s.out_h(), s.out_w())?;
         let blocks = pack::blocks(s.c_out, isa);
         let len = weights::points_len(s.c_in, &blocks, isa);
-        let sums = (0..tasks).map(|_| Buffer::zeroed(len)).collect();
+        // What a task adds first is stored: clearing the sums of wide layers would take longer
+        // than adding to them.
+        let sums = (0..tasks).map(|_| Buffer::get(len)).collect();
         let floats = pitch(isa, s.c_in) + pack::total_width(&blocks, isa.lanes());
         let group = group(&tiling, floats, len, MOST_GRADIENT, s.n, tasks);
         Some(Self {
@@ -63,6 +67,7 @@ impl GradientSums {
         Scratch {
             x: Buffer::get(POINTS * x),
             dy: Buffer::get(POINTS * point_stride(rows, width)),
+            has_added: false,
         }
     }
 
@@ -118,8 +123,9 @@ impl GradientSums {
     /// after it.
     ///
     /// # Safety
-    /// `target` is one of [`Self::targets`] that no other thread uses.
-    pub unsafe fn add(&self, scratch: &Scratch, images: usize, target: Shared, ahead: &Ahead) {
+    /// `target` is one of [`Self::targets`] that no other thread uses, and the same for all
+    /// calls with this scratch.
+    pub unsafe fn add(&self, scratch: &mut Scratch, images: usize, target: Shared, ahead: &Ahead) {
         let job = Job {
             tiling: &self.tiling,
             blocks: &self.blocks,
@@ -129,6 +135,7 @@ impl GradientSums {
             width: pack::total_width(&self.blocks, self.isa.lanes()),
             x: scratch.x.as_ptr(),
             dy: scratch.dy.as_ptr(),
+            is_first: !std::mem::replace(&mut scratch.has_added, true),
         };
         // SAFETY: scratch and sums have the sizes of this very tiling.
         unsafe { multiply(self.isa, &job, target.ptr(), ahead) }
@@ -155,9 +162,12 @@ struct Job<'a> {
     width: usize,
     x: *const f32,
     dy: *const f32,
+    /// Sums hold nothing yet.
+    is_first: bool,
 }
 
-/// Adds `R` source channels times `K` vectors (and, if `H`, half a one), over `n` tiles.
+/// Adds `R` source channels times `K` vectors (and, if `H`, half a one), over `n` tiles;
+/// stores them if nothing was added before.
 #[inline(always)]
 unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
     n: usize,
@@ -165,6 +175,7 @@ unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
     mut x: *const f32,
     mut dy: *const f32,
     sum: *mut f32,
+    is_first: bool,
 ) {
     // SAFETY: the contract of `multiply`.
     unsafe {
@@ -198,11 +209,17 @@ unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
         unrolled!(r < R {
             for k in 0..K {
                 let to = sum.add(r * width + k * V::LANES);
-                V::store(to, V::add(V::load(to), acc[r][k]));
+                let before = if is_first { V::zero() } else { V::load(to) };
+                V::store(to, V::add(before, acc[r][k]));
             }
             if H {
                 let to = sum.add(r * width + K * V::LANES);
-                V::Half::store(to, V::Half::add(V::Half::load(to), half[r]));
+                let before = if is_first {
+                    V::Half::zero()
+                } else {
+                    V::Half::load(to)
+                };
+                V::Half::store(to, V::Half::add(before, half[r]));
             }
         });
     }
@@ -219,7 +236,8 @@ unsafe fn multiply_body<V: Simd>(job: &Job<'_>, sums: *mut f32, ahead: &Ahead) {
             ahead.fetch::<V>(p, POINTS);
             let range = job.tiling.rows(job.images, p);
             let n = range.len();
-            if n == 0 {
+            // Nothing to add, but what is stored first must be.
+            if n == 0 && !job.is_first {
                 continue;
             }
             let x = job.x.add(p * x_stride + range.start * job.pitch);
@@ -247,7 +265,7 @@ unsafe fn multiply_body<V: Simd>(job: &Job<'_>, sums: *mut f32, ahead: &Ahead) {
                     fetch_to_write::<V>(next, channels * width);
                     macro_rules! go {
                         ($r:literal, $k:literal, $h:literal) => {
-                            tile::<V, $r, $k, $h>(n, job.pitch, x, dy, sum)
+                            tile::<V, $r, $k, $h>(n, job.pitch, x, dy, sum, job.is_first)
                         };
                     }
                     macro_rules! select {
