@@ -21,6 +21,7 @@ const MOST: usize = 4;
 #[derive(Clone, Copy)]
 pub(crate) struct Ahead {
     spans: [Span; MOST],
+    has_output: bool,
 }
 
 /// Floats in a cache line.
@@ -34,6 +35,14 @@ impl Ahead {
             len: 0,
             is_written: false,
         }; MOST],
+        has_output: false,
+    };
+
+    /// The product's own output, which is not in the caches yet. One that is (scratch) must not
+    /// be fetched: that would only push out what the product works on.
+    pub const OUTPUT: Self = Self {
+        has_output: true,
+        ..Self::NONE
     };
 
     fn with(mut self, start: *const f32, len: usize, is_written: bool) -> Self {
@@ -60,7 +69,12 @@ impl Ahead {
         self.with(start, len, true)
     }
 
-    /// Asks for part `part` of `parts`.
+    /// True if the output is to be fetched.
+    pub fn has_output(&self) -> bool {
+        self.has_output
+    }
+
+    /// Asks for part `part` of `parts` of everything but the output.
     ///
     /// # Safety
     /// As [`Simd`].

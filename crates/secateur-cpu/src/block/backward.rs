@@ -193,7 +193,7 @@ impl Pass<'_> {
                     let x = x.ptr().add(start * x_len);
                     if let Some(dx) = dx_out {
                         let dx = dx.ptr().add(start * x_len);
-                        let ahead = Ahead::NONE.read(x, images * x_len);
+                        let ahead = Ahead::OUTPUT.read(x, images * x_len);
                         back.padded_images(&mut scratch, images, du.as_ptr(), padded, dx, &ahead);
                         if let (Some(pending), Some(sums)) = (pending, sums_out) {
                             for i in 0..images {

@@ -4,6 +4,7 @@
 //! An inverted bottleneck, whose inner images have six times the channels, is such a chain.
 
 use super::{BlockSpec, method};
+use crate::ahead::Ahead;
 use crate::conv::engine::{Engine, Images, Scratch};
 use crate::conv::{Limits, Method, assert_len};
 use crate::isa;
@@ -93,12 +94,12 @@ pub fn forward_chain(
                 let mut from: *const f32 = x.ptr().add(i * source);
                 for (at, (engine, scratch)) in engines.iter().zip(&mut scratch).enumerate() {
                     let ends = at + 1 == engines.len() && residual.is_none();
-                    let next = if ends {
-                        to
+                    let (next, ahead) = if ends {
+                        (to, Ahead::OUTPUT)
                     } else {
-                        between[at % 2].as_mut_ptr()
+                        (between[at % 2].as_mut_ptr(), Ahead::NONE)
                     };
-                    engine.images(scratch, 1, Images::new(from), next);
+                    engine.images(scratch, 1, Images::new(from), next, &ahead);
                     from = next;
                 }
                 if let Some(residual) = residual {

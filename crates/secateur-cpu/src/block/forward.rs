@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::pending::Pending;
 use super::{ActivationStats, BlockSpec, Inputs, Saved, assert_inputs, method};
+use crate::ahead::Ahead;
 use crate::conv::Limits;
 use crate::conv::engine::{Engine, Images};
 use crate::conv::{assert_len, direct};
@@ -106,7 +107,7 @@ fn convolve(
                     }
                 }
                 let x = Images::pending(x, pending.map(Pending::affine));
-                engine.images(&mut scratch, images, x, y);
+                engine.images(&mut scratch, images, x, y, &Ahead::OUTPUT);
                 for i in 0..images {
                     let at = (first + i) * passes::moments_len(s.c_out);
                     let partial = partials.ptr().add(at);
@@ -240,7 +241,8 @@ pub fn forward_folded_residual(
             // SAFETY: images are inside the checked slices; each writes its own outputs.
             unsafe {
                 let x = x.ptr().add(first * source);
-                engine.images(&mut scratch, images, Images::new(x), conv.as_mut_ptr());
+                let (x, u) = (Images::new(x), conv.as_mut_ptr());
+                engine.images(&mut scratch, images, x, u, &Ahead::NONE);
                 for i in 0..images {
                     let from = conv.as_ptr().add(i * conv_len);
                     let at = (first + i) * target;

@@ -278,7 +278,7 @@ fn run_images(engine: &Engine, n: usize, x: &[f32], y: &mut [f32]) {
             // SAFETY: images are inside the checked slices and each is written once.
             unsafe {
                 let (x, y) = (x.ptr().add(first * source), y.ptr().add(first * target));
-                engine.images(&mut scratch, images, Images::new(x), y);
+                engine.images(&mut scratch, images, Images::new(x), y, &Ahead::OUTPUT);
             }
         }
     });

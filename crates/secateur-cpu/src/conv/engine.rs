@@ -151,11 +151,19 @@ impl Engine {
         }
     }
 
-    /// Computes `images` images that lie behind each other.
+    /// Computes `images` images that lie behind each other. `ahead` is what the caller needs
+    /// next.
     ///
     /// # Safety
     /// `x` and `y` are valid for that many images; `scratch` is this engine's.
-    pub unsafe fn images(&self, scratch: &mut Scratch, images: usize, x: Images, y: *mut f32) {
+    pub unsafe fn images(
+        &self,
+        scratch: &mut Scratch,
+        images: usize,
+        x: Images,
+        y: *mut f32,
+        ahead: &Ahead,
+    ) {
         let (isa, p) = (self.isa(), self.program());
         let padded = scratch.padded.as_mut_ptr();
         // SAFETY: the caller's contract; scratch holds a padded image and slack.
@@ -166,7 +174,7 @@ impl Engine {
                         x.place(isa, p, i, padded);
                         prepared.input(blocks, images, i, padded);
                     }
-                    prepared.output(blocks, images, y, &Ahead::NONE);
+                    prepared.output(blocks, images, y, ahead);
                 }
                 (Self::Direct(prepared), _) => {
                     for i in 0..images {
@@ -190,7 +198,6 @@ impl Engine {
     }
 
     /// As [`Self::images`], from images that are padded already and lie `stride` floats apart.
-    /// `ahead` is what the caller needs next.
     ///
     /// # Safety
     /// As [`Self::images`]; the padded images are valid for [`SLACK`] floats past the last.

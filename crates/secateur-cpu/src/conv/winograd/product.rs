@@ -292,7 +292,9 @@ unsafe fn multiply_body<V: Simd>(job: &Job<'_>, output: *mut f32, ahead: &Ahead)
             for p in 0..POINTS {
                 let soon = pixels * p / POINTS..pixels * (p + 1) / POINTS;
                 let columns = output.add(block.start);
-                fetch_columns::<V>(soon, col, columns, block.count);
+                if ahead.has_output() {
+                    fetch_columns::<V>(soon, col, columns, block.count);
+                }
                 ahead.fetch::<V>(b * POINTS + p, parts);
                 let range = tiling.rows(job.images, p);
                 let a = job.tiles.add(p * tile_stride + range.start * job.pitch);
