@@ -117,6 +117,8 @@ pub struct Block {
     pub dw_scale: f64,
     /// As gamma.
     pub dgamma: Vec<f64>,
+    /// As `dw_scale`, for dgamma.
+    pub dgamma_scale: f64,
     /// As beta.
     pub dbeta: Vec<f64>,
     /// Gradient of the residual: dy where the activation passes it on.
@@ -211,6 +213,7 @@ pub fn block(
     let dbeta = column_sums(&d, c);
     let products: Vec<f64> = d.iter().zip(&hat).map(|(d, hat)| d * hat).collect();
     let dgamma = column_sums(&products, c);
+    let product_squares: f64 = products.iter().map(|p| p * p).sum();
     let du: Vec<f64> = (0..d.len())
         .map(|i| {
             let k = i % c;
@@ -241,6 +244,7 @@ pub fn block(
         dw: conv_weight_gradient(s, x, &du),
         dw_scale: (dw_squares.iter().sum::<f64>() / dw_squares.len() as f64).sqrt(),
         dgamma,
+        dgamma_scale: (product_squares / c as f64).sqrt(),
         dbeta,
         dresidual: d,
         taylor,

@@ -145,7 +145,9 @@ impl Case {
                     GRADIENT_TOLERANCE,
                 );
             };
-            close("dgamma", &g.dgamma, &expected.dgamma);
+            let (what, scale) = (format!("{level} dgamma"), expected.dgamma_scale);
+            let dgamma = &expected.dgamma;
+            assert_close_on_scale(&what, &g.dgamma, dgamma, scale, GRADIENT_TOLERANCE);
             close("dbeta", &g.dbeta, &expected.dbeta);
             let scale = expected.dw_scale;
             let what = format!("{level} dw");
