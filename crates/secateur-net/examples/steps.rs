@@ -10,7 +10,7 @@ mod nets;
 
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use secateur_cpu::{isa, memory, peak};
 use secateur_net::data::{Augment, BatchSampler, Part};
@@ -46,17 +46,22 @@ struct Times {
     peak: usize,
 }
 
-/// Notes when steps end.
+/// Notes when steps end. The first one is not counted: with it begins the thread that prepares
+/// batches, and it waits for one.
 struct Clock {
-    last: Instant,
+    last: Option<Instant>,
+    routines: Duration,
     seconds: Vec<f64>,
 }
 
 impl StepObserver for Clock {
     fn step(&mut self, _: usize, _: usize, _: f32) -> bool {
         let now = Instant::now();
-        self.seconds.push((now - self.last).as_secs_f64());
-        self.last = now;
+        match self.last {
+            Some(last) => self.seconds.push((now - last).as_secs_f64()),
+            None => self.routines = time_in_routines(),
+        }
+        self.last = Some(now);
         true
     }
 }
@@ -79,14 +84,15 @@ impl Case {
         })
     }
 
-    fn train(&mut self, steps: usize) -> Result<Vec<f64>, Failure> {
+    /// Seconds of each step, and the time in routines before the first.
+    fn train(&mut self, steps: usize) -> Result<(Vec<f64>, Duration), Failure> {
         let slice = Slice {
             network: &self.network,
             data: &self.data,
             schedule: Schedule {
                 kind: ScheduleKind::OneCycle,
                 peak: 0.01,
-                steps,
+                steps: steps + 1,
             },
             smoothing: 0.0,
             augment: Augment::default(),
@@ -94,12 +100,13 @@ impl Case {
             collector: None,
         };
         let mut clock = Clock {
-            last: Instant::now(),
+            last: None,
+            routines: time_in_routines(),
             seconds: Vec::with_capacity(steps),
         };
         let (optimizer, sampler) = (&mut self.optimizer, &mut self.sampler);
         train_slice(&slice, &mut self.weights, optimizer, sampler, &mut clock)?;
-        Ok(clock.seconds)
+        Ok((clock.seconds, clock.routines))
     }
 
     fn infer(&mut self, steps: usize) -> Result<Vec<f64>, Failure> {
@@ -116,9 +123,13 @@ impl Case {
 
     fn time(&mut self, kind: &str, steps: usize) -> Result<Times, Failure> {
         memory::reset_peak();
-        let before = (time_in_routines(), memory::usage().n_allocations);
+        let mut before = (time_in_routines(), memory::usage().n_allocations);
         let seconds = match kind {
-            "train" => self.train(steps)?,
+            "train" => {
+                let (seconds, routines) = self.train(steps)?;
+                before.0 = routines;
+                seconds
+            }
             "infer" => self.infer(steps)?,
             other => {
                 return Err(format!("cannot time `{other}`: expected train or infer").into());

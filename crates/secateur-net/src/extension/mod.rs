@@ -29,6 +29,7 @@ use secateur_cpu::memory::Buffer;
 use storage::{contiguous_slice, flex_tensor};
 pub use storage::{tensor_from_buffer, tensor_from_vec};
 pub use timing::time_in_routines;
+pub(crate) use timing::timed;
 
 /// Most tensors that one fused operation reads: input, weights, bias, scale, shift, residual.
 pub const MAX_INPUTS: usize = 6;
@@ -102,7 +103,7 @@ impl FusedBackend for Flex {
     ) -> FlexTensor {
         let inputs = [a, b, c, d, e, f].map(|t| t.to_contiguous());
         let slices = inputs.each_ref().map(contiguous_slice);
-        let output = timing::timed(|| call.forward(slices));
+        let output = timed(|| call.forward(slices));
         flex_tensor(output, &call.output_shape())
     }
 
@@ -121,7 +122,7 @@ impl FusedBackend for Flex {
         let output_gradient = output_gradient.to_contiguous();
         let slices = inputs.each_ref().map(contiguous_slice);
         let dy = contiguous_slice(&output_gradient);
-        let gradients = timing::timed(|| call.backward(slices, dy, wanted));
+        let gradients = timed(|| call.backward(slices, dy, wanted));
         gradients
             .into_iter()
             .zip(&inputs)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 static NANOSECONDS: AtomicU64 = AtomicU64::new(0);
 
 /// Runs `body` on the clock.
-pub(super) fn timed<T>(body: impl FnOnce() -> T) -> T {
+pub(crate) fn timed<T>(body: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = body();
     let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -15,8 +15,8 @@ pub(super) fn timed<T>(body: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Time that fused operations of this process have spent in the CPU routines, over all
-/// threads that called them. Two clock readings an operation: some 50 ns of a layer.
+/// Time that fused operations and updates of this process have spent in the CPU routines,
+/// over all threads that called them. Two clock readings an operation: some 50 ns of a layer.
 pub fn time_in_routines() -> Duration {
     Duration::from_nanos(NANOSECONDS.load(Ordering::Relaxed))
 }

@@ -4,6 +4,7 @@
 use secateur_cpu::optimizer::{Sgd, sgd};
 use serde::{Deserialize, Serialize};
 
+use crate::extension::timed;
 use crate::weights::{Weight, WeightRole};
 
 /// Which update rule.
@@ -82,7 +83,7 @@ impl Optimizer {
                     decay,
                     lr,
                 };
-                sgd(&step, &mut weight.data, &mut weight.moment1, gradient);
+                timed(|| sgd(&step, &mut weight.data, &mut weight.moment1, gradient));
             }
             OptimizerKind::Adamw => {
                 weight.moment2.resize(weight.data.len(), 0.0);
