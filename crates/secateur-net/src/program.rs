@@ -70,8 +70,10 @@ impl Program {
         let mut lines = Vec::with_capacity(self.steps.len());
         for (at, step) in self.steps.iter().enumerate() {
             let mut line = step.describe();
-            if self.left_norms.contains(step.output()) {
-                line += "; training: the next applies its batch norm";
+            if self.left_norms.contains(step.output())
+                && let Some(block) = step.as_conv_block()
+            {
+                line += block.describe_left();
             }
             let len = self.chains.len_at(at);
             if len > 1 {

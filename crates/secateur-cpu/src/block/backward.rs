@@ -170,7 +170,8 @@ impl Pass<'_> {
             // The border stays zero: only pixels are written.
             let mut du = Buffer::zeroed(group * padded + SLACK);
             let mut scratch = back.scratch(if need_dx { group } else { 0 });
-            let mut gradient_scratch = sums_ref.scratch(group, pending.is_some());
+            let mut gradient_scratch =
+                sums_ref.scratch(group, pending.is_some_and(Pending::is_norm));
             for start in range.clone().step_by(group) {
                 let images = group.min(range.end - start);
                 // SAFETY: lengths were checked; scratch holds `group` padded images and slack;
@@ -220,7 +221,7 @@ impl Pass<'_> {
                         )
                         .read(of(residual), len)
                         .write(of(d_residual), len);
-                    let x = Images::pending(x, pending.map(Pending::affine));
+                    let x = Images::pending(x, pending.and_then(Pending::norm));
                     sums_ref.add(&mut gradient_scratch, images, x, dy, targets[task], &ahead);
                 }
             }

@@ -30,8 +30,7 @@ pub fn forward_train(
     pending_stats: Option<&mut ActivationStats>,
 ) -> (Buffer, Saved) {
     let (mut saved, scales) = first_pass(spec, inputs, pending_stats);
-    let isa = isa::active();
-    let y = normalise(isa, spec, &mut saved, &scales, inputs.residual, stats);
+    let y = second_pass(spec, &mut saved, &scales, inputs.residual, stats);
     (y, saved)
 }
 
@@ -46,7 +45,8 @@ pub(super) fn first_pass(
     let c = s.c_out;
     let mut conv = Buffer::get(s.y_len());
     let mut partials = Buffer::get(s.n * passes::moments_len(c));
-    let of_pending = inputs.pending.zip(pending_stats);
+    let unnormalised = inputs.pending.filter(|pending| pending.is_norm());
+    let of_pending = unnormalised.zip(pending_stats);
     convolve(isa, spec, inputs, &mut conv, &mut partials, of_pending);
     let moments = Moments::combine(&partials, c, s.out_h() * s.out_w());
     drop(partials);
@@ -106,7 +106,7 @@ fn convolve(
                         pending.add_statistics(first + i, u, image.as_mut_ptr(), sums);
                     }
                 }
-                let x = Images::pending(x, pending.map(Pending::affine));
+                let x = Images::pending(x, pending.and_then(Pending::norm));
                 engine.images(&mut scratch, images, x, y, &Ahead::OUTPUT);
                 for i in 0..images {
                     let at = (first + i) * passes::moments_len(s.c_out);
@@ -122,15 +122,14 @@ fn convolve(
 }
 
 /// Second pass: batch norm, residual, activation, pooling, statistics.
-fn normalise(
-    isa: Isa,
+pub(super) fn second_pass(
     spec: &BlockSpec,
     saved: &mut Saved,
     scales: &Scales,
     residual: Option<&[f32]>,
     stats: Option<&mut ActivationStats>,
 ) -> Buffer {
-    let s = &spec.conv;
+    let (s, isa) = (&spec.conv, isa::active());
     let c = s.c_out;
     let image = Image {
         h: s.out_h(),
@@ -174,7 +173,7 @@ fn normalise(
     if let (Some(stats), Some(sums)) = (stats, sums) {
         *stats = activation_stats(&sums, c, (y.len() / c) as f64);
     }
-    saved.best = best;
+    saved.best = best.map(Arc::new);
     y
 }
 

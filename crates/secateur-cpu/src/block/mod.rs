@@ -148,7 +148,7 @@ pub struct Saved {
     /// Output of the convolution, without bias: `[n, oh, ow, c_out]`.
     conv: Arc<Buffer>,
     /// Of every pooling window the convolution output that won it.
-    best: Option<Buffer>,
+    best: Option<Arc<Buffer>>,
     /// Statistics without bias.
     channels: Channels,
 }

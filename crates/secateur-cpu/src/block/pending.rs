@@ -5,7 +5,8 @@
 //! when it lays images into padded scratch; and when it has computed the gradient of what it
 //! read, it can take the sums that the batch norm's own gradient needs while both are in the
 //! cache. That saves four passes over an activation in a training step: one read and one
-//! write forward, two reads backward.
+//! write forward, two reads backward. A block that pools does its own second pass, which leaves
+//! a quarter of the pixels; the sums still can be taken by the next.
 
 use std::sync::Arc;
 
@@ -17,42 +18,54 @@ use crate::norm::matrix::{Matrix, padded};
 use crate::norm::passes::{self, Affine};
 use crate::parallel::Shared;
 
-/// A batch norm and activation that are still to be applied to a block's output.
+/// What a block leaves to the one that reads its output: the batch norm and activation, or, if
+/// it pools, only the sums of their backward pass.
 #[derive(Debug)]
 pub struct Pending {
     isa: Isa,
     scales: Scales,
+    /// Of a block that pools, whose output is normalised: what won each window before that.
+    winners: Option<Arc<Buffer>>,
     /// Floats of the output.
     len: usize,
     images: usize,
     channels: usize,
 }
 
-/// The first pass of a block: its convolution. The block that reads it does the rest.
+/// As [`super::forward_train`], but leaves to the block that reads the output what that one
+/// can do: without pooling its batch norm and activation.
 ///
-/// Returns u, `[n, oh, ow, c_out]`, which the next block's [`Inputs`] take together with the
-/// [`Pending`]; of what the block saves, u is a part.
+/// Returns the convolution's output (with pooling: y), `[n, oh, ow, c_out]`, which the next
+/// block's [`Inputs`] take together with the [`Pending`]. `stats` are filled if the block
+/// pools; else the next has them in `pending_stats`.
 ///
 /// # Panics
-/// As [`super::forward_train`], and if the block pools or adds a residual.
+/// As [`super::forward_train`], and if the block adds a residual.
 pub fn forward_pending(
     spec: &BlockSpec,
     inputs: &Inputs<'_>,
+    stats: Option<&mut ActivationStats>,
     pending_stats: Option<&mut ActivationStats>,
 ) -> (Arc<Buffer>, Saved, Pending) {
     assert!(
-        !spec.pool && inputs.residual.is_none(),
-        "cannot compute: a block that pools or adds a residual leaves nothing to the next"
+        inputs.residual.is_none(),
+        "cannot compute: a block that adds a residual leaves nothing to the next"
     );
-    let (saved, scales) = forward::first_pass(spec, inputs, pending_stats);
+    let (mut saved, scales) = forward::first_pass(spec, inputs, pending_stats);
+    let output = if spec.pool {
+        Arc::new(forward::second_pass(spec, &mut saved, &scales, None, stats))
+    } else {
+        Arc::clone(&saved.conv)
+    };
     let pending = Pending {
         isa: isa::active(),
         scales,
-        len: saved.conv.len(),
+        winners: saved.best.clone(),
+        len: output.len(),
         images: spec.conv.n,
         channels: spec.conv.c_out,
     };
-    (Arc::clone(&saved.conv), saved, pending)
+    (output, saved, pending)
 }
 
 impl Pending {
@@ -67,8 +80,14 @@ impl Pending {
         );
     }
 
-    pub(super) fn affine(&self) -> Affine {
-        self.scales.affine()
+    /// True if the output is still to be normalised.
+    pub fn is_norm(&self) -> bool {
+        self.winners.is_none()
+    }
+
+    /// What is to be applied to the output.
+    pub(super) fn norm(&self) -> Option<Affine> {
+        self.is_norm().then(|| self.scales.affine())
     }
 
     fn matrix(&self) -> Matrix {
@@ -97,7 +116,15 @@ impl Pending {
         unsafe {
             let to = sums.ptr().add(i * 2 * padded(self.channels));
             let (matrix, null) = (self.matrix(), std::ptr::null());
-            passes::apply(self.isa, matrix, &self.affine(), u, null, scratch, to);
+            passes::apply(
+                self.isa,
+                matrix,
+                &self.scales.affine(),
+                u,
+                null,
+                scratch,
+                to,
+            );
         }
     }
 
@@ -111,14 +138,15 @@ impl Pending {
         Buffer::zeroed(self.images * passes::back_sums_len(self.channels))
     }
 
-    /// Adds the sums of image `i` with the gradient `dy` of the normalised values.
+    /// Adds the sums of image `i` of the output `x`, with the gradient `dy` of what is
+    /// normalised.
     ///
     /// # Safety
-    /// `u` and `dy` are valid for an image; no other thread adds to this image.
+    /// `x` and `dy` are valid for that image; no other thread adds to it.
     pub(super) unsafe fn add_back_sums(
         &self,
         i: usize,
-        u: *const f32,
+        x: *const f32,
         dy: *const f32,
         sums: Shared,
     ) {
@@ -126,8 +154,12 @@ impl Pending {
         unsafe {
             let to = sums.ptr().add(i * passes::back_sums_len(self.channels));
             let (matrix, mean) = (self.matrix(), self.scales.mean.as_ptr());
-            let null = std::ptr::null();
-            passes::back_sums(self.isa, matrix, &self.affine(), mean, u, null, dy, to);
+            let (null, affine) = (std::ptr::null(), self.scales.affine());
+            let u = match &self.winners {
+                None => x,
+                Some(winners) => winners.as_ptr().add(i * matrix.pixels * matrix.c),
+            };
+            passes::back_sums(self.isa, matrix, &affine, mean, u, null, dy, to);
         }
     }
 }

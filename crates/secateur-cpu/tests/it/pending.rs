@@ -6,9 +6,14 @@ use secateur_cpu::conv::{Activation, ConvShape};
 
 use crate::common::{any_conv, common_conv, on_every_level_and_method, random};
 
-/// The block before one with this convolution: 3x3 or 1x1, to the same image.
-fn before(conv: &ConvShape, c_in: usize, kernel: usize) -> ConvShape {
-    let (image, channels) = ([conv.n, conv.h, conv.w], [c_in, conv.c_in]);
+/// The block before one with this convolution: 3x3 or 1x1, to the same image or, if it is
+/// pooled after that, to one twice as high and (with an odd column) as wide.
+fn before(conv: &ConvShape, c_in: usize, kernel: usize, pooled: bool) -> ConvShape {
+    let (mut h, mut w) = (conv.h, conv.w);
+    if pooled {
+        (h, w) = (2 * h, 2 * w + 1);
+    }
+    let (image, channels) = ([conv.n, h, w], [c_in, conv.c_in]);
     ConvShape::new(
         image,
         channels,
@@ -64,13 +69,15 @@ fn run(specs: [&BlockSpec; 2], x: &[f32], dy: &[f32], is_pending: bool) -> Resul
     let [of_first, of_second] = &mut stats;
     let inputs = a.inputs(x);
     let (middle, saved_first, pending) = if is_pending {
-        let (u, saved, pending) = block::forward_pending(first, &inputs, None);
+        let own = first.pool.then_some(&mut *of_first);
+        let (u, saved, pending) = block::forward_pending(first, &inputs, own, None);
+        assert_eq!(pending.is_norm(), !first.pool);
         (u.to_vec(), saved, Some(pending))
     } else {
         let (y, saved) = block::forward_train(first, &inputs, Some(of_first), None);
         (y.to_vec(), saved, None)
     };
-    let of_pending = is_pending.then_some(of_first);
+    let of_pending = (is_pending && !first.pool).then_some(of_first);
     let next = Inputs {
         pending: pending.as_ref(),
         ..b.inputs(&middle)
@@ -109,14 +116,17 @@ fn run(specs: [&BlockSpec; 2], x: &[f32], dy: &[f32], is_pending: bool) -> Resul
     }
 }
 
-fn check(conv: ConvShape, c_in: usize, kernel: usize, activations: [Activation; 2]) {
+fn check(conv: ConvShape, c_in: usize, kernel: usize, pooled: bool, activations: [Activation; 2]) {
     let spec = |conv, activation| BlockSpec {
         conv,
         eps: 1e-5,
         activation,
         pool: false,
     };
-    let first = spec(before(&conv, c_in, kernel), activations[0]);
+    let first = BlockSpec {
+        pool: pooled,
+        ..spec(before(&conv, c_in, kernel, pooled), activations[0])
+    };
     let second = spec(conv, activations[1]);
     let x = random(1, first.conv.x_len());
     let dy = random(2, second.output_shape().iter().product());
@@ -143,10 +153,11 @@ proptest! {
         conv in prop_oneof![any_conv(), common_conv()],
         c_in in 1..20usize,
         wide in any::<bool>(),
+        pooled in any::<bool>(),
         first in any_activation(),
         second in any_activation(),
     ) {
-        check(conv, c_in, if wide { 3 } else { 1 }, [first, second]);
+        check(conv, c_in, if wide { 3 } else { 1 }, pooled, [first, second]);
     }
 }
 
@@ -161,10 +172,10 @@ fn what_is_pending_must_be_of_the_image_read() {
         activation: Activation::Relu,
         pool: false,
     };
-    let (first, second) = (spec(before(&conv, 2, 1)), spec(other));
+    let (first, second) = (spec(before(&conv, 2, 1, false)), spec(other));
     let (a, b) = (Parameters::new(&first, 1), Parameters::new(&second, 2));
     let x = random(3, first.conv.x_len());
-    let (_, _, pending) = block::forward_pending(&first, &a.inputs(&x), None);
+    let (_, _, pending) = block::forward_pending(&first, &a.inputs(&x), None, None);
     let y = random(4, second.conv.x_len());
     let inputs = Inputs {
         pending: Some(&pending),

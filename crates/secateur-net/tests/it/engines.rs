@@ -228,7 +228,9 @@ fn scores_and_gradients(case: &Case) -> (Vec<f32>, String, Vec<(String, Vec<f32>
 #[test]
 fn a_norm_left_to_the_next_convolution_changes_nothing() {
     const LEFT: &str = "the next applies its batch norm";
+    const SUMS: &str = "the next sums up for its batch norm";
     for (name, case, left) in [
+        // And one that pools before the next.
         ("vgg", small_vgg("5,17,M,9,20,6", 8), 3),
         // The first convolution of each residual block: the other ends in the sum.
         ("resnet", small_resnet(8), 6),
@@ -237,6 +239,12 @@ fn a_norm_left_to_the_next_convolution_changes_nothing() {
         ("mobilenet", small_mobilenet(8), 36),
     ] {
         let copied = with_copies(case.clone());
+        let pooled = usize::from(name == "vgg");
+        assert_eq!(
+            (count(&case, SUMS), count(&copied, SUMS)),
+            (pooled, 0),
+            "{name}"
+        );
         assert_eq!(
             (count(&case, LEFT), count(&copied, LEFT)),
             (left, 0),

@@ -184,7 +184,8 @@ impl FusedOp for ConvCall {
 enum Norm {
     /// Here.
     Own,
-    /// In the next block, which finds it here after the forward pass.
+    /// In the next block, which finds it here after the forward pass (with pooling: only its
+    /// sums are taken there).
     Left(OnceLock<Arc<PendingNorm>>),
 }
 
@@ -228,7 +229,7 @@ impl BlockCall {
         self
     }
 
-    /// Leaves the batch norm and activation to the next block.
+    /// Leaves the batch norm and activation to the next block, or what of them it can do.
     pub fn leaving_norm(mut self) -> Self {
         self.norm = Norm::Left(OnceLock::new());
         self
@@ -271,20 +272,23 @@ impl FusedOp for BlockCall {
             let collector = self.collector.as_ref();
             collector.map(|_| ActivationStats::default())
         };
-        let mut of_input = wanted().filter(|_| self.input.is_some());
-        let mut stats = None;
+        let is_left = |norm: &Arc<PendingNorm>| norm.pending.is_norm();
+        let mut of_input = wanted().filter(|_| self.input.as_ref().is_some_and(is_left));
+        // Those of a norm that is left come with the next block's.
+        let is_own = self.spec.pool || matches!(self.norm, Norm::Own);
+        let mut stats = wanted().filter(|_| is_own);
         let (output, saved) = match &self.norm {
             Norm::Own => {
-                stats = wanted();
                 let (stats, of_input) = (stats.as_mut(), of_input.as_mut());
                 let (y, saved) = block::forward_train(&self.spec, &inputs, stats, of_input);
                 (Arc::new(y), saved)
             }
             Norm::Left(left) => {
-                let (u, saved, pending) =
-                    block::forward_pending(&self.spec, &inputs, of_input.as_mut());
+                let (stats, of_input) = (stats.as_mut(), of_input.as_mut());
+                let (output, saved, pending) =
+                    block::forward_pending(&self.spec, &inputs, stats, of_input);
                 left.get_or_init(|| Arc::new(PendingNorm::new(self.node.clone(), pending)));
-                (u, saved)
+                (output, saved)
             }
         };
         if let Some(collector) = &self.collector {

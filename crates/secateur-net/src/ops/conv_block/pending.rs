@@ -40,15 +40,25 @@ impl PendingNorm {
 }
 
 impl ConvBlock {
-    /// True if it may leave its batch norm to `reader`, the only reader of its output.
+    /// True if it may leave its batch norm (with pooling: the sums of its backward pass) to
+    /// `reader`, the only reader of its output.
     pub(crate) fn leaves_norm_to(&self, reader: &Self) -> bool {
-        let is_plain = self.norm.is_some() && !self.pool && self.residual.is_none();
-        is_plain && reader.norm.is_some() && reader.input == self.output
+        let leaves = self.norm.is_some() && self.residual.is_none();
+        leaves && reader.norm.is_some() && reader.input == self.output
+    }
+
+    /// What it leaves, for people.
+    pub(crate) fn describe_left(&self) -> &'static str {
+        if self.pool {
+            "; training: the next sums up for its batch norm"
+        } else {
+            "; training: the next applies its batch norm"
+        }
     }
 }
 
-/// A convolution's output whose batch norm and activation its only reader applies. Gradients
-/// are those of the normalised values.
+/// A convolution's output whose batch norm and activation its only reader applies, or, if it is
+/// pooled, only sums up for. Gradients are those of the normalised values.
 #[derive(Debug, Clone)]
 pub struct PendingImage {
     pub(super) values: Tensor<4>,
