@@ -7,6 +7,7 @@ use std::ops::{Deref, DerefMut};
 use secateur_cpu::block::{self, BlockSpec, Inputs};
 use secateur_cpu::conv::{self, Activation, ConvShape};
 use secateur_cpu::norm::{self, NormSpec};
+use secateur_cpu::optimizer::{Sgd, sgd};
 use secateur_cpu::{linear, memory::Buffer};
 
 use crate::common::{on_every_level_and_method, random};
@@ -149,6 +150,23 @@ fn blocks_stay_inside_their_slices() {
             let residual = Guarded::random(6, len);
             let residual = (!pool).then_some(&residual[..]);
             let mut folded = Guarded::random(7, len);
+            // A block that leaves its batch norm: x stands for what it has computed.
+            let c = conv.c_in;
+            let before = BlockSpec {
+                conv: ConvShape::new(
+                    [conv.n, conv.h, conv.w],
+                    [c, c],
+                    [1, 1],
+                    [1, 1],
+                    [0; 4],
+                    [1, 1],
+                    1,
+                )
+                .unwrap(),
+                pool: false,
+                ..spec
+            };
+            let (eye, ones) = (random(8, c * c), vec![1.0; c]);
             on_every_level_and_method(|_| {
                 let inputs = Inputs {
                     residual,
@@ -156,6 +174,18 @@ fn blocks_stay_inside_their_slices() {
                 };
                 let (y, saved) = block::forward_train(&spec, &inputs, None, None);
                 assert_eq!(y.len(), len);
+                block::backward(&spec, &inputs, &saved, &dy, true, None, None);
+                let (_, _, pending) = block::forward_pending(
+                    &before,
+                    &Inputs::new(&x, &eye, &ones, &ones),
+                    None,
+                    None,
+                );
+                let inputs = Inputs {
+                    pending: Some(&pending),
+                    ..inputs
+                };
+                let (_, saved) = block::forward_train(&spec, &inputs, None, None);
                 block::backward(&spec, &inputs, &saved, &dy, true, None, None);
                 block::forward_folded_residual(&spec, &x, &w, &beta, residual, &mut folded);
                 if block::is_chain(&[spec]) {
@@ -194,5 +224,19 @@ fn norms_and_linear_layers_stay_inside_their_slices() {
             let dy = Buffer::from(&out[..]);
             linear::backward(rows, c, c + 1, &x, &w, &dy, Some(&mut dx), &mut dw, None);
         });
+    }
+}
+
+#[test]
+fn updates_stay_inside_their_slices() {
+    let step = Sgd {
+        momentum: 0.9,
+        decay: 0.01,
+        lr: 0.1,
+    };
+    for n in [1, 7, 33, 16_385, 40_001] {
+        let (mut w, mut v) = (Guarded::random(1, n), Guarded::random(2, n));
+        let g = Guarded::random(3, n);
+        on_every_level_and_method(|_| sgd(&step, &mut w, &mut v, &g));
     }
 }
