@@ -141,3 +141,13 @@ pub(crate) unsafe fn fetch_columns<V: Simd>(
         }
     }
 }
+
+/// Asks for `len` floats that will be read.
+///
+/// # Safety
+/// As [`Simd`].
+#[inline(always)]
+pub(crate) unsafe fn fetch_to_read<V: Simd>(start: *const f32, len: usize) {
+    // SAFETY: addresses are only hints.
+    unsafe { fetch_lines::<V, false>(start, 0..len.div_ceil(LINE)) }
+}

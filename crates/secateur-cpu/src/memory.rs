@@ -20,7 +20,7 @@ const LEAST_LIMIT: usize = 1 << 30;
 /// Live and idle bytes that are kept together, in quarters of the most live bytes so far.
 /// Sizes needed forward and backward differ: with just the peak, a training step of
 /// MobileNetV2 frees and takes a hundred blocks again.
-const PER_QUARTER: usize = 5;
+const PER_QUARTER: usize = 6;
 
 /// Blocks from this size on ask for huge pages, which spare address translations.
 const HUGE_PAGE: usize = 2 << 20;

@@ -7,6 +7,7 @@
 //! which [`padded`] sees to, and constants are laid out as [`super::matrix`] says.
 
 use super::matrix::{Matrix, accumulate, padded, with_sums};
+use crate::ahead::fetch_to_read;
 use crate::conv::Limits;
 use crate::isa::Isa;
 use crate::simd::{Simd, dispatch};
@@ -298,6 +299,7 @@ unsafe fn apply_pool_body<V: Simd>(
         let (zero, one) = (V::zero(), V::splat(1.0));
         let (oh, ow) = (m.h / 2, m.w / 2);
         for oy in 0..oh {
+            fetch_to_read::<V>(x.wrapping_add((2 * oy + 2) * m.w * m.c), 2 * m.w * m.c);
             let mut c0 = 0;
             while c0 < m.c {
                 let n = m.c - c0;
@@ -435,6 +437,9 @@ dispatch! {
         dy: *const f32, sums: *mut f32)
 }
 
+/// How many rows of an image ahead memory is asked for: further than the machine looks by
+/// itself.
+const AHEAD_ROWS: usize = 2;
 /// Rows of several pixels in a row of an image, for [`back_input`].
 const LEAST_ROWS: usize = 4;
 
@@ -464,6 +469,9 @@ unsafe fn back_input_body<V: Simd>(
     unsafe {
         for y in 0..m.h {
             let (first, to) = (y * m.w * m.c, dx.add(y * dx_row));
+            let soon = first + AHEAD_ROWS * m.w * m.c;
+            fetch_to_read::<V>(x.wrapping_add(soon), m.w * m.c);
+            fetch_to_read::<V>(dy.wrapping_add(soon), m.w * m.c);
             let mut done = 0;
             while done < m.w {
                 let strip = row.strip(done);
@@ -546,6 +554,7 @@ unsafe fn back_input_pool_body<V: Simd>(
         let x_offsets = [0, m.c, m.w * m.c, (m.w + 1) * m.c];
         let dx_offsets = [0, m.c, dx_row, dx_row + m.c];
         for y in 0..m.h.div_ceil(2) {
+            fetch_to_read::<V>(x.wrapping_add((2 * y + 2) * m.w * m.c), 2 * m.w * m.c);
             let mut c0 = 0;
             while c0 < m.c {
                 let n = m.c - c0;
