@@ -6,6 +6,8 @@
 //! dβ = Σ d, dγ = r · Σ d · (u - μ),
 //! du = γ · r · (d - Σ d / m - (u - μ) · r² · Σ d · (u - μ) / m)
 
+use std::ops::Range;
+
 use super::pending::Pending;
 use super::{BlockGradients, BlockSpec, Inputs, Saved, method};
 use crate::ahead::Ahead;
@@ -100,6 +102,44 @@ struct ImageOfDu {
     du: *mut f32,
 }
 
+/// The activations that the second pass goes through image by image.
+struct Activations {
+    u: Shared,
+    residual: Option<Shared>,
+    dy: Shared,
+    d_residual: Option<Shared>,
+    /// Floats of an image: of dy, and of the others.
+    dy_len: usize,
+    len: usize,
+}
+
+impl Activations {
+    /// Image `n`, whose gradient goes to `du`. Addresses alone: using them is the caller's
+    /// responsibility.
+    fn image(&self, n: usize, du: *mut f32) -> ImageOfDu {
+        let at = |values: Option<Shared>| {
+            values.map_or(std::ptr::null_mut(), |v| v.ptr().wrapping_add(n * self.len))
+        };
+        ImageOfDu {
+            u: at(Some(self.u)),
+            residual: at(self.residual),
+            dy: self.dy.ptr().wrapping_add(n * self.dy_len),
+            d_residual: at(self.d_residual),
+            du,
+        }
+    }
+
+    /// What some images need.
+    fn ahead(&self, images: Range<usize>) -> Ahead {
+        let (first, n) = (self.image(images.start, std::ptr::null_mut()), images.len());
+        Ahead::NONE
+            .read(first.u, n * self.len)
+            .read(first.dy, n * self.dy_len)
+            .read(first.residual, n * self.len)
+            .write(first.d_residual, n * self.len)
+    }
+}
+
 impl Pass<'_> {
     fn image(&self) -> Image {
         let s = &self.spec.conv;
@@ -141,8 +181,7 @@ impl Pass<'_> {
     fn convolution(&self, constants: Backward, dy: &[f32], need_dx: bool) -> BlockGradients {
         let Inputs { x, pending, w, .. } = *self.inputs;
         let s = &self.spec.conv;
-        let image = self.image();
-        let (c, pixels) = (s.c_out, image.h * image.w);
+        let c = s.c_out;
         let method = method(self.spec);
         let tasks = parallel::n_tasks(s.n);
         let mut dresidual = self.inputs.residual.map(|r| Buffer::get(r.len()));
@@ -152,16 +191,18 @@ impl Pass<'_> {
         let group = sums.group();
         let mut dx = need_dx.then(|| Buffer::get(x.len()));
         let dx_out = dx.as_mut().map(|dx| Shared::write(dx));
-        let (x, dy_all, u) = (
-            Shared::read(x),
-            Shared::read(dy),
-            Shared::read(&self.saved.conv),
-        );
-        let residual = self.inputs.residual.map(Shared::read);
-        let d_residual = dresidual.as_mut().map(|d| Shared::write(d));
+        let x = Shared::read(x);
+        let activations = Activations {
+            u: Shared::read(&self.saved.conv),
+            residual: self.inputs.residual.map(Shared::read),
+            dy: Shared::read(dy),
+            d_residual: dresidual.as_mut().map(|d| Shared::write(d)),
+            dy_len: dy.len() / s.n,
+            len: self.saved.conv.len() / s.n,
+        };
         let mut pending_sums = pending.filter(|_| need_dx).map(Pending::back_sums);
         let sums_out = pending_sums.as_mut().map(|sums| Shared::write(sums));
-        let (x_len, dy_len) = (s.h * s.w * s.c_in, self.spec.output_len() / s.n);
+        let x_len = s.h * s.w * s.c_in;
         let (border, padded) = (back.program().padding, back.program().padded_len());
         let row = border.cols * c;
         let first = border.top as usize * row + border.left as usize * c;
@@ -178,18 +219,8 @@ impl Pass<'_> {
                 // each image's dx is written once; the target is this task's.
                 unsafe {
                     for i in 0..images {
-                        let n = start + i;
-                        let du = du.as_mut_ptr().add(i * padded);
-                        let at = n * pixels * c;
-                        let null = std::ptr::null_mut();
-                        let pointers = ImageOfDu {
-                            u: u.ptr().add(at),
-                            residual: residual.map_or(null, |r| r.ptr().add(at)),
-                            dy: dy_all.ptr().add(n * dy_len),
-                            d_residual: d_residual.map_or(null, |r| r.ptr().add(at)),
-                            du: du.add(first),
-                        };
-                        self.du(&constants, &pointers, row);
+                        let du = du.as_mut_ptr().add(i * padded + first);
+                        self.du(&constants, &activations.image(start + i, du), row);
                     }
                     let x = x.ptr().add(start * x_len);
                     if let Some(dx) = dx_out {
@@ -209,18 +240,7 @@ impl Pass<'_> {
                         image: padded,
                     };
                     let next = start + images;
-                    let (at, len) = (next * pixels * c, group.min(range.end - next) * pixels * c);
-                    let of = |values: Option<Shared>| {
-                        values.map_or(std::ptr::null(), |v| v.ptr().wrapping_add(at).cast_const())
-                    };
-                    let ahead = Ahead::NONE
-                        .read(of(Some(u)), len)
-                        .read(
-                            dy_all.ptr().wrapping_add(next * dy_len),
-                            len / (pixels * c) * dy_len,
-                        )
-                        .read(of(residual), len)
-                        .write(of(d_residual), len);
+                    let ahead = activations.ahead(next..range.end.min(next + group));
                     let x = Images::pending(x, pending.and_then(Pending::norm));
                     sums_ref.add(&mut gradient_scratch, images, x, dy, targets[task], &ahead);
                 }

@@ -44,7 +44,7 @@ pub(crate) trait Simd: Copy + 'static {
     const GRADIENT_ROWS: usize;
     /// Rows of a matrix product's tile that has two vectors of columns.
     const PRODUCT_ROWS: usize;
-    /// True if every machine of the level can fetch a line to be written.
+    /// True if every machine of the level takes `prefetchw`; the oldest ones ignore it.
     const HAS_FETCH_TO_WRITE: bool;
     /// True if [`Simd::Half`] is narrower, and storing part of a vector is cheap.
     const HAS_HALF: bool;
