@@ -42,8 +42,10 @@ impl GradientSums {
         // What a task adds first is stored: clearing the sums of wide layers would take longer
         // than adding to them.
         let sums = (0..tasks).map(|_| Buffer::get(len)).collect();
-        let floats = pitch(isa, s.c_in) + pack::total_width(&blocks, isa.lanes());
-        let group = group(&tiling, floats, len, MOST_GRADIENT, s.n, tasks);
+        let width = pack::total_width(&blocks, isa.lanes());
+        let floats = pitch(isa, s.c_in) + width;
+        let weights = POINTS * s.c_in * width;
+        let group = group(&tiling, floats, weights, MOST_GRADIENT, s.n, tasks);
         Some(Self {
             isa,
             program,

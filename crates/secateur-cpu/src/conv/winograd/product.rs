@@ -58,7 +58,9 @@ impl Prepared {
             padded
         });
         let floats = pitch(isa, program.c_source) + blocks[0].width(isa.lanes());
-        let group = group(&tiling, floats, points.len(), MOST_FORWARD, n, threads);
+        let width = pack::total_width(&blocks, isa.lanes());
+        let weights = POINTS * program.c_source * width;
+        let group = group(&tiling, floats, weights, MOST_FORWARD, n, threads);
         Some(Self {
             isa,
             program,
