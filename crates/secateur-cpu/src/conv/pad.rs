@@ -3,7 +3,8 @@
 use super::program::Padding;
 use crate::isa::Isa;
 use crate::norm::matrix::Matrix;
-use crate::norm::passes::{self, Affine};
+use crate::norm::passes::Affine;
+use crate::norm::rows::{self, Rows};
 use crate::simd::{Simd, dispatch};
 
 /// The part of a side of the source that is seen in the padded image.
@@ -99,7 +100,7 @@ pub(crate) unsafe fn place_normalised(
         Visible::new(w, p.left, p.cols),
         Visible::new(h, p.top, p.rows),
     );
-    let rows = passes::Rows {
+    let rows = Rows {
         rows: y.len,
         pixels: Matrix::of_rows(isa, x.len, c, 1),
         from: w * c,
@@ -109,7 +110,7 @@ pub(crate) unsafe fn place_normalised(
     unsafe {
         let from = src.add((y.from * w + x.from) * c);
         let to = dst.add((y.to * p.cols + x.to) * c);
-        passes::apply_rows(isa, rows, affine, from, to);
+        rows::apply_rows(isa, rows, affine, from, to);
     }
 }
 

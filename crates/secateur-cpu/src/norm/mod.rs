@@ -7,6 +7,7 @@ pub(crate) mod channels;
 pub(crate) mod matrix;
 pub(crate) mod moments;
 pub(crate) mod passes;
+pub(crate) mod rows;
 
 use crate::block::ActivationStats;
 use crate::conv::{Activation, assert_len};

@@ -277,16 +277,15 @@ impl FusedOp for BlockCall {
         // Those of a norm that is left come with the next block's.
         let is_own = self.spec.pool || matches!(self.norm, Norm::Own);
         let mut stats = wanted().filter(|_| is_own);
+        let (own, left_here) = (stats.as_mut(), of_input.as_mut());
         let (output, saved) = match &self.norm {
             Norm::Own => {
-                let (stats, of_input) = (stats.as_mut(), of_input.as_mut());
-                let (y, saved) = block::forward_train(&self.spec, &inputs, stats, of_input);
+                let (y, saved) = block::forward_train(&self.spec, &inputs, own, left_here);
                 (Arc::new(y), saved)
             }
             Norm::Left(left) => {
-                let (stats, of_input) = (stats.as_mut(), of_input.as_mut());
                 let (output, saved, pending) =
-                    block::forward_pending(&self.spec, &inputs, stats, of_input);
+                    block::forward_pending(&self.spec, &inputs, own, left_here);
                 left.get_or_init(|| Arc::new(PendingNorm::new(self.node.clone(), pending)));
                 (output, saved)
             }
