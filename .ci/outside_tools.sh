@@ -12,7 +12,7 @@ explore_epochs = 2
 descent_epochs = 3
 exchange_epochs = 1
 recover_steps = 20
-slice_steps = [4, 8]
+max_slice_steps = 8
 ablation_images = 50
 TOML
 "$secateur" prune "$scratch/net.onnx" --data data/mnist --config "$scratch/run.toml" -o "$scratch/small.onnx"

@@ -13,7 +13,7 @@ out=${1:?"usage: mnist.sh OUT [SEED...]"}
 shift
 seeds=("${@:-0 1 2}")
 read -r -a seeds <<<"${seeds[*]}"
-read -r -a policies <<<"${POLICIES-random uniform-l1 global-l1 global-taylor}"
+read -r -a policies <<<"${POLICIES-random-global l2-uniform l2-global taylor-global}"
 budgets=${BUDGETS:-params=0.14,0.06,0.02}
 
 cargo build --release

@@ -163,57 +163,66 @@ fn main() {
 }
 
 fn run(name: &str, batch: usize, rounds: usize) {
-    let mut states: Vec<State> = net(name, batch)
-        .into_iter()
-        .map(|layer| {
-            let s = layer.spec.conv;
-            State {
-                x: values(s.x_len(), 1),
-                w: values(s.w_len(), 2),
-                gamma: values(s.c_out, 3).iter().map(|g| g.abs() + 0.5).collect(),
-                beta: values(s.c_out, 4),
-                dy: values(layer.spec.output_shape().iter().product(), 5),
-                best: [f64::INFINITY; 3],
-                layer,
-            }
-        })
-        .collect();
+    let mut states: Vec<State> = net(name, batch).into_iter().map(State::new).collect();
     memory::reset_peak();
     let mut warm = 0;
     for round in 0..rounds {
         if round == 2 {
             warm = memory::usage().n_allocations;
         }
-        for t in &mut states {
-            let spec = &t.layer.spec;
-            let start = Instant::now();
-            let inputs = Inputs::new(&t.x, &t.w, &t.gamma, &t.beta);
-            let (mut y, saved) = block::forward_train(spec, &inputs, None, None);
-            t.best[0] = t.best[0].min(start.elapsed().as_secs_f64());
-            let start = Instant::now();
-            let need_dx = !t.layer.first;
-            block::backward(spec, &inputs, &saved, &t.dy, need_dx, None, None);
-            t.best[1] = t.best[1].min(start.elapsed().as_secs_f64());
-            let start = Instant::now();
-            block::forward_folded(spec, &t.x, &t.w, &t.beta, &mut y);
-            t.best[2] = t.best[2].min(start.elapsed().as_secs_f64());
+        states.iter_mut().for_each(State::measure);
+    }
+    print(name, &states);
+    let peak_mb = memory::usage().peak_bytes as f64 / 1e6;
+    let new = memory::usage().n_allocations - warm;
+    println!(
+        "peak of buffers beside the layers' inputs: {peak_mb:.0} MB; {new} allocated when warm"
+    );
+}
+
+impl State {
+    fn new(layer: Layer) -> Self {
+        let s = layer.spec.conv;
+        Self {
+            x: values(s.x_len(), 1),
+            w: values(s.w_len(), 2),
+            gamma: values(s.c_out, 3).iter().map(|g| g.abs() + 0.5).collect(),
+            beta: values(s.c_out, 4),
+            dy: values(layer.spec.output_shape().iter().product(), 5),
+            best: [f64::INFINITY; 3],
+            layer,
         }
     }
+
+    /// Runs all three passes once.
+    fn measure(&mut self) {
+        let spec = &self.layer.spec;
+        let start = Instant::now();
+        let inputs = Inputs::new(&self.x, &self.w, &self.gamma, &self.beta);
+        let (mut y, saved) = block::forward_train(spec, &inputs, None, None);
+        self.best[0] = self.best[0].min(start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        let need_dx = !self.layer.first;
+        block::backward(spec, &inputs, &saved, &self.dy, need_dx, None, None);
+        self.best[1] = self.best[1].min(start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        block::forward_folded(spec, &self.x, &self.w, &self.beta, &mut y);
+        self.best[2] = self.best[2].min(start.elapsed().as_secs_f64());
+    }
+}
+
+fn print(name: &str, states: &[State]) {
     println!("\n{name}: ms (GFLOP/s of the convolution's own flops)");
     println!(
         "{:<28} {:>15} {:>15} {:>15}",
         "layer", "forward", "backward", "inference"
     );
-    let mut total = [0.0; 3];
-    for t in &states {
+    for t in states {
         let flops = 2.0 * t.layer.spec.conv.macs() as f64;
         let passes = [1.0, if t.layer.first { 1.0 } else { 2.0 }, 1.0];
         let cell = |i: usize| {
-            format!(
-                "{:.2} ({:.0})",
-                t.best[i] * 1e3,
-                passes[i] * flops / t.best[i] / 1e9
-            )
+            let rate = passes[i] * flops / t.best[i] / 1e9;
+            format!("{:.2} ({rate:.0})", t.best[i] * 1e3)
         };
         println!(
             "{:<28} {:>15} {:>15} {:>15}",
@@ -222,17 +231,11 @@ fn run(name: &str, batch: usize, rounds: usize) {
             cell(1),
             cell(2)
         );
-        (0..3).for_each(|i| total[i] += t.best[i]);
     }
-    let ms = total.map(|t| t * 1e3);
+    let ms = [0, 1, 2].map(|i| states.iter().map(|t| t.best[i] * 1e3).sum::<f64>());
     println!(
         "{:<28} {:>15.2} {:>15.2} {:>15.2}",
         "sum", ms[0], ms[1], ms[2]
-    );
-    let peak_mb = memory::usage().peak_bytes as f64 / 1e6;
-    let new = memory::usage().n_allocations - warm;
-    println!(
-        "peak of buffers beside the layers' inputs: {peak_mb:.0} MB; {new} allocated when warm"
     );
     println!(
         "training step without optimiser and head: {:.1} ms",

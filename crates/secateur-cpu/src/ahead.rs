@@ -1,12 +1,12 @@
-//! Memory that is needed soon, fetched while something else is computed.
+//! Prefetching: memory that is needed soon is fetched while something else is computed.
 //!
-//! Matrix products keep the arithmetic units busy and the memory idle; passes over
-//! activations do the opposite. So what a thread reads and writes after a product is asked
-//! for, line by line, between the parts of the product.
+//! Matrix products keep the arithmetic units busy and the memory idle; passes over activations
+//! do the opposite. So the memory that a thread reads and writes after a product is fetched, some
+//! cache lines at a time, between the parts of the product.
 
 use crate::simd::Simd;
 
-/// Part of memory.
+/// Floats that will be read or written.
 #[derive(Clone, Copy)]
 struct Span {
     start: *const f32,
@@ -14,10 +14,10 @@ struct Span {
     is_written: bool,
 }
 
-/// Most spans: those of a batch norm's backward pass with a residual.
+/// Most spans at a time: as many as the backward pass of a batch norm with a residual needs.
 const MOST: usize = 4;
 
-/// What is needed next. Only hints: nothing is read or written.
+/// The memory that a caller needs next. These are hints only: nothing is read or written.
 #[derive(Clone, Copy)]
 pub(crate) struct Ahead {
     spans: [Span; MOST],
@@ -28,7 +28,7 @@ pub(crate) struct Ahead {
 const LINE: usize = 16;
 
 impl Ahead {
-    /// Nothing.
+    /// Nothing is to be fetched.
     pub const NONE: Self = Self {
         spans: [Span {
             start: std::ptr::null(),
@@ -38,8 +38,8 @@ impl Ahead {
         has_output: false,
     };
 
-    /// The product's own output, which is not in the caches yet. One that is (scratch) must not
-    /// be fetched: that would only push out what the product works on.
+    /// The product's own output is to be fetched. That is wrong for scratch, which is in the caches
+    /// already: it would push out what the product works on.
     pub const OUTPUT: Self = Self {
         has_output: true,
         ..Self::NONE
@@ -59,12 +59,12 @@ impl Ahead {
         self
     }
 
-    /// Also `len` floats that will be read; none if `start` is null.
+    /// Adds `len` floats that will be read; none if `start` is null.
     pub fn read(self, start: *const f32, len: usize) -> Self {
         self.with(start, len, false)
     }
 
-    /// Also `len` floats that will be written; none if `start` is null.
+    /// Adds `len` floats that will be written; none if `start` is null.
     pub fn write(self, start: *const f32, len: usize) -> Self {
         self.with(start, len, true)
     }
@@ -74,7 +74,7 @@ impl Ahead {
         self.has_output
     }
 
-    /// Asks for part `part` of `parts` of everything but the output.
+    /// Fetches part `part` of `parts` of everything but the output.
     ///
     /// # Safety
     /// As [`Simd`].
@@ -108,7 +108,7 @@ unsafe fn fetch_lines<V: Simd, const WRITE: bool>(
     }
 }
 
-/// Asks for `len` floats that will be written.
+/// Fetches `len` floats that will be written.
 ///
 /// # Safety
 /// As [`Simd`].
@@ -118,8 +118,8 @@ pub(crate) unsafe fn fetch_to_write<V: Simd>(start: *const f32, len: usize) {
     unsafe { fetch_lines::<V, true>(start, 0..len.div_ceil(LINE)) }
 }
 
-/// Asks for the `width` floats from `start` in some rows that are `pitch` floats long, to be
-/// written.
+/// Fetches `width` floats that will be written, from `start` on in each of some rows that are
+/// `pitch` floats long.
 ///
 /// # Safety
 /// As [`Simd`].
@@ -142,7 +142,7 @@ pub(crate) unsafe fn fetch_columns<V: Simd>(
     }
 }
 
-/// Asks for `len` floats that will be read.
+/// Fetches `len` floats that will be read.
 ///
 /// # Safety
 /// As [`Simd`].

@@ -78,20 +78,16 @@ fn chosen() -> Isa {
     static CHOSEN: OnceLock<Isa> = OnceLock::new();
     *CHOSEN.get_or_init(|| {
         let best = available().pop().unwrap_or(Isa::Portable);
-        let Ok(name) = std::env::var("SECATEUR_ISA") else { return best };
-        match Isa::parse(&name) {
-            Some(isa) if isa.is_available() => isa,
-            Some(isa) => {
-                eprintln!("warning: cannot use SECATEUR_ISA={isa}: this machine lacks it; using {best}");
-                best
-            }
-            None => {
-                eprintln!(
-                    "warning: cannot use SECATEUR_ISA={name}: expected portable, avx2 or avx512; using {best}"
-                );
-                best
-            }
-        }
+        let Ok(name) = std::env::var("SECATEUR_ISA") else {
+            return best;
+        };
+        let reason = match Isa::parse(&name) {
+            Some(isa) if isa.is_available() => return isa,
+            Some(_) => "this machine lacks it",
+            None => "expected portable, avx2 or avx512",
+        };
+        tracing::warn!("cannot use SECATEUR_ISA={name}: {reason}; using {best}");
+        best
     })
 }
 
@@ -108,6 +104,7 @@ pub fn active() -> Isa {
 ///
 /// Made for tests and measurements that compare levels. Returns `None`, without a
 /// call, if the machine lacks the level.
+#[doc(hidden)]
 pub fn with<T>(isa: Isa, body: impl FnOnce() -> T) -> Option<T> {
     struct Restore(Option<Isa>);
     impl Drop for Restore {

@@ -1,12 +1,13 @@
-//! Between channels-last and channels-first images.
+//! Conversion between channels-last and channels-first images.
 
-use crate::conv::assert_len;
+use crate::checks::assert_len;
 use crate::parallel::{self, Shared};
 
 /// Side of the squares that are moved at once: a cache line of floats.
 const SQUARE: usize = 16;
 
-/// y[i, c, r] = x[i, r, c]: pixels of channels to channels of pixels, or back.
+/// y[i, c, r] = x[i, r, c]. With pixels as rows and channels as columns, or the other way round,
+/// this converts images from one layout to the other.
 ///
 /// # Shapes
 /// `x` `[n, rows, columns]`, `y` `[n, columns, rows]` (overwritten)

@@ -5,18 +5,17 @@
 //! for convolutions and `[c_out, c_in]` for linear layers. The routines pack
 //! weights themselves.
 //!
-//! What is here knows nothing of graphs, files or tensor libraries. This is also the
-//! only crate of the workspace with `unsafe` code: SIMD by run-time dispatch
-//! ([`isa`]) over raw pointers, behind functions that check every slice length.
+//! The crate knows nothing of graphs, files or tensor libraries. Almost all `unsafe` code of
+//! the workspace is here: SIMD by run-time dispatch ([`isa`]) over raw pointers, behind
+//! functions that check the length of every slice.
 //!
-//! Work is divided over the global rayon pool. Results are the same bits for the
-//! same number of threads, and agree within rounding for different ones.
+//! Work is divided over as many threads as rayon's global pool has. Results are the same
+//! bits for the same number of threads, and agree within rounding for different ones.
 #![warn(clippy::undocumented_unsafe_blocks)]
-// Register tiles are arrays indexed by constants: iterators over them read worse and hide the
-// structure from the optimiser.
+// Routines take many pointers and sizes. Register tiles are arrays indexed by constants: iterators
+// over them would be harder to read, for people and for the optimiser.
 #![allow(clippy::too_many_arguments, clippy::needless_range_loop)]
 
-mod ahead;
 pub mod block;
 pub mod conv;
 pub mod isa;
@@ -25,9 +24,12 @@ pub mod linear;
 pub mod memory;
 pub mod norm;
 pub mod optimizer;
+#[doc(hidden)]
 pub mod peak;
 pub mod pool;
-pub mod reference;
 
+mod activation;
+mod ahead;
+mod checks;
 mod parallel;
 mod simd;

@@ -1,8 +1,10 @@
 //! Linear layers: y = activation(x · wᵀ + b).
 
-use crate::conv::{self, Activation, ConvShape, assert_len};
+use crate::activation::Activation;
+use crate::checks::assert_len;
+use crate::conv::{self, ConvShape};
 
-/// A linear layer is a 1x1 convolution of single pixels.
+/// The convolution that computes a linear layer: 1x1, over images of one pixel.
 fn shape(n: usize, c_in: usize, c_out: usize) -> ConvShape {
     match ConvShape::new([n, 1, 1], [c_in, c_out], [1, 1], [1, 1], [0; 4], [1, 1], 1) {
         Ok(shape) => shape,

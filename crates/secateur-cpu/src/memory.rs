@@ -14,12 +14,12 @@ use std::sync::{Mutex, PoisonError};
 pub const ALIGNMENT: usize = 64;
 /// Floats in a cache line; capacities are multiples of it.
 const LINE: usize = ALIGNMENT / size_of::<f32>();
-/// Idle bytes always kept unless [`set_limit`] says otherwise.
+/// Idle bytes that are kept in any case.
 const LEAST_LIMIT: usize = 1 << 30;
 
-/// Live and idle bytes that are kept together, in quarters of the most live bytes so far.
-/// Sizes needed forward and backward differ: with just the peak, a training step of
-/// MobileNetV2 frees and takes a hundred blocks again.
+/// How many live and idle bytes are kept together, in quarters of the most live bytes so far.
+/// The forward and the backward pass need blocks of different sizes: with four quarters a
+/// training step of MobileNetV2 frees a hundred blocks and takes them again.
 const PER_QUARTER: usize = 6;
 
 /// Blocks from this size on ask for huge pages, which spare address translations.
@@ -27,7 +27,7 @@ const HUGE_PAGE: usize = 2 << 20;
 
 /// Asks for huge pages in the first `n_bytes` bytes of a fresh allocation.
 fn ask_for_huge_pages(start: NonNull<f32>, n_bytes: usize) {
-    // Only advice: where it fails or does not exist, ordinary pages do.
+    // The call may fail or not exist: then memory comes in ordinary pages, which is only slower.
     #[cfg(target_os = "linux")]
     // SAFETY: the range belongs to an allocation of ours; the advice changes no contents.
     unsafe {
@@ -88,15 +88,16 @@ impl Drop for Block {
 }
 
 struct Pool {
-    /// Oldest first, so that sizes no longer asked for are freed first.
+    /// The block that was returned first stands first, and is freed first: it may have a size
+    /// that nothing asks for any more.
     idle: Vec<Block>,
     idle_bytes: usize,
     live_bytes: usize,
     peak_bytes: usize,
-    /// As `peak_bytes`, but since the start or the last [`shrink`].
-    needed_bytes: usize,
+    /// Largest `live_bytes` since the start, whatever [`reset_peak`] does: the limit of idle
+    /// memory follows from it.
+    most_bytes: usize,
     n_allocations: usize,
-    limit: Option<usize>,
 }
 
 static POOL: Mutex<Pool> = Mutex::new(Pool {
@@ -104,13 +105,12 @@ static POOL: Mutex<Pool> = Mutex::new(Pool {
     idle_bytes: 0,
     live_bytes: 0,
     peak_bytes: 0,
-    needed_bytes: 0,
+    most_bytes: 0,
     n_allocations: 0,
-    limit: None,
 });
 
 fn pool() -> std::sync::MutexGuard<'static, Pool> {
-    // Every change below leaves the pool whole, so a panic elsewhere does not matter.
+    // A poisoned lock is fine: nothing that changes the pool can panic halfway.
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -132,7 +132,7 @@ fn capacity_for(len: usize) -> usize {
     len.checked_next_multiple_of(step).unwrap_or(usize::MAX)
 }
 
-/// Memory in and behind the pool.
+/// How much memory the pool has given out and holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// Bytes in buffers that are alive.
@@ -161,26 +161,6 @@ pub fn usage() -> Usage {
 pub fn reset_peak() {
     let mut pool = pool();
     pool.peak_bytes = pool.live_bytes;
-}
-
-/// Sets how many idle bytes are kept and frees what exceeds it. By default it is 1 GiB, or as
-/// much as fits under five quarters of the peak of live memory: what one step needed the next
-/// will need too.
-pub fn set_limit(n_bytes: usize) {
-    let mut pool = pool();
-    pool.limit = Some(n_bytes);
-    let freed = pool.free_down_to(n_bytes);
-    drop(pool);
-    drop(freed);
-}
-
-/// Frees all idle memory, for example after the network has become smaller.
-pub fn shrink() {
-    let mut pool = pool();
-    pool.needed_bytes = pool.live_bytes;
-    let freed = pool.free_down_to(0);
-    drop(pool);
-    drop(freed);
 }
 
 /// A slice of floats, aligned to [`ALIGNMENT`], that returns to the pool when dropped.
@@ -215,7 +195,7 @@ impl Buffer {
         pool.n_allocations += usize::from(recycled.is_none());
         pool.live_bytes += capacity * size_of::<f32>();
         pool.peak_bytes = pool.peak_bytes.max(pool.live_bytes);
-        pool.needed_bytes = pool.needed_bytes.max(pool.live_bytes);
+        pool.most_bytes = pool.most_bytes.max(pool.live_bytes);
         drop(pool);
         let block = recycled.unwrap_or_else(|| Block::new(capacity));
         Self {
@@ -255,11 +235,11 @@ impl Drop for Buffer {
         pool.live_bytes -= block.n_bytes();
         pool.idle_bytes += block.n_bytes();
         pool.idle.push(block);
-        let room = (pool.needed_bytes / 4 * PER_QUARTER).saturating_sub(pool.live_bytes);
-        let limit = pool.limit.unwrap_or(room.max(LEAST_LIMIT));
-        let freed = pool.free_down_to(limit);
+        let room = (pool.most_bytes / 4 * PER_QUARTER).saturating_sub(pool.live_bytes);
+        let freed = pool.free_down_to(room.max(LEAST_LIMIT));
         drop(pool);
-        // Returning memory to the system takes time: not while others wait for the pool.
+        // Returning memory to the system takes time, during which others must not wait for the
+        // pool: so it happens after the lock is released.
         drop(freed);
     }
 }
@@ -337,7 +317,8 @@ mod tests {
         assert!(usage().peak_bytes >= usage().live_bytes);
         drop(again);
         assert!(usage().idle_bytes >= len * 4);
-        shrink();
+        let freed = pool().free_down_to(0);
+        drop(freed);
         assert!(
             !pool()
                 .idle

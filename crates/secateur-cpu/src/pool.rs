@@ -3,7 +3,8 @@
 //! Sizes follow ONNX `MaxPool` and `AveragePool`; in ceil mode a last window that would
 //! start in the padding behind the image is dropped, as ONNX (from opset 19) and PyTorch do.
 
-use crate::conv::{ShapeError, assert_len};
+use crate::checks::assert_len;
+use crate::conv::{ConvShape, ShapeError};
 use crate::memory::Buffer;
 use crate::parallel::{self, Shared};
 
@@ -68,8 +69,8 @@ impl PoolShape {
     /// # Errors
     /// [`ShapeError`] names what is wrong.
     pub fn check(&self) -> Result<(), ShapeError> {
-        // The window rules are those of a convolution with one channel per group.
-        crate::conv::ConvShape::new(
+        // Windows obey the same rules as those of a depthwise convolution.
+        ConvShape::new(
             [self.n, self.h, self.w],
             [self.c, self.c],
             self.kernel_size,
@@ -195,7 +196,7 @@ fn max_image(s: &PoolShape, x: &[f32], y: &mut [f32], indices: &mut [u32]) {
                 let pixel = row * s.w + col;
                 let x = &x[pixel * c..(pixel + 1) * c];
                 for ((y, index), &x) in y.iter_mut().zip(indices.iter_mut()).zip(x) {
-                    // The first pixel wins even at -inf; NaN wins and stays.
+                    // The first pixel wins even if it is -inf, and NaN wins over any number.
                     let wins = x > *y || *index == NO_PIXEL || (x.is_nan() && !y.is_nan());
                     *y = if wins { x } else { *y };
                     *index = if wins { pixel as u32 } else { *index };
@@ -205,7 +206,7 @@ fn max_image(s: &PoolShape, x: &[f32], y: &mut [f32], indices: &mut [u32]) {
     }
 }
 
-/// dx of [`max_forward`].
+/// The input gradient of [`max_forward`].
 ///
 /// # Shapes
 /// `dy`, `indices` as returned there, `dx` as its x (overwritten)
@@ -255,7 +256,7 @@ pub fn average_forward(shape: &PoolShape, count_include_pad: bool, x: &[f32], y:
     });
 }
 
-/// dx of [`average_forward`].
+/// The input gradient of [`average_forward`].
 ///
 /// # Shapes
 /// `dy` as its y, `dx` as its x (overwritten)
@@ -322,7 +323,7 @@ pub fn global_average_forward(n: usize, pixels: usize, c: usize, x: &[f32], y: &
     });
 }
 
-/// dx of [`global_average_forward`].
+/// The input gradient of [`global_average_forward`].
 ///
 /// # Shapes
 /// `dy` `[n, c]`, `dx` `[n, pixels, c]` (overwritten)

@@ -5,35 +5,53 @@
 
 mod nets;
 
+use std::sync::Arc;
+
 use divan::Bencher;
 use nets::{BATCH, NETS, build, images, random};
 use secateur_net::data::{Augment, BatchSampler};
-use secateur_net::interpreter::{Engine, Network};
+use secateur_net::task::{self, Task};
 use secateur_net::train::{Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, train_slice};
 use secateur_net::weights::Weights;
+use secateur_net::{Engine, Interpreter};
 use secateur_onnx::graph::Graph;
 
 fn main() {
     divan::main();
 }
 
-fn network(name: &str) -> (Network, Weights, [usize; 3]) {
+/// A network of the list.
+struct Net {
+    interpreter: Interpreter,
+    task: Arc<dyn Task>,
+    weights: Weights,
+    /// `[h, w, c]`
+    shape: [usize; 3],
+}
+
+fn network(name: &str) -> Net {
     let (model, [c, h, w]) = build(name).expect("a network of the list");
     let graph = Graph::from_model(&model).expect("built by us");
-    let network = Network::new(&graph, Engine::Fused).expect("can be trained");
-    let weights = Weights::from_graph(&graph).expect("has float weights");
-    (network, weights, [h, w, c])
+    let task = task::find(&graph).expect("a classifier");
+    Net {
+        interpreter: Interpreter::new(&graph, &task.outputs(), &Engine::fused())
+            .expect("can be trained"),
+        task,
+        weights: Weights::from_graph(&graph).expect("has float weights"),
+        shape: [h, w, c],
+    }
 }
 
 #[divan::bench(args = NETS, sample_count = 10, sample_size = 1)]
 fn training_step(bencher: Bencher<'_, '_>, name: &str) {
-    let (network, mut weights, shape) = network(name);
-    let data = random(shape);
+    let mut net = network(name);
+    let data = random(net.shape);
     let mut optimizer = Optimizer::new(OptimizerConfig::default());
     let mut sampler = BatchSampler::new(data.len(), BATCH, 3);
     let mut step = || {
         let slice = Slice {
-            network: &network,
+            network: &net.interpreter,
+            task: net.task.as_ref(),
             data: &data,
             schedule: Schedule {
                 kind: ScheduleKind::OneCycle,
@@ -45,8 +63,14 @@ fn training_step(bencher: Bencher<'_, '_>, name: &str) {
             distillation: None,
             collector: None,
         };
-        train_slice(&slice, &mut weights, &mut optimizer, &mut sampler, &mut ())
-            .expect("a step of a network that can be trained")
+        train_slice(
+            &slice,
+            &mut net.weights,
+            &mut optimizer,
+            &mut sampler,
+            &mut (),
+        )
+        .expect("a step of a network that can be trained")
     };
     step();
     bencher.bench_local(step);
@@ -54,11 +78,14 @@ fn training_step(bencher: Bencher<'_, '_>, name: &str) {
 
 #[divan::bench(args = NETS, sample_count = 10, sample_size = 1)]
 fn inference(bencher: Bencher<'_, '_>, name: &str) {
-    let (network, weights, shape) = network(name);
-    let bound = network.bind_inference(&weights).expect("has its weights");
-    let images = images(&random(shape));
+    let net = network(name);
+    let bound = net
+        .interpreter
+        .bind_inference(&net.weights)
+        .expect("has its weights");
+    let images = images(&random(net.shape));
     let pass = || {
-        network
+        net.interpreter
             .forward_inference(&bound, images.clone(), BATCH)
             .expect("images of the right shape")
     };

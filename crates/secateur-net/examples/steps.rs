@@ -10,23 +10,27 @@ mod nets;
 
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secateur_cpu::{isa, memory, peak};
 use secateur_net::data::{Augment, BatchSampler, Part};
 use secateur_net::extension::time_in_routines;
-use secateur_net::interpreter::{Bound, Engine, Network};
+use secateur_net::pass::Bound;
+use secateur_net::task::{self, Task};
 use secateur_net::train::{
     Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, StepObserver, train_slice,
 };
 use secateur_net::weights::Weights;
+use secateur_net::{Engine, Interpreter};
 use secateur_onnx::graph::Graph;
 
 use nets::{BATCH, Failure, NETS, build, images, random};
 
 /// A network with everything that a step needs.
 struct Case {
-    network: Network,
+    network: Interpreter,
+    task: Arc<dyn Task>,
     weights: Weights,
     optimizer: Optimizer,
     sampler: BatchSampler,
@@ -70,13 +74,15 @@ impl Case {
     fn new(name: &str) -> Result<Self, Failure> {
         let (model, [c, h, w]) = build(name)?;
         let graph = Graph::from_model(&model)?;
-        let network = Network::new(&graph, Engine::Fused)?;
+        let task = task::find(&graph)?;
+        let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
         let weights = Weights::from_graph(&graph)?;
         let data = random([h, w, c]);
         let n = data.len();
         Ok(Self {
             bound: network.bind_inference(&weights)?,
             network,
+            task,
             weights,
             optimizer: Optimizer::new(OptimizerConfig::default()),
             sampler: BatchSampler::new(n, BATCH, 3),
@@ -88,6 +94,7 @@ impl Case {
     fn train(&mut self, steps: usize) -> Result<(Vec<f64>, Duration), Failure> {
         let slice = Slice {
             network: &self.network,
+            task: self.task.as_ref(),
             data: &self.data,
             schedule: Schedule {
                 kind: ScheduleKind::OneCycle,

@@ -1,5 +1,6 @@
 //! What can go wrong when a network is interpreted or trained.
 
+use secateur_onnx::graph::ValueInfo;
 use thiserror::Error;
 
 /// Errors of the trainable network.
@@ -18,7 +19,7 @@ pub enum NetError {
         /// What exactly is missing.
         reason: String,
     },
-    /// Inputs or outputs that are not those of a classifier.
+    /// Inputs or outputs that no task takes.
     #[error("cannot train: {place}: {reason}")]
     Task {
         /// Graph, input or output.
@@ -44,6 +45,16 @@ pub enum NetError {
         /// What came.
         got: String,
     },
+    /// A window does not fit what reached its operator.
+    #[error("cannot run node `{node}`: expected {expected}")]
+    Window {
+        /// Node name.
+        node: String,
+        /// Expected form.
+        expected: String,
+        /// What does not fit.
+        source: secateur_cpu::conv::ShapeError,
+    },
     /// Training produced NaN or infinity.
     #[error("training diverged at step {step}: {what} is not finite")]
     Diverged {
@@ -68,13 +79,11 @@ impl NetError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unsupported { .. } | Self::Task { .. } => Some(
-                "`prune --no-train --policy l2` needs neither gradients nor data, and `inspect` \
-                 still works"
+                "pruning by the norms of the weights needs neither gradients nor data, and \
+                 looking at the file still works"
                     .to_string(),
             ),
-            Self::Diverged { .. } => {
-                Some("lower the learning rate (`--lr`, or `lr` in a config)".to_string())
-            }
+            Self::Diverged { .. } => Some("lower the learning rate".to_string()),
             Self::Data(error) => error.hint(),
             _ => None,
         }
@@ -83,3 +92,12 @@ impl NetError {
 
 /// Result of this crate.
 pub type Result<T, E = NetError> = std::result::Result<T, E>;
+
+/// Names and shapes, for people.
+pub(crate) fn listed(values: &[ValueInfo]) -> String {
+    let one = |value: &ValueInfo| {
+        let dims: Vec<String> = value.shape.iter().map(ToString::to_string).collect();
+        format!("`{}` [{}]", value.name, dims.join(", "))
+    };
+    values.iter().map(one).collect::<Vec<_>>().join(", ")
+}

@@ -9,20 +9,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use indexmap::IndexMap;
 use secateur_onnx::graph::Graph;
+pub use secateur_onnx::ops::WeightRole;
+use secateur_onnx::ops::{self, Stored};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{NetError, Result};
-
-/// What a parameter is, which decides how it is trained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum WeightRole {
-    /// Weights of a convolution or linear layer: trained, with weight decay.
-    Weight,
-    /// Biases and batch-norm scale and shift: trained, without weight decay.
-    Vector,
-    /// Running mean or variance of a batch norm: follows the data, not a gradient.
-    Running,
-}
 
 /// One named parameter with its optimiser moments.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,21 +36,6 @@ pub struct Weights {
     tensors: BTreeMap<String, Weight>,
 }
 
-/// Input slots of an operator that always hold trained parameters, with their roles.
-fn layer_slots(op_type: &str) -> &'static [(usize, WeightRole)] {
-    use WeightRole::{Running, Vector, Weight};
-    match op_type {
-        "Conv" | "ConvTranspose" | "Gemm" => &[(1, Weight), (2, Vector)],
-        "MatMul" => &[(0, Weight), (1, Weight)],
-        "BatchNormalization" => &[(1, Vector), (2, Vector), (3, Running), (4, Running)],
-        "PRelu" => &[(1, Vector)],
-        "InstanceNormalization" | "LayerNormalization" | "GroupNormalization" => {
-            &[(1, Vector), (2, Vector)]
-        }
-        _ => &[],
-    }
-}
-
 /// Stored tensors that are trained, with their roles, in the order of the nodes.
 ///
 /// A vector that a layer's output is multiplied by, or that is added to it, is trained (a
@@ -67,32 +43,30 @@ fn layer_slots(op_type: &str) -> &'static [(usize, WeightRole)] {
 /// hard swish), and what is done to images before the first layer is preprocessing.
 pub fn trained_parameters(graph: &Graph) -> IndexMap<&str, WeightRole> {
     let mut found: IndexMap<&str, WeightRole> = IndexMap::new();
-    // Values that come after a layer.
+    // Values that depend on a layer.
     let mut learned: HashSet<&str> = HashSet::new();
     for node in graph.nodes.iter().filter(|node| node.is_standard()) {
-        let is_learned = |slot: usize| node.input(slot).is_some_and(|n| learned.contains(n));
-        let slots: Vec<(usize, WeightRole)> = match node.op_type.as_str() {
-            "Add" | "Mul" | "Sub" => [(0, 1), (1, 0)]
-                .into_iter()
-                .filter(|&(_, other)| is_learned(other))
-                .map(|(slot, _)| (slot, WeightRole::Vector))
-                .collect(),
-            op_type => layer_slots(op_type).to_vec(),
-        };
-        let is_layer = !layer_slots(&node.op_type).is_empty();
-        let mut layer = (0..node.inputs.len()).any(is_learned);
-        for (slot, role) in slots {
+        let rule = ops::lookup(node);
+        let mut inputs = node.inputs.iter().flatten();
+        let comes_after = inputs.any(|name| learned.contains(name.as_str()));
+        let mut layer = comes_after;
+        for slot in 0..node.inputs.len() {
             let Some((name, tensor)) = node
                 .input(slot)
                 .and_then(|name| graph.initializers.get_key_value(name))
             else {
                 continue;
             };
-            if is_layer || (tensor.len() > 1 && tensor.as_f32().is_some()) {
-                layer = true;
-                // A tensor that several nodes share keeps its first role.
-                found.entry(name.as_str()).or_insert(role);
-            }
+            let role = match rule.map_or(Stored::Other, |rule| rule.stored(slot)) {
+                Stored::Parameter(role) => role,
+                Stored::Operand if comes_after && tensor.len() > 1 && tensor.as_f32().is_some() => {
+                    WeightRole::Vector
+                }
+                _ => continue,
+            };
+            layer = true;
+            // A tensor that several nodes share keeps its first role.
+            found.entry(name.as_str()).or_insert(role);
         }
         if layer {
             learned.extend(node.outputs.iter().map(String::as_str));

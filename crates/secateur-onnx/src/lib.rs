@@ -10,10 +10,11 @@ pub mod arch;
 pub mod cost;
 pub mod coupling;
 mod error;
+mod extents;
 pub mod graph;
+mod labels;
 pub mod model;
 pub mod ops;
-pub mod proto;
 pub mod shape;
 pub mod surgery;
 

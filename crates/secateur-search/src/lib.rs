@@ -1,13 +1,31 @@
-//! Decisions: the agent, the environment it acts in, the modes and their
-//! promises, runs and their folders.
+//! Decisions: policies, the environments they act in, promises, and the search that brings them
+//! together.
 //!
-//! The agent sees features, never a network ([`env::features`]); promises are
-//! enforced outside it ([`env::choose`], [`pruner`]).
+//! ```text
+//! policy ◄─ observation ─ environment ◄─ action ─ search ◄─ limits ─ promise
+//!    └──── ranks, wishes ────────────────────────►  │
+//!                                                   └─► store: history, checkpoint, snapshots
+//! ```
+//!
+//! Policies see [`observation::Observation`]s, never a network; promises are kept outside of
+//! them ([`choose`], [`promise`]).
 
 pub mod agent;
+pub mod baseline;
+pub mod choose;
 pub mod config;
-pub mod env;
-pub mod mode;
+pub mod costs;
+pub mod environment;
+pub mod error;
+pub mod observation;
+pub mod policies;
 pub mod policy;
-pub mod pruner;
-pub mod run_dir;
+pub mod promise;
+pub mod rank;
+pub mod record;
+pub mod reward;
+pub mod scores;
+pub mod search;
+pub mod space;
+pub mod store;
+pub mod worth;

@@ -42,8 +42,8 @@ fn row(run: &str, report: &RunReport, after: &NetworkFigures) -> String {
     [
         run.to_string(),
         after.label.clone(),
-        percent(before.test_accuracy),
-        percent(after.test_accuracy),
+        percent(before.test_quality),
+        percent(after.test_quality),
         difference,
         gone(small.kernels, full.kernels),
         gone(small.conv_params, full.conv_params),

@@ -3,18 +3,20 @@
 //! `cargo run --release --example outputs -- net.onnx` prints JSON: the input (in the
 //! model's own layout, `[n, c, h, w]`) and the class scores.
 
-use secateur::net::interpreter::{Engine, Network};
-use secateur::net::weights::Weights;
-use secateur::onnx::graph::Graph;
-use secateur::onnx::model::Model;
+use secateur_net::task;
+use secateur_net::weights::Weights;
+use secateur_net::{Engine, Interpreter};
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
 
 const IMAGES: usize = 3;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: outputs MODEL")?;
     let graph = Graph::from_model(&Model::read(path)?.unshared())?;
-    let network = Network::new(&graph, Engine::Fused)?;
-    let [c, h, w] = network.input_shape();
+    let task = task::find(&graph)?;
+    let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
+    let [c, h, w] = network.input_shape()?;
     let input: Vec<f32> = (0..IMAGES * c * h * w)
         .map(|i| (i * 7919 % 1009) as f32 / 252.0 - 2.0)
         .collect();
@@ -29,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let bound = network.bind_inference(&Weights::from_graph(&graph)?)?;
-    let output = network.forward_inference(&bound, images, IMAGES)?;
+    let output = &network.forward_inference(&bound, images, IMAGES)?[0].values;
     println!(
         "{}",
         serde_json::json!({ "shape": [IMAGES, c, h, w], "input": input, "output": output })

@@ -4,15 +4,11 @@
 
 use std::path::Path;
 
-use secateur::data::DataConfig;
-use secateur::onnx::arch::{VggConfig, vgg_like};
+use secateur::arch::{VggConfig, vgg_like};
+use secateur::prelude::*;
 use secateur::report::terminal_table;
-use secateur::search::config::{Budget, Metric, Mode};
-use secateur::train::{TrainConfig, train};
-use secateur::{Pruner, data};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = tempfile::tempdir()?;
     let source = data::open(Path::new("data/mnist"), &DataConfig::default())?;
 
     let mut architecture = VggConfig::new([1, 28, 28], 10);
@@ -23,8 +19,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..TrainConfig::default()
     };
     let trained = train(&model, &source, &config, &mut ())?;
-    let net = folder.path().join("net.onnx");
-    trained.model.write(&net)?;
 
     let budget = Budget {
         metric: Metric::Params,
@@ -34,8 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         budgets: vec![budget],
         max_drop: 0.0,
     };
-    let pruner = Pruner::new(&net, folder.path().join("small.onnx"), mode);
-    let report = pruner.run(&source, &mut ())?;
-    println!("{}", terminal_table(&report));
+    let pruned = Pruner::new(mode).run(&trained.model, &source, &mut ())?;
+    println!("{}", terminal_table(&pruned.report));
     Ok(())
 }

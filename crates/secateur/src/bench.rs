@@ -1,13 +1,12 @@
-//! Latency in tract, several files in turn.
+//! Latency in another engine, several files in turn.
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::time::Instant;
 
 use secateur_onnx::model::Model;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{EngineError, TractModel};
+use crate::runtime::{LoadedModel, RuntimeError};
 
 /// Milliseconds.
 pub type Millis = f64;
@@ -27,12 +26,12 @@ pub struct Latency {
 /// machine hits all alike. Returns a row a file.
 ///
 /// # Errors
-/// [`EngineError`] with tract's reason.
+/// [`RuntimeError`] for the first file that the engine cannot run, or without an engine.
 pub fn bench(
     files: &[(&Path, &Model)],
     batches: &[usize],
     rounds: usize,
-) -> Result<Vec<Vec<Latency>>, EngineError> {
+) -> Result<Vec<Vec<Latency>>, RuntimeError> {
     // What is compared takes images of one size.
     let sized = files.iter().find(|(_, model)| model.image_size().is_some());
     let files: Vec<(&Path, Cow<'_, Model>)> = files
@@ -48,28 +47,9 @@ pub fn bench(
     for &batch in batches {
         let models = files
             .iter()
-            .map(|(path, model)| TractModel::new(model, path, batch))
+            .map(|(path, model)| LoadedModel::new(model, path, batch))
             .collect::<Result<Vec<_>, _>>()?;
-        let inputs: Vec<Vec<f32>> = models
-            .iter()
-            .map(|m| {
-                let len: usize = m.input_shape().iter().product();
-                // Any finite values do; these are neither all alike nor denormal.
-                (0..len).map(|i| (i % 17) as f32 / 8.5 - 1.0).collect()
-            })
-            .collect();
-        let mut times = vec![Vec::with_capacity(rounds); files.len()];
-        // The first round warms caches and allocators and does not count.
-        for round in 0..=rounds {
-            for ((model, input), times) in models.iter().zip(&inputs).zip(&mut times) {
-                let started = Instant::now();
-                std::hint::black_box(model.run(input)?);
-                if round > 0 {
-                    times.push(started.elapsed().as_secs_f64() * 1e3);
-                }
-            }
-        }
-        for (row, mut times) in rows.iter_mut().zip(times) {
+        for (row, mut times) in rows.iter_mut().zip(times(&models, rounds)?) {
             times.sort_by(f64::total_cmp);
             row.push(Latency {
                 batch,
@@ -79,4 +59,25 @@ pub fn bench(
         }
     }
     Ok(rows)
+}
+
+/// Milliseconds of every run, by model.
+fn times(models: &[LoadedModel], rounds: usize) -> Result<Vec<Vec<Millis>>, RuntimeError> {
+    // Any finite values do; these are neither all alike nor denormal.
+    let made_up = |len: usize| (0..len).map(|i| (i % 17) as f32 / 8.5 - 1.0);
+    let inputs: Vec<Vec<f32>> = models
+        .iter()
+        .map(|model| made_up(model.input_len()).collect())
+        .collect();
+    let mut times = vec![Vec::with_capacity(rounds); models.len()];
+    // The first round warms caches and allocators and does not count.
+    for round in 0..=rounds {
+        for ((model, input), times) in models.iter().zip(&inputs).zip(&mut times) {
+            let time = model.time(input)?;
+            if round > 0 {
+                times.push(time.as_secs_f64() * 1e3);
+            }
+        }
+    }
+    Ok(times)
 }

@@ -1,29 +1,48 @@
 //! Makes trained convolutional networks smaller: ONNX in, ONNX out.
 //!
-//! [`Network`] is a file to look at and to run, [`Pruner`] the main job, with an example
-//! each. The commands of the program are thin over this library: [`mod@train`] trains a
-//! network, [`verify`] and [`mod@bench`] check and time files in an engine that is not
-//! ours. Below it lie [`onnx`] (files and graphs), [`net`] (training) and [`search`] (the
-//! agent).
+//! [`Pruner`] does the main job, in memory or from file to file; [`Network`] is a network to
+//! look at and to run; [`mod@train`] trains one, [`verify`] and [`mod@bench`] check and time
+//! files in an engine that is not ours ([`runtime`]). [`prelude`] has what most programs need.
+//! The commands of the program are thin over this library. What lies below it are crates of
+//! their own: `secateur_onnx` (files and graphs), `secateur_net` (training), `secateur_search`
+//! (policies, environments, promises).
+//!
+//! Cargo features, both on by default: `cli` is the program, `verify` the other engine (tract).
+//! Without `verify` outputs are not compared and latencies not measured, and reports say so.
 
 pub mod bench;
-pub mod data;
-pub mod engine;
 mod network;
 pub mod one_shot;
 pub mod prune;
 mod pruner;
 pub mod report;
+pub mod runtime;
+pub mod table;
 pub mod train;
 pub mod verify;
 
 use std::num::NonZeroUsize;
 
 pub use network::{Network, NetworkError};
-pub use pruner::{Pruner, default_run_dir};
-pub use secateur_net as net;
-pub use secateur_onnx as onnx;
-pub use secateur_search as search;
+pub use prune::{Files, PruneError, Pruned, PrunedNetwork};
+pub use pruner::Pruner;
+pub use secateur_net::{Engine, data};
+pub use secateur_onnx::arch;
+
+/// What most programs need: `use secateur::prelude::*`.
+pub mod prelude {
+    pub use crate::report::RunReport;
+    pub use crate::train::{TrainConfig, train};
+    pub use crate::{Engine, Files, Network, PruneError, Pruned, PrunedNetwork, Pruner, data};
+    pub use secateur_net::data::DataConfig;
+    pub use secateur_onnx::model::Model;
+    pub use secateur_search::config::{Budget, Metric, Mode, PruneConfig};
+    pub use secateur_search::observation::Observation;
+    pub use secateur_search::policy::{Learner, Policy, RankingPolicy};
+    pub use secateur_search::rank::{Ranking, Scope};
+    pub use secateur_search::scores::{Evidence, Score};
+    pub use secateur_search::search::Observer;
+}
 
 /// The thread pool could not be set up.
 #[derive(Debug, thiserror::Error)]

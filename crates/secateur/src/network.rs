@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use secateur_net::NetError;
+use std::sync::Arc;
+
 use secateur_net::data::{DataConfig, DataError, Source};
-use secateur_net::interpreter::{Engine, Network as Interpreter};
+use secateur_net::task::{self, Task};
 use secateur_net::train::{Evaluation, evaluate};
 use secateur_net::weights::Weights;
+use secateur_net::{Engine, Interpreter, NetError};
 use secateur_onnx::OnnxError;
 use secateur_onnx::cost::{CostModel, Size};
 use secateur_onnx::coupling::{ChannelGroups, Masks};
@@ -35,7 +37,7 @@ pub enum NetworkError {
 ///
 /// ```
 /// use secateur::Network;
-/// use secateur::onnx::arch::{VggConfig, vgg_like};
+/// use secateur_onnx::arch::{VggConfig, vgg_like};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let file = folder.path().join("net.onnx");
@@ -58,6 +60,8 @@ pub enum NetworkError {
 pub struct Network {
     model: Model,
     interpreter: Interpreter,
+    input_shape: [usize; 3],
+    task: Arc<dyn Task>,
     weights: Weights,
     groups: ChannelGroups,
     size: Size,
@@ -76,13 +80,18 @@ impl Network {
     /// Takes a model that was read or built.
     ///
     /// # Errors
-    /// As [`Network::from_onnx`].
+    /// [`NetworkError::Onnx`] for a graph that contradicts itself, [`NetworkError::Net`] naming the
+    /// first node that cannot be run.
     pub fn from_model(model: Model) -> Result<Self, NetworkError> {
         let graph = Graph::from_model(&model)?;
         let groups = ChannelGroups::find(&graph)?;
         let size = CostModel::new(&graph, &groups)?.count(&Masks::all_active(&groups));
+        let task = task::find(&graph)?;
+        let interpreter = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
         Ok(Self {
-            interpreter: Interpreter::new(&graph, Engine::Fused)?,
+            input_shape: interpreter.input_shape()?,
+            interpreter,
+            task,
             weights: Weights::from_graph(&graph)?,
             groups,
             size,
@@ -107,7 +116,7 @@ impl Network {
 
     /// Input as `[c, h, w]`.
     pub fn input_shape(&self) -> [usize; 3] {
-        self.interpreter.input_shape()
+        self.input_shape
     }
 
     /// Class scores of normalised images.
@@ -139,7 +148,8 @@ impl Network {
             }
         }
         let bound = self.interpreter.bind_inference(&self.weights)?;
-        Ok(self.interpreter.forward_inference(&bound, last, n)?)
+        let outputs = self.interpreter.forward_inference(&bound, last, n)?;
+        Ok(outputs.into_iter().next().unwrap_or_default().values)
     }
 
     /// Accuracy and loss on the test data of `source`, normalised as the model says itself,
@@ -153,11 +163,17 @@ impl Network {
             source,
             &DataConfig::default(),
             self.input_shape(),
-            self.interpreter.n_classes(),
+            self.task.n_classes().unwrap_or_default(),
         )?;
         let Some(test) = data.test()? else {
             return Ok(None);
         };
-        Ok(Some(evaluate(&self.interpreter, &self.weights, &test)?))
+        let task = self.task.as_ref();
+        Ok(Some(evaluate(
+            &self.interpreter,
+            task,
+            &self.weights,
+            &test,
+        )?))
     }
 }

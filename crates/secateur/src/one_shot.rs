@@ -6,17 +6,19 @@
 
 use std::path::{Path, PathBuf};
 
-use secateur_onnx::cost::{CostModel, Size};
-use secateur_onnx::coupling::{ChannelGroups, Masks};
+use secateur_onnx::cost::Size;
+use secateur_onnx::coupling::Masks;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_onnx::surgery;
 use secateur_search::config::Budget;
-use secateur_search::env::{check_finite, file_notes, switchable};
-use secateur_search::policy::one_shot::{OneShot, Subject};
+use secateur_search::environment::training::{check_finite, file_notes};
+use secateur_search::rank::Ranking;
+use secateur_search::rank::one_shot::Subject;
+use secateur_search::space::Space;
 use serde::Serialize;
 
-use crate::prune::{JobError, check_verdict, file_name, keep_input, output_paths};
+use crate::prune::{PruneError, check_verdict, file_name, keep_input, output_paths};
 use crate::verify::{Check, store_masks, verify_where_possible};
 
 /// What to do.
@@ -27,7 +29,7 @@ pub struct OneShotJob<'a> {
     /// Where the result goes; several budgets add their names.
     pub output: &'a Path,
     /// How kernels are ranked.
-    pub policy: OneShot,
+    pub ranking: Ranking,
     /// What may remain; a file each.
     pub budgets: &'a [Budget],
     /// Layers to leave alone: names or globs.
@@ -82,7 +84,7 @@ pub struct OneShotReport {
     /// Of the program.
     pub version: String,
     /// Ranking.
-    pub policy: String,
+    pub ranking: String,
     /// Of random numbers.
     pub seed: u64,
     /// The given file.
@@ -96,47 +98,42 @@ pub struct OneShotReport {
 /// Prunes to every budget, writes the files and verifies them.
 ///
 /// # Errors
-/// [`JobError`] for files that cannot be read or written, budgets that cannot be reached,
+/// [`PruneError`] for files that cannot be read or written, budgets that cannot be reached,
 /// unknown layers, and files that do not verify.
-pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, JobError> {
+pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, PruneError> {
     let paths = output_paths(job.output, job.budgets.iter().map(Budget::label));
-    for path in &paths {
-        keep_input(job.model, path)?;
-    }
+    keep_input(job.model, &paths)?;
+    job.ranking.check_without_data()?;
     let model = Model::read(job.model)?.unshared();
     let graph = Graph::from_model(&model)?;
     check_finite(&graph)?;
-    let groups = ChannelGroups::find(&graph)?;
-    let cost = CostModel::new(&graph, &groups)?;
-    let switchable = switchable(&groups, job.ignore)?;
+    let space = Space::new(&graph, job.ignore)?;
     let subject = Subject {
         graph: &graph,
-        groups: &groups,
-        cost: &cost,
-        switchable: &switchable,
+        space: &space,
         round_to: job.round_to,
     };
     // Every budget is checked before the first file is written.
     let chosen = job
         .budgets
         .iter()
-        .map(|&budget| subject.masks(job.policy, budget, job.seed))
+        .map(|&budget| subject.masks(&job.ranking, budget, job.seed))
         .collect::<Result<Vec<Masks>, _>>()?;
-    let notes = file_notes(&graph, &cost);
+    let notes = file_notes(&graph, &space.cost);
     // All weights, decoded: not needed any more.
     drop(graph);
-    let before = figures(job.model, &model, cost.count(&Masks::all_active(&groups)));
+    let before = figures(job.model, &model, space.size);
     let mut after = Vec::new();
     for ((budget, path), masks) in job.budgets.iter().zip(paths).zip(chosen) {
-        let mut small = surgery::remove(&model, &groups, &masks)?;
+        let mut small = surgery::remove(&model, &space.groups, &masks)?;
         store_masks(&mut small, &masks);
         small.write(&path)?;
         let (verdict, not_run) = verify_where_possible((job.model, &model), (&path, &small))?;
         check_verdict(&path, &verdict)?;
-        let kept = groups.groups.iter().enumerate();
+        let kept = space.groups.groups.iter().enumerate();
         after.push(OneShotFile {
             budget: budget.label(),
-            figures: figures(&path, &Model::read(&path)?, cost.count(&masks)),
+            figures: figures(&path, &Model::read(&path)?, space.count(&masks)),
             kept: kept
                 .map(|(g, group)| KeptKernels {
                     name: group.name.clone(),
@@ -150,7 +147,7 @@ pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, JobError> {
     }
     Ok(OneShotReport {
         version: env!("CARGO_PKG_VERSION").to_string(),
-        policy: job.policy.to_string(),
+        ranking: job.ranking.to_string(),
         seed: job.seed,
         before,
         after,

@@ -3,7 +3,7 @@
 //! A reader that has gone (`secateur inspect net.onnx | head`) is no reason to fail: what a
 //! command writes to files is written all the same. `println!` would panic.
 
-/// As `println!`, whoever reads.
+/// Like `println!`, but a reader that has gone is no error.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write as _;
@@ -11,7 +11,7 @@ macro_rules! say {
     }};
 }
 
-/// As `print!`, whoever reads.
+/// Like `print!`, but a reader that has gone is no error.
 macro_rules! say_part {
     ($($text:tt)*) => {{
         use std::io::Write as _;

@@ -1,101 +1,102 @@
-//! The main job in a few lines.
+//! What the main job is asked with.
 
 use std::path::{Path, PathBuf};
 
-use secateur_net::data::Source;
+use secateur_net::Engine;
 use secateur_search::config::{Mode, PruneConfig};
-use secateur_search::pruner::RunObserver;
+use secateur_search::policy::Policy;
+use secateur_search::scores::Score;
 
-use crate::prune::{Job, JobError, prune};
-use crate::report::RunReport;
-
-/// A pruning run from a trained file to a smaller one, with its settings.
+/// Prunes trained networks, in memory or from file to file.
 ///
 /// ```
-/// use secateur::search::config::{Budget, Metric, Mode};
-/// use secateur::train::{TrainConfig, train};
-/// use secateur::data::{self, DataConfig};
-/// use secateur::{Network, Pruner};
-/// # use secateur::onnx::arch::{VggConfig, vgg_like};
+/// use secateur::prelude::*;
+/// # use secateur::arch::{VggConfig, vgg_like};
 ///
-/// # let folder = tempfile::tempdir()?;
-/// # let (net, small) = (folder.path().join("net.onnx"), folder.path().join("small.onnx"));
 /// let source = data::open("../../data/mnist".as_ref(), &DataConfig::default())?;
 /// # let mut architecture = VggConfig::new([1, 28, 28], 10);
 /// # architecture.stages = VggConfig::parse_stages("4,M,6,M")?;
 /// # architecture.hidden = vec![8];
 /// # let config = TrainConfig { epochs: 0.02, ..TrainConfig::default() };
-/// # train(&vgg_like(&architecture, 0)?, &source, &config, &mut ())?.model.write(&net)?;
+/// # let model = train(&vgg_like(&architecture, 0)?, &source, &config, &mut ())?.model;
 /// let budget = Budget { metric: Metric::Params, remaining: 0.3 };
 /// let mode = Mode::Ceca { budgets: vec![budget], max_drop: 0.0 };
-/// let mut pruner = Pruner::new(&net, &small, mode);
+/// let mut pruner = Pruner::new(mode);
 /// pruner.config.seed = 7;
-/// # pruner.config.search.slice_steps = [2, 2];
+/// # pruner.config.search.max_slice_steps = 2;
 /// # pruner.config.search.recover_steps = 4;
 /// # pruner.config.search.ablation_images = 0;
 /// # pruner.config.search.agent_updates = 4;
-/// let report = pruner.run(&source, &mut ())?;
+/// let pruned = pruner.run(&model, &source, &mut ())?;
 ///
-/// let (before, after) = (Network::from_onnx(&net)?, Network::from_onnx(&small)?);
+/// let before = Network::from_model(model)?;
+/// let after = Network::from_model(pruned.networks[0].model.clone())?;
 /// assert!(after.size().params as f64 <= 0.3 * before.size().params as f64);
-/// assert_eq!(after.size().params, report.after[0].size.params);
+/// assert_eq!(after.size(), pruned.report.after[0].size);
 /// let test = after.test(&source)?.expect("MNIST has test data");
-/// assert_eq!(Some(test.accuracy), report.after[0].test_accuracy);
+/// assert_eq!(Some(test.quality), pruned.report.after[0].test_quality);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
-pub struct Pruner {
-    /// The trained model.
-    pub model: PathBuf,
-    /// Where the result goes; several budgets add their names.
-    pub output: PathBuf,
-    /// Folder of the run: history, checkpoint, report.
-    pub run_dir: PathBuf,
-    /// Agent of an earlier run to start from.
-    pub agent: Option<PathBuf>,
-    /// Go on with the run in the folder.
-    pub resume: bool,
+pub struct Pruner<'a> {
     /// The promise and every constant of the search.
     pub config: PruneConfig,
+    pub(crate) engine: Engine,
+    pub(crate) policy: Option<Box<dyn Policy + 'a>>,
+    pub(crate) scores: Vec<&'a dyn Score>,
+    pub(crate) agent: Option<PathBuf>,
+    pub(crate) command: String,
 }
 
-impl Pruner {
-    /// A new run with default settings; its folder lies beside the output.
-    pub fn new(model: impl AsRef<Path>, output: impl AsRef<Path>, mode: Mode) -> Self {
+impl<'a> Pruner<'a> {
+    /// With default settings.
+    pub fn new(mode: Mode) -> Self {
+        Self::with_config(PruneConfig::new(mode))
+    }
+
+    /// With these settings.
+    pub fn with_config(config: PruneConfig) -> Self {
         Self {
-            model: model.as_ref().to_path_buf(),
-            output: output.as_ref().to_path_buf(),
-            run_dir: default_run_dir(output.as_ref()),
+            config,
+            engine: Engine::default(),
+            policy: None,
+            scores: Vec::new(),
             agent: None,
-            resume: false,
-            config: PruneConfig::new(mode),
+            command: "the library".to_string(),
         }
     }
 
-    /// Searches, writes and verifies the files, reads the test data once, writes the report.
-    ///
-    /// # Errors
-    /// See [`prune`].
-    pub fn run(
-        &self,
-        source: &Source,
-        observer: &mut dyn RunObserver,
-    ) -> Result<RunReport, JobError> {
-        let job = Job {
-            model: &self.model,
-            output: &self.output,
-            run_dir: &self.run_dir,
-            agent: self.agent.as_deref(),
-            resume: self.resume,
-            command: "the library".to_string(),
-        };
-        prune(&job, source, &self.config, observer)
+    /// Computes networks with this engine.
+    #[must_use]
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = engine;
+        self
     }
-}
 
-/// `small.onnx` keeps its run in `small.onnx.run`.
-pub fn default_run_dir(output: &Path) -> PathBuf {
-    let mut name = output.as_os_str().to_os_string();
-    name.push(".run");
-    PathBuf::from(name)
+    /// Asks this policy which kernels stay, instead of the one that the settings name.
+    #[must_use]
+    pub fn policy(mut self, policy: impl Policy + 'a) -> Self {
+        self.policy = Some(Box::new(policy));
+        self
+    }
+
+    /// Measures this score too, for policies to look up by its name.
+    #[must_use]
+    pub fn score(mut self, score: &'a dyn Score) -> Self {
+        self.scores.push(score);
+        self
+    }
+
+    /// Starts from an agent that an earlier run has left.
+    #[must_use]
+    pub fn agent(mut self, path: Option<&Path>) -> Self {
+        self.agent = path.map(Path::to_path_buf);
+        self
+    }
+
+    /// What the report says of how the run was made.
+    #[must_use]
+    pub fn command(mut self, command: String) -> Self {
+        self.command = command;
+        self
+    }
 }

@@ -2,68 +2,72 @@
 
 use std::time::Instant;
 
-use secateur_net::NetError;
-use secateur_net::data::{Augment, BatchSampler, DataConfig, DataError, SkippedImage, Source};
-use secateur_net::interpreter::{Engine, Network};
+use secateur_net::data::{
+    Augment, BatchSampler, DataConfig, DataError, ModelData, Part, SkippedImage, Source, metadata,
+    settle_image_size,
+};
+use secateur_net::settings;
+use secateur_net::settings::{BATCH, EPOCHS, NOT_ALL, RATE, SHIFT, SettingError, Settings};
+use secateur_net::task::{self, Task};
 use secateur_net::train::{
     Evaluation, Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, StepObserver, evaluate,
     train_slice,
 };
 use secateur_net::weights::Weights;
+use secateur_net::{Engine, Interpreter, NetError};
 use secateur_onnx::OnnxError;
 use secateur_onnx::cost::CostModel;
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::{Graph, Node};
 use secateur_onnx::model::Model;
-use secateur_search::env::{ModelData, ProblemError, check_finite, metadata, settle_image_size};
-use serde::{Deserialize, Serialize};
+use secateur_search::environment::training::{ProblemError, check_finite};
 use thiserror::Error;
 
-/// How to train.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrainConfig {
-    /// Passes over the training part.
-    pub epochs: f64,
-    /// Images a step.
-    pub batch_size: usize,
-    /// Peak learning rate.
-    pub lr: f32,
-    /// Shape of the learning rate over time.
-    pub schedule: ScheduleKind,
-    /// Update rule.
-    pub optimizer: OptimizerConfig,
-    /// Label smoothing, 0..1.
-    pub smoothing: f32,
-    /// Largest random shift, pixels.
-    pub max_shift: usize,
-    /// Largest random rotation, degrees.
-    pub max_rotation: f32,
-    /// Largest random change of the size, as share of it.
-    pub max_zoom: f32,
-    /// Random horizontal flips.
-    pub flip: bool,
-    /// How the data are read and split; the seed of the split is `seed`.
-    pub data: DataConfig,
-    /// Seed of weights, split and batches.
-    pub seed: u64,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            epochs: 6.0,
-            batch_size: 128,
-            lr: 0.1,
-            schedule: ScheduleKind::OneCycle,
-            optimizer: OptimizerConfig::default(),
-            smoothing: 0.0,
-            max_shift: 0,
-            max_rotation: 0.0,
-            max_zoom: 0.0,
-            flip: false,
-            data: DataConfig::default(),
-            seed: 0,
-        }
+settings! {
+    /// How to train.
+    pub struct TrainConfig {
+        /// Passes over the training data.
+        ///
+        /// MNIST is learnt by then; harder data take more.
+        pub epochs: f64 = 6.0, in EPOCHS, flag "--epochs <EPOCHS>";
+        /// Images a step.
+        ///
+        /// Usual.
+        pub batch_size: usize = 128, in BATCH, flag "--batch-size <BATCH_SIZE>";
+        /// Peak learning rate.
+        ///
+        /// Usual for SGD with momentum and batch norm.
+        pub lr: f32 = 0.1, in RATE, flag "--lr <LR>";
+        /// Update rule and its constants.
+        pub optimizer: OptimizerConfig;
+        /// Learning rate over time.
+        ///
+        /// Goes high early and ends low, whatever the number of epochs.
+        pub schedule: ScheduleKind = ScheduleKind::OneCycle, flag "--schedule <SCHEDULE>";
+        /// Label smoothing.
+        ///
+        /// Batch norm and a falling rate are enough for MNIST.
+        pub smoothing: f32 = 0.0, in NOT_ALL, flag "--smoothing <SMOOTHING>";
+        /// Largest random shift of an image, pixels.
+        ///
+        /// 4 is usual for CIFAR-10.
+        pub max_shift: usize = 0, in SHIFT, flag "--max-shift <PIXELS>";
+        /// Largest random rotation of an image, degrees.
+        ///
+        /// Off unless asked for: it changes what some images show.
+        pub max_rotation: f32 = 0.0, in Augment::ROTATIONS, flag "--max-rotation <DEGREES>";
+        /// Largest random change of an image's size, as share of it.
+        ///
+        /// As for rotations.
+        pub max_zoom: f32 = 0.0, in Augment::ZOOMS, flag "--max-zoom <SHARE>";
+        /// Random horizontal flips.
+        ///
+        /// Digits have a side.
+        pub flip: bool = false, flag "--flip";
+        /// Seed of weights, split and batches.
+        pub seed: u64 = 0, flag "--seed <SEED>";
+        /// How data are read and split; the seed of the split is `seed`.
+        pub data: DataConfig;
     }
 }
 
@@ -71,6 +75,9 @@ impl Default for TrainConfig {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TrainError {
+    /// A setting.
+    #[error("cannot train: {0}")]
+    Setting(#[from] SettingError),
     /// The model.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
@@ -89,13 +96,11 @@ impl TrainError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Setting(error) => error.hint(),
             Self::Onnx(error) => error.hint(),
-            Self::Net(error @ NetError::Diverged { .. }) => error
-                .hint()
-                .map(|hint| format!("{hint}; nothing was written, earlier files stay")),
             Self::Net(error) => error.hint(),
             Self::Data(error) => error.hint(),
-            Self::Weights(error) => error.hint(),
+            Self::Weights(_) => None,
         }
     }
 }
@@ -141,19 +146,21 @@ pub(crate) fn training_mode_note(graph: &Graph) -> Option<String> {
 /// model keeps its split and adds to its cost.
 ///
 /// # Errors
-/// [`TrainError`] for a graph that cannot be trained, data that do not fit, and divergence.
+/// [`TrainError`] for a setting out of its range, a graph that cannot be trained, data that do not fit, and divergence.
 pub fn train(
     model: &Model,
     source: &Source,
     config: &TrainConfig,
     observer: &mut dyn StepObserver,
 ) -> Result<Trained, TrainError> {
+    config.check_ranges()?;
     let mut model = model.clone();
     settle_image_size(&mut model, source)?;
     let model = &model;
     let graph = Graph::from_model(model)?;
     check_finite(&graph)?;
-    let network = Network::new(&graph, Engine::Fused)?;
+    let task = task::find(&graph)?;
+    let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
     let data_config = DataConfig {
         split_seed: config.seed,
         confirm_share: 0.0,
@@ -163,25 +170,87 @@ pub fn train(
         model,
         source,
         &data_config,
-        network.input_shape(),
-        network.n_classes(),
+        network.input_shape()?,
+        task.n_classes().unwrap_or_default(),
     )?;
     let part = data.train()?;
     let validation_part = data.load(&data.splits.search)?;
 
     let started = Instant::now();
+    let mut weights = Weights::from_graph(&graph)?;
+    let reached = descend(
+        &network,
+        task.as_ref(),
+        &part,
+        config,
+        &mut weights,
+        observer,
+    )?;
+    let seconds = started.elapsed().as_secs_f64();
+
+    let groups = ChannelGroups::find(&graph)?;
+    let size = CostModel::new(&graph, &groups)?.count(&Masks::all_active(&groups));
+    let earlier = |key: &str| -> f64 {
+        model
+            .metadata(key)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0.0)
+    };
+    let sample_macs =
+        3.0 * reached.samples as f64 * size.macs as f64 + earlier(metadata::SAMPLE_MACS);
+    let mut trained = model.with_weights(&weights.values())?;
+    let total_seconds = seconds + earlier(metadata::SECONDS);
+    data.store(&mut trained);
+    trained.set_metadata(metadata::SAMPLE_MACS, format!("{sample_macs:e}"));
+    trained.set_metadata(metadata::SECONDS, format!("{total_seconds:.1}"));
+    let mut notes = data.notes;
+    notes.extend(training_mode_note(&graph));
+    Ok(Trained {
+        validation: evaluate(&network, task.as_ref(), &weights, &validation_part)?,
+        model: trained,
+        sample_macs,
+        seconds,
+        stopped: reached.stopped,
+        diverged: reached.diverged,
+        skipped: data.source.skipped(),
+        notes,
+    })
+}
+
+/// How far a training came.
+struct Reached {
+    /// Images that the weights were trained on, each as often as it was seen.
+    samples: usize,
+    /// True if it ended before its last step.
+    stopped: bool,
+    /// Why, where the loss was no longer finite.
+    diverged: Option<NetError>,
+}
+
+/// Trains `weights` on `part`. Where training diverges, they are those after the last whole pass.
+///
+/// # Errors
+/// [`NetError::Diverged`] within the first pass, and whatever the network cannot run.
+fn descend(
+    network: &Interpreter,
+    task: &dyn Task,
+    part: &Part,
+    config: &TrainConfig,
+    weights: &mut Weights,
+    observer: &mut dyn StepObserver,
+) -> Result<Reached, NetError> {
     let mut sampler = BatchSampler::new(part.len(), config.batch_size, config.seed);
     let steps = (config.epochs * part.len() as f64 / sampler.batch_size() as f64)
         .round()
-        .max(1.0);
-    let mut weights = Weights::from_graph(&graph)?;
+        .max(1.0) as usize;
     let slice = Slice {
-        network: &network,
-        data: &part,
+        network,
+        task,
+        data: part,
         schedule: Schedule {
             kind: config.schedule,
             peak: config.lr,
-            steps: steps as usize,
+            steps,
         },
         smoothing: config.smoothing,
         augment: Augment {
@@ -194,42 +263,18 @@ pub fn train(
         collector: None,
     };
     let mut optimizer = Optimizer::new(config.optimizer.clone());
-    let result = train_slice(&slice, &mut weights, &mut optimizer, &mut sampler, observer);
-    let (done, samples, diverged) = match result {
-        Ok(report) => (report.steps, report.samples, None),
+    match train_slice(&slice, weights, &mut optimizer, &mut sampler, observer) {
+        Ok(report) => Ok(Reached {
+            samples: report.samples,
+            stopped: report.steps < steps,
+            diverged: None,
+        }),
         // What whole passes have reached is worth keeping.
-        Err(NetError::Diverged { step, what, kept }) if kept > 0 => {
-            let samples = kept * sampler.batch_size();
-            (kept, samples, Some(NetError::Diverged { step, what, kept }))
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let seconds = started.elapsed().as_secs_f64();
-
-    let groups = ChannelGroups::find(&graph)?;
-    let size = CostModel::new(&graph, &groups)?.count(&Masks::all_active(&groups));
-    let earlier = |key: &str| -> f64 {
-        model
-            .metadata(key)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0.0)
-    };
-    let sample_macs = 3.0 * samples as f64 * size.macs as f64 + earlier(metadata::SAMPLE_MACS);
-    let mut trained = model.with_weights(&weights.values())?;
-    let total_seconds = seconds + earlier(metadata::SECONDS);
-    data.store(&mut trained);
-    trained.set_metadata(metadata::SAMPLE_MACS, format!("{sample_macs:e}"));
-    trained.set_metadata(metadata::SECONDS, format!("{total_seconds:.1}"));
-    let mut notes = data.notes;
-    notes.extend(training_mode_note(&graph));
-    Ok(Trained {
-        validation: evaluate(&network, &weights, &validation_part)?,
-        model: trained,
-        sample_macs,
-        seconds,
-        stopped: done < steps as usize,
-        diverged,
-        skipped: data.source.skipped(),
-        notes,
-    })
+        Err(NetError::Diverged { step, what, kept }) if kept > 0 => Ok(Reached {
+            samples: kept * sampler.batch_size(),
+            stopped: kept < steps,
+            diverged: Some(NetError::Diverged { step, what, kept }),
+        }),
+        Err(error) => Err(error),
+    }
 }

@@ -1,25 +1,27 @@
-//! The forward passes of a block.
+//! The forward passes of a block in training.
 
 use std::sync::Arc;
 
 use super::pending::Pending;
-use super::{ActivationStats, BlockSpec, Inputs, Saved, assert_inputs, method};
+use super::spec::BlockSpec;
+use super::training::{Inputs, Saved};
+use crate::activation::{ActivationStats, Limits};
 use crate::ahead::Ahead;
-use crate::conv::Limits;
-use crate::conv::engine::{Engine, Images};
-use crate::conv::{assert_len, direct};
+use crate::conv::images::Images;
+use crate::conv::method::method;
+use crate::conv::prepared::PreparedConv;
 use crate::isa::{self, Isa};
 use crate::memory::Buffer;
+use crate::norm::apply::{self, Image};
 use crate::norm::channels::{Channels, Scales, activation_stats};
 use crate::norm::matrix::{Matrix, padded};
-use crate::norm::moments::Moments;
-use crate::norm::passes::{self, Image};
+use crate::norm::moments::{self, Moments, moments_len};
 use crate::parallel::{self, Shared};
 
 /// Forward pass with the statistics of the batch.
 ///
-/// Returns y, `[n, oh, ow, c_out]` (halved if pooled). `stats`, if given, receives those of y,
-/// `pending_stats` those of what is pending on x.
+/// Returns y, `[n, oh, ow, c_out]` (`oh` and `ow` halved if pooled). `stats`, if given, receives
+/// the statistics of y; `pending_stats` those of x after its pending batch norm and activation.
 ///
 /// # Panics
 /// If the shape is not valid, or one of the inputs does not fit it.
@@ -34,6 +36,40 @@ pub fn forward_train(
     (y, saved)
 }
 
+/// As [`forward_train`], but leaves to the next block, which reads the output, what it can do:
+/// the batch norm and activation, unless this block pools.
+///
+/// Returns what the next block's [`Inputs`] take as `x` and `pending`: the convolution's output
+/// (y if the block pools), `[n, oh, ow, c_out]`, and the [`Pending`] itself. `stats` are filled if
+/// the block pools; if not, the next block fills them as its `pending_stats`.
+///
+/// # Panics
+/// As [`forward_train`], and if the block adds a residual.
+pub fn forward_pending(
+    spec: &BlockSpec,
+    inputs: &Inputs<'_>,
+    stats: Option<&mut ActivationStats>,
+    pending_stats: Option<&mut ActivationStats>,
+) -> (Arc<Buffer>, Saved, Pending) {
+    assert!(
+        inputs.residual.is_none(),
+        "cannot compute: a block that adds a residual leaves nothing to the next"
+    );
+    let (mut saved, scales) = first_pass(spec, inputs, pending_stats);
+    let output = if spec.pool {
+        Arc::new(second_pass(spec, &mut saved, &scales, None, stats))
+    } else {
+        Arc::clone(&saved.conv)
+    };
+    let shape = [
+        spec.conv.n,
+        output.len() / spec.conv.n / spec.conv.c_out,
+        spec.conv.c_out,
+    ];
+    let pending = Pending::new(isa::active(), scales, saved.best.clone(), shape);
+    (output, saved, pending)
+}
+
 /// First pass: the convolution and the moments of its output.
 pub(super) fn first_pass(
     spec: &BlockSpec,
@@ -44,7 +80,7 @@ pub(super) fn first_pass(
     let (s, isa) = (&spec.conv, isa::active());
     let c = s.c_out;
     let mut conv = Buffer::get(s.y_len());
-    let mut partials = Buffer::get(s.n * passes::moments_len(c));
+    let mut partials = Buffer::get(s.n * moments_len(c));
     let unnormalised = inputs.pending.filter(|pending| pending.is_norm());
     let of_pending = unnormalised.zip(pending_stats);
     convolve(isa, spec, inputs, &mut conv, &mut partials, of_pending);
@@ -77,8 +113,9 @@ fn convolve(
     let s = &spec.conv;
     let threads = parallel::threads();
     let limits = Limits::NONE;
-    let engine = Engine::forward(isa, method(spec), s, threads, inputs.w, None, limits);
-    let group = engine.group();
+    let prepared =
+        PreparedConv::forward(isa, method(&spec.conv), s, threads, inputs.w, None, limits);
+    let bundle = prepared.bundle();
     let (source, target) = (s.h * s.w * s.c_in, s.out_h() * s.out_w() * s.c_out);
     let matrix = Matrix::new(isa, s.out_h() * s.out_w(), s.c_out);
     let mut statistics = of_pending.as_ref().map(|(pending, _)| pending.statistics());
@@ -89,12 +126,12 @@ fn convolve(
         Shared::write(partials),
     );
     let pending = inputs.pending;
-    parallel::dynamic(s.n.div_ceil(group), |queue| {
-        let mut scratch = engine.scratch(group);
+    parallel::dynamic(s.n.div_ceil(bundle), |queue| {
+        let mut scratch = prepared.scratch(bundle);
         let mut normalised = wanted.map(|_| Buffer::get(source));
         for unit in queue {
-            let first = unit * group;
-            let images = group.min(s.n - first);
+            let first = unit * bundle;
+            let images = bundle.min(s.n - first);
             // SAFETY: images are inside the checked slices; each writes its own outputs and
             // partial results.
             unsafe {
@@ -106,12 +143,15 @@ fn convolve(
                         pending.add_statistics(first + i, u, image.as_mut_ptr(), sums);
                     }
                 }
-                let x = Images::pending(x, pending.and_then(Pending::norm));
-                engine.images(&mut scratch, images, x, y, &Ahead::OUTPUT);
+                let x = Images {
+                    first: x,
+                    pending: pending.and_then(Pending::norm),
+                };
+                prepared.images(&mut scratch, images, x, y, &Ahead::OUTPUT);
                 for i in 0..images {
-                    let at = (first + i) * passes::moments_len(s.c_out);
+                    let at = (first + i) * moments_len(s.c_out);
                     let partial = partials.ptr().add(at);
-                    passes::moments(isa, matrix, y.add(i * target), partial);
+                    moments::moments(isa, matrix, y.add(i * target), partial);
                 }
             }
         }
@@ -158,12 +198,12 @@ pub(super) fn second_pass(
                     match best {
                         Some(best) => {
                             let best = best.ptr().add(i * target);
-                            passes::apply_pool(isa, image, &affine, x, to, best, sums);
+                            apply::apply_pool(isa, image, &affine, x, to, best, sums);
                         }
                         None => {
                             let matrix = Matrix::new(isa, image.h * image.w, c);
                             let residual = residual.map_or(null, |r| r.ptr().add(i * target));
-                            passes::apply(isa, matrix, &affine, x, residual, to, sums);
+                            apply::apply(isa, matrix, &affine, x, residual, to, sums);
                         }
                     }
                 }
@@ -175,86 +215,4 @@ pub(super) fn second_pass(
     }
     saved.best = best.map(Arc::new);
     y
-}
-
-/// Inference: y = pool(activation(conv(x, w) + bias)), with the batch norm folded into
-/// `w` and `bias` by the caller.
-///
-/// # Shapes
-/// As [`forward_train`]; `y` is overwritten.
-/// # Panics
-/// As [`forward_train`].
-pub fn forward_folded(spec: &BlockSpec, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32]) {
-    forward_folded_residual(spec, x, w, bias, None, y);
-}
-
-/// As [`forward_folded`], with `residual` added before the activation.
-///
-/// # Shapes
-/// As [`forward_folded`]; `residual` as y
-/// # Panics
-/// As [`forward_folded`], and if a residual comes with pooling.
-pub fn forward_folded_residual(
-    spec: &BlockSpec,
-    x: &[f32],
-    w: &[f32],
-    bias: &[f32],
-    residual: Option<&[f32]>,
-    y: &mut [f32],
-) {
-    assert_inputs(spec, x, w);
-    let s = &spec.conv;
-    assert_len("bias", bias.len(), s.c_out);
-    assert_len("y", y.len(), spec.output_len());
-    spec.assert_residual(residual);
-    let isa = isa::active();
-    let limits = spec.activation.limits();
-    if !spec.pool && residual.is_none() {
-        direct::forward(isa, s, x, w, Some(bias), limits, y);
-        return;
-    }
-    // The activation grows with its argument, so it may come after the pooling.
-    let none = Limits::NONE;
-    let threads = parallel::threads();
-    let engine = Engine::forward(isa, method(spec), s, threads, w, Some(bias), none);
-    let group = engine.group();
-    let image = Image {
-        h: s.out_h(),
-        w: s.out_w(),
-        c: s.c_out,
-    };
-    let scales = Scales::identity(isa, s.c_out, limits);
-    let (source, target) = (s.h * s.w * s.c_in, y.len() / s.n);
-    let pixels = image.h * image.w;
-    let conv_len = pixels * image.c;
-    let (x, y) = (Shared::read(x), Shared::write(y));
-    let residual = residual.map(Shared::read);
-    parallel::dynamic(s.n.div_ceil(group), |queue| {
-        let mut scratch = engine.scratch(group);
-        let mut conv = Buffer::get(group * conv_len);
-        let null = std::ptr::null_mut();
-        let affine = scales.affine();
-        for unit in queue {
-            let first = unit * group;
-            let images = group.min(s.n - first);
-            // SAFETY: images are inside the checked slices; each writes its own outputs.
-            unsafe {
-                let x = x.ptr().add(first * source);
-                let (x, u) = (Images::new(x), conv.as_mut_ptr());
-                engine.images(&mut scratch, images, x, u, &Ahead::NONE);
-                for i in 0..images {
-                    let from = conv.as_ptr().add(i * conv_len);
-                    let at = (first + i) * target;
-                    let to = y.ptr().add(at);
-                    if let Some(residual) = residual {
-                        let matrix = Matrix::new(isa, pixels, image.c);
-                        let residual = residual.ptr().add(at);
-                        passes::apply(isa, matrix, &affine, from, residual, to, null);
-                    } else {
-                        passes::apply_pool(isa, image, &affine, from, to, null, null);
-                    }
-                }
-            }
-        }
-    });
 }

@@ -1,18 +1,18 @@
 //! Depthwise convolution: every channel has a kernel of its own.
 //!
-//! Nothing is summed over channels, so vectors of channels stay vectors: a pixel is one
-//! multiply-add of a vector for each tap. The limit is loading the pixels, not arithmetic.
+//! Nothing is summed over channels, so vectors of channels stay vectors: a pixel takes one
+//! multiply-add of a vector for each tap. Loading the pixels limits the speed, not arithmetic.
 
-use super::Limits;
-use super::direct::SLACK;
+use super::pack;
 use super::program::Program;
 use super::shape::ConvShape;
+use crate::activation::Limits;
 use crate::isa::Isa;
 use crate::memory::Buffer;
 use crate::parallel::Shared;
-use crate::simd::{Simd, dispatch};
+use crate::simd::{SLACK, Simd, dispatch};
 
-/// True for one input and one output channel in every group.
+/// True if every group has one input and one output channel.
 pub(crate) fn supports(s: &ConvShape) -> bool {
     s.groups == s.c_in && s.groups == s.c_out
 }
@@ -53,11 +53,7 @@ impl Prepared {
             packed
         });
         let weights = weights.collect();
-        let bias = bias.map(|bias| {
-            let mut padded = Buffer::zeroed(pitch(c));
-            padded[..c].copy_from_slice(bias);
-            padded
-        });
+        let bias = bias.map(pack::with_slack);
         Self {
             isa,
             program,
@@ -96,6 +92,7 @@ impl Prepared {
     }
 }
 
+/// What the loops over one grid need. Offsets and pitches count floats.
 struct Job<'a> {
     c: usize,
     rows: usize,
@@ -104,7 +101,7 @@ struct Job<'a> {
     in_col: usize,
     out_row: usize,
     out_col: usize,
-    /// Offsets of the taps from a pixel's first.
+    /// Offsets of the taps from the start of a pixel's window.
     taps: &'a [usize],
     weights: *const f32,
     bias: *const f32,
@@ -300,7 +297,7 @@ unsafe fn gradient_taps<V: Simd, const T: usize>(
 
 #[inline(always)]
 unsafe fn gradient_vector<V: Simd>(job: &Job<'_>, x: *const f32, dy: *const f32, dw: *mut f32) {
-    // SAFETY: passed on.
+    // SAFETY: the contract of `gradient`.
     unsafe {
         let mut dw = dw;
         for taps in job.taps.chunks(TAPS) {

@@ -13,7 +13,7 @@ use super::{depthwise, winograd};
 pub enum Method {
     /// Register tiles over padded images; any convolution.
     Direct,
-    /// 1x1 with stride 1: one matrix product over all pixels, nothing padded.
+    /// 1x1 with stride 1, without padding: one matrix product over all pixels.
     Pointwise,
     /// One channel in every group: vectors of channels, tap by tap.
     Depthwise,
@@ -39,6 +39,7 @@ thread_local! {
 /// Calls `body` with `method` for all convolutions started from this thread that support
 /// it. Made for tests and measurements that compare methods; the environment variable
 /// `SECATEUR_CONV` (`direct`, `winograd4`) does the same for a whole run.
+#[doc(hidden)]
 pub fn with_method<T>(method: Method, body: impl FnOnce() -> T) -> T {
     struct Restore(Option<Method>);
     impl Drop for Restore {
@@ -58,7 +59,7 @@ fn from_environment() -> Option<Method> {
             "direct" => Some(Method::Direct),
             "winograd4" => Some(Method::Winograd4),
             _ => {
-                eprintln!("warning: cannot use SECATEUR_CONV={name}: expected direct or winograd4");
+                tracing::warn!("cannot use SECATEUR_CONV={name}: expected direct or winograd4");
                 None
             }
         }
@@ -71,7 +72,8 @@ pub fn method(s: &ConvShape) -> Method {
         return Method::Pointwise;
     }
     let forced = FORCED.get().or_else(from_environment);
-    // A single channel is a group of its own, and may as well be a sum.
+    // One channel in one group has the form of a depthwise convolution, but is left to the
+    // direct method.
     if depthwise::supports(s) && s.groups > 1 && forced != Some(Method::Direct) {
         return Method::Depthwise;
     }
@@ -84,15 +86,16 @@ pub fn method(s: &ConvShape) -> Method {
     }
 }
 
-/// Products grow with c_in · c_out, transforms with c_in + c_out. Below this ratio the
-/// transforms eat up what the products save (measured on Zen 4 with AVX-512 and AVX2, where
-/// 5 to 6 channels lose and 6 to 10 gain).
+/// Least ratio of c_in · c_out, with which the products grow, to c_in + c_out, with which the
+/// transforms grow. Below it the transforms cost more than the products save (measured on Zen 4
+/// with AVX-512 and AVX2, where 5 to 6 channels lose and 6 to 10 gain).
 const LEAST_RATIO: usize = 3;
 
-/// Transformed floats of an image from which on they would leave the last-level cache
-/// between their passes: images are transformed whole.
+/// Most transformed floats of an image, which is always transformed whole: more of them would not
+/// stay in the last-level cache between the passes.
 const MOST_TRANSFORMED: usize = 2_500_000;
 
+/// True if Winograd is faster than the direct method.
 fn pays(s: &ConvShape) -> bool {
     // 36 points for a tile of 16 pixels.
     let transformed = s.out_h() * s.out_w() * s.c_in.max(s.c_out) / 16 * 36;

@@ -5,14 +5,18 @@
 
 use super::program::{Grid, Program};
 use crate::isa::Isa;
+use crate::memory::Buffer;
+use crate::simd::SLACK;
 
-/// Output channels that a tile computes at once: `full` vectors and perhaps half a one.
+/// A block of output channels that a tile computes at once: `full` vectors and perhaps half a
+/// vector.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Block {
     /// First channel within the group.
     pub start: usize,
-    /// 0 to 2.
+    /// Whole vectors, 0 to 2.
     pub full: usize,
+    /// True if half a vector follows them.
     pub half: bool,
     /// Channels of the block that exist; the rest is padding.
     pub count: usize,
@@ -25,6 +29,8 @@ impl Block {
     }
 }
 
+/// Blocks for the output channels of a group: of two vectors as long as they are full, then what
+/// is left.
 pub(crate) fn blocks(channels: usize, isa: Isa) -> Vec<Block> {
     let lanes = isa.lanes();
     let halves = isa == Isa::Avx512;
@@ -59,7 +65,8 @@ pub(crate) fn total_width(blocks: &[Block], lanes: usize) -> usize {
     blocks.iter().map(|block| block.width(lanes)).sum()
 }
 
-/// Where a weight lies in the ONNX layout: `group + output + source + tap` strides.
+/// Where a weight lies in the ONNX layout: floats from a group, an output channel and a source
+/// channel to the next. Taps lie behind each other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Strides {
     group: usize,
@@ -68,7 +75,7 @@ pub(crate) struct Strides {
 }
 
 impl Strides {
-    /// For a forward program over weights `[c_out, c_in / groups, taps]`.
+    /// Strides for a forward program over weights `[c_out, c_in / groups, taps]`.
     pub fn forward(p: &Program, taps: usize) -> Self {
         Self {
             group: p.c_output * p.c_source * taps,
@@ -77,7 +84,7 @@ impl Strides {
         }
     }
 
-    /// For an input gradient over the same weights: its sources are their outputs.
+    /// Strides for an input gradient, whose source channels are the weights' output channels.
     pub fn transposed(p: &Program, taps: usize) -> Self {
         Self {
             group: p.c_output * p.c_source * taps,
@@ -142,4 +149,11 @@ fn walk(
             }
         }
     }
+}
+
+/// A copy of per-channel values that full vectors may read past the end of.
+pub(crate) fn with_slack(values: &[f32]) -> Buffer {
+    let mut padded = Buffer::zeroed(values.len() + SLACK);
+    padded[..values.len()].copy_from_slice(values);
+    padded
 }

@@ -2,21 +2,23 @@
 
 use super::program::Padding;
 use crate::isa::Isa;
+use crate::norm::apply::Affine;
 use crate::norm::matrix::Matrix;
-use crate::norm::passes::Affine;
 use crate::norm::rows::{self, Rows};
 use crate::simd::{Simd, dispatch};
 
-/// The part of a side of the source that is seen in the padded image.
+/// The part of a side of the source that lies in the padded image; padding may crop the source.
 struct Visible {
-    /// First position in the source, and where it goes.
+    /// First position in the source.
     from: usize,
+    /// Its position in the padded image.
     to: usize,
     len: usize,
 }
 
 impl Visible {
-    /// Of `len` positions laid from `start` (negative: cropped) into `size`.
+    /// The visible part of `len` positions that are laid into `size` positions, the first at
+    /// `start`, which is negative if it is cropped.
     #[inline(always)]
     fn new(len: usize, start: isize, size: usize) -> Self {
         let (from, to) = ((-start).max(0) as usize, start.max(0) as usize);
@@ -75,8 +77,8 @@ unsafe fn place_body<V: Simd>(src: *const f32, [h, w, c]: [usize; 3], p: Padding
     }
 }
 dispatch! {
-    /// As [`pad_image`] where the border of `dst` holds zeros already: scratch that is made of
-    /// zeros keeps its border from image to image.
+    /// As [`pad_image`], but leaves the border of `dst` alone: scratch that was zero at first has
+    /// a border of zeros for all images.
     ///
     /// # Safety
     /// The machine has `isa`; as [`pad_image`].
@@ -84,7 +86,7 @@ dispatch! {
         src: *const f32, image: [usize; 3], p: Padding, dst: *mut f32)
 }
 
-/// As [`place_image`], of limit(src · scale + shift).
+/// As [`place_image`], but writes limit(src · scale + shift).
 ///
 /// # Safety
 /// As [`place_image`]; the constants are those of `c` channels.

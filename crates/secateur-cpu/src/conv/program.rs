@@ -13,12 +13,14 @@ use super::shape::ConvShape;
 pub(crate) struct Grid {
     pub rows: usize,
     pub cols: usize,
-    /// Offset of the first pixel's window in the padded image, and steps between pixels.
+    /// Offset of the first pixel's window in the padded image.
     pub in_base: usize,
+    /// From one row's windows to the next's, and from one pixel's window to the next's.
     pub in_row: usize,
     pub in_col: usize,
-    /// Offset of the first pixel in the output, and steps between pixels.
+    /// Offset of the first pixel in the output.
     pub out_base: usize,
+    /// From one row of pixels to the next, and from one pixel to the next.
     pub out_row: usize,
     pub out_col: usize,
     /// Where each run starts, from the window's start.
@@ -40,7 +42,7 @@ pub(crate) struct Padding {
     pub cols: usize,
 }
 
-/// What it takes to compute one image (or a band of its rows).
+/// How one image (or a band of its rows) is computed.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
     /// Source image `[h, w, channels]`.
@@ -50,8 +52,9 @@ pub(crate) struct Program {
     pub in_place: bool,
     pub grids: Vec<Grid>,
     pub groups: usize,
-    /// Channels per group, source and output.
+    /// Source channels of a group.
     pub c_source: usize,
+    /// Output channels of a group.
     pub c_output: usize,
     /// Floats of an output image (or band).
     pub output_len: usize,
@@ -108,7 +111,7 @@ impl Program {
         let phases_x = phases(s, 1, s.w);
         let (top, bottom) = reach(&phases_y);
         let (left, right) = reach(&phases_x);
-        // Never cropped: the weight gradient reads all of dy from the same scratch.
+        // Nothing may be cropped, because the weight gradient reads all of dy from this scratch.
         let (top, left) = (top.max(0), left.max(0));
         let padding = Padding {
             top,
@@ -173,7 +176,8 @@ impl Program {
 struct Phase {
     start: usize,
     count: usize,
-    /// Offset in `dy` from the phase's pixel index, and kernel position; ascending.
+    /// Offset in `dy` from the number of the pixel within the phase, and kernel position;
+    /// ascending.
     taps: Vec<(isize, usize)>,
 }
 
@@ -190,7 +194,8 @@ impl Phase {
     }
 }
 
-/// Output pixel o gets tap k from input pixel i = o · stride + k · dilation - pad.
+/// The phases of an axis. Output pixel o sees input pixel i = o · stride + k · dilation - pad
+/// through tap k.
 fn phases(s: &ConvShape, axis: usize, size: usize) -> Vec<Phase> {
     let (stride, dilation) = (s.stride[axis] as isize, s.dilation[axis] as isize);
     let pad = s.pads[axis] as isize;
@@ -212,7 +217,7 @@ fn phases(s: &ConvShape, axis: usize, size: usize) -> Vec<Phase> {
         .collect()
 }
 
-/// Pixels needed before the first, and index of the last pixel needed.
+/// How many pixels of `dy` are needed before the first one, and the index of the last.
 fn reach(phases: &[Phase]) -> (isize, isize) {
     let mut before = 0;
     let mut last = 0;

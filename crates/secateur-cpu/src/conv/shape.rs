@@ -1,4 +1,4 @@
-//! Sizes of a convolution, checked once so that the routines can rely on them.
+//! Sizes of a convolution, and the checks that the routines rely on.
 
 use thiserror::Error;
 
@@ -56,14 +56,27 @@ pub enum ShapeError {
 
 /// Values in one image, padded: offsets within it are kept in 32 bits.
 const IMAGE_LIMIT: usize = u32::MAX as usize;
-/// Values in a whole tensor: its bytes must be countable.
+/// Values in a whole tensor: more bytes than this cannot be allocated.
 const TENSOR_LIMIT: usize = isize::MAX as usize / size_of::<f32>();
+
+const IMAGE_TOO_LARGE: ShapeError = ShapeError::TooLarge {
+    what: "padded image",
+    limit: IMAGE_LIMIT,
+};
+
+/// True if the product of the sizes is at most `limit`.
+fn fits(sizes: &[usize], limit: usize) -> bool {
+    sizes
+        .iter()
+        .try_fold(1usize, |product, &size| product.checked_mul(size))
+        .is_some_and(|product| product <= limit)
+}
 
 /// Sizes of a 2-D convolution.
 ///
 /// `x` is `[n, h, w, c_in]`, `w` is `[c_out, c_in / groups, kh, kw]`, `y` is
-/// `[n, out_h, out_w, c_out]`. Fields are public for reading; the routines check the
-/// whole again and panic on sizes that [`ConvShape::new`] would refuse.
+/// `[n, out_h, out_w, c_out]`. Fields are public for reading; the routines check the sizes
+/// again and panic on those that [`ConvShape::new`] would refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvShape {
     /// Images.
@@ -121,14 +134,6 @@ impl ConvShape {
         Ok(shape)
     }
 
-    /// A 3x3 convolution with stride 1 and padding 1.
-    ///
-    /// # Errors
-    /// As [`ConvShape::new`].
-    pub fn same3x3(image: [usize; 3], channels: [usize; 2]) -> Result<Self, ShapeError> {
-        Self::new(image, channels, [3, 3], [1, 1], [1; 4], [1, 1], 1)
-    }
-
     /// Checks the sizes as [`ConvShape::new`] does.
     ///
     /// # Errors
@@ -163,52 +168,50 @@ impl ConvShape {
                 });
             }
         }
-        let too_large = |what, limit| ShapeError::TooLarge { what, limit };
-        let image_error = too_large("padded image", IMAGE_LIMIT);
-        let mut padded = [0; 2];
-        for (axis, size) in [self.h, self.w].into_iter().enumerate() {
-            let window = (self.kernel_size[axis] - 1)
-                .checked_mul(self.dilation[axis])
-                .and_then(|window| window.checked_add(1));
-            let with_pads = size
-                .checked_add(self.pads[axis])
-                .and_then(|size| size.checked_add(self.pads[axis + 2]));
-            let (Some(window), Some(with_pads)) = (window, with_pads) else {
-                return Err(image_error);
-            };
-            if window > with_pads {
-                let axis = ["height", "width"][axis];
-                return Err(ShapeError::Window {
-                    axis,
-                    padded: with_pads,
-                    window,
-                });
-            }
-            // The gradient pads the other way round, by up to a window.
-            padded[axis] = with_pads
-                .checked_add(2 * window)
-                .ok_or(image_error.clone())?;
-        }
-        let fits = |parts: &[usize], limit: usize| {
-            parts
-                .iter()
-                .try_fold(1usize, |product, &part| product.checked_mul(part))
-                .is_some_and(|product| product <= limit)
-        };
+        let padded = [self.padded_side(0)?, self.padded_side(1)?];
         let c = self.c_in.max(self.c_out);
         if !fits(&[padded[0], padded[1], c], IMAGE_LIMIT) {
-            return Err(image_error);
+            return Err(IMAGE_TOO_LARGE);
         }
+        let too_large = |what| ShapeError::TooLarge {
+            what,
+            limit: TENSOR_LIMIT,
+        };
         if !fits(&[self.n, padded[0], padded[1], c], TENSOR_LIMIT) {
-            return Err(too_large("tensor", TENSOR_LIMIT));
+            return Err(too_large("tensor"));
         }
         // Packed weights are padded to whole vectors.
         let [kh, kw] = self.kernel_size;
         let (ci, co) = (self.c_in.checked_add(64), self.c_out.checked_add(64));
         match (ci, co) {
             (Some(ci), Some(co)) if fits(&[ci, co, kh, kw, 64], TENSOR_LIMIT) => Ok(()),
-            _ => Err(too_large("weights", TENSOR_LIMIT)),
+            _ => Err(too_large("weights")),
         }
+    }
+
+    /// Most pixels along an axis of an image padded for a forward pass or a gradient, which pads
+    /// by up to a window on either side.
+    fn padded_side(&self, axis: usize) -> Result<usize, ShapeError> {
+        let window = (self.kernel_size[axis] - 1)
+            .checked_mul(self.dilation[axis])
+            .and_then(|window| window.checked_add(1))
+            .ok_or(IMAGE_TOO_LARGE)?;
+        let padded = [self.h, self.w][axis]
+            .checked_add(self.pads[axis])
+            .and_then(|size| size.checked_add(self.pads[axis + 2]))
+            .ok_or(IMAGE_TOO_LARGE)?;
+        if window > padded {
+            let axis = ["height", "width"][axis];
+            return Err(ShapeError::Window {
+                axis,
+                padded,
+                window,
+            });
+        }
+        window
+            .checked_mul(2)
+            .and_then(|both| padded.checked_add(both))
+            .ok_or(IMAGE_TOO_LARGE)
     }
 
     fn out_size(&self, axis: usize) -> usize {
@@ -259,15 +262,6 @@ impl ConvShape {
             panic!("{error}");
         }
     }
-}
-
-/// Panics if a slice does not have the length that its shape asks for.
-#[track_caller]
-pub(crate) fn assert_len(what: &str, got: usize, expected: usize) {
-    assert!(
-        got == expected,
-        "cannot compute: `{what}`: expected {expected} values, got {got}"
-    );
 }
 
 #[cfg(test)]

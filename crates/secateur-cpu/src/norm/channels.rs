@@ -1,10 +1,10 @@
-//! What batch norm knows of every channel, and the constants that follow from it.
+//! Statistics of every channel, and the constants of a batch norm that follow from them.
 
+use super::apply::Affine;
+use super::back::{Back, back_sums_len};
 use super::matrix::{padded, repeats};
 use super::moments::Moments;
-use super::passes::{Affine, Back, back_sums_len};
-use crate::block::ActivationStats;
-use crate::conv::Limits;
+use crate::activation::{ActivationStats, Limits};
 use crate::isa::Isa;
 
 /// Statistics of a batch, in f64.
@@ -16,7 +16,7 @@ pub(crate) struct Channels {
     pub inverse: Vec<f64>,
 }
 
-/// Per-channel constants, laid out for pixels side by side ([`super::matrix`]) and padded for
+/// Per-channel constants, repeated for pixels side by side ([`super::matrix`]) and padded for
 /// full vectors.
 fn laid_out(isa: Isa, values: impl ExactSizeIterator<Item = f64>) -> Vec<f32> {
     let c = values.len();
@@ -30,7 +30,7 @@ fn laid_out(isa: Isa, values: impl ExactSizeIterator<Item = f64>) -> Vec<f32> {
     constants
 }
 
-/// γ / √(σ² + ε) and β - μ · γ / √(σ² + ε), with what the activation cuts off at.
+/// γ / √(σ² + ε) and β - μ · γ / √(σ² + ε), with the limits of the activation.
 #[derive(Debug)]
 pub(crate) struct Scales {
     scale: Vec<f32>,
@@ -40,7 +40,7 @@ pub(crate) struct Scales {
 }
 
 impl Scales {
-    /// y = limit( x): for passes that only pool or add.
+    /// y = limit(x), for passes that only pool or add.
     pub fn identity(isa: Isa, c: usize, limits: Limits) -> Self {
         Self {
             scale: laid_out(isa, std::iter::repeat_n(1.0, c)),
@@ -50,7 +50,7 @@ impl Scales {
         }
     }
 
-    /// y = limit( x · scale + shift)
+    /// y = limit(x · scale + shift)
     pub fn new(isa: Isa, scale: &[f32], shift: &[f32], limits: Limits) -> Self {
         let wide = |values: &[f32]| laid_out(isa, values.iter().map(|&v| f64::from(v)));
         Self {
@@ -112,8 +112,8 @@ impl Channels {
         }
     }
 
-    /// From the sums of all images ([`super::passes::back_sums`]), of `pixels` pixels each;
-    /// adds Taylor scores to `taylor`.
+    /// The constants from the sums of all images ([`super::back::back_sums`]), which have
+    /// `pixels` pixels each. Adds Taylor scores to `taylor`.
     pub fn backward(
         &self,
         isa: Isa,
@@ -136,7 +136,7 @@ impl Channels {
         if let Some(taylor) = taylor {
             for image in images() {
                 for (i, score) in taylor.iter_mut().enumerate() {
-                    // y = γ r (u - μ) + β + residual wherever d is not zero.
+                    // Σ y · d, because y = γ r (u - μ) + β + residual wherever d is not zero.
                     let product = slope(i) * f64::from(image[padded(c) + i])
                         + f64::from(beta[i]) * f64::from(image[i])
                         + f64::from(image[2 * padded(c) + i]);
@@ -158,7 +158,7 @@ impl Channels {
     }
 }
 
-/// Mean and positive share from the sums of all images ([`super::passes::apply`]), over
+/// Mean and positive share from the sums of all images ([`super::apply::apply`]), over
 /// `count` pixels in all.
 pub(crate) fn activation_stats(sums: &[f32], c: usize, count: f64) -> ActivationStats {
     let mut total = vec![0.0f64; 2 * c];

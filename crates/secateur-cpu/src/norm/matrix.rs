@@ -1,20 +1,19 @@
 //! A matrix of pixels times channels, walked so that vectors are full.
 //!
-//! Where a pixel's channels do not fill whole vectors, a part of each would be idle: with 10
-//! channels and vectors of 16 more than a third. So several pixels are taken for one of as
-//! many more channels (two pixels of 24 channels are three full vectors), per-channel
-//! constants are laid out as often, and per-channel sums are put together at the end.
+//! If the channels of a pixel do not fill whole vectors, a part of the last one is idle: with 10
+//! channels and vectors of 16 more than a third. So several pixels side by side are treated as
+//! one pixel with that many times the channels: two pixels of 24 channels are three full vectors.
+//! Per-channel constants are repeated as often, and per-channel sums are folded at the end.
 
-use crate::conv::direct::SLACK;
 use crate::isa::Isa;
-use crate::simd::Simd;
+use crate::simd::{SLACK, Simd};
 
-/// Most channels that pixels side by side may make: with more, the sums of a row would leave
-/// the first-level cache.
+/// Most floats of several pixels side by side: with more, the sums of a row would leave the
+/// first-level cache.
 const MOST_WIDE: usize = 256;
-/// Length of the sums of a row.
+/// Length of the sums of a row, with slack.
 pub(super) const WIDE: usize = MOST_WIDE + SLACK;
-/// Fewer rows than this do not repay putting the sums together.
+/// With fewer rows than this, folding the sums takes longer than full vectors save.
 const LEAST_ROWS: usize = 8;
 /// Rows of a strip: its memory stays in the first-level cache at 64 channels.
 const STRIP: usize = 32;
@@ -24,7 +23,7 @@ pub(crate) fn padded(c: usize) -> usize {
     c + SLACK
 }
 
-/// How many pixels side by side fill whole vectors, and how often constants are laid out.
+/// How many pixels side by side fill whole vectors, which is how often constants are repeated.
 pub(crate) fn repeats(isa: Isa, c: usize) -> usize {
     // Lanes are a power of two.
     let shared = c.trailing_zeros().min(isa.lanes().trailing_zeros());
@@ -37,11 +36,11 @@ pub(crate) fn repeats(isa: Isa, c: usize) -> usize {
 pub(crate) struct Matrix {
     pub pixels: usize,
     pub c: usize,
-    /// Pixels of a row.
+    /// Pixels of a row; constants are repeated as often.
     pub repeat: usize,
 }
 
-/// Some rows of a matrix, or the pixels that are left over as one.
+/// Some rows of a matrix; or the pixels that are left over at its end, as one row.
 pub(super) struct Strip {
     pub rows: usize,
     /// Floats of a row.
@@ -50,12 +49,12 @@ pub(super) struct Strip {
 }
 
 impl Matrix {
-    /// For constants that are laid out [`repeats`] times.
+    /// A matrix for constants that are repeated [`repeats`] times.
     pub fn new(isa: Isa, pixels: usize, c: usize) -> Self {
         Self::of_rows(isa, pixels, c, LEAST_ROWS)
     }
 
-    /// With one pixel a row unless there are `least` rows of several.
+    /// As [`Self::new`], but with one pixel a row unless there are `least` rows of several.
     pub(crate) fn of_rows(isa: Isa, pixels: usize, c: usize, least: usize) -> Self {
         let repeat = repeats(isa, c);
         let repeat = if pixels / repeat < least { 1 } else { repeat };
@@ -82,8 +81,8 @@ impl Matrix {
     }
 }
 
-/// Adds the first `n` lanes of a vector to the sums at `to`. The others, which nothing was
-/// loaded into, need not be zero, and in a row of several pixels they belong to the next.
+/// Adds the first `n` lanes of a vector to the sums at `to`. The other lanes must not be added:
+/// they hold no sums, and in a row of several pixels their place belongs to the next pixel.
 ///
 /// # Safety
 /// As [`Simd`]; `to` is valid for a vector.
@@ -93,8 +92,8 @@ pub(super) unsafe fn accumulate<V: Simd>(to: *mut f32, v: V::V, n: usize) {
     unsafe { V::store_up_to(to, V::add(V::load(to), v), n) }
 }
 
-/// Adds the sums of the pixels of a row, `n` arrays of [`WIDE`] floats, to `n` padded arrays
-/// per channel.
+/// Adds up `n` arrays of sums over the pixels of a row, [`WIDE`] floats each, into `n` padded
+/// arrays per channel.
 ///
 /// # Safety
 /// As [`Simd`]; the arrays are valid.
@@ -118,9 +117,9 @@ pub(super) unsafe fn fold<V: Simd>(m: Matrix, wide: *const f32, n: usize, sums: 
     }
 }
 
-/// `with_sums!(m, n, sums, |to, stride| walk)`: `walk` adds to `n` arrays that lie `stride`
-/// floats apart from `to`, as long as a row is wide; they are added to `sums`, padded arrays
-/// per channel.
+/// `with_sums!(m, n, sums, |to, stride| walk)` adds what `walk` sums up to `sums`, `n` padded
+/// arrays per channel. `walk` adds to `n` arrays as wide as a row, which lie `stride` floats
+/// apart from `to` on.
 macro_rules! with_sums {
     ($m:expr, $n:literal, $sums:expr, |$to:ident, $stride:ident| $walk:expr) => {
         if $m.repeat > 1 {
@@ -136,6 +135,23 @@ macro_rules! with_sums {
     };
 }
 pub(super) use with_sums;
+
+/// `in_turn!(rows, at += step, |i| body)` runs `body` for every row, with i = 0 and 1 in turn.
+macro_rules! in_turn {
+    ($rows:expr, $at:ident += $step:expr, |$i:ident| $body:block) => {
+        for _ in 0..$rows / 2 {
+            for $i in 0..2 {
+                $body
+                $at += $step;
+            }
+        }
+        if $rows % 2 == 1 {
+            let $i = 0;
+            $body
+        }
+    };
+}
+pub(super) use in_turn;
 
 #[cfg(test)]
 mod tests {

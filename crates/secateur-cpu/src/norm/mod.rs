@@ -3,23 +3,26 @@
 //! y = activation(γ · (x - μ) / √(σ² + ε) + β + residual), per channel, with μ and σ² the
 //! mean and the biased variance of the batch. The residual is optional.
 
+pub(crate) mod apply;
+pub(crate) mod back;
 pub(crate) mod channels;
+pub(crate) mod columns;
 pub(crate) mod matrix;
 pub(crate) mod moments;
-pub(crate) mod passes;
 pub(crate) mod rows;
 
-use crate::block::ActivationStats;
-use crate::conv::{Activation, assert_len};
-use crate::isa::{self, Isa};
+use crate::activation::{Activation, ActivationStats};
+use crate::checks::assert_len;
+use crate::isa;
 use crate::memory::Buffer;
 use crate::parallel::{self, Shared};
+use apply::Image;
+use back::back_sums_len;
 use channels::{Channels, Scales};
 use matrix::{Matrix, padded};
-use moments::Moments;
-use passes::Image;
+use moments::{Moments, moments_len};
 
-/// Sizes of a batch norm and what follows it.
+/// Sizes of a batch norm, and the activation after it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NormSpec {
     /// Images.
@@ -35,6 +38,7 @@ pub struct NormSpec {
 }
 
 impl NormSpec {
+    /// Floats of the input. Panics with the reason if the sizes are wrong.
     fn assert_valid(&self) -> usize {
         let NormSpec { n, pixels, c, .. } = *self;
         assert!(
@@ -87,22 +91,22 @@ pub fn forward_train(
     assert_len("gamma", gamma.len(), c);
     assert_len("beta", beta.len(), c);
     let matrix = Matrix::new(isa, spec.pixels, c);
-    let mut partials = Buffer::get(spec.n * passes::moments_len(c));
+    let mut partials = Buffer::get(spec.n * moments_len(c));
     let (input, out) = (Shared::read(x), Shared::write(&mut partials));
     parallel::dynamic(spec.n, |queue| {
         for i in queue {
             // SAFETY: image `i` is inside the checked slice and has its own partial results.
             unsafe {
                 let x = input.ptr().add(i * spec.pixels * c);
-                let partial = out.ptr().add(i * passes::moments_len(c));
-                passes::moments(isa, matrix, x, partial);
+                let partial = out.ptr().add(i * moments_len(c));
+                moments::moments(isa, matrix, x, partial);
             }
         }
     });
     let moments = Moments::combine(&partials, c, spec.pixels);
     let channels = Channels::new(&moments, spec.eps);
     let scales = channels.scales(isa, gamma, beta, spec.activation.limits());
-    apply(spec, &scales, x, residual, y, stats);
+    normalise(spec, &scales, x, residual, y, stats);
     let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
     Saved {
         mean: narrow(&moments.mean),
@@ -131,10 +135,10 @@ pub fn forward_inference(
     assert_len("scale", scale.len(), spec.c);
     assert_len("shift", shift.len(), spec.c);
     let scales = Scales::new(isa::active(), scale, shift, spec.activation.limits());
-    apply(spec, &scales, x, residual, y, None);
+    normalise(spec, &scales, x, residual, y, None);
 }
 
-fn apply(
+fn normalise(
     spec: &NormSpec,
     scales: &Scales,
     x: &[f32],
@@ -163,7 +167,7 @@ fn apply(
                 let residual = residual.map_or(null, |r| r.ptr().add(at));
                 let sums = out.map_or(null, |sums| sums.ptr().add(i * 2 * padded(c)));
                 let (x, y) = (x.ptr().add(at), y.ptr().add(at));
-                passes::apply(isa, matrix, &scales.affine(), x, residual, y, sums);
+                apply::apply(isa, matrix, &scales.affine(), x, residual, y, sums);
             }
         }
     });
@@ -194,78 +198,38 @@ pub fn backward(
     d_residual: Option<&mut [f32]>,
     taylor: Option<&mut [f64]>,
 ) -> NormGradients {
-    let len = spec.assert_valid();
-    let (c, isa) = (spec.c, isa::active());
-    for (what, got) in [("x", x.len()), ("dy", dy.len()), ("dx", dx.len())] {
-        assert_len(what, got, len);
-    }
-    for (what, got) in [
-        ("gamma", gamma.len()),
-        ("beta", beta.len()),
-        ("saved", saved.mean.len()),
-    ] {
-        assert_len(what, got, c);
-    }
-    if let Some(residual) = residual {
-        assert_len("residual", residual.len(), len);
-    }
-    if let Some(d_residual) = &d_residual {
-        assert_len(
-            "d_residual",
-            d_residual.len(),
-            if residual.is_some() { len } else { 0 },
-        );
-    }
+    let n_params = [gamma.len(), beta.len(), saved.mean.len()];
+    assert_backward(spec, x, residual, n_params, dy, dx, d_residual.as_deref());
     if let Some(taylor) = &taylor {
-        assert_len("taylor", taylor.len(), c);
+        assert_len("taylor", taylor.len(), spec.c);
     }
-    let scales = saved
-        .channels
-        .scales(isa, gamma, beta, spec.activation.limits());
-    let mut partials = Buffer::zeroed(spec.n * passes::back_sums_len(c));
-    let out = Shared::write(&mut partials);
-    let (x, dy, dx) = (Shared::read(x), Shared::read(dy), Shared::write(dx));
-    let residual = residual.map(Shared::read);
-    let d_residual = d_residual.map(Shared::write);
-    let each = |body: &(dyn Fn(usize, usize) + Sync)| {
-        parallel::dynamic(spec.n, |queue| {
-            for i in queue {
-                body(i, i * spec.pixels * c);
-            }
-        });
-    };
-    let null = || std::ptr::null_mut();
-    each(&|i, at| {
-        let matrix = Matrix::new(isa, spec.pixels, c);
-        // SAFETY: image `i` is inside the checked slices; its sums are its own.
-        unsafe {
-            let residual = residual.map_or(null(), |r| r.ptr().add(at));
-            let sums = out.ptr().add(i * passes::back_sums_len(c));
-            let (x, dy) = (x.ptr().add(at), dy.ptr().add(at));
-            let mean = scales.mean.as_ptr();
-            passes::back_sums(isa, matrix, &scales.affine(), mean, x, residual, dy, sums);
-        }
-    });
+    let (c, isa) = (spec.c, isa::active());
+    let limits = spec.activation.limits();
+    let scales = saved.channels.scales(isa, gamma, beta, limits);
+    let partials = image_sums(spec, &scales, x, residual, dy);
     let back = saved
         .channels
         .backward(isa, gamma, beta, &partials, spec.pixels, taylor);
-    each(&|_, at| {
-        let image = Image {
-            h: 1,
-            w: spec.pixels,
-            c,
-        };
-        let affine = scales.affine();
-        // SAFETY: image `i` is inside the checked slices; its outputs are its own.
-        unsafe {
-            let residual = residual.map_or(null(), |r| r.ptr().add(at));
-            let d_residual = d_residual.map_or(null(), |r| r.ptr().add(at));
-            let (x, dy, dx) = (x.ptr().add(at), dy.ptr().add(at), dx.ptr().add(at));
-            let row = spec.pixels * c;
-            let constants = back.constants();
-            passes::back_input(
-                isa, image, &affine, &constants, x, residual, dy, dx, row, d_residual,
-            );
+    let image = Image {
+        h: 1,
+        w: spec.pixels,
+        c,
+    };
+    let (x, dy, dx) = (Shared::read(x), Shared::read(dy), Shared::write(dx));
+    let residual = residual.map(Shared::read);
+    let d_residual = d_residual.map(Shared::write);
+    parallel::dynamic(spec.n, |queue| {
+        let (f, b, null) = (scales.affine(), back.constants(), std::ptr::null_mut());
+        let row = spec.pixels * c;
+        for i in queue {
+            let at = i * row;
+            // SAFETY: image `i` is inside the checked slices; its outputs are its own.
+            unsafe {
+                let residual = residual.map_or(null, |r| r.ptr().add(at));
+                let d_residual = d_residual.map_or(null, |r| r.ptr().add(at));
+                let (x, dy, dx) = (x.ptr().add(at), dy.ptr().add(at), dx.ptr().add(at));
+                back::back_input(isa, image, &f, &b, x, residual, dy, dx, row, d_residual);
+            }
         }
     });
     NormGradients {
@@ -274,36 +238,61 @@ pub fn backward(
     }
 }
 
-/// Pixels per partial sum.
-const CHUNK: usize = 256;
-
-/// sum[c] = Σ x[.., c], summed in f64 over chunks.
-pub(crate) fn column_sums(isa: Isa, x: &[f32], c: usize, sum: &mut [f32]) {
-    let pixels = x.len() / c;
-    let chunks = pixels.div_ceil(CHUNK);
-    let mut partials = Buffer::get(chunks * padded(c));
-    let (x, out) = (Shared::read(x), Shared::write(&mut partials));
-    parallel::dynamic(chunks, |queue| {
-        for chunk in queue {
-            // SAFETY: chunks lie inside `x`, and each has its own padded array.
+/// The sums that the gradient needs, of every image.
+fn image_sums(
+    spec: &NormSpec,
+    scales: &Scales,
+    x: &[f32],
+    residual: Option<&[f32]>,
+    dy: &[f32],
+) -> Buffer {
+    let (c, isa) = (spec.c, isa::active());
+    let matrix = Matrix::new(isa, spec.pixels, c);
+    let mut partials = Buffer::zeroed(spec.n * back_sums_len(c));
+    let (x, dy, out) = (
+        Shared::read(x),
+        Shared::read(dy),
+        Shared::write(&mut partials),
+    );
+    let residual = residual.map(Shared::read);
+    parallel::dynamic(spec.n, |queue| {
+        let (affine, mean) = (scales.affine(), scales.mean.as_ptr());
+        for i in queue {
+            let at = i * spec.pixels * c;
+            // SAFETY: image `i` is inside the checked slices; its sums are its own.
             unsafe {
-                passes::sums(
-                    isa,
-                    CHUNK.min(pixels - chunk * CHUNK),
-                    c,
-                    x.ptr().add(chunk * CHUNK * c),
-                    out.ptr().add(chunk * padded(c)),
-                );
+                let residual = residual.map_or(std::ptr::null_mut(), |r| r.ptr().add(at));
+                let sums = out.ptr().add(i * back_sums_len(c));
+                let (x, dy) = (x.ptr().add(at), dy.ptr().add(at));
+                back::back_sums(isa, matrix, &affine, mean, x, residual, dy, sums);
             }
         }
     });
-    let mut total = vec![0.0f64; c];
-    for partial in partials.chunks_exact(padded(c)) {
-        for (total, &value) in total.iter_mut().zip(partial) {
-            *total += f64::from(value);
-        }
+    partials
+}
+
+/// Panics if a slice does not have its length; `params` are the lengths of those per channel.
+fn assert_backward(
+    spec: &NormSpec,
+    x: &[f32],
+    residual: Option<&[f32]>,
+    params: [usize; 3],
+    dy: &[f32],
+    dx: &[f32],
+    d_residual: Option<&[f32]>,
+) {
+    let len = spec.assert_valid();
+    for (what, got) in [("x", x.len()), ("dy", dy.len()), ("dx", dx.len())] {
+        assert_len(what, got, len);
     }
-    for (sum, total) in sum.iter_mut().zip(total) {
-        *sum = total as f32;
+    for (what, got) in ["gamma", "beta", "saved"].into_iter().zip(params) {
+        assert_len(what, got, spec.c);
+    }
+    if let Some(residual) = residual {
+        assert_len("residual", residual.len(), len);
+    }
+    if let Some(d_residual) = d_residual {
+        let expected = if residual.is_some() { len } else { 0 };
+        assert_len("d_residual", d_residual.len(), expected);
     }
 }

@@ -1,17 +1,19 @@
 //! A batch norm and activation applied on the way into padded scratch, whose rows lie further
 //! apart than those of the image.
 
+use super::apply::Affine;
 use super::matrix::Matrix;
-use super::passes::Affine;
 use crate::simd::{Simd, dispatch};
 
-/// Rows of pixels, and the floats from one to the next.
+/// The rows of an image, here and in scratch.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows {
     pub rows: usize,
-    /// Those of one row.
+    /// The pixels of one row.
     pub pixels: Matrix,
+    /// Floats from one row of the image to the next.
     pub from: usize,
+    /// Floats from one row of the scratch to the next.
     pub to: usize,
 }
 
@@ -42,8 +44,8 @@ unsafe fn apply_rows_body<V: Simd>(r: Rows, a: &Affine, x: *const f32, y: *mut f
     }
 }
 dispatch! {
-    /// y = limit(x · scale + shift) in rows that lie apart, in the order of memory: for pixels
-    /// that are read once more soon.
+    /// y = limit(x · scale + shift), row by row in the order of memory, since the pixels written
+    /// are read again soon.
     ///
     /// # Safety
     /// The machine has `isa`; `x` and `y` are valid for the rows.

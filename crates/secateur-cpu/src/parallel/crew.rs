@@ -1,25 +1,33 @@
 //! Threads that stay awake between the regions of a step.
 //!
-//! A pass over a network is a chain of some hundred regions with little in between. Threads
+//! A pass over a network is a sequence of some hundred regions with little in between. Threads
 //! of rayon's pool fall asleep within microseconds, and waking one takes longer (50
 //! microseconds and more on a virtual machine) than a whole narrow layer. The crew's threads
 //! look out for the next region for about half a millisecond before they sleep.
 //!
-//! There is one thread less than rayon's pool has: the caller works too. Regions of several
-//! callers at once may miss the crew; then each caller does its own tasks.
+//! The crew has one thread less than rayon's pool, because the caller works too. If several
+//! callers have regions at once, a region may find the crew busy; its caller then does all of
+//! its tasks itself.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::Thread;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::{Region, threads};
+use super::region::{Region, lock};
+use super::sync::{
+    Arc, AtomicBool, AtomicUsize, CREW_SPINS, Mutex, Ordering, Thread, park, spin_loop,
+};
 
-/// Looks at the mailbox before a thread goes to sleep: about half a millisecond.
-const SPINS: usize = 12_000;
+/// What becomes of tasks that no thread has begun when the caller has finished its own.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Leftover {
+    /// The caller runs them.
+    Run,
+    /// Nobody does: they would find nothing to do.
+    Skip,
+}
 
 /// Where one thread gets its tasks.
 #[derive(Default)]
-struct Mailbox {
+pub(super) struct Mailbox {
     /// The region to help with and the number of the task in it.
     task: Mutex<Option<(Arc<Region>, usize)>>,
     /// Grows with every task posted.
@@ -27,80 +35,87 @@ struct Mailbox {
     is_asleep: AtomicBool,
 }
 
-struct Member {
-    mailbox: Arc<Mailbox>,
-    thread: Thread,
+/// A thread of the crew, as callers see it.
+pub(super) struct Member {
+    pub mailbox: Arc<Mailbox>,
+    pub thread: Thread,
 }
 
-/// The crew, hired at the first region. A thread that cannot be had is done without.
-fn crew() -> &'static [Member] {
-    static CREW: OnceLock<Vec<Member>> = OnceLock::new();
-    CREW.get_or_init(|| {
-        (1..threads())
-            .map_while(|i| {
-                let mailbox = Arc::new(Mailbox::default());
-                let own = Arc::clone(&mailbox);
-                let thread = std::thread::Builder::new()
-                    .name(format!("routines-{i}"))
-                    .spawn(move || work(&own))
-                    .ok()?;
-                let thread = thread.thread().clone();
-                Some(Member { mailbox, thread })
-            })
-            .collect()
-    })
+/// Runs `body(0)` to `body(tasks - 1)` and returns when all have finished; resumes the panic of
+/// one that panicked.
+///
+/// The caller works itself, and never waits for a thread that has not begun.
+pub(super) fn run(
+    crew: &[Member],
+    tasks: usize,
+    leftover: Leftover,
+    body: &(dyn Fn(usize) + Sync),
+) {
+    // SAFETY: nothing below returns or unwinds before `wait` has returned.
+    let region = unsafe { Region::new(tasks, body) };
+    post(crew, &region, tasks);
+    let own = catch_unwind(AssertUnwindSafe(|| body(0)));
+    for task in 1..tasks {
+        if region.claim(task) {
+            match leftover {
+                Leftover::Run => region.run(task),
+                Leftover::Skip => region.finish(),
+            }
+        }
+    }
+    let other = region.wait();
+    if let Some(panic) = own.err().or(other) {
+        resume_unwind(panic);
+    }
 }
 
 /// Offers tasks 1 to `tasks - 1` to the crew, one each. What nobody claims in time is left to
 /// the caller.
-pub(super) fn post(region: &Arc<Region>, tasks: usize) {
-    for (task, member) in (1..tasks).zip(crew()) {
+fn post(crew: &[Member], region: &Arc<Region>, tasks: usize) {
+    for (task, member) in (1..tasks).zip(crew) {
         let mailbox = &member.mailbox;
         *lock(&mailbox.task) = Some((Arc::clone(region), task));
-        // Sequentially consistent, against the thread's flag and its last look at `posted`:
-        // either it sees the task or we see it asleep.
-        mailbox.posted.fetch_add(1, Ordering::SeqCst);
-        if mailbox.is_asleep.swap(false, Ordering::SeqCst) {
+        // The thread raises its flag and then looks at `posted` once more before it sleeps; here
+        // it is the other way round. Every access to the flag is a read-modify-write, so of the
+        // two the later one sees what the other did before: either the thread finds the task, or
+        // we find it asleep.
+        mailbox.posted.fetch_add(1, Ordering::Release);
+        if mailbox.is_asleep.swap(false, Ordering::AcqRel) {
             member.thread.unpark();
         }
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Nothing that could panic happens under the lock.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A thread of the crew: until the process ends.
-fn work(mailbox: &Mailbox) {
-    let mut seen = 0;
-    loop {
-        seen = next(mailbox, seen);
-        let task = lock(&mailbox.task).take();
+impl Mailbox {
+    /// Waits until more than `seen` tasks were posted, and does the last of them unless somebody
+    /// else has. Returns how many were posted.
+    pub(super) fn help(&self, seen: usize) -> usize {
+        let seen = self.next(seen);
+        let task = lock(&self.task).take();
         if let Some((region, task)) = task
             && region.claim(task)
         {
             region.run(task);
         }
+        seen
     }
-}
 
-/// Waits until more than `seen` tasks were posted.
-fn next(mailbox: &Mailbox, seen: usize) -> usize {
-    for _ in 0..SPINS {
-        let posted = mailbox.posted.load(Ordering::Acquire);
-        if posted != seen {
-            return posted;
+    fn next(&self, seen: usize) -> usize {
+        for _ in 0..CREW_SPINS {
+            let posted = self.posted.load(Ordering::Acquire);
+            if posted != seen {
+                return posted;
+            }
+            spin_loop();
         }
-        std::hint::spin_loop();
-    }
-    loop {
-        mailbox.is_asleep.store(true, Ordering::SeqCst);
-        let posted = mailbox.posted.load(Ordering::SeqCst);
-        if posted != seen {
-            mailbox.is_asleep.store(false, Ordering::SeqCst);
-            return posted;
+        loop {
+            self.is_asleep.swap(true, Ordering::AcqRel);
+            let posted = self.posted.load(Ordering::Acquire);
+            if posted != seen {
+                self.is_asleep.swap(false, Ordering::AcqRel);
+                return posted;
+            }
+            park();
         }
-        std::thread::park();
     }
 }

@@ -1,25 +1,26 @@
-//! Division of work over the rayon pool.
+//! Division of work over as many threads as rayon's pool has.
 //!
-//! Sums over the batch must not depend on which thread was quicker. So either a
-//! unit writes only its own outputs (and may run anywhere, [`dynamic`]), or a task
-//! sums over a range of units that depends on the number of threads alone
-//! ([`fixed`]), and the tasks' sums are added in order.
+//! Sums over the batch must not depend on which thread was quicker. So work comes in two
+//! kinds. With [`dynamic`] every unit writes only its own outputs, and any thread may take it.
+//! With [`fixed`] every task sums over a range of units that depends on the number of threads
+//! alone, and the caller adds the tasks' sums in order.
 
 mod crew;
+mod region;
+mod sync;
 
-use std::any::Any;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Thread;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-/// A pointer that may go to another thread. Whoever uses it there must see to it
-/// that no two threads touch the same element, one of them writing.
+use crew::{Leftover, Mailbox, Member};
+
+/// A pointer that may go to another thread. Whoever uses it there must see to it that no element
+/// that one thread writes is used by another.
 #[derive(Clone, Copy)]
 pub(crate) struct Shared(*mut f32);
 
-// SAFETY: only an address; each use of it carries its own argument.
+// SAFETY: it is an address only; each place that uses it says why that is sound.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
@@ -33,7 +34,8 @@ impl Shared {
         Self(values.as_mut_ptr())
     }
 
-    /// The address. A method, so that closures capture the whole, not the raw pointer.
+    /// The address. This is a method so that closures capture all of `self`, which may go to
+    /// another thread, and not the field, which may not.
     pub(crate) fn ptr(self) -> *mut f32 {
         self.0
     }
@@ -56,7 +58,7 @@ pub(crate) fn range_of(task: usize, tasks: usize, units: usize) -> Range<usize> 
     start..start + each + usize::from(task < extra)
 }
 
-/// Calls `body(task, its range of units)` for every task, each on a thread.
+/// Calls `body(task, its range of units)` for every task; tasks run on different threads.
 pub(crate) fn fixed(units: usize, body: impl Fn(usize, Range<usize>) + Sync) {
     let tasks = n_tasks(units);
     region(tasks, Leftover::Run, &|task| {
@@ -74,13 +76,14 @@ impl Iterator for &Queue {
     type Item = usize;
 
     fn next(&mut self) -> Option<usize> {
-        // Relaxed: the counter orders nothing else; the region's end does.
+        // Relaxed is enough: what units write is published by the end of the region.
         let unit = self.next.fetch_add(1, Ordering::Relaxed);
         (unit < self.units).then_some(unit)
     }
 }
 
-/// Calls `body` on every thread with a queue of the units, whoever is free takes the next.
+/// Calls `body` on every thread with a queue of the units, of which it takes the next whenever it
+/// is free.
 pub(crate) fn dynamic(units: usize, body: impl Fn(&Queue) + Sync) {
     let queue = Queue {
         next: AtomicUsize::new(0),
@@ -89,26 +92,15 @@ pub(crate) fn dynamic(units: usize, body: impl Fn(&Queue) + Sync) {
     region(n_tasks(units), Leftover::Skip, &|_| body(&queue));
 }
 
-/// What becomes of tasks that no thread has begun when the caller has finished its own.
-#[derive(Clone, Copy, PartialEq)]
-enum Leftover {
-    /// The caller runs them.
-    Run,
-    /// They would find nothing to do.
-    Skip,
-}
-
 /// Runs `body(0)` to `body(tasks - 1)` and returns when all have finished.
-///
-/// The caller works itself, and never waits for a thread that has not begun; the others are
-/// the threads of the crew, which are awake while regions follow each other (see there).
 fn region(tasks: usize, leftover: Leftover, body: &(dyn Fn(usize) + Sync)) {
     if tasks == 1 {
         body(0);
         return;
     }
     if rayon::current_thread_index().is_some() {
-        // On a thread of the pool, waiting must go on with other work of the pool.
+        // This is a thread of rayon's pool. While it waits it must do other work of the pool,
+        // or the pool could run out of threads; only rayon's own scope does that.
         rayon::scope(|scope| {
             for task in 1..tasks {
                 scope.spawn(move |_| body(task));
@@ -117,96 +109,37 @@ fn region(tasks: usize, leftover: Leftover, body: &(dyn Fn(usize) + Sync)) {
         });
         return;
     }
-    let erased: *const (dyn Fn(usize) + Sync + '_) = body;
-    // SAFETY: only the lifetime is changed. Threads call the body between claiming a task and
-    // reporting it finished, and `region` returns only when all tasks were reported.
-    let erased: *const (dyn Fn(usize) + Sync + 'static) = unsafe { std::mem::transmute(erased) };
-    let shared = Arc::new(Region {
-        body: Body(erased),
-        claimed: (1..tasks).map(|_| AtomicBool::new(false)).collect(),
-        unfinished: AtomicUsize::new(tasks - 1),
-        caller: std::thread::current(),
-        panic: Mutex::new(None),
-    });
-    crew::post(&shared, tasks);
-    let own = catch_unwind(AssertUnwindSafe(|| body(0)));
-    for task in 1..tasks {
-        if shared.claim(task) {
-            match leftover {
-                Leftover::Run => shared.run(task),
-                Leftover::Skip => shared.finish(),
-            }
-        }
-    }
-    shared.wait();
-    let other = shared
-        .panic
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    if let Some(panic) = own.err().or(other) {
-        resume_unwind(panic);
-    }
+    crew::run(hired(), tasks, leftover, body);
 }
 
-/// The body of a region, without its lifetime.
-struct Body(*const (dyn Fn(usize) + Sync));
-
-// SAFETY: it points to something `Sync`, and is used only while that lives; see `region`.
-unsafe impl Send for Body {}
-// SAFETY: as above.
-unsafe impl Sync for Body {}
-
-struct Region {
-    body: Body,
-    claimed: Vec<AtomicBool>,
-    unfinished: AtomicUsize,
-    caller: Thread,
-    panic: Mutex<Option<Box<dyn Any + Send>>>,
-}
-
-/// Looks at the counter before the caller goes to sleep: about 200 microseconds, since being
-/// woken takes 50 and more on a virtual machine.
-const SPINS: usize = 5000;
-
-impl Region {
-    /// True for one thread only.
-    fn claim(&self, task: usize) -> bool {
-        !self.claimed[task - 1].swap(true, Ordering::AcqRel)
-    }
-
-    /// Runs a task that this thread has claimed.
-    fn run(&self, task: usize) {
-        // SAFETY: the task is unfinished, so `region` has not returned and the body lives.
-        let body = unsafe { &*self.body.0 };
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(task))) {
-            *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
-        }
-        self.finish();
-    }
-
-    fn finish(&self) {
-        // Release: the caller sees what the task wrote.
-        if self.unfinished.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.caller.unpark();
-        }
-    }
-
-    fn wait(&self) {
-        for _ in 0..SPINS {
-            if self.unfinished.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            std::hint::spin_loop();
-        }
-        while self.unfinished.load(Ordering::Acquire) != 0 {
-            std::thread::park();
-        }
-    }
+/// The process's crew, hired at the first region. If the system refuses a thread, the crew stays
+/// smaller and callers do more themselves.
+fn hired() -> &'static [Member] {
+    static CREW: OnceLock<Vec<Member>> = OnceLock::new();
+    CREW.get_or_init(|| {
+        (1..threads())
+            .map_while(|i| {
+                let mailbox = Arc::new(Mailbox::default());
+                let own = Arc::clone(&mailbox);
+                let work = move || {
+                    let mut seen = 0;
+                    loop {
+                        seen = own.help(seen);
+                    }
+                };
+                let name = format!("routines-{i}");
+                let thread = std::thread::Builder::new().name(name).spawn(work).ok()?;
+                let thread = thread.thread().clone();
+                Some(Member { mailbox, thread })
+            })
+            .collect()
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use super::*;
 
     #[test]
@@ -270,7 +203,7 @@ mod tests {
         }
     }
 
-    /// Sums of `regions` regions after each other, with a pause before each.
+    /// Adds up what `regions` regions compute, one after the other, each after a pause.
     fn sums(regions: usize, pause: std::time::Duration) -> usize {
         let sum = AtomicUsize::new(0);
         for region in 0..regions {
@@ -299,7 +232,7 @@ mod tests {
 
     #[test]
     fn threads_that_fell_asleep_work_again() {
-        // Longer than the crew looks out.
+        // The crew has fallen asleep by then.
         let pause = std::time::Duration::from_millis(3);
         assert_eq!(sums(20, pause), 21 * (0..20).sum::<usize>());
     }

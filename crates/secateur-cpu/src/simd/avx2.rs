@@ -1,14 +1,15 @@
 //! AVX2 with FMA: 16 registers of 8 floats.
-// Every method passes the trait's contract on to the intrinsic it is named after.
+// The unsafe blocks need no comments of their own: every method passes the trait's contract on to
+// the intrinsic it is named after.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
-use super::Simd;
+use super::vector::Simd;
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2;
 
-/// A window of 8 that starts at 8 - n has n lanes on.
+/// Masks: the eight values from index 8 - n on select the first n lanes.
 static WINDOW: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// `n <= 8`
@@ -50,7 +51,8 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn store_n(p: *mut f32, v: __m256, n: usize) {
-        // Masked stores are microcoded on AMD: powers of two instead.
+        // Masked stores are slow on AMD, where they are microcoded: stores of 4, 2 and 1 lanes are
+        // faster.
         unsafe {
             let (mut p, mut part) = (p, _mm256_castps256_ps128(v));
             if n & 8 != 0 {

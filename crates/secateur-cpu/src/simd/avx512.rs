@@ -1,8 +1,9 @@
 //! AVX-512: 32 registers of 16 floats.
-// Every method passes the trait's contract on to the intrinsic it is named after.
+// The unsafe blocks need no comments of their own: every method passes the trait's contract on to
+// the intrinsic it is named after.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
-use super::Simd;
+use super::vector::Simd;
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]

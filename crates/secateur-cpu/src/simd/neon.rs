@@ -1,8 +1,9 @@
 //! The portable level on AArch64: NEON, which every such CPU has. 32 registers of 4 floats.
-// Pointers are valid by the trait's contract; the rest is safe, as NEON is always there.
+// The unsafe blocks need no comments of their own: pointers are valid by the trait's contract, and
+// every machine of this kind has NEON.
 #![allow(clippy::undocumented_unsafe_blocks, unused_unsafe)]
 
-use super::Simd;
+use super::vector::Simd;
 use std::arch::aarch64::*;
 
 #[derive(Clone, Copy)]
@@ -71,7 +72,7 @@ impl Simd for Portable {
     unsafe fn mul(a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vmulq_f32(a, b) }
     }
-    // Not vmaxq and vminq, which return NaN if either operand is.
+    // vmaxq and vminq would return NaN if either operand is NaN, unlike the other levels.
     #[inline(always)]
     unsafe fn max(a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vbslq_f32(vcgtq_f32(a, b), a, b) }

@@ -1,10 +1,12 @@
 //! The portable level on other machines: vectors of 4 in plain Rust.
 //!
-//! Compiled everywhere, so that it stays correct, and used where there is no other.
-// Memory is valid by the trait's contract; nothing else here can be wrong.
+//! It is compiled for tests on every machine, so that it stays correct, and used where there is no
+//! other.
+// The unsafe blocks need no comments of their own: memory is valid by the trait's contract, and
+// nothing else in them is unsafe.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
-use super::Simd;
+use super::vector::Simd;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
@@ -13,8 +15,8 @@ pub(crate) struct Portable;
 #[repr(C, align(16))]
 pub(crate) struct F4([f32; 4]);
 
-/// a · b + c in one rounding where that is one instruction; a call into libm elsewhere
-/// would be a hundred times slower than two roundings.
+/// a · b + c, rounded once on machines that have an instruction for it. Elsewhere it is rounded
+/// twice: `mul_add` would call the C library, which takes a hundred times as long.
 #[inline(always)]
 fn fma(a: f32, b: f32, c: f32) -> f32 {
     if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {

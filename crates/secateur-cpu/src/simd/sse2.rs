@@ -1,8 +1,9 @@
 //! The portable level on x86-64: SSE2, which every such CPU has. 16 registers of 4 floats.
-// Pointers are valid by the trait's contract; the rest is safe, as SSE2 is always there.
+// The unsafe blocks need no comments of their own: pointers are valid by the trait's contract, and
+// every machine of this kind has SSE2.
 #![allow(clippy::undocumented_unsafe_blocks)]
 
-use super::Simd;
+use super::vector::Simd;
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
@@ -51,7 +52,7 @@ impl Simd for Portable {
             unsafe { *p.add(i) = lanes[i] }
         }
     }
-    // Without FMA: two roundings.
+    // SSE2 has no fused multiply-add, so that this rounds twice.
     #[inline(always)]
     unsafe fn fma(a: __m128, b: __m128, c: __m128) -> __m128 {
         unsafe { _mm_add_ps(_mm_mul_ps(a, b), c) }

@@ -1,14 +1,15 @@
 use proptest::prelude::*;
 use secateur_cpu::block::{self, ActivationStats, BlockSpec, Inputs};
 use secateur_cpu::conv::{Activation, ConvShape};
+use secateur_cpu::isa;
 use secateur_cpu::norm::{self, NormSpec};
 use secateur_cpu::pool::PoolShape;
-use secateur_cpu::{isa, reference};
 
 use crate::common::{
     TOLERANCE, any_conv, assert_close, assert_close_on_scale, common_conv, on_every_level,
-    on_every_level_and_method, random,
+    on_every_level_and_method, random, same3x3,
 };
+use crate::reference;
 
 /// Gradients through batch norm subtract sums of the batch: one digit is lost there.
 const GRADIENT_TOLERANCE: f64 = 1e-4;
@@ -63,26 +64,7 @@ impl Case {
     }
 
     fn reference(&self) -> reference::Block {
-        let Self {
-            spec,
-            x,
-            w,
-            bias,
-            gamma,
-            beta,
-            dy,
-            ..
-        } = self;
-        reference::block(
-            spec,
-            x,
-            w,
-            Some(bias),
-            gamma,
-            beta,
-            self.residual.as_deref(),
-            dy,
-        )
+        reference::block(&self.spec, &self.inputs(), &self.dy)
     }
 
     fn check(&self) {
@@ -183,8 +165,7 @@ impl Case {
         }
         // What rounding is relative to: the activation may leave much smaller values.
         let scale = (conv.iter().map(|y| y * y).sum::<f64>() / conv.len() as f64).sqrt();
-        conv.iter_mut()
-            .for_each(|y| *y = f64::from(spec.activation.apply(*y as f32)));
+        reference::activate(&mut conv, spec.activation);
         if spec.pool {
             let image = [s.n, s.out_h(), s.out_w(), s.c_out];
             let pool = PoolShape::new(image, [2, 2], [2, 2], [0; 4], [1, 1], false).unwrap();
@@ -354,7 +335,7 @@ fn variance_survives_a_large_mean() {
 
 #[test]
 fn same_input_same_bits() {
-    let conv = ConvShape::same3x3([7, 14, 14], [20, 24]).unwrap();
+    let conv = same3x3([7, 14, 14], [20, 24]);
     let spec = BlockSpec {
         conv,
         eps: 1e-5,
@@ -383,7 +364,7 @@ fn same_input_same_bits() {
 fn thread_counts_agree() {
     /// Promised by the documentation.
     const THREADS_TOLERANCE: f64 = 1e-5;
-    let conv = ConvShape::same3x3([9, 14, 14], [20, 24]).unwrap();
+    let conv = same3x3([9, 14, 14], [20, 24]);
     let spec = BlockSpec {
         conv,
         eps: 1e-5,
@@ -414,7 +395,7 @@ fn thread_counts_agree() {
 
 #[test]
 fn the_input_gradient_is_optional() {
-    let conv = ConvShape::same3x3([2, 6, 6], [1, 4]).unwrap();
+    let conv = same3x3([2, 6, 6], [1, 4]);
     let spec = BlockSpec {
         conv,
         eps: 1e-5,

@@ -75,6 +75,11 @@ pub fn on_every_level_and_method(mut body: impl FnMut(&str)) {
     });
 }
 
+/// A 3x3 convolution with stride 1 and padding 1, of images `[n, h, w]`.
+pub fn same3x3(image: [usize; 3], channels: [usize; 2]) -> ConvShape {
+    ConvShape::new(image, channels, [3, 3], [1, 1], [1; 4], [1, 1], 1).expect("fits")
+}
+
 /// Any convolution: kernel size, stride, padding, dilation, groups, 1 to 70 channels.
 pub fn any_conv() -> impl Strategy<Value = ConvShape> {
     let image = (1..4usize, 1..15usize, 1..15usize);

@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 use secateur_cpu::conv::{self, Activation, ConvShape, Method};
-use secateur_cpu::reference;
 
 use crate::common::{
     TOLERANCE, any_conv, assert_close, common_conv, on_every_level, on_every_level_and_method,
-    random,
+    random, same3x3,
 };
+use crate::reference;
 
 fn check(shape: &ConvShape, seed: u64) {
     let x = random(seed, shape.x_len());
@@ -82,7 +82,7 @@ fn large_images_are_cut_into_bands() {
 
 #[test]
 fn nan_is_kept_by_the_activation() {
-    let shape = ConvShape::same3x3([1, 4, 4], [1, 1]).unwrap();
+    let shape = same3x3([1, 4, 4], [1, 1]);
     on_every_level(|level| {
         let mut y = vec![0.0; 16];
         conv::forward(
@@ -100,7 +100,7 @@ fn nan_is_kept_by_the_activation() {
 #[test]
 #[should_panic(expected = "`w`: expected 18 values, got 17")]
 fn wrong_lengths_are_refused() {
-    let shape = ConvShape::same3x3([1, 4, 4], [1, 2]).unwrap();
+    let shape = same3x3([1, 4, 4], [1, 2]);
     conv::forward(
         &shape,
         &[0.0; 16],
@@ -114,7 +114,7 @@ fn wrong_lengths_are_refused() {
 #[test]
 #[should_panic(expected = "expected a multiple of 3 groups")]
 fn a_shape_changed_by_hand_is_checked_again() {
-    let mut shape = ConvShape::same3x3([1, 4, 4], [1, 2]).unwrap();
+    let mut shape = same3x3([1, 4, 4], [1, 2]);
     shape.groups = 3;
     conv::forward(
         &shape,

@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 use secateur_cpu::conv::{Activation, ConvShape};
-use secateur_cpu::{linear, reference};
+use secateur_cpu::linear;
 
 use crate::common::{TOLERANCE, assert_close, on_every_level, random};
+use crate::reference;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 80, ..ProptestConfig::default() })]

@@ -6,5 +6,7 @@ mod common;
 mod conv;
 mod guard;
 mod linear;
+mod model;
 mod pending;
 mod pool;
+mod reference;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use secateur_cpu::block::{self, ActivationStats, BlockSpec, Inputs};
 use secateur_cpu::conv::{Activation, ConvShape};
 
-use crate::common::{any_conv, common_conv, on_every_level_and_method, random};
+use crate::common::{any_conv, common_conv, on_every_level_and_method, random, same3x3};
 
 /// The block before one with this convolution: 3x3 or 1x1, to the same image or, if it is
 /// pooled after that, to one twice as high and (with an odd column) as wide.
@@ -164,8 +164,8 @@ proptest! {
 #[test]
 #[should_panic(expected = "left by a block with another output")]
 fn what_is_pending_must_be_of_the_image_read() {
-    let conv = ConvShape::same3x3([2, 6, 6], [3, 4]).unwrap();
-    let other = ConvShape::same3x3([2, 6, 5], [3, 4]).unwrap();
+    let conv = same3x3([2, 6, 6], [3, 4]);
+    let other = same3x3([2, 6, 5], [3, 4]);
     let spec = |conv| BlockSpec {
         conv,
         eps: 1e-5,

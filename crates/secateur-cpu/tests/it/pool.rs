@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 use secateur_cpu::pool::{self, PoolShape};
-use secateur_cpu::reference;
 
 use crate::common::{TOLERANCE, assert_close, random};
+use crate::reference;
 
 fn any_pool() -> impl Strategy<Value = PoolShape> {
     let image = (1..4usize, 1..12usize, 1..12usize, 1..40usize);

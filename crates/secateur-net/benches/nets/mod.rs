@@ -65,5 +65,5 @@ pub fn images(data: &Part) -> Vec<f32> {
         augment: Augment::default(),
         seed: 0,
     };
-    data.batch(&job).expect("images in memory").images
+    data.batch(&job).expect("images in memory").inputs
 }

@@ -1,9 +1,9 @@
 //! Small random changes to training images.
 
-use std::ops::RangeInclusive;
-
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
+
+use crate::settings::Range;
 
 /// Which changes. Where an image is moved, what comes in is black (a value of 0 before
 /// normalisation).
@@ -31,9 +31,9 @@ struct Change {
 
 impl Augment {
     /// Degrees that [`Self::max_rotation`] may be.
-    pub const ROTATIONS: RangeInclusive<f32> = 0.0..=180.0;
+    pub const ROTATIONS: Range = Range::from_to(0.0, 180.0);
     /// Shares that [`Self::max_zoom`] may be.
-    pub const ZOOMS: RangeInclusive<f32> = 0.0..=0.9;
+    pub const ZOOMS: Range = Range::from_to(0.0, 0.9);
 
     /// True if images stay as they are.
     pub fn is_none(self) -> bool {
@@ -129,7 +129,7 @@ fn shift(source: &Source<'_>, change: &Change, out: &mut [f32]) {
 fn turn(source: &Source<'_>, change: &Change, out: &mut [f32]) {
     let [h, w, c] = source.size;
     let (middle_y, middle_x) = ((h as f32 - 1.0) / 2.0, (w as f32 - 1.0) / 2.0);
-    // Backwards: where does a pixel of the result come from?
+    // The inverse map: for each pixel of the result, its place in the image.
     let (sin, cos) = change.angle.sin_cos();
     let (sin, cos) = (sin / change.zoom, cos / change.zoom);
     for y in 0..h {

@@ -1,6 +1,7 @@
 //! What every data set offers.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{DataError, Resize};
@@ -14,7 +15,10 @@ pub enum Pixels<'a> {
     Floats(Cow<'a, [f32]>),
 }
 
-/// Labelled images, from memory or decoded on demand.
+/// Images with labels, from memory or decoded on demand.
+///
+/// The trait to implement for data that this crate does not read: see [`super::Parts`] for
+/// what becomes of it.
 pub trait Dataset: Send + Sync {
     /// Number of images.
     fn len(&self) -> usize;
@@ -38,13 +42,16 @@ pub trait Dataset: Send + Sync {
     /// Label of an image, below [`Dataset::n_classes`].
     fn label(&self, index: usize) -> usize;
 
-    /// An image.
+    /// An image of [`Dataset::image_shape`]. Called from several threads, in any order and
+    /// more than once; the same index always gives the same image.
     ///
     /// # Errors
     /// [`DataError::Image`] if it cannot be decoded; images in memory always can.
     fn image(&self, index: usize) -> Result<Pixels<'_>, DataError>;
 
-    /// True if [`Dataset::image`] costs next to nothing.
+    /// True if [`Dataset::image`] costs next to nothing. Other images are all decoded once
+    /// before anything starts: damaged ones are left out, and those of bytes are kept while
+    /// the cache has room.
     fn is_in_memory(&self) -> bool {
         true
     }
@@ -54,6 +61,27 @@ pub trait Dataset: Send + Sync {
         let _ = (shape, resize);
         None
     }
+}
+
+/// An image, and that it has as many values as the data set says.
+///
+/// # Errors
+/// As [`Dataset::image`]; [`DataError::Format`] for another number of values.
+pub(super) fn sound_image(data: &dyn Dataset, index: usize) -> Result<Pixels<'_>, DataError> {
+    let pixels = data.image(index)?;
+    let held = match &pixels {
+        Pixels::Bytes(values) => values.len(),
+        Pixels::Floats(values) => values.len(),
+    };
+    let shape = data.image_shape();
+    if held == shape.iter().product::<usize>() {
+        return Ok(pixels);
+    }
+    Err(DataError::format(
+        Path::new(&format!("image {index}")),
+        format!("{shape:?} values (height x width x channels)"),
+        held.to_string(),
+    ))
 }
 
 /// Number of images of each class.
@@ -69,7 +97,7 @@ pub fn count_classes(data: &dyn Dataset) -> Vec<usize> {
 ///
 /// # Errors
 /// [`DataError::ShapeDiffers`], [`DataError::LabelBeyondClasses`].
-pub fn check_fits(
+pub(super) fn check_fits(
     data: &dyn Dataset,
     place: &str,
     model_input: [usize; 3],

@@ -4,17 +4,20 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+/// What a decoder or another reader said.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Errors of reading data sets.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// The file system refused.
-    #[error("cannot read `{}`: {reason}", path.display())]
+    #[error("cannot read `{}`: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        reason: String,
+        source: std::io::Error,
     },
     /// The folder holds nothing that is recognised.
     #[error("cannot find data in `{}`: {found}", path.display())]
@@ -33,6 +36,19 @@ pub enum DataError {
         expected: String,
         /// What is there.
         got: String,
+    },
+    /// A file that its reader gives up on.
+    #[error(
+        "cannot read `{}`: expected {expected}, got one that breaks off or is damaged ({source})",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        expected: &'static str,
+        /// What the reader said.
+        source: Cause,
     },
     /// A sound file whose content is of no use here.
     #[error("cannot use `{}`: expected {expected}, got {got}", path.display())]
@@ -104,12 +120,12 @@ pub enum DataError {
         data: String,
     },
     /// One image of many is damaged: readers of whole parts leave it out.
-    #[error("cannot decode image `{}`: {reason}", path.display())]
+    #[error("cannot decode image `{}`: {}", path.display(), one_line(source))]
     Image {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        source: Cause,
     },
     /// More damaged images than may be left out.
     #[error(
@@ -202,14 +218,18 @@ fn named(class: &str, label: usize) -> String {
     }
 }
 
+/// Some decoders end their text with a new line.
+pub(super) fn one_line(cause: &Cause) -> String {
+    cause.to_string().trim_end().to_string()
+}
+
 impl DataError {
-    /// What the user can do about it.
+    /// What the user can do about it; settings of [`super::DataConfig`] are named in
+    /// backticks.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NotRecognised { .. } => {
-                "name the folder with `--data`; docs/data.md lists the layouts that are read"
-            }
-            Self::Format { .. } => {
+            Self::NotRecognised { .. } => "docs/data.md lists the layouts that are read",
+            Self::Format { .. } | Self::Damaged { .. } => {
                 "the file looks truncated or is of another format; copy it again"
             }
             Self::Unsupported { .. } => "docs/data.md says which types and shapes are read",
@@ -225,7 +245,7 @@ impl DataError {
                 "images in folders are resized to fit; other formats must have the right size"
             }
             Self::TooManySkipped { .. } => {
-                "copy the images again; `--max-skipped` sets how many may be left out"
+                "copy the images again; `max_skipped` sets how many may be left out"
             }
             Self::ClassOrder { .. } => {
                 "a file `classes.txt` in the data folder gives the order, one class a line"
@@ -234,9 +254,9 @@ impl DataError {
                 "use the same `test_share` and `test_seed`, or test images count that the \
                  network was trained on"
             }
-            Self::UnclearLayout { .. } => "say it with `--layout nhwc` or `--layout nchw`",
-            Self::SizesDiffer { .. } => "say which size they are to have with `--image-size`",
-            Self::SplitTooLarge { .. } => "take fewer with `--validation`",
+            Self::UnclearLayout { .. } => "say it with `layout`: nhwc or nchw",
+            Self::SizesDiffer { .. } => "say which size they are to have with `image_size`",
+            Self::SplitTooLarge { .. } => "take fewer with `validation`",
             Self::Normalisation { .. } => {
                 "name one of imagenet, cifar10, mnist, half, none, bytes, or give a mean and a \
                  deviation for each channel, such as 0.5,0.5,0.5/0.2,0.2,0.2"
@@ -246,21 +266,10 @@ impl DataError {
         Some(hint.to_string())
     }
 
-    /// True if a single image is damaged and the others are still of use.
-    pub fn is_skippable(&self) -> bool {
-        matches!(self, Self::Image { .. })
-    }
-
-    /// An [`DataError::Io`] for `path`; the reason leaves out the path.
-    pub(super) fn io(path: &Path, error: &std::io::Error) -> Self {
-        let reason = match error.kind() {
-            // Errors of decoders say more than their kind.
-            std::io::ErrorKind::Other | std::io::ErrorKind::InvalidData => error.to_string(),
-            kind => std::io::Error::from(kind).to_string(),
-        };
+    pub(super) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io {
             path: path.to_path_buf(),
-            reason,
+            source,
         }
     }
 
@@ -269,6 +278,14 @@ impl DataError {
             path: path.to_path_buf(),
             expected: expected.into(),
             got: got.into(),
+        }
+    }
+
+    pub(super) fn damaged(path: &Path, expected: &'static str, source: impl Into<Cause>) -> Self {
+        Self::Damaged {
+            path: path.to_path_buf(),
+            expected,
+            source: source.into(),
         }
     }
 

@@ -1,35 +1,42 @@
 //! Labelled images: reading, splitting, normalising, batching.
 //!
-//! [`open`] recognises a layout and gives a [`Source`]; fitted to a network it loads
+//! [`open`] recognises a [`Format`] and gives a [`Source`]; fitted to a network it loads
 //! [`Part`]s, whose images are known to be sound; [`with_batches`] prepares their batches
-//! beside the training.
+//! beside the training. [`ModelData`] is a source as one model takes it.
 
 mod augment;
-mod cifar;
+mod cache;
+mod check;
+mod choices;
 mod config;
 mod dataset;
 mod error;
-mod folder;
-mod idx;
+mod format;
+mod formats;
 mod memory;
+pub mod metadata;
+mod model_data;
 mod normalisation;
-mod npy;
-mod open;
+mod normaliser;
 mod part;
 mod prefetch;
 mod sampler;
 mod skipped;
 mod source;
 mod split;
+mod sums;
+mod views;
 
 pub use augment::Augment;
-pub use config::{Colour, DataConfig, Layout, Resize};
-pub use dataset::{Dataset, Pixels, check_fits, count_classes};
-pub use error::DataError;
-pub use folder::ImageFolder;
+pub use choices::{Colour, Layout, Resize};
+pub use config::DataConfig;
+pub use dataset::{Dataset, Pixels, count_classes};
+pub use error::{Cause, DataError};
+pub use format::{Format, Parts};
+pub use formats::{open, open_with};
 pub use memory::InMemory;
+pub use model_data::{ModelData, Preprocessing, settle_image_size};
 pub use normalisation::{NAMED, Normalisation, NormaliseBy};
-pub use open::open;
 pub use part::{Batch, Part};
 pub use prefetch::{Batches, with_batches};
 pub(crate) use prefetch::{Shuffled, in_order};

@@ -1,27 +1,28 @@
 //! A part of the data as the network takes it: checked, normalised, in batches.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
+use super::cache::{Loader, Reservation};
+use super::check::check;
+use super::dataset::sound_image;
 use super::memory::{InMemory, Values};
-use super::normalisation::Sums;
-use super::skipped::Ledger;
+use super::normaliser::Normaliser;
+use super::sums::Sums;
 use super::{Augment, BatchJob, Colour, DataError, Dataset, Normalisation, Pixels};
 
-/// Images and labels of one training step.
+/// Inputs and targets of one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// `[n, h, w, c]`, normalised.
-    pub images: Vec<f32>,
-    /// `[n]`.
-    pub labels: Vec<u32>,
-    /// Which images of the part they are.
+    pub inputs: Vec<f32>,
+    /// What the outputs should be: labels, `[n]`.
+    pub targets: Vec<u32>,
+    /// Which samples of the part they are.
     pub indices: Vec<usize>,
-    /// Number of images.
+    /// Number of samples.
     pub n: usize,
 }
 
@@ -48,45 +49,6 @@ impl std::fmt::Debug for Part {
     }
 }
 
-/// What loading a part may use.
-#[derive(Debug)]
-pub(super) struct Loader {
-    /// Bytes that decoded images may still take.
-    pub(super) cache: AtomicUsize,
-    pub(super) ledger: Ledger,
-}
-
-/// Bytes taken from the cache until this is dropped.
-#[derive(Debug)]
-struct Reservation {
-    loader: Arc<Loader>,
-    bytes: usize,
-}
-
-impl Reservation {
-    /// Takes `bytes` from the cache, if it has them.
-    fn new(loader: &Arc<Loader>, bytes: usize) -> Option<Self> {
-        let taken = loader
-            .cache
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                left.checked_sub(bytes)
-            });
-        taken.ok().map(|_| Self {
-            loader: loader.clone(),
-            bytes,
-        })
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.loader.cache.fetch_add(self.bytes, Ordering::SeqCst);
-    }
-}
-
-/// Images that one task of the checking pass takes.
-const CHECKED_AT_ONCE: usize = 32;
-
 impl Part {
     /// The images of `data` at `indices`, not normalised.
     ///
@@ -102,62 +64,53 @@ impl Part {
         colour: Colour,
         loader: &Arc<Loader>,
     ) -> Result<Self, DataError> {
-        let [h, w, c] = data.image_shape();
-        let mut part = Self {
-            data: data.clone(),
-            indices: indices.into(),
-            colour,
-            normaliser: Arc::new(Normaliser::new(&Normalisation::identity(c), colour)),
-            sums: None,
-            reservation: None,
-        };
+        let mut part = Self::whole(data.clone(), indices.into(), colour);
         if data.is_in_memory() {
             return Ok(part);
         }
-        let size = h * w * c;
+        let shape = data.image_shape();
+        let size = shape.iter().product();
         part.reservation = indices
             .len()
             .checked_mul(size)
             .and_then(|bytes| Reservation::new(loader, bytes))
             .map(Arc::new);
-        let keep = part.reservation.is_some();
-        let checked = check(data.as_ref(), indices, keep.then_some(size), &loader.ledger);
+        let keep = part.reservation.is_some().then_some(size);
+        let checked = check(data.as_ref(), indices, keep, &loader.ledger);
         loader.ledger.enter(place, checked.errors)?;
         if checked.sound.is_empty() && !indices.is_empty() {
             return Err(DataError::Empty { path: place.into() });
         }
         part.sums = Some(checked.sums);
-        if keep {
-            let labels = checked
-                .sound
-                .iter()
-                .map(|&index| u32::try_from(data.label(index)).unwrap_or(u32::MAX))
-                .collect();
-            let names: Arc<[String]> = data.class_names().into();
-            part.indices = (0..checked.sound.len()).collect();
-            part.data = Arc::new(InMemory::new(
-                [h, w, c],
-                Values::Bytes(checked.pixels),
-                labels,
-                names,
-            ));
-        } else {
+        let Some(kept) = checked.kept else {
+            part.reservation = None;
             part.indices = checked.sound.into();
-        }
+            return Ok(part);
+        };
+        let label = |&index: &usize| u32::try_from(data.label(index)).unwrap_or(u32::MAX);
+        part.indices = (0..checked.sound.len()).collect();
+        part.data = Arc::new(InMemory::new(
+            shape,
+            Values::Bytes(kept),
+            checked.sound.iter().map(label).collect(),
+            data.class_names().into(),
+        ));
         Ok(part)
     }
 
     /// All of a data set in memory, not normalised.
     pub fn of(data: InMemory) -> Self {
-        let channels = data.image_shape()[2];
+        let all = (0..data.len()).collect();
+        Self::whole(Arc::new(data), all, Colour::Rgb)
+    }
+
+    fn whole(data: Arc<dyn Dataset>, indices: Arc<[usize]>, colour: Colour) -> Self {
+        let identity = Normalisation::identity(data.image_shape()[2]);
         Self {
-            indices: (0..data.len()).collect(),
-            data: Arc::new(data),
-            colour: Colour::Rgb,
-            normaliser: Arc::new(Normaliser::new(
-                &Normalisation::identity(channels),
-                Colour::Rgb,
-            )),
+            data,
+            indices,
+            colour,
+            normaliser: Arc::new(Normaliser::new(&identity, colour)),
             sums: None,
             reservation: None,
         }
@@ -178,10 +131,14 @@ impl Part {
     /// # Errors
     /// As [`Dataset::image`].
     pub fn measure(&self) -> Result<Normalisation, DataError> {
-        match &self.sums {
-            Some(sums) => Ok(sums.normalisation(self.colour)),
-            None => Normalisation::measure(self),
+        if let Some(sums) = &self.sums {
+            return Ok(sums.normalisation(self.colour));
         }
+        let mut sums = Sums::new(self.shape()[2]);
+        for index in 0..self.len() {
+            sums.add(&self.pixels(index)?);
+        }
+        Ok(sums.normalisation(self.colour))
     }
 
     /// Number of images.
@@ -204,17 +161,13 @@ impl Part {
         self.data.is_in_memory()
     }
 
-    pub(super) fn colour(&self) -> Colour {
-        self.colour
-    }
-
     /// Label of an image.
     pub fn label(&self, index: usize) -> u32 {
         u32::try_from(self.data.label(self.indices[index])).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn pixels(&self, index: usize) -> Result<Pixels<'_>, DataError> {
-        self.data.image(self.indices[index])
+    fn pixels(&self, index: usize) -> Result<Pixels<'_>, DataError> {
+        sound_image(self.data.as_ref(), self.indices[index])
     }
 
     /// The first `n` images.
@@ -236,9 +189,9 @@ impl Part {
         let shape = self.shape();
         let size: usize = shape.iter().product();
         let n = job.indices.len();
-        let mut images = vec![0.0f32; n * size];
+        let mut inputs = vec![0.0f32; n * size];
         let mut plain = vec![0.0f32; if job.augment.is_none() { 0 } else { size }];
-        for (position, (out, &index)) in images.chunks_exact_mut(size).zip(&job.indices).enumerate()
+        for (position, (out, &index)) in inputs.chunks_exact_mut(size).zip(&job.indices).enumerate()
         {
             let pixels = self.pixels(index)?;
             if job.augment.is_none() {
@@ -252,8 +205,8 @@ impl Part {
             }
         }
         Ok(Batch {
-            images,
-            labels: job.indices.iter().map(|&index| self.label(index)).collect(),
+            inputs,
+            targets: job.indices.iter().map(|&index| self.label(index)).collect(),
             indices: job.indices.clone(),
             n,
         })
@@ -266,158 +219,5 @@ impl Part {
             augment: Augment::default(),
             seed: 0,
         }
-    }
-}
-
-struct Checked {
-    /// Indices into the data of the images that can be decoded.
-    sound: Vec<usize>,
-    errors: Vec<DataError>,
-    sums: Sums,
-    /// Of the sound images, if they are kept.
-    pixels: Vec<u8>,
-}
-
-/// Decodes everything once. Stops early when more is damaged than may be.
-fn check(data: &dyn Dataset, indices: &[usize], keep: Option<usize>, ledger: &Ledger) -> Checked {
-    let channels = data.image_shape()[2];
-    let (n_new, left) = (AtomicUsize::new(0), ledger.left());
-    let one = |index: usize, sums: &mut Sums, kept: &mut [u8]| -> Result<(), DataError> {
-        let pixels = data.image(index)?;
-        sums.add(&pixels);
-        match pixels {
-            Pixels::Bytes(bytes) if !kept.is_empty() => kept.copy_from_slice(&bytes),
-            _ => {}
-        }
-        Ok(())
-    };
-    let size = keep.unwrap_or(0);
-    let mut pixels = vec![0u8; size * indices.len()];
-    let pieces: Vec<(Vec<Result<usize, DataError>>, Sums)> = indices
-        .par_chunks(CHECKED_AT_ONCE)
-        .zip(slices(
-            &mut pixels,
-            size * CHECKED_AT_ONCE,
-            indices.len().div_ceil(CHECKED_AT_ONCE),
-        ))
-        .map(|(chunk, kept)| {
-            let mut sums = Sums::new(channels);
-            let mut results = Vec::with_capacity(chunk.len());
-            for (position, &index) in chunk.iter().enumerate() {
-                if n_new.load(Ordering::Relaxed) > left {
-                    break;
-                }
-                let kept = &mut kept[position * size..(position + 1) * size];
-                let result = one(index, &mut sums, kept).map(|()| index);
-                if result.as_ref().is_err_and(|error| ledger.is_new(error)) {
-                    n_new.fetch_add(1, Ordering::Relaxed);
-                }
-                results.push(result);
-            }
-            (results, sums)
-        })
-        .collect();
-    let mut checked = Checked {
-        sound: Vec::with_capacity(indices.len()),
-        errors: Vec::new(),
-        sums: Sums::new(channels),
-        pixels,
-    };
-    let mut position = 0;
-    for (results, sums) in pieces {
-        checked.sums = checked.sums.merge(&sums);
-        for result in results {
-            match result {
-                Ok(index) => {
-                    // Closes the gap that damaged images left.
-                    let to = checked.sound.len() * size;
-                    let from = position * size;
-                    if to != from {
-                        checked.pixels.copy_within(from..from + size, to);
-                    }
-                    checked.sound.push(index);
-                }
-                Err(error) => checked.errors.push(error),
-            }
-            position += 1;
-        }
-    }
-    checked.pixels.truncate(checked.sound.len() * size);
-    checked
-}
-
-/// Cuts memory into `n` slices of at most `size`; of empty memory, into `n` empty ones.
-fn slices(memory: &mut [u8], size: usize, n: usize) -> Vec<&mut [u8]> {
-    if size == 0 {
-        return (0..n).map(|_| <&mut [u8]>::default()).collect();
-    }
-    memory.chunks_mut(size).collect()
-}
-
-/// Channel order, mean and deviation, applied.
-struct Normaliser {
-    mean: Vec<f32>,
-    std: Vec<f32>,
-    /// By channel of the output: the value of each byte.
-    tables: Vec<[f32; 256]>,
-    /// By channel of the output: the channel of the image.
-    source: Vec<usize>,
-    /// What a value of 0 becomes.
-    black: Vec<f32>,
-}
-
-impl Normaliser {
-    fn new(normalisation: &Normalisation, colour: Colour) -> Self {
-        let (mean, std) = (normalisation.mean.clone(), normalisation.std.clone());
-        let channels = mean.len();
-        let mut source: Vec<usize> = (0..channels).collect();
-        if colour == Colour::Bgr && channels == 3 {
-            source.reverse();
-        }
-        let table = |c: usize| std::array::from_fn(|byte| (byte as f32 / 255.0 - mean[c]) / std[c]);
-        Self {
-            tables: (0..channels).map(table).collect(),
-            black: (0..channels).map(|c| -mean[c] / std[c]).collect(),
-            source,
-            mean,
-            std,
-        }
-    }
-
-    fn apply(&self, pixels: &Pixels<'_>, out: &mut [f32]) {
-        let channels = self.source.len();
-        for (c, &source) in self.source.iter().enumerate() {
-            let place = (c, source, channels);
-            match pixels {
-                Pixels::Bytes(bytes) => {
-                    let table = &self.tables[c];
-                    map_channel(place, bytes, out, |byte| table[usize::from(byte)]);
-                }
-                Pixels::Floats(values) => {
-                    let (mean, std) = (self.mean[c], self.std[c]);
-                    map_channel(place, values, out, |value| (value - mean) / std);
-                }
-            }
-        }
-    }
-}
-
-/// Channel `to` of `out` from channel `from` of `pixels`, of which there are `channels`: a
-/// loop of its own for each channel, because every step waits for a batch.
-fn map_channel<T: Copy>(
-    (to, from, channels): (usize, usize, usize),
-    pixels: &[T],
-    out: &mut [f32],
-    map: impl Fn(T) -> f32,
-) {
-    if channels == 1 {
-        for (out, &pixel) in out.iter_mut().zip(pixels) {
-            *out = map(pixel);
-        }
-        return;
-    }
-    let pixels = pixels[from..].iter().step_by(channels);
-    for (out, &pixel) in out[to..].iter_mut().step_by(channels).zip(pixels) {
-        *out = map(pixel);
     }
 }

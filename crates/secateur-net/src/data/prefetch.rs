@@ -29,7 +29,7 @@ impl Batches {
     pub fn next(&mut self) -> Option<Result<Batch, DataError>> {
         let queue = &self.queues[self.next % self.queues.len()];
         self.next += 1;
-        // A thread that is through with its jobs, or with an error, hangs up.
+        // A thread drops its sender after its last job or an error: then there is no batch.
         queue.recv().ok()
     }
 }

@@ -33,10 +33,10 @@ impl BatchSampler {
     /// Over `n` images, `batch` at a time (at most `n`).
     pub fn new(n: usize, batch: usize, seed: u64) -> Self {
         let order = (0..u32::try_from(n).unwrap_or(u32::MAX)).collect();
-        // Past the end, so that the first batch shuffles.
         Self {
             order,
             batch: batch.clamp(1, n.max(1)),
+            // At the end of an epoch: the first batch begins a new one and shuffles.
             position: n,
             rng: ChaCha8Rng::seed_from_u64(seed),
         }

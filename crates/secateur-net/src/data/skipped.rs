@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::DataError;
+use super::error::one_line;
 
 /// An image that was left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,9 +55,10 @@ impl Ledger {
     pub(super) fn enter(&self, place: &str, errors: Vec<DataError>) -> Result<(), DataError> {
         let mut skipped = self.lock();
         for error in errors {
-            let DataError::Image { path, reason } = error else {
+            let DataError::Image { path, source } = error else {
                 return Err(error);
             };
+            let reason = one_line(&source);
             if skipped.contains_key(&path) {
                 continue;
             }

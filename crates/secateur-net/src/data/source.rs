@@ -2,16 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::{Chain, Subset};
-use super::part::Loader;
-use super::skipped::Ledger;
+use super::cache::Loader;
 use super::split::set_apart;
+use super::views::{Chain, Subset};
 use super::{
-    Colour, DataConfig, DataError, Dataset, Part, Resize, SkippedImage, Splits, count_classes,
+    Colour, DataConfig, DataError, Dataset, Part, Parts, Resize, SkippedImage, Splits,
+    count_classes,
 };
 
 /// Training data, and test data where there are some.
@@ -63,23 +62,17 @@ impl std::fmt::Display for SetApart {
     }
 }
 
-/// What a format's reader found.
-pub(super) struct Parts {
-    pub(super) kind: &'static str,
-    pub(super) train: Arc<dyn Dataset>,
-    pub(super) validation: Option<Arc<dyn Dataset>>,
-    pub(super) test: Option<Arc<dyn Dataset>>,
-    /// False if `train` is everything, so that a test part has to be set apart.
-    pub(super) has_parts: bool,
-    pub(super) sizes_differ: Option<[[usize; 2]; 2]>,
-    pub(super) notes: Vec<String>,
-}
-
 impl Source {
-    pub(super) fn new(path: &Path, parts: Parts, config: &DataConfig) -> Result<Self, DataError> {
-        let mut notes = parts.notes;
+    /// Data from anywhere: read by a [`super::Format`], or images of the caller's own. `path`
+    /// says in messages where they are.
+    ///
+    /// # Errors
+    /// [`DataError::Empty`] without images to train on, [`DataError::Unsupported`] for labels
+    /// without a class and for validation images of another shape.
+    pub fn new(path: &Path, parts: Parts, config: &DataConfig) -> Result<Self, DataError> {
+        check_parts(path, &parts)?;
         let (mut train, mut test) = (parts.train, parts.test);
-        let mut apart = None;
+        let (mut notes, mut apart) = (parts.notes, None);
         if !parts.has_parts && test.is_none() && config.test_share > 0.0 {
             let labels: Vec<usize> = (0..train.len()).map(|i| train.label(i)).collect();
             let (rest, picked) = set_apart(&labels, config.test_share, config.test_seed);
@@ -107,6 +100,7 @@ impl Source {
                 second,
             });
         }
+        let cache = config.cache_mib.saturating_mul(1 << 20);
         Ok(Self {
             train,
             test,
@@ -116,11 +110,8 @@ impl Source {
             n_validation,
             set_apart: apart,
             sizes_differ: parts.sizes_differ,
-            colour: Colour::default(),
-            loader: Arc::new(Loader {
-                cache: AtomicUsize::new(config.cache_mib.saturating_mul(1 << 20)),
-                ledger: Ledger::new(config.max_skipped),
-            }),
+            colour: Colour::Rgb,
+            loader: Arc::new(Loader::new(cache, config.max_skipped)),
         })
     }
 
@@ -145,8 +136,8 @@ impl Source {
 
     /// The same data as a network takes them: `input` is its `[c, h, w]`.
     ///
-    /// Images in folders get that size; others stay, and [`super::check_fits`] tells if they
-    /// do not fit.
+    /// Images in folders get that size; others stay, and [`super::ModelData::new`] tells if
+    /// they do not fit.
     #[must_use]
     pub fn fitted(&self, [c, h, w]: [usize; 3], resize: Resize, colour: Colour) -> Self {
         let fit = |data: &Arc<dyn Dataset>| {
@@ -240,5 +231,42 @@ impl Source {
     /// Number of training images of each class, the data's own validation part included.
     pub fn class_counts(&self) -> Vec<usize> {
         count_classes(self.train.as_ref())
+    }
+}
+
+/// Checks what every reader should see to, so that a mistake in one is no panic later.
+fn check_parts(path: &Path, parts: &Parts) -> Result<(), DataError> {
+    let shape = parts.train.image_shape();
+    if parts.train.is_empty() || shape.contains(&0) {
+        return Err(DataError::Empty {
+            path: path.to_path_buf(),
+        });
+    }
+    // Validation images are appended to the training images, whose classes then count.
+    let own = parts.train.n_classes();
+    let all = [
+        Some((&parts.train, own)),
+        parts.validation.as_ref().map(|data| (data, own)),
+        parts.test.as_ref().map(|data| (data, data.n_classes())),
+    ];
+    for (data, n_classes) in all.into_iter().flatten() {
+        let beyond = (0..data.len())
+            .map(|index| (index, data.label(index)))
+            .find(|&(_, label)| label >= n_classes);
+        if let Some((index, label)) = beyond {
+            return Err(DataError::unsupported(
+                path,
+                format!("labels below the number of classes, {n_classes}"),
+                format!("label {label} of item {index}"),
+            ));
+        }
+    }
+    match &parts.validation {
+        Some(other) if other.image_shape() != shape => Err(DataError::unsupported(
+            path,
+            format!("images of {shape:?} as in the training part"),
+            format!("{:?}", other.image_shape()),
+        )),
+        _ => Ok(()),
     }
 }

@@ -22,7 +22,7 @@ impl Splits {
     ///
     /// # Errors
     /// [`DataError::SplitTooLarge`] if nothing would remain to train on.
-    pub fn new(
+    pub(super) fn new(
         n: usize,
         validation: usize,
         confirm_share: f64,
@@ -41,7 +41,12 @@ impl Splits {
     }
 
     /// Of `n_train` images to train on, followed by `n_validation` for validation.
-    pub fn given(n_train: usize, n_validation: usize, confirm_share: f64, seed: u64) -> Self {
+    pub(super) fn given(
+        n_train: usize,
+        n_validation: usize,
+        confirm_share: f64,
+        seed: u64,
+    ) -> Self {
         let mut validation: Vec<usize> = (n_train..n_train + n_validation).collect();
         validation.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         Self::of((0..n_train).collect(), validation, confirm_share)

@@ -3,11 +3,11 @@
 //!
 //! Burn's extension macro wants one trait method per operation and writes its
 //! glue for each. Here there is one method, and what it computes is a value:
-//! an object that knows its forward and backward pass on plain slices. So a new
+//! an object that knows its forward and backward pass on plain memory. So a new
 //! fused operation is one `impl FusedOp`, and the glue is written once.
 //!
 //! Only the CPU device (`Flex`) has these; on other devices the network runs
-//! through stock Burn operations (see `interpreter`).
+//! through stock Burn operations (see [`crate::Engine`]).
 
 mod storage;
 mod timing;
@@ -37,7 +37,7 @@ pub const MAX_INPUTS: usize = 6;
 /// Gradients of a fused operation, in the order of its inputs; `None` where none was wanted.
 pub type InputGradients = [Option<Buffer>; MAX_INPUTS];
 
-/// An operation with its own forward and backward pass on contiguous `f32` slices.
+/// An operation with its own forward and backward pass on contiguous memory.
 ///
 /// One object is one call: what the backward pass needs, the forward pass
 /// leaves in the object (behind a lock, since Burn wants `Sync`).

@@ -78,7 +78,7 @@ impl Selection {
                         if from.is_empty() {
                             return;
                         }
-                        // A kernel that never trained has no momentum: zero.
+                        // Kernels that have never trained get a momentum of zero.
                         to.resize(size, 0.0);
                         for (&offset, &value) in offsets.iter().zip(from) {
                             to[offset] = value;

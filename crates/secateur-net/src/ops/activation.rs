@@ -14,7 +14,7 @@ use super::call::{Call, Planner, Rule, host};
 use super::function::{Apply, Function};
 use crate::error::Result;
 use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
-use crate::interpreter::{Engine, Pass};
+use crate::pass::Pass;
 use crate::value::{Dense, Host, HostData, Value};
 
 /// Elements that a thread takes at once.
@@ -31,15 +31,14 @@ pub(super) fn apply(pass: &Pass<'_>, function: Function, value: &Value) -> Value
 
 /// Applies `function` to every element of a computed value.
 pub(super) fn on_device(pass: &Pass<'_>, function: Function, x: &Dense) -> Dense {
-    match pass.engine {
-        Engine::Stock => function.stock(x),
-        Engine::Fused => {
-            let call = Arc::new(FunctionCall {
-                function,
-                dims: x.dims().to_vec(),
-            });
-            Dense::from_untyped(FusedInputs::new(x.untyped()).run(call), x.dims())
-        }
+    if pass.engine.is_fused() {
+        let call = Arc::new(FunctionCall {
+            function,
+            dims: x.dims().to_vec(),
+        });
+        Dense::from_untyped(FusedInputs::new(x.untyped()).run(call), x.dims())
+    } else {
+        function.stock(x)
     }
 }
 

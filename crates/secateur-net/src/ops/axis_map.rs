@@ -1,6 +1,6 @@
 //! Linear maps along one axis: y[.., j, ..] = Σ_i W[j, i] · x[.., i, ..].
 //!
-//! Slices, splits, gathers with known indices, padding, tiling, resizing and window sums are
+//! `Slice`, `Split`, gathers with known indices, padding, tiling, resizing and window sums are
 //! all such maps with few entries in every row, one axis after the other. So they share one
 //! loop, with one gradient (the transposed map), on any layout.
 
@@ -14,7 +14,7 @@ use secateur_cpu::memory::Buffer;
 use super::call::{Call, host};
 use crate::error::Result;
 use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
-use crate::interpreter::{Engine, Pass};
+use crate::pass::Pass;
 use crate::value::{Dense, Value};
 
 /// A map from an axis of `n_in` positions.
@@ -113,35 +113,31 @@ impl AxisMap {
         let outer: usize = dims[..axis].iter().product();
         let inner: usize = dims[axis + 1..].iter().product();
         dims[axis] = self.n_out();
-        match pass.engine {
-            Engine::Fused => {
-                let call = Arc::new(AxisCall {
-                    runs: self.runs(),
-                    map: self.clone(),
-                    outer,
-                    inner,
-                });
-                Dense::from_untyped(FusedInputs::new(x.untyped()).run(call), &dims)
-            }
-            Engine::Stock => {
-                let place = &pass.device;
-                let (n_out, n_in) = (self.n_out(), self.n_in);
-                let matrix: Tensor<3> =
-                    Tensor::from_data(TensorData::new(self.matrix(), [1, n_out, n_in]), place);
-                let fill = |j| {
-                    if self.row(j).is_empty() {
-                        self.fill
-                    } else {
-                        0.0
-                    }
-                };
-                let fill: Vec<f32> = (0..n_out).map(fill).collect();
-                let fill: Tensor<3> =
-                    Tensor::from_data(TensorData::new(fill, [1, n_out, 1]), place);
-                let x: Tensor<3> = x.reshape(&[outer, n_in, inner]).tensor();
-                let y = matrix.expand([outer, n_out, n_in]).matmul(x) + fill;
-                Dense::from_tensor(y).reshape(&dims)
-            }
+        if pass.engine.is_fused() {
+            let call = Arc::new(AxisCall {
+                runs: self.runs(),
+                map: self.clone(),
+                outer,
+                inner,
+            });
+            Dense::from_untyped(FusedInputs::new(x.untyped()).run(call), &dims)
+        } else {
+            let place = &pass.device;
+            let (n_out, n_in) = (self.n_out(), self.n_in);
+            let matrix: Tensor<3> =
+                Tensor::from_data(TensorData::new(self.matrix(), [1, n_out, n_in]), place);
+            let fill = |j| {
+                if self.row(j).is_empty() {
+                    self.fill
+                } else {
+                    0.0
+                }
+            };
+            let fill: Vec<f32> = (0..n_out).map(fill).collect();
+            let fill: Tensor<3> = Tensor::from_data(TensorData::new(fill, [1, n_out, 1]), place);
+            let x: Tensor<3> = x.reshape(&[outer, n_in, inner]).tensor();
+            let y = matrix.expand([outer, n_out, n_in]).matmul(x) + fill;
+            Dense::from_tensor(y).reshape(&dims)
         }
     }
 

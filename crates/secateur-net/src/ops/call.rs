@@ -5,11 +5,12 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use secateur_onnx::graph::{Attribute, Dim, Graph, Node};
+use secateur_onnx::ops::OpRule;
 use secateur_onnx::shape::Inferred;
 
-use super::{Operator, unsupported};
+use super::operator::{Operator, unsupported};
 use crate::error::{NetError, Result};
-use crate::interpreter::Pass;
+use crate::pass::Pass;
 use crate::value::{Dense, Host, Laid, Value};
 
 /// What a rule may look at when the network is planned.
@@ -296,13 +297,7 @@ impl Operator for General {
     }
 
     fn normalises(&self) -> bool {
-        matches!(
-            self.op_type.as_str(),
-            "BatchNormalization"
-                | "GroupNormalization"
-                | "InstanceNormalization"
-                | "LayerNormalization"
-        )
+        secateur_onnx::ops::named(&self.op_type).is_some_and(OpRule::normalises)
     }
 
     fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value> {

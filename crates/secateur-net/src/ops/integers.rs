@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use secateur_onnx::graph::{Attribute, Node};
 
-use super::binary::Arithmetic;
+use super::arithmetic::Arithmetic;
 use super::broadcast::{Broadcast, broadcast_dims};
 use super::call::{Call, Planner, Rule, host};
 use crate::error::Result;
@@ -127,7 +127,7 @@ impl Rule for Comparison {
             return Err(misfit());
         };
         let (shape, at) = pairs(a, b).ok_or_else(misfit)?;
-        // Integers beyond 2^53 are no sizes.
+        // Exact up to 2^53, which no size exceeds.
         let wide = |value: &Host| -> Vec<f64> {
             match &value.data {
                 HostData::Int(values) => values.iter().map(|&v| v as f64).collect(),
@@ -155,15 +155,7 @@ impl Rule for Comparison {
             Self::Or => test(|a, b| a != 0.0 || b != 0.0),
             Self::Xor => test(|a, b| (a != 0.0) != (b != 0.0)),
             Self::Mod { floating } => {
-                // The sign of the dividend for floats (C's fmod), of the divisor for integers.
-                let f = |(a, b): (f64, f64)| {
-                    let rest = a % b;
-                    if !floating && rest != 0.0 && (rest < 0.0) != (b < 0.0) {
-                        rest + b
-                    } else {
-                        rest
-                    }
-                };
+                let f = |(a, b): (f64, f64)| remainder(*floating, a, b);
                 match (&a.data, &b.data) {
                     (HostData::Int(_), HostData::Int(_)) => {
                         if y.contains(&0.0) {
@@ -176,6 +168,17 @@ impl Rule for Comparison {
             }
         };
         Ok(host(Host { shape, data }))
+    }
+}
+
+/// What remains of a / b, with the sign of the dividend for floats (C's fmod), of the divisor
+/// for integers.
+fn remainder(floating: bool, a: f64, b: f64) -> f64 {
+    let rest = a % b;
+    if !floating && rest != 0.0 && (rest < 0.0) != (b < 0.0) {
+        rest + b
+    } else {
+        rest
     }
 }
 

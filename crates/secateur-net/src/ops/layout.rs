@@ -1,9 +1,7 @@
-//! The same elements in another shape or order: Reshape, Flatten, Squeeze, Unsqueeze,
-//! Transpose, Expand, DepthToSpace, SpaceToDepth, Concat.
+//! The same elements in another shape: Reshape, Flatten, Squeeze, Unsqueeze, Expand.
 //!
 //! Specs under <https://onnx.ai/onnx/operators/>: Reshape (opset 5 to 25), Flatten (1 to 25),
-//! Squeeze and Unsqueeze (axes are an input from 13), Transpose, Expand (8, 13),
-//! DepthToSpace (mode from 11), SpaceToDepth, Concat (4 to 13).
+//! Squeeze and Unsqueeze (axes are an input from 13), Expand (8, 13).
 
 use std::sync::Arc;
 
@@ -17,15 +15,15 @@ use super::call::{Call, Planner, Rule, Setting, host};
 use super::integers;
 use crate::error::Result;
 use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
-use crate::interpreter::{Engine, Pass};
-use crate::value::{Dense, Host, HostData, Value};
+use crate::pass::Pass;
+use crate::value::{Dense, Value};
 
 /// `value` in shape `dims`, which has the same number of elements.
 pub(super) fn reshape_value(pass: &Pass<'_>, value: &Value, dims: &[usize]) -> Value {
     match value {
         Value::Host(constant) => host(constant.reshaped(dims.to_vec())),
         Value::Image(_) if value.onnx_dims() == dims => value.clone(),
-        Value::Image(image) if pass.engine == Engine::Fused && is_moved(image) => {
+        Value::Image(image) if pass.engine.is_fused() && is_moved(image) => {
             Value::Dense(channels_first(image).reshape(dims))
         }
         _ => Value::Dense(value.dense(&pass.device).reshape(dims)),
@@ -249,65 +247,6 @@ pub fn unsqueeze(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
 }
 
 #[derive(Debug)]
-struct Transpose(Option<Vec<i64>>);
-
-impl Rule for Transpose {
-    fn apply(&self, call: &Call<'_>) -> Result<Value> {
-        let value = call.value(0)?;
-        let dims = value.onnx_dims();
-        let order: Vec<usize> = match &self.0 {
-            Some(order) => order
-                .iter()
-                .map(|&axis| call.axis(axis, dims.len()))
-                .collect::<Result<_>>()?,
-            None => (0..dims.len()).rev().collect(),
-        };
-        let mut seen = order.clone();
-        seen.sort_unstable();
-        if !seen.iter().copied().eq(0..dims.len()) {
-            return Err(call.misfit(
-                format!("an order of {} axes", dims.len()),
-                format!("{order:?}"),
-            ));
-        }
-        Ok(match (value, order.as_slice()) {
-            // Channels last in the file is what an image is anyway, and back again.
-            (Value::Image(x), [0, 2, 3, 1]) => Value::Dense(Dense::from_tensor(x.clone())),
-            (Value::Dense(x), [0, 3, 1, 2]) => Value::Image(x.tensor()),
-            (Value::Host(x), order) => host(transpose_host(x, order)),
-            (value, order) => Value::Dense(value.dense(&call.pass.device).permute(order)),
-        })
-    }
-}
-
-fn transpose_host(x: &Host, order: &[usize]) -> Host {
-    let mut strides = vec![1usize; order.len()];
-    for axis in (0..order.len().saturating_sub(1)).rev() {
-        strides[axis] = strides[axis + 1] * x.shape[axis + 1];
-    }
-    let shape: Vec<usize> = order.iter().map(|&axis| x.shape[axis]).collect();
-    let indices = (0..x.len()).map(|mut rest| {
-        let mut at = 0;
-        for (&axis, &size) in order.iter().zip(&shape).rev() {
-            at += rest % size * strides[axis];
-            rest /= size;
-        }
-        at
-    });
-    x.pick(shape.clone(), indices)
-}
-
-/// Reads a `Transpose` node.
-///
-/// # Errors
-/// None.
-pub fn transpose(_: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
-    Ok(Box::new(Transpose(
-        node.attr_ints("perm").map(<[i64]>::to_vec),
-    )))
-}
-
-#[derive(Debug)]
 struct Expand {
     fixed_batch: Option<usize>,
 }
@@ -358,164 +297,5 @@ pub fn expand(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
     planner.require_host(node, 1)?;
     Ok(Box::new(Expand {
         fixed_batch: planner.fixed_batch(node),
-    }))
-}
-
-/// `DepthToSpace` and `SpaceToDepth` on channels-last images.
-#[derive(Debug)]
-struct DepthSpace {
-    block: usize,
-    to_space: bool,
-    /// Channels come first in the depth (mode CRD), not last (DCR).
-    channels_first: bool,
-}
-
-impl Rule for DepthSpace {
-    fn apply(&self, call: &Call<'_>) -> Result<Value> {
-        let x = call.value(0)?.image(call.node)?;
-        let [n, h, w, c] = x.dims();
-        let b = self.block;
-        let fits = if self.to_space {
-            c % (b * b) == 0
-        } else {
-            h % b == 0 && w % b == 0
-        };
-        if !fits {
-            return Err(call.misfit(
-                format!("sizes that blocks of {b}x{b} divide"),
-                format!("[{n}, {c}, {h}, {w}]"),
-            ));
-        }
-        let x = Dense::from_tensor(x);
-        let y = if self.to_space {
-            let k = c / (b * b);
-            let y = if self.channels_first {
-                x.reshape(&[n, h, w, k, b, b]).permute(&[0, 1, 4, 2, 5, 3])
-            } else {
-                x.reshape(&[n, h, w, b, b, k]).permute(&[0, 1, 3, 2, 4, 5])
-            };
-            y.reshape(&[n, h * b, w * b, k])
-        } else {
-            let order: &[usize] = if self.channels_first {
-                &[0, 1, 3, 5, 2, 4]
-            } else {
-                &[0, 1, 3, 2, 4, 5]
-            };
-            x.reshape(&[n, h / b, b, w / b, b, c])
-                .permute(order)
-                .reshape(&[n, h / b, w / b, b * b * c])
-        };
-        Ok(Value::Image(y.tensor()))
-    }
-}
-
-/// Reads a `DepthToSpace` or `SpaceToDepth` node.
-///
-/// # Errors
-/// [`crate::NetError::Unsupported`] without a block size.
-pub fn depth_space(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
-    let block = usize::try_from(node.attr_i("blocksize", 0)).unwrap_or(0);
-    if !(1..=1 << 10).contains(&block) {
-        return Err(planner.refuse(node, format!("has block size {block}")));
-    }
-    Ok(Box::new(DepthSpace {
-        block,
-        to_space: node.op_type == "DepthToSpace",
-        channels_first: node.attr_s("mode").as_deref() == Some("CRD"),
-    }))
-}
-
-#[derive(Debug)]
-struct Concat {
-    axis: i64,
-}
-
-impl Rule for Concat {
-    fn apply(&self, call: &Call<'_>) -> Result<Value> {
-        let parts: Vec<&Value> = (0..call.len())
-            .map(|slot| call.value(slot))
-            .collect::<Result<_>>()?;
-        let first = parts[0].onnx_dims();
-        let axis = call.axis(self.axis, first.len())?;
-        for part in &parts {
-            let dims = part.onnx_dims();
-            let fits = dims.len() == first.len()
-                && (0..dims.len()).all(|i| i == axis || dims[i] == first[i]);
-            if !fits {
-                return Err(call.misfit(
-                    format!("parts that fit {first:?} along axis {axis}"),
-                    format!("{dims:?}"),
-                ));
-            }
-        }
-        if let Some(constants) = call.hosts() {
-            return Ok(host(concat_hosts(&constants, axis)));
-        }
-        // Extents of 0 add nothing, and tensors of the device have none.
-        let parts: Vec<&Value> = parts
-            .into_iter()
-            .filter(|part| part.onnx_dims()[axis] > 0)
-            .collect();
-        if parts.iter().any(|part| matches!(part, Value::Image(_))) {
-            let images = parts
-                .iter()
-                .map(|part| match part {
-                    Value::Host(_) => Value::Dense(part.dense(&call.pass.device)).image(call.node),
-                    part => part.image(call.node),
-                })
-                .map(|image| image.map(Dense::from_tensor))
-                .collect::<Result<Vec<_>>>()?;
-            let lies = [0, 3, 1, 2][axis];
-            return Ok(Value::Image(Dense::concat(images, lies).tensor()));
-        }
-        let parts = parts.iter().map(|part| part.dense(&call.pass.device));
-        Ok(Value::Dense(Dense::concat(parts.collect(), axis)))
-    }
-}
-
-fn concat_hosts(parts: &[&Host], axis: usize) -> Host {
-    let mut shape = parts[0].shape.clone();
-    shape[axis] = parts.iter().map(|part| part.shape[axis]).sum();
-    let outer: usize = shape[..axis].iter().product();
-    let is = |f: fn(&HostData) -> bool| parts.iter().all(|part| f(&part.data));
-    // Blocks of every part, outer index by outer index.
-    fn blocks<T: Copy>(parts: &[Vec<T>], outer: usize) -> Vec<T> {
-        let each = |o: usize| {
-            parts.iter().flat_map(move |part| {
-                let len = part.len() / outer.max(1);
-                part[o * len..(o + 1) * len].iter().copied()
-            })
-        };
-        (0..outer).flat_map(each).collect()
-    }
-    let data = if is(|d| matches!(d, HostData::Int(_))) {
-        HostData::Int(blocks(
-            &parts.iter().map(|p| p.ints()).collect::<Vec<_>>(),
-            outer,
-        ))
-    } else if is(|d| matches!(d, HostData::Bool(_))) {
-        HostData::Bool(blocks(
-            &parts.iter().map(|p| p.bools()).collect::<Vec<_>>(),
-            outer,
-        ))
-    } else {
-        HostData::Float(blocks(
-            &parts.iter().map(|p| p.floats()).collect::<Vec<_>>(),
-            outer,
-        ))
-    };
-    Host { shape, data }
-}
-
-/// Reads a `Concat` node.
-///
-/// # Errors
-/// [`crate::NetError::Unsupported`] without inputs.
-pub fn concat(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
-    if node.inputs.is_empty() {
-        return Err(planner.refuse(node, "has no inputs"));
-    }
-    Ok(Box::new(Concat {
-        axis: node.attr_i("axis", 1),
     }))
 }

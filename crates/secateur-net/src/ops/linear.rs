@@ -12,11 +12,12 @@ use secateur_cpu::linear;
 use secateur_cpu::memory::Buffer;
 use secateur_onnx::graph::{Graph, Node};
 
-use super::{Operator, input_name};
+use super::operator::{Operator, input_name};
 use crate::error::{NetError, Result};
 use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
-use crate::interpreter::{Engine, Pass};
-use crate::score::Collector;
+use crate::lock::lock;
+use crate::pass::Pass;
+use crate::score::{Collector, LayerPass};
 use crate::value::{Dense, Value};
 
 /// A fully connected layer.
@@ -127,9 +128,9 @@ impl Operator for Linear {
     }
 
     fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value> {
-        // Rows of a value of any rank.
+        // The last axis holds the features; all others count rows.
         let x = inputs[0].dense(&pass.device);
-        let dims = x.dims().to_vec();
+        let mut dims = x.dims().to_vec();
         let c_in = dims.last().copied().unwrap_or(0);
         let n = x.len() / c_in.max(1);
         let x: Tensor<2> = x.reshape(&[n, c_in]).tensor();
@@ -147,53 +148,73 @@ impl Operator for Linear {
             });
         }
         let weight = pass.tensor(&self.node, &self.weight)?;
+        // Both engines take the weights as `[c_out, c_in]`.
         let weight = if self.transposed {
             weight
         } else {
-            weight
-                .reshape([c_in, c_out])
-                .transpose()
-                .reshape([c_out * c_in])
+            let columns = weight.reshape([c_in, c_out]);
+            columns.transpose().reshape([c_out * c_in])
         };
         let bias = self
             .bias
             .as_ref()
             .map(|name| pass.tensor(&self.node, name))
             .transpose()?;
-        let y = match pass.engine {
-            Engine::Fused => {
-                let call = Arc::new(LinearCall {
-                    n,
-                    c_in,
-                    c_out,
-                    has_bias: bias.is_some(),
-                    activation: if self.relu {
-                        Activation::Relu
-                    } else {
-                        Activation::None
-                    },
-                    output: Mutex::new(None),
-                    collector: pass.collector.clone(),
-                    node: self.node.clone(),
-                });
-                FusedInputs::new(x)
-                    .with(1, Some(weight))
-                    .with(2, bias)
-                    .run::<2>(call)
-            }
-            Engine::Stock => {
-                let mut y: Tensor<2> = x.matmul(weight.reshape([c_out, c_in]).transpose());
-                if let Some(bias) = bias {
-                    y = y + bias.reshape([1, c_out]);
-                }
-                if self.relu { activation::relu(y) } else { y }
-            }
+        let y = if pass.engine.is_fused() {
+            self.forward_fused(pass, x, c_out, weight, bias)
+        } else {
+            let y = self.forward_stock(x, c_out, weight, bias);
+            pass.scored(&self.node, Activation::None, y)
         };
-        let mut dims = dims;
         if let Some(last) = dims.last_mut() {
             *last = c_out;
         }
         Ok(Value::Dense(Dense::from_tensor(y).reshape(&dims)))
+    }
+}
+
+impl Linear {
+    fn forward_fused(
+        &self,
+        pass: &Pass<'_>,
+        x: Tensor<2>,
+        c_out: usize,
+        weight: Tensor<1>,
+        bias: Option<Tensor<1>>,
+    ) -> Tensor<2> {
+        let [n, c_in] = x.dims();
+        let activation = if self.relu {
+            Activation::Relu
+        } else {
+            Activation::None
+        };
+        let call = LinearCall {
+            n,
+            c_in,
+            c_out,
+            has_bias: bias.is_some(),
+            activation,
+            output: Mutex::new(None),
+            collector: pass.collector.clone(),
+            node: self.node.clone(),
+        };
+        let inputs = FusedInputs::new(x).with(1, Some(weight)).with(2, bias);
+        inputs.run(Arc::new(call))
+    }
+
+    fn forward_stock(
+        &self,
+        x: Tensor<2>,
+        c_out: usize,
+        weight: Tensor<1>,
+        bias: Option<Tensor<1>>,
+    ) -> Tensor<2> {
+        let [_, c_in] = x.dims();
+        let mut y = x.matmul(weight.reshape([c_out, c_in]).transpose());
+        if let Some(bias) = bias {
+            y = y + bias.reshape([1, c_out]);
+        }
+        if self.relu { activation::relu(y) } else { y }
     }
 }
 
@@ -228,10 +249,7 @@ impl FusedOp for LinearCall {
             &mut y,
         );
         let y = Arc::new(y);
-        *self
-            .output
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(&y));
+        *lock(&self.output) = Some(Arc::clone(&y));
         y
     }
 
@@ -242,14 +260,16 @@ impl FusedOp for LinearCall {
         wanted: [bool; MAX_INPUTS],
     ) -> InputGradients {
         let mut gradients = InputGradients::default();
-        let output = self
-            .output
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take();
+        let output = lock(&self.output).take();
         let Some(y) = output else { return gradients };
         if let Some(collector) = &self.collector {
-            collector.add_from_output(&self.node, self.n, self.c_out, &y, dy);
+            let layer = LayerPass {
+                n: self.n,
+                channels: self.c_out,
+                output: &y,
+                gradient: dy,
+            };
+            collector.add_layer(&self.node, &layer);
         }
         let mut masked = Buffer::get(dy.len());
         let dy: &[f32] = if self.activation == Activation::Relu {

@@ -23,7 +23,7 @@ pub fn exp(x: f32) -> f32 {
         p = p * r + c;
     }
     let y = p * r * r + r + 1.0;
-    // 2^n in two halves, since n = 128 has no exponent of its own.
+    // 2^n as a product of two powers: n = 128 itself does not fit the exponent of an f32.
     let half = (n as i32) >> 1;
     let rest = n as i32 - half;
     let power = |n: i32| f32::from_bits(((n + 127) << 23) as u32);
@@ -121,7 +121,7 @@ mod tests {
                 );
             }
         };
-        // Units in the last place (1.2e-7), a few of them.
+        // A few units in the last place (1.2e-7 each).
         check("exp", exp, f64::exp, 4e-7);
         check("sigmoid", sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 6e-7);
         check("tanh", tanh, f64::tanh, 1e-6);

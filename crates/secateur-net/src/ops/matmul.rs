@@ -6,7 +6,7 @@
 
 use secateur_onnx::graph::Node;
 
-use super::binary::{Arithmetic, on_device};
+use super::arithmetic::{Arithmetic, on_device};
 use super::broadcast::broadcast_dims;
 use super::call::{Call, Planner, Rule};
 use crate::error::Result;
@@ -27,7 +27,8 @@ impl Rule for MatMul {
         if a.dims().is_empty() || b.dims().is_empty() {
             return Err(misfit());
         }
-        // Vectors are matrices of one row, or one column, which goes again.
+        // A vector counts as a matrix of one row (left) or one column (right); that axis is left
+        // out of the result.
         let (row, column) = (a.dims().len() == 1, b.dims().len() == 1);
         let x = if row {
             a.reshape(&[1, a.len()])

@@ -3,10 +3,12 @@
 //! path of other devices). Gradients come from Burn's tape in both cases.
 
 mod activation;
+mod arithmetic;
 mod axis_map;
 mod binary;
 mod broadcast;
 mod call;
+mod concat;
 mod conv_block;
 mod conv_general;
 mod function;
@@ -16,101 +18,22 @@ mod linear;
 mod math;
 mod matmul;
 mod norm;
+mod operator;
 mod pool;
 mod reduce;
 mod registry;
+mod reorder;
 mod resize;
 mod row_norm;
 mod slicing;
 mod softmax;
 mod window;
 
-use std::fmt::Debug;
-
-use burn::tensor::Tensor;
-use secateur_onnx::graph::{Graph, Node};
-
 pub use call::{General, Planner};
-pub use conv_block::{ConvBlock, NormNames, PendingImage};
+pub use conv_block::ConvBlock;
 pub use linear::Linear;
+pub use norm::norm_names;
+pub use operator::{Folded, Operator};
 pub use pool::Pool;
 pub use registry::{SPLIT, is_supported, lookup};
 pub use slicing::split;
-
-use crate::error::{NetError, Result};
-use crate::interpreter::Pass;
-use crate::value::Value;
-use crate::weights::Weights;
-
-/// One step of a network's plan.
-pub trait Operator: Debug + Send + Sync {
-    /// Name of the (first) node it stands for.
-    fn node(&self) -> &str;
-
-    /// Names of the values it reads.
-    fn inputs(&self) -> Vec<&str>;
-
-    /// Name of the value it writes.
-    fn output(&self) -> &str;
-
-    /// One line for people: what runs here and which nodes were fused into it.
-    fn describe(&self) -> String;
-
-    /// Computes the output.
-    fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value>;
-
-    /// True if it keeps the scale of what it gives in bounds: a normalisation.
-    fn normalises(&self) -> bool {
-        false
-    }
-
-    /// The convolution with what was fused into it, if it is one.
-    fn as_conv_block(&self) -> Option<&ConvBlock> {
-        None
-    }
-
-    /// For inference: weights with batch norm folded in, if the operator has any.
-    fn fold(&self, _weights: &Weights) -> Result<Option<Folded>> {
-        Ok(None)
-    }
-}
-
-/// Weights and bias of a convolution with its batch norm folded in.
-#[derive(Debug, Clone)]
-pub struct Folded {
-    /// Weights, ONNX layout.
-    pub weight: Vec<f32>,
-    /// Bias, `[c_out]`.
-    pub bias: Vec<f32>,
-}
-
-/// An "unsupported" error for `node`.
-pub(crate) fn unsupported(graph: &Graph, node: &Node, reason: impl Into<String>) -> NetError {
-    NetError::Unsupported {
-        node: node.name.clone(),
-        op_type: node.op_type.clone(),
-        opset: graph.opset,
-        reason: reason.into(),
-    }
-}
-
-/// The name in input slot `slot`, or an error naming the node.
-pub(crate) fn input_name(node: &Node, slot: usize) -> Result<&str> {
-    node.inputs
-        .get(slot)
-        .and_then(|name| name.as_deref())
-        .ok_or_else(|| NetError::Graph {
-            place: format!("node `{}` ({})", node.name, node.op_type),
-            reason: format!("input {slot} is missing"),
-        })
-}
-
-/// `[n, h, w, c]` to `[n, c, h, w]`.
-pub(crate) fn to_channels_first(x: Tensor<4>) -> Tensor<4> {
-    x.permute([0, 3, 1, 2])
-}
-
-/// `[n, c, h, w]` to `[n, h, w, c]`.
-pub(crate) fn to_channels_last(x: Tensor<4>) -> Tensor<4> {
-    x.permute([0, 2, 3, 1])
-}

@@ -7,7 +7,7 @@
 //! (opset 1, 6, 7, 9, 14, 15). Files exported for inference are trained with
 //! batch statistics as well; the node in the file stays as it was.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use burn::tensor::Tensor;
 use secateur_cpu::conv::Activation;
@@ -16,29 +16,27 @@ use secateur_cpu::norm::{self, NormSpec, Saved};
 use secateur_onnx::graph::Node;
 
 use super::call::{Call, Planner, Rule};
-use super::conv_block::NormNames;
-use super::{input_name, to_channels_first, to_channels_last};
+use super::operator::{input_name, to_channels_first, to_channels_last};
 use crate::error::Result;
 use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
-use crate::interpreter::{BatchMoments, Engine, Mode, Pass};
+use crate::lock::lock;
+use crate::pass::{BatchMoments, NormNames, Pass, Phase};
 use crate::value::{Dense, Value};
 
-impl NormNames {
-    /// Reads a `BatchNormalization` node.
-    ///
-    /// # Errors
-    /// [`crate::NetError::Graph`] if a parameter is missing.
-    pub fn new(node: &Node) -> Result<Self> {
-        Ok(Self {
-            node: node.name.clone(),
-            gamma: input_name(node, 1)?.to_string(),
-            beta: input_name(node, 2)?.to_string(),
-            mean: input_name(node, 3)?.to_string(),
-            variance: input_name(node, 4)?.to_string(),
-            epsilon: node.attr_f("epsilon", 1e-5),
-            momentum: node.attr_f("momentum", 0.9),
-        })
-    }
+/// Reads the names of a `BatchNormalization` node.
+///
+/// # Errors
+/// [`crate::NetError::Graph`] if a parameter is missing.
+pub fn norm_names(node: &Node) -> Result<NormNames> {
+    Ok(NormNames {
+        node: node.name.clone(),
+        gamma: input_name(node, 1)?.to_string(),
+        beta: input_name(node, 2)?.to_string(),
+        mean: input_name(node, 3)?.to_string(),
+        variance: input_name(node, 4)?.to_string(),
+        epsilon: node.attr_f("epsilon", 1e-5),
+        momentum: node.attr_f("momentum", 0.9),
+    })
 }
 
 /// Normalises `[n, c, h, w]` with batch statistics and records them.
@@ -79,9 +77,9 @@ struct BatchNorm {
 /// Reads a `BatchNormalization` node.
 ///
 /// # Errors
-/// As [`NormNames::new`], and [`crate::NetError::Unsupported`] for computed parameters.
+/// As [`norm_names`], and [`crate::NetError::Unsupported`] for computed parameters.
 pub fn batch(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
-    let names = NormNames::new(node)?;
+    let names = norm_names(node)?;
     for (slot, name) in [&names.gamma, &names.beta, &names.mean, &names.variance]
         .into_iter()
         .enumerate()
@@ -111,19 +109,19 @@ impl Rule for BatchNorm {
                 format!("{dims:?}"),
             ));
         }
-        // Features are images of one pixel, everything else images of one row.
+        // Features count as images of one pixel, values of any other rank as images of one row.
         let pixels: usize = pixels.iter().product();
         let image = match value {
             Value::Image(_) => value.clone(),
             other => Value::Dense(other.dense(&pass.device).reshape(&[n, c, 1, pixels])),
         };
         let x = image.image(node)?;
-        let y = match (pass.mode, pass.engine) {
-            (Mode::Training, Engine::Fused) => self.train_fused(pass, node, &x)?,
-            (Mode::Training, Engine::Stock) => {
+        let y = match pass.phase {
+            Phase::Training if pass.engine.is_fused() => self.train_fused(pass, node, &x)?,
+            Phase::Training => {
                 to_channels_last(normalise_batch(pass, node, names, to_channels_first(x))?)
             }
-            (Mode::Inference, _) => {
+            Phase::Inference => {
                 let get = |name: &str| -> Result<Tensor<4>> {
                     Ok(pass.tensor(node, name)?.reshape([1, 1, 1, c]))
                 };
@@ -158,7 +156,7 @@ impl BatchNorm {
             .with(1, Some(pass.tensor(node, &names.gamma)?))
             .with(2, Some(pass.tensor(node, &names.beta)?))
             .run(call.clone());
-        let saved = call.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        let saved = lock(&call.saved);
         if let Some(saved) = saved.as_ref() {
             let moments = BatchMoments::new(names, &saved.mean, &saved.var, n * h * w);
             pass.record_moments(moments);
@@ -182,7 +180,7 @@ impl FusedOp for NormCall {
     fn forward(&self, [x, gamma, beta, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let mut y = Buffer::get(x.len());
         let saved = norm::forward_train(&self.spec, x, None, gamma, beta, &mut y, None);
-        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
+        *lock(&self.saved) = Some(saved);
         y.into()
     }
 
@@ -193,7 +191,7 @@ impl FusedOp for NormCall {
         _: [bool; MAX_INPUTS],
     ) -> InputGradients {
         let mut gradients = InputGradients::default();
-        let saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        let saved = lock(&self.saved);
         let Some(saved) = saved.as_ref() else {
             return gradients;
         };

@@ -3,7 +3,7 @@
 //! Specs: <https://onnx.ai/onnx/operators/onnx__MaxPool.html> (opset 1 to 22),
 //! <https://onnx.ai/onnx/operators/onnx__AveragePool.html> (1 to 22; dilation from 19).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Tensor, module};
@@ -12,11 +12,12 @@ use secateur_cpu::pool::{self, PoolShape};
 use secateur_onnx::graph::Node;
 
 use super::call::{Call, Planner, Rule};
+use super::operator::{to_channels_first, to_channels_last};
 use super::window::{Padding, Window};
-use super::{to_channels_first, to_channels_last};
-use crate::error::Result;
+use crate::error::{NetError, Result};
 use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
-use crate::interpreter::{Engine, Pass};
+use crate::lock::lock;
+use crate::pass::Pass;
 use crate::value::{Dense, Value};
 
 /// 2x2 max pooling with stride 2 on `[n, c, h, w]`.
@@ -151,10 +152,15 @@ impl Rule for Pool {
             window.dilation,
             self.ceil_mode,
         )
-        .map_err(|error| call.misfit("an image that the window fits", error.to_string()))?;
-        let y = match call.pass.engine {
-            Engine::Fused => self.forward_fused(shape, &x),
-            Engine::Stock => self.forward_stock(shape, call.pass, &x),
+        .map_err(|source| NetError::Window {
+            node: call.node.to_string(),
+            expected: "an image that the window fits".to_string(),
+            source,
+        })?;
+        let y = if call.pass.engine.is_fused() {
+            self.forward_fused(shape, &x)
+        } else {
+            self.forward_stock(shape, call.pass, &x)
         };
         Ok(window.lower(call.pass, y))
     }
@@ -182,7 +188,7 @@ impl FusedOp for MaxCall {
 
     fn forward(&self, [x, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let (y, indices) = pool::max_forward(&self.shape, x);
-        *self.indices.lock().unwrap_or_else(PoisonError::into_inner) = indices;
+        *lock(&self.indices) = indices;
         y.into()
     }
 
@@ -195,7 +201,7 @@ impl FusedOp for MaxCall {
         let mut gradients = InputGradients::default();
         if wanted[0] {
             let mut dx = Buffer::get(x.len());
-            let indices = self.indices.lock().unwrap_or_else(PoisonError::into_inner);
+            let indices = lock(&self.indices);
             pool::max_backward(&self.shape, dy, &indices, &mut dx);
             gradients[0] = Some(dx);
         }

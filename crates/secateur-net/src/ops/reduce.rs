@@ -3,19 +3,21 @@
 //! Specs: <https://onnx.ai/onnx/operators/onnx__ReduceMean.html> and its family (axes are an
 //! input from opset 18; of ReduceSum from 13), GlobalAveragePool, GlobalMaxPool (1, 22).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 use secateur_cpu::memory::Buffer;
 use secateur_onnx::graph::Node;
 
 use super::activation;
+use super::arithmetic::{self, Arithmetic};
 use super::call::{Call, Planner, Rule, Setting, host};
 use super::function::Function;
 use super::layout::reshape_value;
 use crate::error::Result;
 use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
-use crate::interpreter::{Engine, Pass};
+use crate::lock::lock;
+use crate::pass::Pass;
 use crate::value::{Dense, Host, HostData, Value};
 
 /// What becomes of the values along an axis.
@@ -33,7 +35,7 @@ pub enum Reduction {
 
 /// Reduces `axes` (sorted, in the order in which `x` lies), which stay with extent 1.
 pub(super) fn on_device(pass: &Pass<'_>, f: Reduction, x: &Dense, axes: &[usize]) -> Dense {
-    if pass.engine == Engine::Stock {
+    if !pass.engine.is_fused() {
         return axes.iter().fold(x.clone(), |x, &axis| match f {
             Reduction::Sum => x.sum(axis),
             Reduction::Mean => x.mean(axis),
@@ -43,7 +45,7 @@ pub(super) fn on_device(pass: &Pass<'_>, f: Reduction, x: &Dense, axes: &[usize]
     }
     let mut y = x.clone();
     let mut rest = axes;
-    // Neighbouring axes are one.
+    // Neighbouring axes are reduced as one.
     while let Some(&first) = rest.first() {
         let count = rest
             .iter()
@@ -140,7 +142,7 @@ impl FusedOp for ReduceCall {
                 .with_min_len((SERIAL / part).max(1))
                 .for_each(each);
         }
-        *self.chosen.lock().unwrap_or_else(PoisonError::into_inner) = chosen;
+        *lock(&self.chosen) = chosen;
         y.into()
     }
 
@@ -160,7 +162,7 @@ impl FusedOp for ReduceCall {
             Reduction::Mean => 1.0 / self.len as f32,
             _ => 1.0,
         };
-        let chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        let chosen = lock(&self.chosen);
         let each = |(o, dx): (usize, &mut [f32])| {
             let dy = &dy[o * inner..(o + 1) * inner];
             match self.f {
@@ -236,10 +238,8 @@ fn reduce(call: &Call<'_>, kind: Kind, value: &Value, axes: &[usize], keep: bool
     let x = value.laid(&pass.device);
     let mut lies: Vec<usize> = axes.iter().map(|&axis| x.axis(axis)).collect();
     lies.sort_unstable();
-    let square = |x: &Dense| {
-        super::binary::on_device(pass, super::binary::Arithmetic::Mul, x, x)
-            .unwrap_or_else(|| x.clone())
-    };
+    let square =
+        |x: &Dense| arithmetic::on_device(pass, Arithmetic::Mul, x, x).unwrap_or_else(|| x.clone());
     let sum = |x: &Dense| on_device(pass, Reduction::Sum, x, &lies);
     let then = |f: Function, x: Dense| activation::on_device(pass, f, &x);
     let y = match kind {
@@ -249,14 +249,12 @@ fn reduce(call: &Call<'_>, kind: Kind, value: &Value, axes: &[usize], keep: bool
         Kind::SumSquare => sum(&square(&x.data)),
         Kind::LogSum => then(Function::Log, sum(&x.data)),
         Kind::LogSumExp => {
-            // The largest value is taken out, so that nothing overflows.
+            // Subtracting the largest value first keeps e^x from overflowing.
             let top = on_device(pass, Reduction::Max, &x.data, &lies).detach();
-            let shifted =
-                super::binary::on_device(pass, super::binary::Arithmetic::Sub, &x.data, &top);
+            let shifted = arithmetic::on_device(pass, Arithmetic::Sub, &x.data, &top);
             let shifted = shifted.unwrap_or_else(|| x.data.clone());
             let log = then(Function::Log, sum(&then(Function::Exp, shifted)));
-            super::binary::on_device(pass, super::binary::Arithmetic::Add, &log, &top)
-                .unwrap_or(log)
+            arithmetic::on_device(pass, Arithmetic::Add, &log, &top).unwrap_or(log)
         }
         Kind::Prod => return Err(call.misfit("a constant", "a computed value")),
     };

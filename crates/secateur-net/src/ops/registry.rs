@@ -6,8 +6,8 @@ use secateur_onnx::graph::Node;
 
 use super::call::Build;
 use super::{
-    activation, binary, conv_general, integers, layout, matmul, norm, pool, reduce, resize,
-    row_norm, slicing, softmax,
+    activation, binary, concat, conv_general, integers, layout, matmul, norm, pool, reduce,
+    reorder, resize, row_norm, slicing, softmax,
 };
 
 /// Operators whose every output is one step of its own.
@@ -25,12 +25,12 @@ pub const RULES: &[(&str, Build)] = &[
     ("Ceil", activation::unary),
     ("Celu", activation::unary),
     ("Clip", activation::clip),
-    ("Concat", layout::concat),
+    ("Concat", concat::concat),
     ("ConstantOfShape", integers::constant_of_shape),
     ("Conv", conv_general::convolution),
     ("ConvTranspose", conv_general::convolution),
     ("Cos", activation::unary),
-    ("DepthToSpace", layout::depth_space),
+    ("DepthToSpace", reorder::depth_space),
     ("Div", binary::binary),
     ("Dropout", activation::identity),
     ("Elu", activation::unary),
@@ -98,7 +98,7 @@ pub const RULES: &[(&str, Build)] = &[
     ("Softmax", softmax::softmax),
     ("Softplus", activation::unary),
     ("Softsign", activation::unary),
-    ("SpaceToDepth", layout::depth_space),
+    ("SpaceToDepth", reorder::depth_space),
     ("Sqrt", activation::unary),
     ("Squeeze", layout::squeeze),
     ("Sub", binary::binary),
@@ -107,7 +107,7 @@ pub const RULES: &[(&str, Build)] = &[
     ("Tanh", activation::unary),
     ("ThresholdedRelu", activation::unary),
     ("Tile", slicing::tile),
-    ("Transpose", layout::transpose),
+    ("Transpose", reorder::transpose),
     ("Unsqueeze", layout::unsqueeze),
     ("Upsample", resize::resize),
     ("Where", binary::choose),
@@ -171,7 +171,7 @@ mod tests {
                 "{name}: supported and listed as lacking, or neither"
             );
         }
-        // `CastLike` is made a `Cast` or a copy, which need no channel rule of their own.
+        // `CastLike` has no channel rule: reading the graph turns it into a `Cast` or a copy.
         for (name, _) in RULES.iter().filter(|(name, _)| *name != "CastLike") {
             assert!(graph.contains(name), "{name} has no rule of the graph");
         }

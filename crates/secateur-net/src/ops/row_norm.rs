@@ -7,37 +7,35 @@
 //! with one a channel), <https://onnx.ai/onnx/operators/onnx__LayerNormalization.html> (17).
 //! They behave alike in training and inference.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 use secateur_cpu::memory::Buffer;
 use secateur_onnx::graph::Node;
 
-use super::binary::{Arithmetic, on_device};
+use super::arithmetic::{Arithmetic, on_device};
 use super::call::{Call, Planner, Rule};
 use crate::error::Result;
 use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
-use crate::interpreter::{Engine, Pass};
+use crate::lock::lock;
+use crate::pass::Pass;
 use crate::value::{Dense, Value};
 
 /// Every row of `[rows, len]` to mean 0 and variance 1.
 fn normalise_rows(pass: &Pass<'_>, x: &Dense, epsilon: f32) -> Dense {
     let [rows, len] = [x.dims()[0], x.dims()[1]];
-    match pass.engine {
-        Engine::Fused => {
-            let call = Arc::new(RowsCall {
-                rows,
-                len,
-                epsilon,
-                inverse: Mutex::default(),
-            });
-            Dense::from_untyped(FusedInputs::new(x.untyped()).run(call), &[rows, len])
-        }
-        Engine::Stock => {
-            let centred = x.sub(&x.mean(1));
-            let variance = centred.mul(&centred).mean(1);
-            centred.div(&variance.add_scalar(epsilon).sqrt())
-        }
+    if pass.engine.is_fused() {
+        let call = Arc::new(RowsCall {
+            rows,
+            len,
+            epsilon,
+            inverse: Mutex::default(),
+        });
+        Dense::from_untyped(FusedInputs::new(x.untyped()).run(call), &[rows, len])
+    } else {
+        let centred = x.sub(&x.mean(1));
+        let variance = centred.mul(&centred).mean(1);
+        centred.div(&variance.add_scalar(epsilon).sqrt())
     }
 }
 
@@ -76,7 +74,7 @@ impl FusedOp for RowsCall {
                 (mean, inverse)
             })
             .collect();
-        *self.inverse.lock().unwrap_or_else(PoisonError::into_inner) = saved;
+        *lock(&self.inverse) = saved;
         y.into()
     }
 
@@ -92,7 +90,7 @@ impl FusedOp for RowsCall {
             return gradients;
         }
         let len = self.len;
-        let saved = self.inverse.lock().unwrap_or_else(PoisonError::into_inner);
+        let saved = lock(&self.inverse);
         let mut dx = Buffer::get(x.len());
         dx.par_chunks_exact_mut(len)
             .zip(x.par_chunks_exact(len))

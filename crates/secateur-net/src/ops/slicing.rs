@@ -14,6 +14,9 @@ use super::layout::reshape_value;
 use crate::error::Result;
 use crate::value::Value;
 
+/// Most that an axis is padded by; a larger number is damage, not an image.
+const MAX_PAD: i64 = 1 << 24;
+
 #[derive(Debug)]
 struct Slice {
     starts: Setting,
@@ -22,7 +25,7 @@ struct Slice {
     steps: Setting,
 }
 
-/// Positions that a slice takes; bounds are clamped as the standard says.
+/// Positions that a `Slice` takes; bounds are clamped as the standard says.
 fn slice_positions(extent: usize, start: i64, end: i64, step: i64) -> Vec<Option<usize>> {
     let n = extent as i64;
     let from_front = |at: i64| if at < 0 { at.saturating_add(n) } else { at };
@@ -246,10 +249,8 @@ impl Rule for Pad {
         for (i, &axis) in axes.iter().enumerate() {
             let axis = call.axis(axis, dims.len())?;
             let (before, after) = (pads[i], pads[axes.len() + i]);
-            // No image is padded to a million times its size.
-            let limit = 1 << 24;
             let room = dims[axis] as i64 + before.min(0) + after.min(0);
-            if before.max(after) > limit || room < 1 {
+            if before.max(after) > MAX_PAD || room < 1 {
                 return Err(call.misfit(
                     format!("padding that fits axis {axis} of {dims:?}"),
                     format!("{before} and {after}"),

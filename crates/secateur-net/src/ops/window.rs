@@ -8,7 +8,7 @@ use secateur_onnx::graph::Node;
 
 use super::call::Planner;
 use crate::error::Result;
-use crate::interpreter::Pass;
+use crate::pass::Pass;
 use crate::value::{Dense, Value};
 
 /// How an image is padded.

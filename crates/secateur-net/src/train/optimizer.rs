@@ -1,50 +1,43 @@
 //! Optimisers on plain memory, so that their moments can be gathered and
 //! scattered with the kernels they belong to.
 
-use secateur_cpu::optimizer::{Sgd, sgd};
+use secateur_cpu::optimizer::{Adam, Sgd, adam, sgd};
 use serde::{Deserialize, Serialize};
 
 use crate::extension::timed;
+use crate::settings::{NOT_ALL, SHARE};
 use crate::weights::{Weight, WeightRole};
+use crate::{choices, settings};
 
-/// Which update rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OptimizerKind {
-    /// v = momentum · v + g + decay · w; w = w - lr · v (no dampening, as PyTorch's default).
-    Sgd,
-    /// Adam with decoupled weight decay: Loshchilov and Hutter, ICLR 2019, arXiv:1711.05101.
-    Adamw,
+choices! {
+    /// Which update rule.
+    pub enum OptimizerKind {
+        /// Stochastic gradient descent with momentum.
+        ///
+        /// v = momentum · v + g + decay · w; w = w - lr · v (no dampening, as PyTorch's default).
+        Sgd = "sgd",
+        /// Adam with decoupled weight decay.
+        ///
+        /// Loshchilov and Hutter, ICLR 2019, arXiv:1711.05101.
+        Adamw = "adamw",
+    }
 }
 
-/// Hyperparameters, all written out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OptimizerConfig {
-    /// Update rule.
-    pub kind: OptimizerKind,
-    /// SGD momentum, 0..1.
-    pub momentum: f32,
-    /// AdamW: decay of the first moment, 0..1.
-    pub beta1: f32,
-    /// AdamW: decay of the second moment, 0..1.
-    pub beta2: f32,
-    /// AdamW: added to the root of the second moment.
-    pub epsilon: f32,
-    /// Weight decay of weights; never on norms and biases.
-    pub weight_decay: f32,
-}
-
-impl Default for OptimizerConfig {
-    fn default() -> Self {
-        Self {
-            kind: OptimizerKind::Sgd,
-            momentum: 0.9,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: 5e-4,
-        }
+settings! {
+    /// The update rule and its constants.
+    pub struct OptimizerConfig {
+        /// Update rule.
+        ///
+        /// SGD generalises best where the rate is scheduled.
+        pub kind: OptimizerKind = OptimizerKind::Sgd, flag "--optimizer <OPTIMIZER>";
+        /// Momentum of SGD.
+        ///
+        /// Usual; no dampening.
+        pub momentum: f32 = 0.9, in NOT_ALL;
+        /// Weight decay (not on norms and biases).
+        ///
+        /// Usual for VGG-like networks with batch norm.
+        pub weight_decay: f32 = 5e-4, in SHARE, flag "--weight-decay <WEIGHT_DECAY>";
     }
 }
 
@@ -87,21 +80,10 @@ impl Optimizer {
             }
             OptimizerKind::Adamw => {
                 weight.moment2.resize(weight.data.len(), 0.0);
-                let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
-                let correction1 = 1.0 - config.beta1.powi(steps);
-                let correction2 = 1.0 - config.beta2.powi(steps);
-                let values = weight
-                    .data
-                    .iter_mut()
-                    .zip(&mut weight.moment1)
-                    .zip(&mut weight.moment2)
-                    .zip(gradient);
-                for (((w, m), v), &g) in values {
-                    *m = config.beta1 * *m + (1.0 - config.beta1) * g;
-                    *v = config.beta2 * *v + (1.0 - config.beta2) * g * g;
-                    let step = (*m / correction1) / ((*v / correction2).sqrt() + config.epsilon);
-                    *w -= lr * (step + decay * *w);
-                }
+                let (w, m) = (&mut weight.data, &mut weight.moment1);
+                let update = |w: f32, mean: f32, root: f32| w - lr * (mean / root + decay * w);
+                let v = &mut weight.moment2;
+                adam(&Adam::USUAL, self.steps, w, m, v, gradient, update);
             }
         }
     }

@@ -2,17 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Shape of the schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScheduleKind {
-    /// Cosine rise to the peak over the first part, cosine fall to almost zero:
-    /// Smith and Topin, 2018, arXiv:1708.07120 (shape as in PyTorch's `OneCycleLR`).
-    OneCycle,
-    /// Cosine fall from the peak to almost zero: Loshchilov and Hutter, ICLR 2017, arXiv:1608.03983.
-    Cosine,
-    /// The peak throughout.
-    Constant,
+use crate::choices;
+
+choices! {
+    /// Shape of the learning rate over time.
+    pub enum ScheduleKind {
+        /// Rise, then fall to almost zero.
+        ///
+        /// Cosines: Smith and Topin, 2018, arXiv:1708.07120 (shape as in PyTorch's `OneCycleLR`).
+        OneCycle = "one-cycle",
+        /// Fall from the peak to almost zero.
+        ///
+        /// By a cosine: Loshchilov and Hutter, ICLR 2017, arXiv:1608.03983.
+        Cosine = "cosine",
+        /// The peak throughout.
+        Constant = "constant",
+    }
 }
 
 /// Share of the steps in which one-cycle rises; PyTorch's default.

@@ -4,39 +4,31 @@ use std::sync::Arc;
 
 use burn::tensor::Gradients;
 
-use super::loss::Targets;
 use super::{Optimizer, Schedule};
 use crate::data::{Augment, Batch, BatchSampler, DataError, Part, Shuffled, with_batches};
 use crate::error::{NetError, Result};
-use crate::interpreter::{Bound, Network};
+use crate::interpreter::Interpreter;
+use crate::pass::Bound;
 use crate::score::Collector;
+use crate::task::{Distillation, Targets, Task};
 use crate::weights::Weights;
 
-/// A teacher's scores for the training data, computed once.
-#[derive(Debug, Clone)]
-pub struct Distillation {
-    /// Scores before softmax for every training image, `[n, classes]` flat.
-    pub scores: Vec<f32>,
-    /// Share of the loss that follows the teacher, 0..=1.
-    pub weight: f32,
-    /// Softens both distributions; above 0.
-    pub temperature: f32,
-}
-
-/// What to train on and for how long.
+/// A training run of some steps: what is trained, on what and for how long.
 #[derive(Debug)]
 pub struct Slice<'a> {
     /// The (compact) network.
-    pub network: &'a Network,
+    pub network: &'a Interpreter,
+    /// What its outputs mean; it was planned for those that the task reads.
+    pub task: &'a dyn Task,
     /// Training part.
     pub data: &'a Part,
-    /// Learning rate by step; its length is the slice's.
+    /// Learning rate by step; its length is the number of steps.
     pub schedule: Schedule,
     /// Label smoothing, 0..1.
     pub smoothing: f32,
     /// Changes to the images.
     pub augment: Augment,
-    /// Learn from a teacher's scores too.
+    /// Learn from a teacher's outputs for `data` too.
     pub distillation: Option<&'a Distillation>,
     /// Gather kernel scores here.
     pub collector: Option<Arc<Collector>>,
@@ -127,6 +119,7 @@ pub fn train_slice(
     observer: &mut dyn StepObserver,
 ) -> Result<SliceReport> {
     let steps = slice.schedule.steps;
+    check_teacher(slice)?;
     let mut report = SliceReport {
         steps: 0,
         samples: 0,
@@ -145,7 +138,8 @@ pub fn train_slice(
                 kept = step;
             }
             let batch = batches.next().unwrap_or(Err(DataError::BatchThread))?;
-            // Draws what the batch was prepared from: the sampler stands where the slice does.
+            // The batch was prepared with a copy of the sampler; drawing the same here keeps the
+            // sampler in step with the slice, so that a run can stop and go on.
             sampler.next_job(slice.augment);
             report.samples += batch.n;
             let loss = train_step(slice, step, batch, weights, optimizer)?;
@@ -172,6 +166,19 @@ pub fn train_slice(
     }
 }
 
+/// Fails unless a teacher has outputs for every sample.
+fn check_teacher(slice: &Slice<'_>) -> Result<()> {
+    let outputs = slice.distillation.map_or(&[][..], |t| &t.outputs);
+    match outputs.iter().find(|o| o.n() != slice.data.len()) {
+        Some(output) => Err(NetError::Shape {
+            node: slice.task.outputs().join("`, `"),
+            expected: format!("a teacher's values for {} samples", slice.data.len()),
+            got: format!("{:?}", output.shape),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// Forward, backward, update; returns the loss.
 fn train_step(
     slice: &Slice<'_>,
@@ -180,23 +187,18 @@ fn train_step(
     weights: &mut Weights,
     optimizer: &mut Optimizer,
 ) -> Result<f32> {
-    let classes = slice.network.n_classes();
     let bound = slice.network.bind_training(weights);
     let collector = slice.collector.clone();
     let pass = slice
         .network
-        .forward_training(&bound, batch.images, batch.n, collector)?;
-    let mut targets = Targets::new(&batch.labels, classes, slice.smoothing);
-    if let Some(teacher) = slice.distillation {
-        let rows: Vec<f32> = batch
-            .indices
-            .iter()
-            .flat_map(|&i| &teacher.scores[i * classes..(i + 1) * classes])
-            .copied()
-            .collect();
-        targets = targets.with_teacher(&rows, teacher.weight, teacher.temperature);
-    }
-    let loss = targets.loss(pass.logits, slice.network.engine());
+        .forward_training(&bound, batch.inputs, batch.n, collector)?;
+    let targets = Targets {
+        labels: &batch.targets,
+        smoothing: slice.smoothing,
+        teacher: slice.distillation.map(|t| t.pick(&batch.indices)),
+    };
+    let engine = slice.network.engine();
+    let loss = slice.task.loss(engine, &pass.outputs, &targets)?;
     let value: f32 = loss.clone().into_scalar();
     if !value.is_finite() {
         return Err(NetError::Diverged {
@@ -205,7 +207,7 @@ fn train_step(
             kept: 0,
         });
     }
-    let mut gradients = loss.backward();
+    let mut gradients = pass.backward(&loss);
     optimizer.begin_step();
     let lr = slice.schedule.lr(step);
     let scale = if slice.network.is_normalised() {
@@ -213,11 +215,26 @@ fn train_step(
     } else {
         clipping(&bound, &gradients, weights)
     };
+    update(&bound, &mut gradients, weights, optimizer, (lr, scale))?;
+    for moments in &pass.moments {
+        moments.apply(weights);
+    }
+    Ok(value)
+}
+
+/// Updates all weights at a learning rate, with gradients times a scale.
+fn update(
+    bound: &Bound,
+    gradients: &mut Gradients,
+    weights: &mut Weights,
+    optimizer: &Optimizer,
+    (lr, scale): (f32, f32),
+) -> Result<()> {
     for (name, weight) in weights.iter_mut() {
-        // Taken out, so that its memory can be read where it lies.
+        // Removed rather than cloned: as the only holder we can read its memory in place.
         let Some(gradient) = bound
             .tensor(name)
-            .and_then(|leaf| leaf.grad_remove(&mut gradients))
+            .and_then(|leaf| leaf.grad_remove(gradients))
         else {
             continue;
         };
@@ -233,8 +250,5 @@ fn train_step(
             optimizer.update(weight, values, lr);
         }
     }
-    for moments in &pass.moments {
-        moments.apply(weights);
-    }
-    Ok(value)
+    Ok(())
 }

@@ -8,6 +8,8 @@
 
 mod dense;
 mod host;
+mod output;
+mod pending;
 
 use std::sync::Arc;
 
@@ -15,9 +17,11 @@ use burn::tensor::{Device, Tensor};
 
 pub use dense::Dense;
 pub use host::{Host, HostData};
+pub use output::Output;
+pub use pending::PendingImage;
+pub(crate) use pending::PendingNorm;
 
 use crate::error::{NetError, Result};
-use crate::ops::PendingImage;
 
 /// A tensor of a rank that is known only when the file is read.
 #[derive(Debug, Clone)]
@@ -104,7 +108,7 @@ impl Value {
             Self::Image(t) => Ok(t.clone()),
             Self::Dense(t) if t.dims().len() == 4 => {
                 let [n, c, h, w] = t.tensor::<4>().dims();
-                // One pixel, or one channel: the order in memory is the same.
+                // With one pixel or one channel both orders are the same in memory.
                 Ok(if h * w == 1 || c == 1 {
                     t.reshape(&[n, h, w, c]).tensor()
                 } else {

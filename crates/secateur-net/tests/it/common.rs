@@ -1,11 +1,18 @@
 //! Small networks and data.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use secateur_net::data::{Augment, Part};
-use secateur_net::interpreter::{Engine, Network};
+use secateur_net::interpreter::TrainingPass;
+use secateur_net::score::{LayerScores, Score};
+use secateur_net::task::{self, Targets, Task};
 use secateur_net::train::{Schedule, Slice};
 use secateur_net::weights::Weights;
+use secateur_net::{Engine, Interpreter};
 use secateur_onnx::arch::{
     MobileNetConfig, ResNetConfig, VggConfig, mobilenet_v2, resnet, vgg_like,
 };
@@ -19,6 +26,14 @@ pub struct Case {
     pub graph: Graph,
     pub groups: ChannelGroups,
     pub weights: Weights,
+    pub task: Arc<dyn Task>,
+}
+
+impl Case {
+    /// `[c, h, w]`
+    pub fn input_shape(&self) -> [usize; 3] {
+        network(self, &Engine::fused()).input_shape().unwrap()
+    }
 }
 
 /// A VGG-like net on 2x9x8 images with 3 classes; norms are made uneven, so that nothing cancels.
@@ -63,6 +78,7 @@ pub fn case(model: Model, seed: u64) -> Case {
         }
     }
     Case {
+        task: task::find(&graph).unwrap(),
         model,
         graph,
         groups,
@@ -70,14 +86,35 @@ pub fn case(model: Model, seed: u64) -> Case {
     }
 }
 
-pub fn network(case: &Case, engine: Engine) -> Network {
-    Network::new(&case.graph, engine).unwrap()
+pub fn network(case: &Case, engine: &Engine) -> Interpreter {
+    Interpreter::new(&case.graph, &case.task.outputs(), engine).unwrap()
+}
+
+/// Class scores of a training pass, flat.
+pub fn scores_of(pass: &TrainingPass) -> Vec<f32> {
+    pass.outputs[0].to_vec()
+}
+
+/// Loss of a training pass, by stock operations.
+pub fn loss_of(case: &Case, pass: &TrainingPass, labels: &[u32], smoothing: f32) -> Tensor<1> {
+    let targets = Targets {
+        smoothing,
+        ..Targets::labels(labels)
+    };
+    let loss = case.task.loss(&Engine::stock(), &pass.outputs, &targets);
+    loss.unwrap()
 }
 
 /// Plain training, without any of the extras.
-pub fn slice<'a>(network: &'a Network, data: &'a Part, schedule: Schedule) -> Slice<'a> {
+pub fn slice<'a>(
+    network: &'a Interpreter,
+    task: &'a dyn Task,
+    data: &'a Part,
+    schedule: Schedule,
+) -> Slice<'a> {
     Slice {
         network,
+        task,
         data,
         schedule,
         smoothing: 0.0,
@@ -129,4 +166,30 @@ pub fn without_norms(mut case: Case) -> Case {
         }
     }
     case
+}
+
+/// Scores that differ by more than `tolerance` of the network's largest: behind an instance
+/// norm the true Taylor score is zero, and a layer's own largest is rounding.
+pub fn differing_scores(
+    a: &BTreeMap<String, LayerScores>,
+    b: &BTreeMap<String, LayerScores>,
+    tolerance: f32,
+) -> Vec<String> {
+    assert!(a.keys().eq(b.keys()), "{a:?} and {b:?}");
+    let values = |layer: &LayerScores, score: Score| -> Vec<f32> {
+        layer.get(score).iter().map(|&v| v as f32).collect()
+    };
+    let mut off = Vec::new();
+    for score in Score::ALL {
+        let all: Vec<f32> = b.values().flat_map(|layer| values(layer, score)).collect();
+        for (layer, scores) in a {
+            let (a, b) = (values(scores, score), values(&b[layer], score));
+            assert!(!a.is_empty(), "{layer} has no {score}");
+            let error = max_difference(&a, &b) / largest(&all);
+            if error >= tolerance {
+                off.push(format!("{layer}, {score}: {error}"));
+            }
+        }
+    }
+    off
 }

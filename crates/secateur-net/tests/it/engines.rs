@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use secateur_net::interpreter::Engine;
+use secateur_net::Engine;
 use secateur_net::score::{Collector, LayerScores};
-use secateur_net::train::cross_entropy;
+use secateur_net::weights::Weights;
 use secateur_onnx::graph::{Attribute, Node};
 use secateur_onnx::model::{Tensor, Values};
 
 use crate::common::{
-    Case, images, largest, max_difference, network, small_mobilenet, small_resnet, small_vgg,
-    without_norms,
+    Case, differing_scores, images, largest, loss_of, max_difference, network, scores_of,
+    small_mobilenet, small_resnet, small_vgg, without_norms,
 };
 
 /// Single precision through a few layers; relative to the largest value.
@@ -21,55 +21,42 @@ const DEEP_TOLERANCE: f32 = 5e-4;
 
 const LABELS: [u32; 6] = [0, 1, 2, 1, 0, 2];
 
-/// Inference, training, gradients and statistics of 6 images.
+/// Inference, training, gradients, statistics and scores of 6 images.
 fn check(name: &str, case: &Case, tolerance: f32) {
-    let len: usize = network(case, Engine::Fused).input_shape().iter().product();
+    let len: usize = case.input_shape().iter().product();
     let x = images(6, len, 5);
-    let inference = |engine| {
+    let inference = |engine: &Engine| {
         let net = network(case, engine);
         let bound = net.bind_inference(&case.weights).unwrap();
-        net.forward_inference(&bound, x.clone(), 6).unwrap()
+        let outputs = net.forward_inference(&bound, x.clone(), 6).unwrap();
+        outputs[0].values.clone()
     };
-    let (fused, stock) = (inference(Engine::Fused), inference(Engine::Stock));
+    let (fused, stock) = (inference(&Engine::fused()), inference(&Engine::stock()));
     let error = max_difference(&fused, &stock) / largest(&stock);
     assert!(error < tolerance, "{name}, inference: {error}");
 
-    let training = |engine| {
-        let net = network(case, engine);
-        let bound = net.bind_training(&case.weights);
-        let pass = net.forward_training(&bound, x.clone(), 6, None).unwrap();
-        let mut weights = case.weights.clone();
-        pass.moments.iter().for_each(|m| m.apply(&mut weights));
-        let logits: Vec<f32> = pass.logits.clone().inner().into_data().iter().collect();
-        let gradients = cross_entropy(pass.logits, &LABELS, 0.1).backward();
-        let by_name: Vec<(String, Vec<f32>)> = case
-            .weights
-            .iter()
-            .filter_map(|(name, _)| {
-                let gradient = bound.tensor(name)?.grad(&gradients)?;
-                Some((name.clone(), gradient.into_data().iter().collect()))
-            })
-            .collect();
-        (logits, by_name, weights)
-    };
-    let (fused, stock) = (training(Engine::Fused), training(Engine::Stock));
-    let error = max_difference(&fused.0, &stock.0) / largest(&stock.0);
+    let fused = outcome(case, &Engine::fused());
+    let stock = outcome(case, &Engine::stock());
+    let error = max_difference(&fused.logits, &stock.logits) / largest(&stock.logits);
     assert!(error < tolerance, "{name}, training: {error}");
-    assert_eq!(fused.1.len(), stock.1.len());
-    let scale = stock.1.iter().map(|(_, g)| largest(g)).fold(0.0, f32::max);
+    assert!(fused.gradients.keys().eq(stock.gradients.keys()), "{name}");
+    let scale = stock.gradients.values().map(|g| largest(g));
+    let scale = scale.fold(0.0, f32::max);
     let mut off = Vec::new();
-    for ((parameter, a), (other, b)) in fused.1.iter().zip(&stock.1) {
-        assert_eq!(parameter, other);
-        let error = max_difference(a, b) / scale;
+    for (parameter, gradient) in &stock.gradients {
+        let error = max_difference(&fused.gradients[parameter], gradient) / scale;
         if error >= tolerance {
             off.push(format!("{parameter}: {error}"));
         }
     }
     assert!(off.is_empty(), "{name}, gradients: {off:#?}");
-    for ((parameter, a), (_, b)) in fused.2.iter().zip(stock.2.iter()) {
+    for ((parameter, a), (_, b)) in fused.weights.iter().zip(stock.weights.iter()) {
         let error = max_difference(&a.data, &b.data) / largest(&b.data).max(1.0);
         assert!(error < tolerance, "{name}, {parameter} after: {error}");
     }
+    let off = differing_scores(&fused.scores, &stock.scores, tolerance);
+    assert!(off.is_empty(), "{name}, scores: {off:#?}");
+    assert!(fused.scores.len() > 1, "{name}");
 }
 
 /// The same net with `by` added to the shifts of all norms.
@@ -113,7 +100,7 @@ fn with_relu6(mut case: Case, bounds_are_inputs: bool) -> Case {
 
 /// Lines of the plan that contain `text`.
 fn count(case: &Case, text: &str) -> usize {
-    let plan = network(case, Engine::Fused).describe();
+    let plan = network(case, &Engine::fused()).describe();
     plan.iter().filter(|line| line.contains(text)).count()
 }
 
@@ -212,18 +199,22 @@ struct Outcome {
     scores: BTreeMap<String, LayerScores>,
     /// By parameter.
     gradients: BTreeMap<String, Vec<f32>>,
+    /// With running statistics that have moved.
+    weights: Weights,
 }
 
-fn outcome(case: &Case) -> Outcome {
-    let net = network(case, Engine::Fused);
-    let len: usize = net.input_shape().iter().product();
+fn outcome(case: &Case, engine: &Engine) -> Outcome {
+    let net = network(case, engine);
+    let len: usize = case.input_shape().iter().product();
     let bound = net.bind_training(&case.weights);
     let collector = Arc::new(Collector::default());
     let pass = net
         .forward_training(&bound, images(6, len, 5), 6, Some(Arc::clone(&collector)))
         .unwrap();
-    let logits: Vec<f32> = pass.logits.clone().inner().into_data().iter().collect();
-    let gradients = cross_entropy(pass.logits, &LABELS, 0.1).backward();
+    let logits: Vec<f32> = scores_of(&pass);
+    let gradients = pass.backward(&loss_of(case, &pass, &LABELS, 0.1));
+    let mut weights = case.weights.clone();
+    pass.moments.iter().for_each(|m| m.apply(&mut weights));
     let by_name = case.weights.iter().filter_map(|(name, _)| {
         let gradient = bound.tensor(name)?.grad(&gradients)?;
         Some((name.clone(), gradient.into_data().iter().collect()))
@@ -232,11 +223,13 @@ fn outcome(case: &Case) -> Outcome {
         logits,
         scores: collector.scores(),
         gradients: by_name.collect(),
+        weights,
     }
 }
 
 #[test]
 fn a_norm_left_to_the_next_convolution_changes_nothing() {
+    let fused = Engine::fused();
     const LEFT: &str = "the next applies its batch norm";
     const SUMS: &str = "the next sums up for its batch norm";
     for (name, case, left) in [
@@ -260,6 +253,6 @@ fn a_norm_left_to_the_next_convolution_changes_nothing() {
             (left, 0),
             "{name}"
         );
-        assert_eq!(outcome(&case), outcome(&copied), "{name}");
+        assert_eq!(outcome(&case, &fused), outcome(&copied, &fused), "{name}");
     }
 }

@@ -1,18 +1,22 @@
 //! The structural ideas of `fixtures/` in training: halved, trained, scattered back.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use secateur_net::data::{BatchSampler, InMemory, Part};
-use secateur_net::interpreter::{Engine, Network};
 use secateur_net::mask::Selection;
+use secateur_net::score::{Collector, LayerScores};
+use secateur_net::task::{self, Targets, Task};
 use secateur_net::train::{Optimizer, OptimizerConfig, Schedule, ScheduleKind, train_slice};
 use secateur_net::weights::Weights;
+use secateur_net::{Engine, Interpreter, Result};
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_onnx::surgery;
 
-use crate::common::{images, largest, max_difference, slice};
+use crate::common::{differing_scores, images, largest, max_difference, slice};
 
 /// Relative to the largest score; sums run in another order.
 const TOLERANCE: f32 = 1e-4;
@@ -54,25 +58,33 @@ fn half(groups: &ChannelGroups) -> Masks {
     Masks(masks.collect())
 }
 
+fn network(graph: &Graph) -> Result<(Interpreter, Arc<dyn Task>)> {
+    let task = task::find(graph)?;
+    let net = Interpreter::new(graph, &task.outputs(), &Engine::fused())?;
+    Ok((net, task))
+}
+
 fn scores(model: &Model, x: &[f32]) -> Vec<f32> {
     let graph = Graph::from_model(model).unwrap();
-    let net = Network::new(&graph, Engine::Fused).unwrap();
+    let (net, _) = network(&graph).unwrap();
     let weights = Weights::from_graph(&graph).unwrap();
     let bound = net.bind_inference(&weights).unwrap();
-    net.forward_inference(&bound, x.to_vec(), IMAGES).unwrap()
+    let outputs = net.forward_inference(&bound, x.to_vec(), IMAGES).unwrap();
+    outputs[0].values.clone()
 }
 
 /// Trains a few steps.
-fn train(net: &Network, weights: &mut Weights, x: &[f32]) {
-    let [c, h, w] = net.input_shape();
-    let labels = (0..IMAGES).map(|i| (i % net.n_classes()) as u32).collect();
+fn train(net: &Interpreter, task: &dyn Task, weights: &mut Weights, x: &[f32]) {
+    let [c, h, w] = net.input_shape().unwrap();
+    let n_classes = task.n_classes().unwrap();
+    let labels = (0..IMAGES).map(|i| (i % n_classes) as u32).collect();
     let data = Part::of(InMemory::floats([h, w, c], x.to_vec(), labels).unwrap());
     let schedule = Schedule {
         kind: ScheduleKind::Cosine,
         peak: 0.01,
         steps: 4,
     };
-    let slice = slice(net, &data, schedule);
+    let slice = slice(net, task, &data, schedule);
     let mut optimizer = Optimizer::new(OptimizerConfig::default());
     let mut sampler = BatchSampler::new(IMAGES, 8, 3);
     train_slice(&slice, weights, &mut optimizer, &mut sampler, &mut ()).unwrap();
@@ -88,12 +100,12 @@ fn check(path: &Path, graph: &Graph) -> Result<(), String> {
     let mut full = Weights::from_graph(graph).unwrap();
     let removed = surgery::remove(&model, &groups, &masks).unwrap();
     let compact_graph = Graph::from_model(&removed).unwrap();
-    let net = Network::new(&compact_graph, Engine::Fused).unwrap();
+    let (net, task) = network(&compact_graph).unwrap();
     let mut compact = selection.gather(&full);
     if compact.values() != Weights::from_graph(&compact_graph).unwrap().values() {
         return Err("gathered weights are not those of the removed file".to_string());
     }
-    let x = images(IMAGES, net.input_shape().iter().product(), 7);
+    let x = images(IMAGES, net.input_shape().unwrap().iter().product(), 7);
     let agree = |when: &str, full: &Weights, compact: &Weights| {
         let full = model.with_weights(&full.values()).unwrap();
         let masked = surgery::zero_inputs(&full, &groups, &masks).unwrap();
@@ -107,13 +119,53 @@ fn check(path: &Path, graph: &Graph) -> Result<(), String> {
         }
     };
     let before = agree("before", &full, &compact)?;
-    train(&net, &mut compact, &x);
+    train(&net, task.as_ref(), &mut compact, &x);
     selection.scatter(&compact, &mut full);
     let after = agree("after", &full, &compact)?;
     if max_difference(&before, &after) == 0.0 {
         return Err("training changed nothing".to_string());
     }
     Ok(())
+}
+
+/// Single precision through a few layers.
+const SCORE_TOLERANCE: f32 = 5e-5;
+
+/// Scores of every layer by one engine.
+fn gathered(graph: &Graph, engine: &Engine) -> BTreeMap<String, LayerScores> {
+    let task = task::find(graph).unwrap();
+    let net = Interpreter::new(graph, &task.outputs(), engine).unwrap();
+    let bound = net.bind_training(&Weights::from_graph(graph).unwrap());
+    let len = net.input_shape().unwrap().iter().product();
+    let n_classes = task.n_classes().unwrap();
+    let labels: Vec<u32> = (0..IMAGES).map(|i| (i % n_classes) as u32).collect();
+    let collector = Arc::new(Collector::default());
+    let x = images(IMAGES, len, 7);
+    let pass = net.forward_training(&bound, x, IMAGES, Some(collector.clone()));
+    let pass = pass.unwrap();
+    let loss = task.loss(engine, &pass.outputs, &Targets::labels(&labels));
+    pass.backward(&loss.unwrap());
+    collector.scores()
+}
+
+#[test]
+fn both_engines_score_the_same_layers_alike() {
+    let mut failures = Vec::new();
+    let mut layers = 0;
+    for (idea, path) in files() {
+        let graph = Graph::from_model(&Model::read(&path).unwrap()).unwrap();
+        if REFUSED.iter().any(|(name, _)| *name == idea) {
+            continue;
+        }
+        let fused = gathered(&graph, &Engine::fused());
+        let stock = gathered(&graph, &Engine::stock());
+        layers += fused.len();
+        for problem in differing_scores(&fused, &stock, SCORE_TOLERANCE) {
+            failures.push(format!("{}: {problem}", path.display()));
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+    assert!(layers > 100, "{layers}");
 }
 
 #[test]
@@ -123,7 +175,7 @@ fn halves_train_and_go_back() {
     for (idea, path) in files() {
         let graph = Graph::from_model(&Model::read(&path).unwrap()).unwrap();
         let refused = REFUSED.iter().find(|(name, _)| *name == idea);
-        let outcome = match (Network::new(&graph, Engine::Fused), refused) {
+        let outcome = match (network(&graph), refused) {
             (Ok(_), None) => {
                 trained += 1;
                 check(&path, &graph)

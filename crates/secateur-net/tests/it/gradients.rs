@@ -1,11 +1,12 @@
 //! Gradients of the whole network against finite differences.
 
 use burn::tensor::Tensor;
-use secateur_net::interpreter::{Engine, Network};
-use secateur_net::train::cross_entropy;
 use secateur_net::weights::{WeightRole, Weights};
+use secateur_net::{Engine, Interpreter};
 
-use crate::common::{Case, images, network, small_mobilenet, small_resnet, small_vgg};
+use crate::common::{
+    Case, images, loss_of, network, scores_of, small_mobilenet, small_resnet, small_vgg,
+};
 
 const LABELS: [u32; 8] = [0, 1, 2, 1, 0, 2, 1, 1];
 
@@ -28,11 +29,11 @@ fn loss(scores: &[f32]) -> f64 {
 }
 
 /// Loss, and the gradient of each trained parameter.
-fn pass(net: &Network, weights: &Weights, x: &[f32]) -> (f64, Vec<Vec<f32>>) {
+fn pass(case: &Case, net: &Interpreter, weights: &Weights, x: &[f32]) -> (f64, Vec<Vec<f32>>) {
     let bound = net.bind_training(weights);
     let pass = net.forward_training(&bound, x.to_vec(), 8, None).unwrap();
-    let scores: Vec<f32> = pass.logits.clone().inner().into_data().iter().collect();
-    let value: Tensor<1> = cross_entropy(pass.logits, &LABELS, 0.0);
+    let scores: Vec<f32> = scores_of(&pass);
+    let value: Tensor<1> = loss_of(case, &pass, &LABELS, 0.0);
     // Always: a tape that is never played back is never freed.
     let gradients = value.backward();
     let gradients = trained(weights).map(|name| {
@@ -51,12 +52,12 @@ fn trained(weights: &Weights) -> impl Iterator<Item = &String> {
 
 /// The directional derivative along random directions, parameter by parameter:
 /// ReLU and max pooling have kinks, so single elements may differ, sums agree.
-fn check(case: &Case, engine: Engine, tolerance: &Tolerance) {
-    let len: usize = network(case, Engine::Fused).input_shape().iter().product();
+fn check(case: &Case, engine: &Engine, tolerance: &Tolerance) {
+    let len: usize = case.input_shape().iter().product();
     let x = images(8, len, 6);
     let step = tolerance.step;
     let net = network(case, engine);
-    let (_, gradients) = pass(&net, &case.weights, &x);
+    let (_, gradients) = pass(case, &net, &case.weights, &x);
     let mut off = Vec::new();
     for (index, (name, gradient)) in trained(&case.weights).zip(gradients).enumerate() {
         let direction = images(1, gradient.len(), 100 + index as u64);
@@ -71,7 +72,7 @@ fn check(case: &Case, engine: Engine, tolerance: &Tolerance) {
             data.iter_mut()
                 .zip(&direction)
                 .for_each(|(w, d)| *w += sign * step * d);
-            pass(&net, &weights, &x).0
+            pass(case, &net, &weights, &x).0
         };
         let difference = (moved(1.0) - moved(-1.0)) / (2.0 * f64::from(step));
         let error = (slope - difference).abs();
@@ -109,17 +110,17 @@ fn smooth(mut case: Case) -> Case {
 
 #[test]
 fn gradients_of_a_plain_network_match_central_differences() {
-    for engine in [Engine::Fused, Engine::Stock] {
+    for engine in [&Engine::fused(), &Engine::stock()] {
         check(&small_vgg("4,5,M,6,M", 5), engine, &SHALLOW);
     }
 }
 
 #[test]
 fn gradients_of_a_residual_network_match_central_differences() {
-    check(&smooth(small_resnet(5)), Engine::Fused, &DEEP);
+    check(&smooth(small_resnet(5)), &Engine::fused(), &DEEP);
 }
 
 #[test]
 fn gradients_of_bottlenecks_match_central_differences() {
-    check(&smooth(small_mobilenet(5)), Engine::Fused, &DEEP);
+    check(&smooth(small_mobilenet(5)), &Engine::fused(), &DEEP);
 }

@@ -8,10 +8,9 @@ use std::io::Read;
 
 use burn::tensor::{Tensor, TensorData};
 use flate2::read::GzDecoder;
-use secateur_net::interpreter::{Engine, Mode};
-use secateur_net::program::Program;
+use secateur_net::pass::Phase;
 use secateur_net::weights::{WeightRole, Weights};
-use secateur_net::{Dense, Host, NetError, Value};
+use secateur_net::{Dense, Engine, Host, Interpreter, NetError, Value};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::{Model, Tensor as Stored};
 
@@ -94,9 +93,9 @@ fn outputs(case: &Case) -> Vec<&str> {
 }
 
 /// Plans a case; `None` where training refuses it as expected.
-fn plan(case: &Case, engine: Engine, failures: &mut Vec<String>) -> Option<Program> {
+fn plan(case: &Case, engine: &Engine, failures: &mut Vec<String>) -> Option<Interpreter> {
     match (
-        Program::new(&case.graph, &outputs(case), engine),
+        Interpreter::new(&case.graph, &outputs(case), engine),
         is_refused(case),
     ) {
         (Ok(program), false) => return Some(program),
@@ -129,14 +128,14 @@ fn outputs_are_those_of_the_standard() {
         if has_empty(&case) {
             continue;
         }
-        for engine in [Engine::Fused, Engine::Stock] {
-            let Some(program) = plan(&case, engine, &mut failures) else {
+        for engine in [Engine::fused(), Engine::stock()] {
+            let Some(program) = plan(&case, &engine, &mut failures) else {
                 continue;
             };
             let weights = Weights::from_graph(&case.graph).unwrap();
             let bound = program.bind_inference(&weights).unwrap();
-            let device = program.device(Mode::Inference);
-            let pass = program.pass(Mode::Inference, &bound, None);
+            let device = Phase::Inference.device(&engine);
+            let pass = program.pass(Phase::Inference, &bound, None);
             let inputs: Vec<(&str, Value)> = case
                 .graph
                 .inputs
@@ -239,11 +238,11 @@ struct Slopes {
 
 /// The weighted output at a point, with its gradients if wanted. `None` if no output is
 /// computed from an input.
-fn evaluate(case: &Case, program: &Program, point: &Point, gradients: bool) -> Option<Slopes> {
+fn evaluate(case: &Case, program: &Interpreter, point: &Point, gradients: bool) -> Option<Slopes> {
     let (inputs, weights) = point;
-    let device = program.device(Mode::Training);
+    let device = Phase::Training.device(program.engine());
     let bound = program.bind_training(weights);
-    let pass = program.pass(Mode::Training, &bound, None);
+    let pass = program.pass(Phase::Training, &bound, None);
     let mut leaves: HashMap<&str, Tensor<1>> = HashMap::new();
     let values: Vec<(&str, Value)> = case
         .graph
@@ -308,7 +307,7 @@ const STEP: f32 = 1e-3;
 /// Where a gradient and the finite difference disagree at a random point: which, and how.
 fn disagreements(
     case: &Case,
-    program: &Program,
+    program: &Interpreter,
     seed: u64,
     tested: &mut usize,
 ) -> Vec<(String, String)> {
@@ -390,8 +389,8 @@ fn gradients_are_those_of_finite_differences() {
         if has_empty(&case) || is_large || STEPS.contains(&op_type) || sizes.any(|n| n > 2500) {
             continue;
         }
-        for engine in [Engine::Fused, Engine::Stock] {
-            let Some(program) = plan(&case, engine, &mut failures) else {
+        for engine in [Engine::fused(), Engine::stock()] {
+            let Some(program) = plan(&case, &engine, &mut failures) else {
                 continue;
             };
             let mut wrong: Option<Vec<(String, String)>> = None;
@@ -430,10 +429,10 @@ fn an_operator_without_a_rule_is_named_with_its_node_and_opset() {
     case.graph.nodes[0].name = "/head/nms".to_string();
     case.graph.opset = 11;
     let output = case.graph.outputs[0].name.clone();
-    let error = Program::new(&case.graph, &[&output], Engine::Fused).unwrap_err();
+    let error = Interpreter::new(&case.graph, &[&output], &Engine::fused()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "cannot train: node `/head/nms` (NonMaxSuppression, opset 11) has no training rule"
     );
-    assert!(error.hint().unwrap().contains("--no-train"));
+    assert!(error.hint().unwrap().contains("norms of the weights"));
 }

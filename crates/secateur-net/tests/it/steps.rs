@@ -1,11 +1,11 @@
 //! Whole training steps: what they allocate, and that threads do not change them.
 
 use secateur_cpu::memory;
-use secateur_net::interpreter::Engine;
-use secateur_net::train::cross_entropy;
+use secateur_net::Engine;
 
 use crate::common::{
-    Case, images, largest, max_difference, network, small_mobilenet, small_resnet,
+    Case, images, largest, loss_of, max_difference, network, scores_of, small_mobilenet,
+    small_resnet,
 };
 
 /// Promised by the documentation.
@@ -15,12 +15,12 @@ const LABELS: [u32; 6] = [0, 1, 2, 1, 0, 2];
 
 /// Scores and gradients of one step, one after another.
 fn step(case: &Case) -> Vec<Vec<f32>> {
-    let net = network(case, Engine::Fused);
-    let x = images(6, net.input_shape().iter().product(), 5);
+    let net = network(case, &Engine::fused());
+    let x = images(6, net.input_shape().unwrap().iter().product(), 5);
     let bound = net.bind_training(&case.weights);
     let pass = net.forward_training(&bound, x, 6, None).unwrap();
-    let scores: Vec<f32> = pass.logits.clone().inner().into_data().iter().collect();
-    let gradients = cross_entropy(pass.logits, &LABELS, 0.1).backward();
+    let scores: Vec<f32> = scores_of(&pass);
+    let gradients = pass.backward(&loss_of(case, &pass, &LABELS, 0.1));
     let mut values = vec![scores];
     values.extend(case.weights.iter().filter_map(|(name, _)| {
         let gradient = bound.tensor(name)?.grad(&gradients)?;

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use secateur_net::NetError;
 use secateur_net::data::{Augment, BatchSampler, InMemory, Part};
-use secateur_net::interpreter::{Engine, Network};
-use secateur_net::score::{Collector, probe_health};
+use secateur_net::health::probe_health;
+use secateur_net::score::{Collector, Score};
+use secateur_net::task;
 use secateur_net::train::{
-    Optimizer, OptimizerConfig, OptimizerKind, Schedule, ScheduleKind, Slice, cross_entropy,
-    evaluate, train_slice,
+    Optimizer, OptimizerConfig, OptimizerKind, Schedule, ScheduleKind, Slice, evaluate, train_slice,
 };
 use secateur_net::weights::{WeightRole, Weights};
+use secateur_net::{Engine, Interpreter, NetError};
 use secateur_onnx::coupling::{Masks, Role};
 
-use crate::common::{Case, images, network, slice, small_vgg, without_norms};
+use crate::common::{
+    Case, images, loss_of, max_difference, network, scores_of, slice, small_vgg, without_norms,
+};
 
 /// Images whose class is the brightest third of their rows.
 fn stripes(n: usize, seed: u64) -> Part {
@@ -30,7 +32,7 @@ fn stripes(n: usize, seed: u64) -> Part {
 }
 
 fn train(case: &Case, data: &Part, lr: f32, kind: OptimizerKind) -> Result<Weights, NetError> {
-    let net = network(case, Engine::Fused);
+    let net = network(case, &Engine::fused());
     let mut weights = case.weights.clone();
     let mut optimizer = Optimizer::new(OptimizerConfig {
         kind,
@@ -47,7 +49,7 @@ fn train(case: &Case, data: &Part, lr: f32, kind: OptimizerKind) -> Result<Weigh
             flip: true,
             ..Augment::default()
         },
-        ..slice(&net, data, schedule)
+        ..slice(&net, case.task.as_ref(), data, schedule)
     };
     train_slice(&slice, &mut weights, &mut optimizer, &mut sampler, &mut ())?;
     Ok(weights)
@@ -57,16 +59,16 @@ fn train(case: &Case, data: &Part, lr: f32, kind: OptimizerKind) -> Result<Weigh
 fn both_optimisers_learn_the_stripes() {
     let case = small_vgg("8,M,16", 6);
     let (data, test) = (stripes(1200, 1), stripes(300, 2));
-    let net = network(&case, Engine::Fused);
-    let before = evaluate(&net, &case.weights, &test).unwrap();
+    let net = network(&case, &Engine::fused());
+    let before = evaluate(&net, case.task.as_ref(), &case.weights, &test).unwrap();
     for (kind, lr) in [(OptimizerKind::Sgd, 0.02), (OptimizerKind::Adamw, 0.01)] {
         let weights = train(&case, &data, lr, kind).unwrap();
-        let after = evaluate(&net, &weights, &test).unwrap();
+        let after = evaluate(&net, case.task.as_ref(), &weights, &test).unwrap();
         assert!(
-            after.accuracy > 0.95,
+            after.quality > 0.95,
             "{kind:?}: {} before, {}",
-            before.accuracy,
-            after.accuracy
+            before.quality,
+            after.quality
         );
         assert!(after.loss < before.loss);
         let (right, all) = after
@@ -74,7 +76,10 @@ fn both_optimisers_learn_the_stripes() {
             .iter()
             .fold((0, 0), |(r, a), c| (r + c.0, a + c.1));
         assert_eq!(all, 300);
-        assert_eq!(right as usize, after.correct.iter().filter(|&&c| c).count());
+        assert_eq!(
+            right as usize,
+            after.samples.iter().filter(|&&q| q == 1.0).count()
+        );
     }
 }
 
@@ -83,13 +88,13 @@ fn moved(mut case: Case, scale: f32) -> f64 {
     let last = case.weights.get_mut("classifier.weight").unwrap();
     last.data.iter_mut().for_each(|w| *w *= scale);
     let data = stripes(32, 3);
-    let net = network(&case, Engine::Fused);
+    let net = network(&case, &Engine::fused());
     let schedule = Schedule {
         kind: ScheduleKind::Constant,
         peak: 0.5,
         steps: 1,
     };
-    let slice = slice(&net, &data, schedule);
+    let slice = slice(&net, case.task.as_ref(), &data, schedule);
     let mut optimizer = Optimizer::new(OptimizerConfig {
         weight_decay: 0.0,
         ..OptimizerConfig::default()
@@ -131,7 +136,7 @@ fn networks_with_two_heads_are_refused_by_name() {
     let mut head = case.graph.outputs[0].clone();
     head.name = case.graph.nodes[0].outputs[0].clone();
     case.graph.outputs.push(head.clone());
-    let Err(error) = Network::new(&case.graph, Engine::Fused) else {
+    let Err(error) = task::find(&case.graph) else {
         panic!("two outputs were taken");
     };
     let text = error.to_string();
@@ -142,6 +147,27 @@ fn networks_with_two_heads_are_refused_by_name() {
         &head.name,
     ] {
         assert!(text.contains(needle), "`{needle}` is not in: {text}");
+    }
+}
+
+#[test]
+fn a_network_gives_every_output_that_it_was_planned_for() {
+    let case = small_vgg("4,M,6", 3);
+    let inner = case.graph.nodes[0].outputs[0].clone();
+    let logits = case.graph.outputs[0].name.clone();
+    for engine in [Engine::fused(), Engine::stock()] {
+        let both = Interpreter::new(&case.graph, &[&inner, &logits], &engine).unwrap();
+        let one = network(&case, &engine);
+        let outputs = |net: &Interpreter| {
+            let bound = net.bind_inference(&case.weights).unwrap();
+            let x = images(6, 2 * 9 * 8, 5);
+            net.forward_inference(&bound, x, 6).unwrap()
+        };
+        let (both, one) = (outputs(&both), outputs(&one));
+        assert_eq!(both[0].shape, [6, 4, 9, 8]);
+        assert_eq!(both[1].shape, one[0].shape);
+        let error = max_difference(&both[1].values, &one[0].values);
+        assert!(error < 1e-5, "{error}");
     }
 }
 
@@ -166,7 +192,7 @@ fn divergence_is_an_error_that_says_so() {
 fn after_divergence_the_weights_are_those_of_the_last_whole_pass() {
     let case = small_vgg("6,M,8,M", 3);
     let data = stripes(100, 1);
-    let net = network(&case, Engine::Fused);
+    let net = network(&case, &Engine::fused());
     let run = |steps: usize| {
         let mut weights = case.weights.clone();
         let mut optimizer = Optimizer::new(OptimizerConfig {
@@ -179,7 +205,7 @@ fn after_divergence_the_weights_are_those_of_the_last_whole_pass() {
             peak: 0.05,
             steps,
         };
-        let slice = slice(&net, &data, schedule);
+        let slice = slice(&net, case.task.as_ref(), &data, schedule);
         let result = train_slice(&slice, &mut weights, &mut optimizer, &mut sampler, &mut ());
         (result.map(|_| ()), weights)
     };
@@ -200,15 +226,15 @@ fn after_divergence_the_weights_are_those_of_the_last_whole_pass() {
 #[test]
 fn taylor_scores_follow_their_definition() {
     let case = small_vgg("4,M,5", 8);
-    let net = network(&case, Engine::Stock);
-    let fused = network(&case, Engine::Fused);
+    let net = network(&case, &Engine::stock());
+    let fused = network(&case, &Engine::fused());
     let (x, label) = (images(6, 2 * 9 * 8, 9), [0u32, 1, 2, 0, 1, 2]);
     let collector = Arc::new(Collector::default());
     let bound = fused.bind_training(&case.weights);
     let pass = fused
         .forward_training(&bound, x.clone(), 6, Some(collector.clone()))
         .unwrap();
-    cross_entropy(pass.logits, &label, 0.0).backward();
+    pass.backward(&loss_of(&case, &pass, &label, 0.0));
     let scores = collector.scores();
     assert_eq!(
         scores.keys().collect::<Vec<_>>(),
@@ -225,7 +251,7 @@ fn taylor_scores_follow_their_definition() {
             }
             let bound = net.bind_training(&weights);
             let pass = net.forward_training(&bound, x.clone(), 6, None).unwrap();
-            let all: Vec<f32> = pass.logits.inner().into_data().iter().collect();
+            let all: Vec<f32> = scores_of(&pass);
             let row = &all[sample * 3..sample * 3 + 3];
             let sum: f64 = row.iter().map(|&z| f64::from(z).exp()).sum();
             sum.ln() - f64::from(row[label[sample] as usize])
@@ -243,7 +269,7 @@ fn taylor_scores_follow_their_definition() {
         let k = columns.start / columns.len();
         let samples = (0..6).map(|s| per_sample(consumer, columns.clone(), s).abs());
         let expected: f64 = samples.sum::<f64>() / 6.0;
-        let found = scores[layer].taylor[k];
+        let found = scores[layer].get(Score::Taylor)[k];
         assert!(
             (found - expected).abs() < 1e-3 + 0.02 * expected,
             "{layer}: {found} against {expected}"
@@ -254,7 +280,7 @@ fn taylor_scores_follow_their_definition() {
 #[test]
 fn health_predicts_what_turning_on_does() {
     let case = small_vgg("4,M,5", 8);
-    let net = network(&case, Engine::Fused);
+    let net = network(&case, &Engine::fused());
     let (x, labels) = (
         images(32, 2 * 9 * 8, 9),
         (0..32).map(|i| i % 3).collect::<Vec<u32>>(),
@@ -264,6 +290,7 @@ fn health_predicts_what_turning_on_does() {
     masks.0[1][3] = false;
     let health = probe_health(
         &net,
+        case.task.as_ref(),
         &case.weights,
         &case.groups,
         &masks,
@@ -302,7 +329,7 @@ fn health_predicts_what_turning_on_does() {
             }
             let bound = net.bind_training(&weights);
             let pass = net.forward_training(&bound, x.clone(), 32, None).unwrap();
-            let value: f32 = cross_entropy(pass.logits, &labels, 0.0).into_scalar();
+            let value: f32 = loss_of(&case, &pass, &labels, 0.0).into_scalar();
             f64::from(value)
         };
         let step = 0.02;

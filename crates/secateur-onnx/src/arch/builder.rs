@@ -4,18 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
-use crate::model::Model;
-use crate::proto::attribute_proto::AttributeType;
-use crate::proto::tensor_proto::DataType;
-use crate::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
-    TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto,
-};
-
-/// Version of the operators that the builder writes.
-const OPSET: i64 = 17;
-/// Version of the file format that goes with it.
-const IR_VERSION: i64 = 8;
+use crate::model::{Attribute, Dim, Model, ModelBuilder};
 
 /// Shape of a square convolution.
 #[derive(Debug, Clone, Copy)]
@@ -41,63 +30,32 @@ impl ConvShape {
     }
 }
 
-/// A model under construction.
+/// A network under construction.
 pub(super) struct Builder {
-    graph: GraphProto,
+    model: ModelBuilder,
     rng: ChaCha8Rng,
 }
 
 impl Builder {
     pub(super) fn new(name: &str, seed: u64) -> Self {
-        let mut graph = GraphProto::new();
-        graph.set_name(name.to_string());
         Self {
-            graph,
+            model: ModelBuilder::new(name),
             rng: ChaCha8Rng::seed_from_u64(seed),
         }
     }
 
-    /// A dynamic batch of float values of that shape.
-    fn value(name: &str, shape: &[usize]) -> ValueInfoProto {
-        let mut dims = TensorShapeProto::new();
-        let mut batch = tensor_shape_proto::Dimension::new();
-        batch.set_dim_param("N".to_string());
-        dims.dim.push(batch);
-        for &extent in shape {
-            let mut dim = tensor_shape_proto::Dimension::new();
-            dim.set_dim_value(extent as i64);
-            dims.dim.push(dim);
-        }
-        let mut type_ = TypeProto::new();
-        let tensor = type_.mut_tensor_type();
-        tensor.set_elem_type(DataType::FLOAT as i32);
-        tensor.shape = protobuf::MessageField::some(dims);
-        let mut value = ValueInfoProto::new();
-        value.set_name(name.to_string());
-        value.type_ = protobuf::MessageField::some(type_);
-        value
-    }
-
     pub(super) fn input(&mut self, name: &str, shape: &[usize]) {
-        self.graph.input.push(Self::value(name, shape));
+        self.model.input(name, &with_batch(shape));
     }
 
     pub(super) fn output(&mut self, name: &str, shape: &[usize]) {
-        self.graph.output.push(Self::value(name, shape));
-    }
-
-    fn store(&mut self, name: &str, shape: &[usize], values: &[f32]) {
-        let mut tensor = TensorProto::new();
-        tensor.set_name(name.to_string());
-        tensor.set_data_type(DataType::FLOAT as i32);
-        tensor.dims = shape.iter().map(|&d| d as i64).collect();
-        tensor.set_raw_data(values.iter().flat_map(|v| v.to_le_bytes()).collect());
-        self.graph.initializer.push(tensor);
+        self.model.output(name, &with_batch(shape));
     }
 
     /// Constant values.
     pub(super) fn constant(&mut self, name: &str, shape: &[usize], value: f32) {
-        self.store(name, shape, &vec![value; shape.iter().product()]);
+        let values = vec![value; shape.iter().product()];
+        self.model.floats(name, shape, &values);
     }
 
     /// Normal values with deviation sqrt(2 / fan_in).
@@ -112,7 +70,7 @@ impl Builder {
             // A deviation is positive and finite for every fan-in of 1 and up.
             Err(_) => vec![0.0; shape.iter().product()],
         };
-        self.store(name, shape, &values);
+        self.model.floats(name, shape, &values);
     }
 
     /// Adds a node and returns its output, which has the node's name.
@@ -122,15 +80,9 @@ impl Builder {
         name: &str,
         inputs: &[&str],
         output: &str,
-        attributes: Vec<AttributeProto>,
+        attributes: &[(&str, Attribute)],
     ) -> String {
-        let mut node = NodeProto::new();
-        node.set_op_type(op_type.to_string());
-        node.set_name(name.to_string());
-        node.input = inputs.iter().map(ToString::to_string).collect();
-        node.output = vec![output.to_string()];
-        node.attribute = attributes;
-        self.graph.node.push(node);
+        self.model.node(op_type, name, inputs, output, attributes);
         output.to_string()
     }
 
@@ -151,15 +103,15 @@ impl Builder {
             kernel * kernel * columns,
         );
         let mut attributes = vec![
-            ints("kernel_shape", &[kernel as i64; 2]),
-            ints("pads", &[(kernel / 2) as i64; 4]),
-            ints("strides", &[stride as i64; 2]),
+            ("kernel_shape", Attribute::Ints(vec![kernel as i64; 2])),
+            ("pads", Attribute::Ints(vec![(kernel / 2) as i64; 4])),
+            ("strides", Attribute::Ints(vec![stride as i64; 2])),
         ];
         if groups > 1 {
-            attributes.push(int("group", groups as i64));
+            attributes.push(("group", Attribute::Int(groups as i64)));
         }
         let output = format!("{name}/out");
-        let conv = self.node("Conv", name, &[input, &weight], &output, attributes);
+        let conv = self.node("Conv", name, &[input, &weight], &output, &attributes);
         let bn = format!("{name}/bn");
         let parameters =
             ["weight", "bias", "running_mean", "running_var"].map(|p| format!("{bn}.{p}"));
@@ -172,7 +124,10 @@ impl Builder {
             &bn,
             &[&conv, gamma, beta, mean, variance],
             &format!("{bn}/out"),
-            vec![float("epsilon", 1e-5), float("momentum", 0.9)],
+            &[
+                ("epsilon", Attribute::Float(1e-5)),
+                ("momentum", Attribute::Float(0.9)),
+            ],
         )
     }
 
@@ -185,19 +140,13 @@ impl Builder {
     /// ReLU after the node `name`.
     pub(super) fn relu(&mut self, name: &str, input: &str) -> String {
         let relu = format!("{name}/relu");
-        self.node("Relu", &relu, &[input], &format!("{relu}/out"), Vec::new())
+        self.node("Relu", &relu, &[input], &format!("{relu}/out"), &[])
     }
 
     /// Mean over pixels, then a classifier: the end of the network.
     pub(super) fn classify(&mut self, input: &str, features: usize, classes: usize) {
-        let pooled = self.node(
-            "GlobalAveragePool",
-            "pool",
-            &[input],
-            "pool/out",
-            Vec::new(),
-        );
-        let flat = self.node("Flatten", "flatten", &[&pooled], "flatten/out", Vec::new());
+        let pooled = self.node("GlobalAveragePool", "pool", &[input], "pool/out", &[]);
+        let flat = self.node("Flatten", "flatten", &[&pooled], "flatten/out", &[]);
         self.linear("classifier", &flat, features, classes, "logits");
         self.output("logits", &[classes]);
     }
@@ -219,47 +168,19 @@ impl Builder {
             name,
             &[input, &weight, &bias],
             output,
-            vec![int("transB", 1)],
+            &[("transB", Attribute::Int(1))],
         )
     }
 
     pub(super) fn finish(self) -> Model {
-        let mut proto = ModelProto::new();
-        proto.set_ir_version(IR_VERSION);
-        proto.set_producer_name("secateur".to_string());
-        proto.set_producer_version(env!("CARGO_PKG_VERSION").to_string());
-        let mut opset = OperatorSetIdProto::new();
-        opset.set_version(OPSET);
-        proto.opset_import.push(opset);
-        proto.graph = protobuf::MessageField::some(self.graph);
-        Model {
-            proto,
-            base_dir: None,
-        }
+        self.model.finish()
     }
 }
 
-fn attribute(name: &str, type_: AttributeType) -> AttributeProto {
-    let mut attribute = AttributeProto::new();
-    attribute.set_name(name.to_string());
-    attribute.set_type(type_);
-    attribute
-}
-
-pub(super) fn int(name: &str, value: i64) -> AttributeProto {
-    let mut attribute = attribute(name, AttributeType::INT);
-    attribute.set_i(value);
-    attribute
-}
-
-pub(super) fn float(name: &str, value: f32) -> AttributeProto {
-    let mut attribute = attribute(name, AttributeType::FLOAT);
-    attribute.set_f(value);
-    attribute
-}
-
-pub(super) fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    let mut attribute = attribute(name, AttributeType::INTS);
-    attribute.ints = values.to_vec();
-    attribute
+/// The shape with a dynamic batch in front.
+fn with_batch(shape: &[usize]) -> Vec<Dim> {
+    let batch = std::iter::once(Dim::Named("N".to_string()));
+    batch
+        .chain(shape.iter().map(|&size| Dim::Fixed(size)))
+        .collect()
 }

@@ -94,7 +94,7 @@ pub fn mobilenet_v2(config: &MobileNetConfig, seed: u64) -> Result<Model> {
             value = if stride == 1 && channels == width {
                 let add = format!("{name}/add");
                 let output = format!("{add}/out");
-                builder.node("Add", &add, &[&value, &inner], &output, Vec::new())
+                builder.node("Add", &add, &[&value, &inner], &output, &[])
             } else {
                 inner
             };

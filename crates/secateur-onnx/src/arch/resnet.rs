@@ -73,7 +73,7 @@ pub fn resnet(config: &ResNetConfig, seed: u64) -> Result<Model> {
             };
             let sum = format!("{name}/add");
             let output = format!("{sum}/out");
-            let sum = builder.node("Add", &sum, &[&inner, &shortcut], &output, Vec::new());
+            let sum = builder.node("Add", &sum, &[&inner, &shortcut], &output, &[]);
             value = builder.relu(&name, &sum);
             channels = width;
         }

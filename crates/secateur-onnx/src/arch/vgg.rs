@@ -3,9 +3,9 @@
 //!
 //! Source of the family: Simonyan and Zisserman, ICLR 2015, arXiv:1409.1556.
 
-use super::builder::{Builder, ConvShape, ints};
+use super::builder::{Builder, ConvShape};
 use crate::error::{OnnxError, Result};
-use crate::model::Model;
+use crate::model::{Attribute, Model};
 
 /// One entry of the list of widths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,12 +123,15 @@ pub fn vgg_like(config: &VggConfig, seed: u64) -> Result<Model> {
                     &name,
                     &[&value],
                     &format!("{name}/out"),
-                    vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])],
+                    &[
+                        ("kernel_shape", Attribute::Ints(vec![2, 2])),
+                        ("strides", Attribute::Ints(vec![2, 2])),
+                    ],
                 );
             }
         }
     }
-    value = builder.node("Flatten", "flatten", &[&value], "flatten/out", Vec::new());
+    value = builder.node("Flatten", "flatten", &[&value], "flatten/out", &[]);
     let mut features = channels * h * w;
     for (index, &width) in config.hidden.iter().enumerate() {
         let name = format!("fc{}", index + 1);

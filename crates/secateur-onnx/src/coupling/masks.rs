@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ChannelGroups;
+use super::group::{ChannelGroups, KernelRef};
 
 /// One flag a kernel, `[group][kernel]`; true is active.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ pub fn kept_positions(
         axes.resize(of_tensor.len(), None);
         for (axis, kernels) in of_tensor.iter().enumerate() {
             let Some(kernels) = kernels else { continue };
-            let stays = |kernel: &Option<super::KernelRef>| {
+            let stays = |kernel: &Option<KernelRef>| {
                 kernel.is_none_or(|(group, index)| masks.0[group][index])
             };
             if kernels.iter().any(|kernel| !stays(kernel)) {

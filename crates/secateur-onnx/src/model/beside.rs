@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
+use super::proto::tensor_proto::DataLocation;
 use super::{Model, decode, store, tensors};
 use crate::error::Result;
-use crate::proto::tensor_proto::DataLocation;
 
 impl Model {
     /// Bytes of `file`, which this model was read from, and of the files with its external data.

@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::external_data;
 use super::initializer::{CheckedEnum, Tensor, Values, element_width};
+use super::proto::tensor_proto::{DataLocation, DataType};
+use super::proto::{SparseTensorProto, TensorProto};
+use super::{external_data, typed};
 use crate::error::{OnnxError, Result};
-use crate::proto::tensor_proto::{DataLocation, DataType};
-use crate::proto::{SparseTensorProto, TensorProto};
 
 /// Tensors of up to so many elements are read even where only shapes are asked for: sizes
 /// and indices are among them.
-const SMALL: usize = crate::shape::FOLD_LIMIT;
+pub(crate) const ALWAYS_READ: usize = 4096;
 
 /// A tensor whose elements lie in one run of bytes, in the message or beside it.
 pub(crate) struct Raw<'a> {
@@ -21,6 +21,33 @@ pub(crate) struct Raw<'a> {
     pub width: usize,
     /// Elements, row-major, little-endian.
     pub bytes: Cow<'a, [u8]>,
+}
+
+/// How much of stored tensors is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reading {
+    /// All elements.
+    Whole,
+    /// The elements of large tensors are left where they are ([`Values::Unread`]).
+    Outline,
+}
+
+impl Reading {
+    /// Reads a stored tensor; `name` stands in for a missing one.
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub(super) fn decode(
+        self,
+        proto: &TensorProto,
+        name: &str,
+        base_dir: Option<&Path>,
+    ) -> Result<Tensor> {
+        match self {
+            Self::Whole => decode(proto, name, base_dir),
+            Self::Outline => outline(proto, name, base_dir),
+        }
+    }
 }
 
 /// Type, shape and number of elements of a tensor.
@@ -55,6 +82,11 @@ fn is_external(proto: &TensorProto) -> bool {
     proto.data_location() == DataLocation::EXTERNAL
 }
 
+/// True for a tensor whose elements lie in one run of bytes.
+fn lies_in_run(proto: &TensorProto) -> bool {
+    is_external(proto) || proto.has_raw_data()
+}
+
 /// Bytes that the shape takes at `width` each.
 fn expected_bytes(header: &Header, width: usize, name: &str) -> Result<usize> {
     let bytes = header.count.checked_mul(width);
@@ -77,12 +109,12 @@ fn check_length(header: &Header, expected: usize, held: usize, name: &str) -> Re
 ///
 /// # Errors
 /// As [`decode`].
-pub(crate) fn raw<'a>(
+pub(super) fn raw<'a>(
     proto: &'a TensorProto,
     name: &str,
     base_dir: Option<&Path>,
 ) -> Result<Option<Raw<'a>>> {
-    if !is_external(proto) && !proto.has_raw_data() {
+    if !lies_in_run(proto) {
         return Ok(None);
     }
     let header = header(proto, name)?;
@@ -108,7 +140,7 @@ pub(crate) fn raw<'a>(
 /// # Errors
 /// [`OnnxError::Tensor`] for negative or overflowing extents, a size that does not
 /// match the stored bytes, or a type that cannot be read.
-pub fn decode(proto: &TensorProto, name: &str, base_dir: Option<&Path>) -> Result<Tensor> {
+pub(super) fn decode(proto: &TensorProto, name: &str, base_dir: Option<&Path>) -> Result<Tensor> {
     let header = header(proto, name)?;
     if let Some(Raw { width, bytes, .. }) = raw(proto, name, base_dir)? {
         let data_type = header.data_type.unwrap_or_default();
@@ -117,7 +149,21 @@ pub fn decode(proto: &TensorProto, name: &str, base_dir: Option<&Path>) -> Resul
             values: from_raw(data_type, width, &bytes),
         });
     }
-    typed(proto, name, header)
+    let opaque = Values::Opaque {
+        data_type: proto.data_type(),
+    };
+    let data_type = header.data_type.filter(|_| !lies_in_run(proto));
+    let values = match data_type.and_then(|of| Some((of, typed::count(proto, of)?))) {
+        Some((data_type, held)) => {
+            check_count(&header, held, name)?;
+            typed::read(proto, data_type).unwrap_or(opaque)
+        }
+        None => opaque,
+    };
+    Ok(Tensor {
+        shape: header.shape,
+        values,
+    })
 }
 
 /// As [`decode`], with the elements of large tensors left where they are
@@ -125,14 +171,14 @@ pub fn decode(proto: &TensorProto, name: &str, base_dir: Option<&Path>) -> Resul
 ///
 /// # Errors
 /// As [`decode`].
-pub(crate) fn outline(proto: &TensorProto, name: &str, base_dir: Option<&Path>) -> Result<Tensor> {
+fn outline(proto: &TensorProto, name: &str, base_dir: Option<&Path>) -> Result<Tensor> {
     let header = header(proto, name)?;
     let known = header
         .data_type
         .zip(header.data_type.and_then(element_width));
-    let in_run = is_external(proto) || proto.has_raw_data();
+    let can_stay = |data_type| lies_in_run(proto) || typed::count(proto, data_type).is_some();
     let Some((data_type, width)) =
-        known.filter(|(data_type, _)| header.count > SMALL && (in_run || is_typed(*data_type)))
+        known.filter(|&(data_type, _)| header.count > ALWAYS_READ && can_stay(data_type))
     else {
         return decode(proto, name, base_dir);
     };
@@ -141,14 +187,7 @@ pub(crate) fn outline(proto: &TensorProto, name: &str, base_dir: Option<&Path>) 
         external_data::locate(proto, base_dir, Some(expected as u64))?;
     } else if proto.has_raw_data() {
         check_length(&header, expected, proto.raw_data().len(), name)?;
-    } else {
-        let held = match data_type {
-            DataType::FLOAT => proto.float_data.len(),
-            DataType::DOUBLE => proto.double_data.len(),
-            DataType::INT64 => proto.int64_data.len(),
-            DataType::UINT32 | DataType::UINT64 => proto.uint64_data.len(),
-            _ => proto.int32_data.len(),
-        };
+    } else if let Some(held) = typed::count(proto, data_type) {
         check_count(&header, held, name)?;
     }
     Ok(Tensor {
@@ -157,19 +196,6 @@ pub(crate) fn outline(proto: &TensorProto, name: &str, base_dir: Option<&Path>) 
             data_type: proto.data_type(),
         },
     })
-}
-
-/// True for types that are decoded from their own fields too.
-fn is_typed(data_type: DataType) -> bool {
-    !matches!(
-        data_type,
-        DataType::COMPLEX64
-            | DataType::COMPLEX128
-            | DataType::FLOAT8E4M3FN
-            | DataType::FLOAT8E4M3FNUZ
-            | DataType::FLOAT8E5M2
-            | DataType::FLOAT8E5M2FNUZ
-    )
 }
 
 fn check_count(header: &Header, held: usize, name: &str) -> Result<()> {
@@ -181,86 +207,6 @@ fn check_count(header: &Header, held: usize, name: &str) -> Result<()> {
         name,
         format!("its shape {shape:?} takes {count} values, it holds {held}"),
     ))
-}
-
-/// A tensor in the fields of its type.
-fn typed(proto: &TensorProto, name: &str, header: Header) -> Result<Tensor> {
-    let opaque = Values::Opaque {
-        data_type: proto.data_type(),
-    };
-    let stored_raw = is_external(proto) || proto.has_raw_data();
-    let Some(data_type) = header.data_type.filter(|_| !stored_raw) else {
-        return Ok(Tensor {
-            shape: header.shape,
-            values: opaque,
-        });
-    };
-    let width = element_width(data_type);
-    let held = |n: usize| check_count(&header, n, name);
-    let values = match data_type {
-        DataType::FLOAT => {
-            held(proto.float_data.len())?;
-            Values::F32(proto.float_data.clone())
-        }
-        DataType::DOUBLE => {
-            held(proto.double_data.len())?;
-            Values::F64(proto.double_data.clone())
-        }
-        DataType::INT64 => {
-            held(proto.int64_data.len())?;
-            Values::I64(proto.int64_data.clone())
-        }
-        DataType::INT32 => {
-            held(proto.int32_data.len())?;
-            Values::I32(proto.int32_data.clone())
-        }
-        DataType::BOOL => {
-            held(proto.int32_data.len())?;
-            Values::Bool(proto.int32_data.iter().map(|&v| v != 0).collect())
-        }
-        DataType::FLOAT16 | DataType::BFLOAT16 => {
-            held(proto.int32_data.len())?;
-            let bits = proto.int32_data.iter().map(|&v| v as u16).collect();
-            if data_type == DataType::FLOAT16 {
-                Values::F16(bits)
-            } else {
-                Values::Bf16(bits)
-            }
-        }
-        DataType::UINT8 | DataType::INT8 | DataType::UINT16 | DataType::INT16 => {
-            held(proto.int32_data.len())?;
-            let width = width.unwrap_or(1);
-            let bytes = proto
-                .int32_data
-                .iter()
-                .flat_map(|v| v.to_le_bytes().into_iter().take(width))
-                .collect();
-            Values::Other {
-                data_type: proto.data_type(),
-                width,
-                bytes,
-            }
-        }
-        DataType::UINT32 | DataType::UINT64 => {
-            held(proto.uint64_data.len())?;
-            let width = width.unwrap_or(8);
-            let bytes = proto
-                .uint64_data
-                .iter()
-                .flat_map(|v| v.to_le_bytes().into_iter().take(width))
-                .collect();
-            Values::Other {
-                data_type: proto.data_type(),
-                width,
-                bytes,
-            }
-        }
-        _ => opaque,
-    };
-    Ok(Tensor {
-        shape: header.shape,
-        values,
-    })
 }
 
 /// Tensors of more axes do not occur; walking them would take a deep stack.
@@ -291,7 +237,7 @@ pub(super) fn extents(dims: &[i64]) -> std::result::Result<(Vec<usize>, usize), 
 ///
 /// # Errors
 /// [`OnnxError::Tensor`] for extents that cannot be.
-pub(crate) fn sparse_placeholder(proto: &SparseTensorProto, name: &str) -> Result<Tensor> {
+pub(super) fn sparse_placeholder(proto: &SparseTensorProto, name: &str) -> Result<Tensor> {
     let (shape, _) = extents(&proto.dims).map_err(|reason| OnnxError::Tensor {
         tensor: name.to_string(),
         reason,
@@ -329,4 +275,11 @@ fn from_raw(data_type: DataType, width: usize, bytes: &[u8]) -> Values {
             bytes: bytes.to_vec(),
         },
     }
+}
+
+/// Bytes that a tensor takes as raw data; `None` where type or shape do not tell.
+pub(super) fn raw_bytes(proto: &TensorProto) -> Option<u64> {
+    let (_, count) = extents(&proto.dims).ok()?;
+    let width = element_width(DataType::from_i32_checked(proto.data_type())?)?;
+    Some(count.checked_mul(width)? as u64)
 }

@@ -6,8 +6,8 @@
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 
+use super::proto::TensorProto;
 use crate::error::{OnnxError, Result};
-use crate::proto::TensorProto;
 
 /// Where the bytes of an external tensor lie.
 pub(super) struct Place {
@@ -36,34 +36,10 @@ pub(super) fn locate(
     n_bytes: Option<u64>,
 ) -> Result<Place> {
     let fail = |reason: String| fail(tensor, reason);
-    let entry = |key: &str| {
-        tensor
-            .external_data
-            .iter()
-            .find(|entry| entry.key() == key)
-            .map(|entry| entry.value())
-    };
-    let location =
-        entry("location").ok_or_else(|| fail("external data without a location".to_string()))?;
-    let relative = Path::new(location);
-    let stays_inside = relative
-        .components()
-        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if !stays_inside {
-        return Err(fail(format!(
-            "its external data `{location}` lie outside the model's folder"
-        )));
-    }
-    let number = |key: &str| -> Result<Option<u64>> {
-        entry(key)
-            .map(|text| {
-                text.parse()
-                    .map_err(|_| fail(format!("external {key} `{text}` is no number")))
-            })
-            .transpose()
-    };
-    let offset = number("offset")?.unwrap_or(0);
-    let length = number("length")?
+    let location = entry(tensor, "location");
+    let location = location.ok_or_else(|| fail("external data without a location".to_string()))?;
+    let offset = number(tensor, "offset")?.unwrap_or(0);
+    let length = number(tensor, "length")?
         .or(n_bytes)
         .ok_or_else(|| fail("external data without a length".to_string()))?;
     if let Some(n_bytes) = n_bytes.filter(|&n_bytes| n_bytes != length) {
@@ -76,29 +52,7 @@ pub(super) fn locate(
             "external data, but the model was not read from a file".to_string(),
         ));
     };
-    let path = base_dir.join(relative);
-    let (real, base) = path
-        .canonicalize()
-        .and_then(|real| base_dir.canonicalize().map(|base| (real, base)))
-        .map_err(|error| fail(format!("cannot open `{}`: {error}", path.display())))?;
-    // A symbolic link may still lead out of the folder.
-    if !real.starts_with(&base) {
-        return Err(fail(format!(
-            "its external data `{location}` lead outside the model's folder"
-        )));
-    }
-    // Asked before opening: a pipe without a writer would be waited for, for ever.
-    let refuse_others = |metadata: std::fs::Metadata| {
-        if metadata.is_file() {
-            return Ok(metadata.len());
-        }
-        Err(fail(format!(
-            "its external data `{location}` are no regular file"
-        )))
-    };
-    refuse_others(fs_err::metadata(&real).map_err(|error| fail(error.to_string()))?)?;
-    let file = fs_err::File::open(&path).map_err(|error| fail(error.to_string()))?;
-    let size = refuse_others(file.metadata().map_err(|error| fail(error.to_string()))?)?;
+    let (path, file, size) = open_inside(base_dir, location).map_err(fail)?;
     if offset.checked_add(length).is_none_or(|end| end > size) {
         return Err(fail(format!(
             "its bytes {offset}..{offset}+{length} lie past the end of `{}` ({size} bytes)",
@@ -111,6 +65,64 @@ pub(super) fn locate(
         offset,
         length,
     })
+}
+
+/// What the message says of a tensor's external data.
+fn entry<'a>(tensor: &'a TensorProto, key: &str) -> Option<&'a str> {
+    let mut entries = tensor.external_data.iter();
+    Some(entries.find(|entry| entry.key() == key)?.value())
+}
+
+fn number(tensor: &TensorProto, key: &str) -> Result<Option<u64>> {
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|_| fail(tensor, format!("external {key} `{text}` is no number")))
+    };
+    entry(tensor, key).map(parse).transpose()
+}
+
+/// Opens a file by its place relative to a folder, which it may not leave, and tells its size.
+///
+/// # Errors
+/// Why not, as a text.
+fn open_inside(
+    folder: &Path,
+    location: &str,
+) -> std::result::Result<(PathBuf, fs_err::File, u64), String> {
+    let relative = Path::new(location);
+    let stays_inside = relative
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if !stays_inside {
+        return Err(format!(
+            "its external data `{location}` lie outside the model's folder"
+        ));
+    }
+    let path = folder.join(relative);
+    let (real, base) = path
+        .canonicalize()
+        .and_then(|real| folder.canonicalize().map(|base| (real, base)))
+        .map_err(|error| format!("cannot open `{}`: {error}", path.display()))?;
+    // A symbolic link may still lead out of the folder.
+    if !real.starts_with(&base) {
+        return Err(format!(
+            "its external data `{location}` lead outside the model's folder"
+        ));
+    }
+    let size_of_file = |metadata: std::io::Result<std::fs::Metadata>| {
+        let metadata = metadata.map_err(|error| error.to_string())?;
+        if metadata.is_file() {
+            return Ok(metadata.len());
+        }
+        Err(format!(
+            "its external data `{location}` are no regular file"
+        ))
+    };
+    // Asked before opening: opening a pipe waits until somebody writes to it.
+    size_of_file(fs_err::metadata(&real))?;
+    let file = fs_err::File::open(&path).map_err(|error| error.to_string())?;
+    let size = size_of_file(file.metadata())?;
+    Ok((path, file, size))
 }
 
 /// Reads the bytes of an external tensor.

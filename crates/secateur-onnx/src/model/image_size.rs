@@ -4,9 +4,7 @@
 //! kept in the metadata, so that the file itself keeps its dynamic extents and every command
 //! that reads it later counts the same.
 
-use super::Model;
-use crate::graph::{Dim, ValueInfo};
-use crate::proto::ValueInfoProto;
+use super::{Dim, Model, ValueInfo};
 
 /// Metadata key of the size, `HxW`.
 pub const IMAGE_SIZE: &str = "secateur.image_size";
@@ -27,10 +25,9 @@ impl Model {
     /// Does the input leave height or width open, and nothing says what they are?
     pub fn lacks_image_size(&self) -> bool {
         self.image_size().is_none()
-            && self.inputs().next().is_some_and(|input| {
-                let info = crate::graph::value_info(input);
-                spatial(&info.shape).is_some_and(|axes| {
-                    let open = |axis: usize| info.shape[axis].fixed().is_none();
+            && self.fed_inputs().next().is_some_and(|input| {
+                spatial(&input.shape).is_some_and(|axes| {
+                    let open = |axis: usize| input.shape[axis].fixed().is_none();
                     axes.into_iter().any(open)
                 })
             })
@@ -45,13 +42,6 @@ impl Model {
             self.set_image_size(size);
         }
         self
-    }
-
-    /// Inputs that are fed.
-    fn inputs(&self) -> impl Iterator<Item = &ValueInfoProto> {
-        let graph = &self.proto.graph;
-        let is_stored = |name: &str| graph.initializer.iter().any(|t| t.name() == name);
-        graph.input.iter().filter(move |i| !is_stored(i.name()))
     }
 }
 

@@ -4,12 +4,7 @@ use std::borrow::Cow;
 
 use protobuf::EnumOrUnknown;
 
-pub use super::decode::decode;
-use super::decode::extents;
-pub(crate) use super::decode::{Raw, outline, raw, sparse_placeholder};
-pub(crate) use super::store::{replace_floats, store, store_raw};
-use crate::proto::tensor_proto::DataType;
-use crate::proto::{AttributeProto, GraphProto, TensorProto};
+use super::proto::tensor_proto::DataType;
 
 /// Values of a stored tensor.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,6 +130,17 @@ impl Tensor {
     }
 }
 
+/// A stored tensor with its name.
+pub(crate) struct StoredTensor {
+    /// Name of the value.
+    pub name: String,
+    /// The tensor.
+    pub tensor: Tensor,
+    /// False for what surgery cannot cut where it lies: sparse tensors, and single numbers in
+    /// attributes.
+    pub can_be_cut: bool,
+}
+
 /// Bytes an element of a fixed-width type takes in `raw_data`.
 pub(super) fn element_width(data_type: DataType) -> Option<usize> {
     Some(match data_type {
@@ -153,13 +159,6 @@ pub(super) fn element_width(data_type: DataType) -> Option<usize> {
     })
 }
 
-/// Bytes that a tensor takes as raw data; `None` where type or shape do not tell.
-pub(super) fn raw_bytes(proto: &TensorProto) -> Option<u64> {
-    let (_, count) = extents(&proto.dims).ok()?;
-    let width = element_width(DataType::from_i32_checked(proto.data_type())?)?;
-    Some(count.checked_mul(width)? as u64)
-}
-
 /// Numbers of enumerations that may be newer than this program.
 pub(super) trait CheckedEnum: Sized {
     fn from_i32_checked(value: i32) -> Option<Self>;
@@ -169,52 +168,4 @@ impl CheckedEnum for DataType {
     fn from_i32_checked(value: i32) -> Option<Self> {
         EnumOrUnknown::<Self>::from_i32(value).enum_value().ok()
     }
-}
-
-/// A stored tensor of a graph with its name: initialisers and Constant nodes.
-pub(crate) struct NamedTensor<'a> {
-    pub name: String,
-    pub proto: &'a mut TensorProto,
-}
-
-/// All stored tensors of a graph.
-pub(crate) fn tensors_mut(graph: &mut GraphProto) -> Vec<NamedTensor<'_>> {
-    let mut found = Vec::new();
-    for node in &mut graph.node {
-        if node.op_type() != "Constant" {
-            continue;
-        }
-        let Some(name) = node.output.first().cloned() else {
-            continue;
-        };
-        if let Some(attribute) = node.attribute.iter_mut().find(|a| a.name() == "value")
-            && let Some(proto) = attribute.t.as_mut()
-        {
-            found.push(NamedTensor { name, proto });
-        }
-    }
-    for proto in &mut graph.initializer {
-        found.push(NamedTensor {
-            name: proto.name().to_string(),
-            proto,
-        });
-    }
-    found
-}
-
-/// Numbers and lists of them that `Constant` nodes hold in place of a tensor, by the name of
-/// their value.
-pub(crate) fn lists_mut(graph: &mut GraphProto) -> Vec<(String, &mut AttributeProto)> {
-    let constants = graph
-        .node
-        .iter_mut()
-        .filter(|node| node.op_type() == "Constant");
-    let lists = constants.filter_map(|node| {
-        let name = node.output.first()?.clone();
-        let mut attributes = node.attribute.iter_mut();
-        let list = attributes
-            .find(|a| matches!(a.name(), "value_float" | "value_floats" | "value_ints"))?;
-        Some((name, list))
-    });
-    lists.collect()
 }

@@ -1,33 +1,51 @@
 //! An ONNX file as a whole message, read and written.
+//!
+//! Nothing outside this folder knows protobuf: the message is read through `contents` and
+//! changed through `stored` and `rewrite`.
 
 mod beside;
+mod build;
+mod contents;
 mod decode;
 mod external_data;
 mod image_size;
-pub mod initializer;
+mod initializer;
+mod node;
+mod proto;
+mod rewrite;
 mod store;
+mod stored;
 mod tensors;
+mod typed;
 mod unshare;
+mod value_info;
 mod write;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub(crate) use build::ModelBuilder;
+pub(crate) use decode::{ALWAYS_READ, Reading};
 pub use image_size::IMAGE_SIZE;
 pub(crate) use image_size::fill as fill_image_size;
+pub(crate) use initializer::StoredTensor;
 pub use initializer::{Tensor, Values};
+pub use node::{Attribute, Node};
+pub(crate) use rewrite::Rewriter;
+pub(crate) use stored::StoredMut;
+pub use value_info::{Dim, ValueInfo};
 pub use write::new_beside;
 
 use bytes::Bytes;
 
 use crate::error::{OnnxError, Result};
-use crate::proto::{Message, ModelProto, StringStringEntryProto};
+use proto::{Message, ModelProto, StringStringEntryProto};
 
 /// A model: the complete message, and where its external data lie.
 #[derive(Debug, Clone)]
 pub struct Model {
     /// The message, with unknown fields.
-    pub proto: ModelProto,
+    proto: ModelProto,
     /// Folder of the file, for external data.
     pub base_dir: Option<PathBuf>,
 }
@@ -128,26 +146,17 @@ impl Model {
     /// [`OnnxError::Tensor`] for an unknown name or another number of values.
     pub fn with_weights(&self, values: &BTreeMap<String, Vec<f32>>) -> Result<Self> {
         let mut model = self.clone();
-        let base_dir = model.base_dir.clone();
         let mut left: BTreeMap<&String, &Vec<f32>> = values.iter().collect();
-        let graph = model.proto.graph.mut_or_insert_default();
-        for tensor in initializer::tensors_mut(graph) {
-            if let Some(values) = left.remove(&tensor.name) {
-                initializer::replace_floats(
-                    tensor.proto,
-                    &tensor.name,
-                    values,
-                    base_dir.as_deref(),
-                )?;
+        for mut stored in model.stored_mut() {
+            if let Some(values) = left.remove(&stored.name) {
+                stored.replace_floats(values)?;
             }
         }
-        for (name, list) in initializer::lists_mut(graph) {
-            match left.get(&name).map(|values| values.as_slice()) {
-                Some(&[value]) if list.name() == "value_float" => list.set_f(value),
-                Some(values) if list.floats.len() == values.len() => list.floats = values.to_vec(),
-                _ => continue,
+        for mut numbers in model.numbers_mut() {
+            let values = left.get(&numbers.name).copied();
+            if values.is_some_and(|values| numbers.replace_floats(values)) {
+                left.remove(&numbers.name);
             }
-            left.remove(&name);
         }
         match left.keys().next() {
             None => Ok(model),

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::decode::decode;
-use super::initializer::{CheckedEnum, Tensor, Values};
+use super::initializer::{Tensor, Values};
+use super::proto::TensorProto;
+use super::proto::tensor_proto::DataLocation;
+use super::typed;
 use crate::error::{OnnxError, Result};
-use crate::proto::TensorProto;
-use crate::proto::tensor_proto::{DataLocation, DataType};
 
 fn set_dims(proto: &mut TensorProto, shape: &[usize]) {
     proto.dims = shape
@@ -33,75 +34,35 @@ pub(crate) fn store(proto: &mut TensorProto, tensor: &Tensor) {
     if matches!(tensor.values, Values::Opaque { .. } | Values::Unread { .. }) {
         return;
     }
-    let typed = !proto.has_raw_data() && proto.data_location() != DataLocation::EXTERNAL;
-    set_dims(proto, &tensor.shape);
-    if typed {
-        match &tensor.values {
-            Values::F32(v) => proto.float_data.clone_from(v),
-            Values::F64(v) => proto.double_data.clone_from(v),
-            Values::I64(v) => proto.int64_data.clone_from(v),
-            Values::I32(v) => proto.int32_data.clone_from(v),
-            Values::Bool(v) => proto.int32_data = v.iter().map(|&b| i32::from(b)).collect(),
-            Values::F16(v) | Values::Bf16(v) => {
-                proto.int32_data = v.iter().map(|&b| i32::from(b)).collect();
-            }
-            Values::Opaque { .. } | Values::Unread { .. } => {}
-            Values::Other { width, bytes, .. } => {
-                let wide: Vec<u64> = bytes
-                    .chunks_exact(*width)
-                    .map(|chunk| {
-                        chunk
-                            .iter()
-                            .rev()
-                            .fold(0u64, |value, &b| value << 8 | u64::from(b))
-                    })
-                    .collect();
-                if proto.uint64_data.is_empty() {
-                    let shift = 64 - 8 * (*width as u32).min(4);
-                    let signed = matches!(
-                        DataType::from_i32_checked(proto.data_type()),
-                        Some(DataType::INT8 | DataType::INT16)
-                    );
-                    proto.int32_data = wide
-                        .iter()
-                        .map(|&v| {
-                            if signed {
-                                ((v << shift) as i64 >> shift) as i32
-                            } else {
-                                v as i32
-                            }
-                        })
-                        .collect();
-                } else {
-                    proto.uint64_data = wide;
-                }
-            }
-        }
+    if !proto.has_raw_data() && proto.data_location() != DataLocation::EXTERNAL {
+        set_dims(proto, &tensor.shape);
+        typed::write(proto, &tensor.values);
         return;
     }
+    store_raw(proto, &tensor.shape, raw_bytes(tensor));
+}
+
+/// Elements in one run, little-endian.
+fn raw_bytes(tensor: &Tensor) -> Vec<u8> {
     let mut raw = Vec::with_capacity(tensor.n_bytes());
+    macro_rules! extend {
+        ($values:expr) => {
+            $values
+                .iter()
+                .for_each(|v| raw.extend_from_slice(&v.to_le_bytes()))
+        };
+    }
     match &tensor.values {
-        Values::F32(v) => v
-            .iter()
-            .for_each(|x| raw.extend_from_slice(&x.to_le_bytes())),
-        Values::F64(v) => v
-            .iter()
-            .for_each(|x| raw.extend_from_slice(&x.to_le_bytes())),
-        Values::I64(v) => v
-            .iter()
-            .for_each(|x| raw.extend_from_slice(&x.to_le_bytes())),
-        Values::I32(v) => v
-            .iter()
-            .for_each(|x| raw.extend_from_slice(&x.to_le_bytes())),
-        Values::F16(v) | Values::Bf16(v) => {
-            v.iter()
-                .for_each(|x| raw.extend_from_slice(&x.to_le_bytes()));
-        }
+        Values::F32(v) => extend!(v),
+        Values::F64(v) => extend!(v),
+        Values::I64(v) => extend!(v),
+        Values::I32(v) => extend!(v),
+        Values::F16(v) | Values::Bf16(v) => extend!(v),
         Values::Bool(v) => raw.extend(v.iter().map(|&b| u8::from(b))),
         Values::Other { bytes, .. } => raw.extend_from_slice(bytes),
         Values::Opaque { .. } | Values::Unread { .. } => {}
     }
-    store_raw(proto, &tensor.shape, raw);
+    raw
 }
 
 /// Replaces the values of a float tensor, keeping type and storage.

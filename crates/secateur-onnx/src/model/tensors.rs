@@ -1,8 +1,8 @@
 //! Every stored tensor of a message, wherever it lies: initialisers and attributes, in the
 //! graph, in subgraphs and in functions.
 
+use super::proto::{GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto};
 use crate::error::Result;
-use crate::proto::{GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto};
 
 /// Shows every stored tensor.
 pub(super) fn visit(model: &ModelProto, visit: &mut dyn FnMut(&TensorProto)) {

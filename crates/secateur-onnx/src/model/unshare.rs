@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::proto::tensor_proto::{DataLocation, DataType};
-use crate::proto::{GraphProto, NodeProto, TensorProto};
+use super::proto::tensor_proto::{DataLocation, DataType};
+use super::proto::{GraphProto, NodeProto, TensorProto};
 
 /// A vector of floats in the message itself.
 fn is_vector(tensor: &TensorProto) -> bool {
@@ -54,101 +54,105 @@ fn reads_numbers(op_type: &str, tensor: &TensorProto) -> bool {
     }
 }
 
-/// Outputs of `Identity` nodes that are a stored vector, through chains of them too, with the
-/// name of the vector.
-fn aliases(
-    graph: &GraphProto,
-    vectors: &BTreeMap<String, TensorProto>,
-    fixed: &HashSet<String>,
-) -> HashMap<String, String> {
-    let mut aliases: HashMap<String, String> = HashMap::new();
-    for node in &graph.node {
-        let ("Identity", "" | "ai.onnx", [from], [to]) = (
-            node.op_type(),
-            node.domain(),
-            &node.input[..],
-            &node.output[..],
-        ) else {
-            continue;
-        };
-        let stored = match aliases.get(from) {
-            Some(stored) => stored.clone(),
-            None if vectors.contains_key(from) => from.clone(),
-            None => continue,
-        };
-        if !fixed.contains(to) {
-            aliases.insert(to.clone(), stored);
-        }
-    }
-    aliases
+/// Vectors that nodes may share.
+struct Vectors {
+    /// Names that keep their one tensor.
+    fixed: HashSet<String>,
+    /// Stored vectors by name.
+    stored: BTreeMap<String, TensorProto>,
+    /// Outputs of `Identity` nodes that are a stored vector, through chains of them too, with
+    /// the name of the vector.
+    aliases: HashMap<String, String>,
 }
 
-pub(super) fn unshare(graph: &mut GraphProto) {
-    let fixed = fixed_names(graph);
-    let vectors: BTreeMap<String, TensorProto> = graph
-        .initializer
-        .iter()
-        .filter(|tensor| is_vector(tensor))
-        .map(|tensor| (tensor.name().to_string(), tensor.clone()))
-        .collect();
-    let aliases = aliases(graph, &vectors, &fixed);
-    let is_alias = |node: &NodeProto| matches!(&node.output[..], [to] if aliases.contains_key(to));
-
-    // Vectors that keep a reader of their own: those of subgraphs and outputs, and of formulas.
-    let mut read: HashSet<String> = fixed
-        .iter()
-        .filter(|name| vectors.contains_key(*name))
-        .cloned()
-        .collect();
-    // Vectors that some node reads under their own name, which then is the first reader.
-    let mut direct: HashSet<&str> = HashSet::new();
-    for node in graph.node.iter().filter(|node| !is_alias(node)) {
-        for input in &node.input {
-            let Some(tensor) = vectors.get(aliases.get(input).unwrap_or(input)) else {
+impl Vectors {
+    fn find(graph: &GraphProto) -> Self {
+        let vectors = graph.initializer.iter().filter(|tensor| is_vector(tensor));
+        let mut found = Self {
+            fixed: fixed_names(graph),
+            stored: vectors
+                .map(|tensor| (tensor.name().to_string(), tensor.clone()))
+                .collect(),
+            aliases: HashMap::new(),
+        };
+        for node in &graph.node {
+            let ("Identity", "" | "ai.onnx", [from], [to]) = (
+                node.op_type(),
+                node.domain(),
+                &node.input[..],
+                &node.output[..],
+            ) else {
                 continue;
             };
-            if reads_numbers(node.op_type(), tensor) {
-                read.insert(tensor.name().to_string());
-            } else if let Some((name, _)) = vectors.get_key_value(input) {
-                direct.insert(name);
+            if let Some(tensor) = found.behind(from).filter(|_| !found.fixed.contains(to)) {
+                let name = tensor.name().to_string();
+                found.aliases.insert(to.clone(), name);
             }
         }
+        found
     }
 
-    // Every further reader gets a copy.
-    let mut taken: HashSet<String> = graph
-        .initializer
-        .iter()
-        .map(|tensor| tensor.name().to_string())
-        .collect();
-    taken.extend(
-        graph
-            .node
-            .iter()
-            .flat_map(|node| node.output.iter().cloned()),
-    );
-    taken.extend(graph.input.iter().map(|input| input.name().to_string()));
-    let mut copies = Vec::new();
-    for node in &mut graph.node {
-        // The node stays, for its name's sake, though nobody reads it any more.
-        if is_alias(node) {
-            continue;
+    /// The vector that a value is.
+    fn behind(&self, value: &str) -> Option<&TensorProto> {
+        let alias = self.aliases.get(value).map(String::as_str);
+        self.stored.get(alias.unwrap_or(value))
+    }
+
+    fn is_alias(&self, node: &NodeProto) -> bool {
+        matches!(&node.output[..], [to] if self.aliases.contains_key(to))
+    }
+
+    /// Vectors that keep a reader of their own, those of subgraphs, outputs and formulas; and
+    /// vectors that some node reads under their own name, which then is the first reader.
+    fn first_readers(&self, graph: &GraphProto) -> (HashSet<String>, HashSet<String>) {
+        let fixed = self.fixed.iter();
+        let mut read: HashSet<String> = fixed
+            .filter(|name| self.stored.contains_key(*name))
+            .cloned()
+            .collect();
+        let mut direct = HashSet::new();
+        for node in graph.node.iter().filter(|node| !self.is_alias(node)) {
+            for input in &node.input {
+                let Some(tensor) = self.behind(input) else {
+                    continue;
+                };
+                if reads_numbers(node.op_type(), tensor) {
+                    read.insert(tensor.name().to_string());
+                } else if self.stored.contains_key(input) {
+                    direct.insert(input.clone());
+                }
+            }
         }
+        (read, direct)
+    }
+}
+
+/// Names of all values of the graph.
+fn taken_names(graph: &GraphProto) -> HashSet<String> {
+    let stored = graph.initializer.iter().map(|t| t.name().to_string());
+    let computed = graph.node.iter().flat_map(|node| node.output.clone());
+    let inputs = graph.input.iter().map(|input| input.name().to_string());
+    stored.chain(computed).chain(inputs).collect()
+}
+
+/// Gives every reader of a shared vector but the first a copy of its own.
+pub(super) fn unshare(graph: &mut GraphProto) {
+    let vectors = Vectors::find(graph);
+    let (mut read, direct) = vectors.first_readers(graph);
+    let mut taken = taken_names(graph);
+    let mut copies = Vec::new();
+    // Nodes that only rename a vector stay, for their names' sake, though nobody reads them.
+    for node in graph.node.iter_mut().filter(|n| !vectors.is_alias(n)) {
         let op_type = node.op_type().to_string();
-        for input in node
-            .input
-            .iter_mut()
-            .filter(|input| !fixed.contains(*input))
-        {
-            let stored = aliases.get(input);
-            let Some(tensor) = vectors.get(stored.unwrap_or(input)) else {
+        let inputs = node.input.iter_mut();
+        for input in inputs.filter(|input| !vectors.fixed.contains(*input)) {
+            let vector = vectors.behind(input);
+            let Some(tensor) = vector.filter(|tensor| !reads_numbers(&op_type, tensor)) else {
                 continue;
             };
-            if reads_numbers(&op_type, tensor) {
-                continue;
-            }
-            let own = stored.is_none() || !direct.contains(tensor.name());
-            if own && read.insert(tensor.name().to_string()) {
+            let comes_first =
+                !vectors.aliases.contains_key(input) || !direct.contains(tensor.name());
+            if comes_first && read.insert(tensor.name().to_string()) {
                 *input = tensor.name().to_string();
                 continue;
             }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use protobuf::EnumOrUnknown;
 use tempfile::NamedTempFile;
 
+use super::proto::tensor_proto::DataLocation;
+use super::proto::{Message, ModelProto, StringStringEntryProto, TensorProto};
 use super::{Model, external_data, tensors};
 use crate::error::{OnnxError, Result};
-use crate::proto::tensor_proto::DataLocation;
-use crate::proto::{Message, ModelProto, StringStringEntryProto, TensorProto};
 
 /// Messages of this size are written with their tensors beside them: protobuf ends at
 /// 2 GiB, and readers set limits somewhat below.
@@ -115,7 +115,7 @@ fn externalise(
             }
             let length = if external {
                 let base_dir = model.base_dir.as_deref();
-                let n_bytes = super::initializer::raw_bytes(tensor);
+                let n_bytes = super::decode::raw_bytes(tensor);
                 let place = external_data::locate(tensor, base_dir, n_bytes)?;
                 let length = place.length;
                 external_data::copy(place, &mut out).map_err(io)?;

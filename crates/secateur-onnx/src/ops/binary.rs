@@ -3,13 +3,22 @@
 //! Spec: <https://onnx.ai/onnx/repo-docs/Broadcasting.html>: axes are aligned at
 //! the end; an extent of 1 repeats. Channels that meet must go together.
 
-use super::{OpRule, OutputShapes, misfit};
-use crate::coupling::{AxisLabels, LabelContext, Role};
+use super::axes::misfit;
+use super::rule::{OpRule, OutputShapes, Stored, WeightRole};
 use crate::error::Result;
+use crate::extents::{Element, IntValue, Number, ShapeContext};
 use crate::graph::{Dim, Node};
-use crate::shape::{Element, IntValue, Number, ShapeContext};
+use crate::labels::{AxisLabels, LabelContext, Role};
 
-pub(super) struct Broadcast;
+/// Operators that broadcast, by what a stored operand is to them.
+pub(super) enum Broadcast {
+    /// `Add`, `Mul`, `Sub`: a bias or a scale may be added or multiplied.
+    Affine,
+    /// `PRelu`: the second operand holds the slopes.
+    Slope,
+    /// All others.
+    Plain,
+}
 
 /// From this opset on, axes are aligned at the end; before, by attributes.
 const NUMPY_STYLE: i64 = 7;
@@ -210,5 +219,13 @@ impl OpRule for Broadcast {
         }
         context.set_output(node, 0, output);
         Ok(())
+    }
+
+    fn stored(&self, slot: usize) -> Stored {
+        match (self, slot) {
+            (Self::Affine, _) => Stored::Operand,
+            (Self::Slope, 1) => Stored::Parameter(WeightRole::Vector),
+            _ => Stored::Other,
+        }
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Concat.html> (opset 1-13).
 
-use super::{OpRule, OutputShapes, axis_of, misfit};
-use crate::coupling::{AxisLabels, LabelContext};
+use super::axes::{axis_of, misfit};
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::{IntValue, ShapeContext};
 use crate::graph::{Dim, Node};
-use crate::shape::{IntValue, ShapeContext};
+use crate::labels::{AxisLabels, LabelContext};
 
 pub(super) struct Concat;
 

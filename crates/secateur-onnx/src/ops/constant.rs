@@ -4,11 +4,12 @@
 //! <https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html>,
 //! <https://onnx.ai/onnx/operators/onnx__Range.html>.
 
-use super::{OpRule, OutputShapes, product};
-use crate::coupling::LabelContext;
+use super::axes::product;
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::{Element, FOLD_LIMIT, IntValue, Number, ShapeContext};
 use crate::graph::{Attribute, Dim, Node};
-use crate::shape::{Element, FOLD_LIMIT, IntValue, Number, ShapeContext};
+use crate::labels::LabelContext;
 
 /// As [`fixed_output`], for an output that holds extents of the input: while they are not
 /// followed as numbers, none may change.

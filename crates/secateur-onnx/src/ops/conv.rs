@@ -7,11 +7,13 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Conv.html> (opset 1-22).
 
-use super::{MacTerm, OpRule, OutputShapes, all_axes, misfit, pixels, pool};
-use crate::coupling::{LabelContext, Labels, Role};
+use super::axes::{all_axes, misfit, pixels};
+use super::pool;
+use super::rule::{MacTerm, Macs, OpRule, OutputShapes, Stored};
 use crate::error::Result;
+use crate::extents::ShapeContext;
 use crate::graph::{Dim, Node};
-use crate::shape::ShapeContext;
+use crate::labels::{LabelContext, Labels, Role};
 
 pub(super) struct Conv;
 
@@ -40,6 +42,21 @@ pub(super) fn merge_bias(
         }
         _ => Err("its bias does not fit its weights".to_string()),
     }
+}
+
+/// Every weight multiplies once at each pixel of `image`: the output of a convolution, the
+/// input of a transposed one.
+pub(super) fn window_macs(
+    node: &Node,
+    context: &ShapeContext<'_>,
+    image: Option<&[Dim]>,
+) -> Option<MacTerm> {
+    let weights = node.input(1)?;
+    let rank = context.input(node, 1)?.len();
+    Some(MacTerm {
+        axes: all_axes(weights, rank),
+        scale: pixels(image?.get(2..)?)?,
+    })
 }
 
 impl OpRule for Conv {
@@ -158,13 +175,21 @@ impl OpRule for Conv {
         Ok(())
     }
 
-    fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Option<MacTerm> {
-        let weights = node.input(1)?;
-        let rank = context.input(node, 1)?.len();
-        let output = context.known.shapes.get(node.outputs.first()?)?;
-        Some(MacTerm {
-            axes: all_axes(weights, rank),
-            scale: pixels(output.get(2..)?)?,
-        })
+    fn stored(&self, slot: usize) -> Stored {
+        Stored::of_layer(slot)
+    }
+
+    fn producing_axis(&self, _: &Node, _: usize) -> Option<usize> {
+        Some(0)
+    }
+
+    fn is_conv(&self) -> bool {
+        true
+    }
+
+    fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Macs {
+        let output = node.outputs.first();
+        let output = output.and_then(|name| context.known.shapes.get(name));
+        Macs::of(window_macs(node, context, output.map(Vec::as_slice)))
     }
 }

@@ -5,12 +5,14 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__ConvTranspose.html> (opset 1-22).
 
-use super::conv::{group_count, merge_bias};
-use super::{MacTerm, OpRule, OutputShapes, all_axes, misfit, pixels, pool};
-use crate::coupling::{LabelContext, Labels, Role};
+use super::axes::misfit;
+use super::conv::{group_count, merge_bias, window_macs};
+use super::pool;
+use super::rule::{Macs, OpRule, OutputShapes, Stored};
 use crate::error::Result;
+use crate::extents::ShapeContext;
 use crate::graph::{Dim, Node};
-use crate::shape::ShapeContext;
+use crate::labels::{LabelContext, Labels, Role};
 
 pub(super) struct ConvTranspose;
 
@@ -158,13 +160,19 @@ impl OpRule for ConvTranspose {
         Ok(())
     }
 
-    fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Option<MacTerm> {
-        let weights = node.input(1)?;
-        let rank = context.input(node, 1)?.len();
-        let input = context.input(node, 0)?;
-        Some(MacTerm {
-            axes: all_axes(weights, rank),
-            scale: pixels(input.get(2..)?)?,
-        })
+    fn stored(&self, slot: usize) -> Stored {
+        Stored::of_layer(slot)
+    }
+
+    fn producing_axis(&self, _: &Node, _: usize) -> Option<usize> {
+        Some(1)
+    }
+
+    fn is_conv(&self) -> bool {
+        true
+    }
+
+    fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Macs {
+        Macs::of(window_macs(node, context, context.input(node, 0)))
     }
 }

@@ -6,11 +6,12 @@
 //! Specs: <https://onnx.ai/onnx/operators/onnx__DepthToSpace.html>,
 //! <https://onnx.ai/onnx/operators/onnx__SpaceToDepth.html>.
 
-use super::{OpRule, OutputShapes, misfit};
-use crate::coupling::{LabelContext, Labels};
+use super::axes::misfit;
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::ShapeContext;
 use crate::graph::{Dim, Node};
-use crate::shape::ShapeContext;
+use crate::labels::{LabelContext, Labels};
 
 pub(super) struct DepthToSpace;
 pub(super) struct SpaceToDepth;

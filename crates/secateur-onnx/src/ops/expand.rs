@@ -3,12 +3,13 @@
 //! Specs: <https://onnx.ai/onnx/operators/onnx__Expand.html>,
 //! <https://onnx.ai/onnx/operators/onnx__Tile.html>.
 
+use super::axes::misfit;
 use super::binary::{broadcast_labels, broadcast_shapes};
-use super::{OpRule, OutputShapes, misfit};
-use crate::coupling::LabelContext;
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::ShapeContext;
 use crate::graph::{Dim, Node};
-use crate::shape::ShapeContext;
+use crate::labels::LabelContext;
 
 pub(super) struct Expand;
 pub(super) struct Tile;

@@ -5,12 +5,13 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Flatten.html>.
 
-use super::reshape::relabel;
-use super::{OpRule, OutputShapes, misfit, product};
-use crate::coupling::LabelContext;
+use super::axes::{misfit, product};
+use super::relabel::relabel;
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::ShapeContext;
 use crate::graph::{Dim, Node};
-use crate::shape::ShapeContext;
+use crate::labels::LabelContext;
 
 pub(super) struct Flatten;
 

@@ -2,11 +2,12 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Gather.html>.
 
-use super::{OpRule, OutputShapes, axis_of, misfit};
-use crate::coupling::{LabelContext, Labels};
+use super::axes::{axis_of, misfit};
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::{IntValue, ShapeContext};
 use crate::graph::Node;
-use crate::shape::{IntValue, ShapeContext};
+use crate::labels::{LabelContext, Labels};
 
 pub(super) struct Gather;
 

@@ -7,12 +7,13 @@
 //! Specs: <https://onnx.ai/onnx/operators/onnx__Gemm.html> (opset 1-13),
 //! <https://onnx.ai/onnx/operators/onnx__MatMul.html>.
 
-use super::binary::broadcast_labels;
-use super::{MacTerm, OpRule, OutputShapes, all_axes, misfit, pixels};
-use crate::coupling::{AxisLabels, LabelContext, Role};
+use super::axes::{all_axes, misfit, pixels};
+use super::binary::{broadcast_labels, broadcast_shapes};
+use super::rule::{MacTerm, Macs, OpRule, OutputShapes, Stored, WeightRole};
 use crate::error::Result;
+use crate::extents::ShapeContext;
 use crate::graph::{Dim, Node};
-use crate::shape::ShapeContext;
+use crate::labels::{AxisLabels, LabelContext, Role};
 
 pub(super) struct Gemm;
 pub(super) struct MatMul;
@@ -103,13 +104,49 @@ impl OpRule for Gemm {
         Ok(())
     }
 
-    fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Option<MacTerm> {
-        context.input(node, 1)?;
-        Some(MacTerm {
-            axes: all_axes(node.input(1)?, 2),
-            scale: 1,
-        })
+    fn stored(&self, slot: usize) -> Stored {
+        Stored::of_layer(slot)
     }
+
+    fn producing_axis(&self, node: &Node, _: usize) -> Option<usize> {
+        Some(usize::from(node.attr_i("transB", 0) == 0))
+    }
+
+    fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Macs {
+        let weights = node.input(1).filter(|_| context.input(node, 1).is_some());
+        Macs::of(weights.map(|weights| MacTerm {
+            axes: all_axes(weights, 2),
+            scale: 1,
+        }))
+    }
+}
+
+/// Multiply-adds of a `MatMul`; `None` where extents are not known.
+fn product_macs(node: &Node, context: &ShapeContext<'_>) -> Option<MacTerm> {
+    let (a, b) = (context.input(node, 0)?, context.input(node, 1)?);
+    if a.len() < 2 || b.len() < 2 {
+        return None;
+    }
+    if context.stored(node, 1).is_some() && b.len() == 2 {
+        // Rows of a sample: everything between batch and features.
+        let rows = a.get(1..a.len() - 1).unwrap_or(&[]);
+        return Some(MacTerm {
+            axes: all_axes(node.input(1)?, 2),
+            scale: pixels(rows)?,
+        });
+    }
+    // All extents of the output but the batch, times the extent summed over.
+    let output = node.outputs.first()?;
+    let rank = context.known.shapes.get(output)?.len();
+    let mut axes: Vec<(String, usize)> = all_axes(output, rank).split_off(1.min(rank - 2));
+    axes.push((node.input(0)?.to_string(), a.len() - 1));
+    let known = |(name, axis): &(String, usize)| {
+        matches!(
+            context.known.shapes.get(name).and_then(|s| s.get(*axis)),
+            Some(Dim::Fixed(_))
+        )
+    };
+    axes.iter().all(known).then_some(MacTerm { axes, scale: 1 })
 }
 
 impl OpRule for MatMul {
@@ -130,8 +167,8 @@ impl OpRule for MatMul {
                 format!("extents {x} and {y} do not fit"),
             ));
         }
-        let mut shape = super::binary::broadcast_shapes(&a[..a.len() - 2], &b[..b.len() - 2])
-            .map_err(|(x, y)| {
+        let mut shape =
+            broadcast_shapes(&a[..a.len() - 2], &b[..b.len() - 2]).map_err(|(x, y)| {
                 misfit(
                     context,
                     node,
@@ -166,30 +203,18 @@ impl OpRule for MatMul {
         Ok(())
     }
 
-    fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Option<MacTerm> {
-        let (a, b) = (context.input(node, 0)?, context.input(node, 1)?);
-        if a.len() < 2 || b.len() < 2 {
-            return None;
+    fn stored(&self, slot: usize) -> Stored {
+        match slot {
+            0 | 1 => Stored::Parameter(WeightRole::Weight),
+            _ => Stored::Other,
         }
-        if context.stored(node, 1).is_some() && b.len() == 2 {
-            // Rows of a sample: everything between batch and features.
-            let rows = a.get(1..a.len() - 1).unwrap_or(&[]);
-            return Some(MacTerm {
-                axes: all_axes(node.input(1)?, 2),
-                scale: pixels(rows)?,
-            });
-        }
-        // All extents of the output but the batch, times the extent summed over.
-        let output = node.outputs.first()?;
-        let rank = context.known.shapes.get(output)?.len();
-        let mut axes: Vec<(String, usize)> = all_axes(output, rank).split_off(1.min(rank - 2));
-        axes.push((node.input(0)?.to_string(), a.len() - 1));
-        let known = |(name, axis): &(String, usize)| {
-            matches!(
-                context.known.shapes.get(name).and_then(|s| s.get(*axis)),
-                Some(Dim::Fixed(_))
-            )
-        };
-        axes.iter().all(known).then_some(MacTerm { axes, scale: 1 })
+    }
+
+    fn producing_axis(&self, _: &Node, rank: usize) -> Option<usize> {
+        rank.checked_sub(1)
+    }
+
+    fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Macs {
+        Macs::of(product_macs(node, context))
     }
 }

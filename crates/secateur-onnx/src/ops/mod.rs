@@ -1,9 +1,11 @@
-//! What each operator means for shapes, cost and channels: one file per idea.
+//! What each operator means for shapes, channels, parameters and cost: one file per idea.
 //!
+//! [`OpRule`] says what is asked of an operator, [`COVERED`] lists those that have an answer.
 //! A rule never guesses: where it does not apply, the values it touches are
 //! pinned with the reason, and the file still works. Where a rule loses track of
 //! an axis (a window slides over it, a mean is taken), it pins that axis.
 
+mod axes;
 mod binary;
 mod concat;
 mod constant;
@@ -18,8 +20,10 @@ mod norm;
 mod pad;
 mod pool;
 mod reduce;
+mod relabel;
 mod reshape;
 mod resize;
+mod rule;
 mod slice;
 mod softmax;
 mod split;
@@ -27,120 +31,80 @@ mod squeeze;
 mod transpose;
 mod unary;
 
-use crate::coupling::LabelContext;
-use crate::error::Result;
-use crate::graph::{Dim, Node};
-use crate::shape::{IntValue, ShapeContext};
+pub use rule::{MacTerm, Macs, OpRule, OutputShapes, Stored, WeightRole};
 
-/// Shapes of a node's outputs; `None` where unknown.
-pub type OutputShapes = Vec<Option<Vec<Dim>>>;
-
-/// Multiply-adds of a sample: the product of these extents, times `scale`.
-#[derive(Debug, Clone)]
-pub struct MacTerm {
-    /// Axes of values.
-    pub axes: Vec<(String, usize)>,
-    /// Positions that no removal changes (pixels).
-    pub scale: u64,
-}
-
-/// The rules of one operator.
-pub trait OpRule: Sync {
-    /// Shapes of the outputs.
-    ///
-    /// # Errors
-    /// [`crate::OnnxError::Graph`] for inputs that do not fit together.
-    fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes>;
-
-    /// Integers of the first output, where it is a computation on shapes.
-    fn fold(&self, _node: &Node, _context: &ShapeContext<'_>) -> Option<IntValue> {
-        None
-    }
-
-    /// Channel rule: gives the outputs their labels and merges what must go together.
-    /// Inputs that it does not ask for are pinned.
-    ///
-    /// # Errors
-    /// The reason why the node's values must stay as they are; they are pinned then.
-    fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String>;
-
-    /// Multiply-adds of a sample (convolutions and matrix products); `None` for operators
-    /// that have none, or where extents are not known.
-    fn macs(&self, _node: &Node, _context: &ShapeContext<'_>) -> Option<MacTerm> {
-        None
-    }
-}
+use crate::graph::Node;
 
 /// Operators with rules, in alphabetical order.
 pub const COVERED: &[(&str, &dyn OpRule)] = &[
-    ("Abs", &unary::Unary),
-    ("Add", &binary::Broadcast),
-    ("And", &binary::Broadcast),
+    ("Abs", &unary::Unary::Computes),
+    ("Add", &binary::Broadcast::Affine),
+    ("And", &binary::Broadcast::Plain),
     ("ArgMax", &reduce::ArgReduce),
     ("ArgMin", &reduce::ArgReduce),
     ("AveragePool", &pool::Pool),
     ("BatchNormalization", &norm::BatchNormalization),
-    ("Cast", &unary::Unary),
-    ("Ceil", &unary::Unary),
-    ("Celu", &unary::Unary),
-    ("Clip", &unary::Unary),
+    ("Cast", &unary::Unary::Copies),
+    ("Ceil", &unary::Unary::Computes),
+    ("Celu", &unary::Unary::Computes),
+    ("Clip", &unary::Unary::Computes),
     ("Concat", &concat::Concat),
     ("ConstantOfShape", &constant::ConstantOfShape),
     ("Conv", &conv::Conv),
     ("ConvTranspose", &conv_transpose::ConvTranspose),
-    ("Cos", &unary::Unary),
+    ("Cos", &unary::Unary::Computes),
     ("CumSum", &softmax::AlongAxis),
     ("DepthToSpace", &depth_space::DepthToSpace),
-    ("Div", &binary::Broadcast),
-    ("Dropout", &unary::Unary),
-    ("Elu", &unary::Unary),
-    ("Equal", &binary::Broadcast),
-    ("Erf", &unary::Unary),
-    ("Exp", &unary::Unary),
+    ("Div", &binary::Broadcast::Plain),
+    ("Dropout", &unary::Unary::Computes),
+    ("Elu", &unary::Unary::Computes),
+    ("Equal", &binary::Broadcast::Plain),
+    ("Erf", &unary::Unary::Computes),
+    ("Exp", &unary::Unary::Computes),
     ("Expand", &expand::Expand),
     ("Flatten", &flatten::Flatten),
-    ("Floor", &unary::Unary),
+    ("Floor", &unary::Unary::Computes),
     ("Gather", &gather::Gather),
-    ("Gelu", &unary::Unary),
+    ("Gelu", &unary::Unary::Computes),
     ("Gemm", &linear::Gemm),
     ("GlobalAveragePool", &pool::GlobalPool),
     ("GlobalLpPool", &pool::GlobalPool),
     ("GlobalMaxPool", &pool::GlobalPool),
-    ("Greater", &binary::Broadcast),
-    ("GreaterOrEqual", &binary::Broadcast),
-    ("GroupNormalization", &norm::AcrossChannels),
-    ("HardSigmoid", &unary::Unary),
-    ("HardSwish", &unary::Unary),
+    ("Greater", &binary::Broadcast::Plain),
+    ("GreaterOrEqual", &binary::Broadcast::Plain),
+    ("GroupNormalization", &norm::GroupNormalization),
+    ("HardSigmoid", &unary::Unary::Computes),
+    ("HardSwish", &unary::Unary::Computes),
     ("Hardmax", &softmax::Softmax),
-    ("Identity", &unary::Unary),
+    ("Identity", &unary::Unary::Copies),
     ("InstanceNormalization", &norm::InstanceNormalization),
-    ("IsInf", &unary::Unary),
-    ("IsNaN", &unary::Unary),
-    ("LRN", &norm::AcrossChannels),
+    ("IsInf", &unary::Unary::Computes),
+    ("IsNaN", &unary::Unary::Computes),
+    ("LRN", &norm::LocalResponse),
     ("LayerNormalization", &norm::LayerNormalization),
-    ("LeakyRelu", &unary::Unary),
-    ("Less", &binary::Broadcast),
-    ("LessOrEqual", &binary::Broadcast),
-    ("Log", &unary::Unary),
+    ("LeakyRelu", &unary::Unary::Computes),
+    ("Less", &binary::Broadcast::Plain),
+    ("LessOrEqual", &binary::Broadcast::Plain),
+    ("Log", &unary::Unary::Computes),
     ("LogSoftmax", &softmax::Softmax),
     ("LpNormalization", &softmax::AlongAxis),
     ("LpPool", &pool::Pool),
     ("MatMul", &linear::MatMul),
-    ("Max", &binary::Broadcast),
+    ("Max", &binary::Broadcast::Plain),
     ("MaxPool", &pool::Pool),
-    ("Mean", &binary::Broadcast),
-    ("Min", &binary::Broadcast),
-    ("Mish", &unary::Unary),
-    ("Mod", &binary::Broadcast),
-    ("Mul", &binary::Broadcast),
-    ("Neg", &unary::Unary),
-    ("Not", &unary::Unary),
-    ("Or", &binary::Broadcast),
-    ("PRelu", &binary::Broadcast),
+    ("Mean", &binary::Broadcast::Plain),
+    ("Min", &binary::Broadcast::Plain),
+    ("Mish", &unary::Unary::Computes),
+    ("Mod", &binary::Broadcast::Plain),
+    ("Mul", &binary::Broadcast::Affine),
+    ("Neg", &unary::Unary::Computes),
+    ("Not", &unary::Unary::Computes),
+    ("Or", &binary::Broadcast::Plain),
+    ("PRelu", &binary::Broadcast::Slope),
     ("Pad", &pad::Pad),
-    ("Pow", &binary::Broadcast),
+    ("Pow", &binary::Broadcast::Plain),
     ("Range", &constant::Range),
-    ("Reciprocal", &unary::Unary),
+    ("Reciprocal", &unary::Unary::Computes),
     ("ReduceL1", &reduce::Reduce),
     ("ReduceL2", &reduce::Reduce),
     ("ReduceLogSum", &reduce::Reduce),
@@ -151,116 +115,89 @@ pub const COVERED: &[(&str, &dyn OpRule)] = &[
     ("ReduceProd", &reduce::Reduce),
     ("ReduceSum", &reduce::Reduce),
     ("ReduceSumSquare", &reduce::Reduce),
-    ("Relu", &unary::Unary),
+    ("Relu", &unary::Unary::Computes),
     ("Reshape", &reshape::Reshape),
     ("Resize", &resize::Resize),
-    ("Round", &unary::Unary),
+    ("Round", &unary::Unary::Computes),
     ("ScatterElements", &unary::SameShape),
     ("ScatterND", &unary::SameShape),
-    ("Selu", &unary::Unary),
+    ("Selu", &unary::Unary::Computes),
     ("Shape", &constant::Shape),
-    ("Shrink", &unary::Unary),
-    ("Sigmoid", &unary::Unary),
-    ("Sign", &unary::Unary),
-    ("Sin", &unary::Unary),
+    ("Shrink", &unary::Unary::Computes),
+    ("Sigmoid", &unary::Unary::Computes),
+    ("Sign", &unary::Unary::Computes),
+    ("Sin", &unary::Unary::Computes),
     ("Size", &constant::SizeOf),
     ("Slice", &slice::Slice),
     ("Softmax", &softmax::Softmax),
-    ("Softplus", &unary::Unary),
-    ("Softsign", &unary::Unary),
+    ("Softplus", &unary::Unary::Computes),
+    ("Softsign", &unary::Unary::Computes),
     ("SpaceToDepth", &depth_space::SpaceToDepth),
     ("Split", &split::Split),
-    ("Sqrt", &unary::Unary),
+    ("Sqrt", &unary::Unary::Computes),
     ("Squeeze", &squeeze::Squeeze),
-    ("Sub", &binary::Broadcast),
-    ("Sum", &binary::Broadcast),
-    ("Swish", &unary::Unary),
-    ("Tanh", &unary::Unary),
-    ("ThresholdedRelu", &unary::Unary),
+    ("Sub", &binary::Broadcast::Affine),
+    ("Sum", &binary::Broadcast::Plain),
+    ("Swish", &unary::Unary::Computes),
+    ("Tanh", &unary::Unary::Computes),
+    ("ThresholdedRelu", &unary::Unary::Computes),
     ("Tile", &expand::Tile),
     ("Transpose", &transpose::Transpose),
     ("Trilu", &unary::SameShape),
     ("Unsqueeze", &squeeze::Unsqueeze),
     ("Upsample", &resize::Resize),
-    ("Where", &binary::Broadcast),
-    ("Xor", &binary::Broadcast),
+    ("Where", &binary::Broadcast::Plain),
+    ("Xor", &binary::Broadcast::Plain),
 ];
 
 /// The rules of a node's operator, if it has some.
 pub fn lookup(node: &Node) -> Option<&'static dyn OpRule> {
-    if !node.is_standard() {
-        return None;
-    }
+    node.is_standard().then(|| named(&node.op_type)).flatten()
+}
+
+/// The rules of the standard operator of that name.
+pub fn named(op_type: &str) -> Option<&'static dyn OpRule> {
     let index = COVERED
-        .binary_search_by_key(&node.op_type.as_str(), |(name, _)| name)
+        .binary_search_by_key(&op_type, |(name, _)| name)
         .ok()?;
     Some(COVERED[index].1)
 }
 
-/// An error that names the node.
-pub(crate) fn misfit(
-    context: &ShapeContext<'_>,
-    node: &Node,
-    reason: impl Into<String>,
-) -> crate::OnnxError {
-    crate::OnnxError::Graph {
-        graph: context.graph.name.clone(),
-        place: format!("node `{}` ({})", node.name, node.op_type),
-        reason: reason.into(),
-    }
-}
-
-/// An axis counted from the front; `None` if it lies outside.
-fn axis_of(axis: i64, rank: usize) -> Option<usize> {
-    let axis = if axis < 0 {
-        axis.checked_add(i64::try_from(rank).ok()?)?
-    } else {
-        axis
-    };
-    usize::try_from(axis).ok().filter(|&axis| axis < rank)
-}
-
-/// Axes counted from the front, sorted, without repetitions; `None` if one lies outside.
-fn axes_of(axes: &[i64], rank: usize) -> Option<Vec<usize>> {
-    let mut axes = axes
-        .iter()
-        .map(|&axis| axis_of(axis, rank))
-        .collect::<Option<Vec<_>>>()?;
-    axes.sort_unstable();
-    let count = axes.len();
-    axes.dedup();
-    (axes.len() == count).then_some(axes)
-}
-
-/// Product of extents, where all are known.
-fn product(dims: &[Dim]) -> Dim {
-    match dims {
-        [dim] => dim.clone(),
-        _ => dims
-            .iter()
-            .try_fold(1usize, |product, dim| product.checked_mul(dim.fixed()?))
-            .map_or(Dim::Unknown, Dim::Fixed),
-    }
-}
-
-/// Every axis of a tensor.
-fn all_axes(name: &str, rank: usize) -> Vec<(String, usize)> {
-    (0..rank).map(|axis| (name.to_string(), axis)).collect()
-}
-
-/// Product of extents as a count.
-fn pixels(dims: &[Dim]) -> Option<u64> {
-    dims.iter().try_fold(1u64, |product, dim| {
-        product.checked_mul(dim.fixed()? as u64)
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::COVERED;
+    use super::{COVERED, OpRule, Stored, WeightRole};
 
     #[test]
     fn operators_are_in_alphabetical_order() {
         assert!(COVERED.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+
+    /// Names of the operators of which that is true.
+    fn those(of: impl Fn(&'static dyn OpRule) -> bool) -> String {
+        let found = COVERED.iter().filter(|(_, rule)| of(*rule));
+        found.map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn what_is_trained_and_what_normalises() {
+        use WeightRole::{Running, Vector, Weight};
+        let holds = |stored: Stored| those(|rule| (0..8).any(|slot| rule.stored(slot) == stored));
+        assert_eq!(
+            holds(Stored::Parameter(Weight)),
+            "Conv ConvTranspose Gemm MatMul"
+        );
+        assert_eq!(
+            holds(Stored::Parameter(Vector)),
+            "BatchNormalization Conv ConvTranspose Gemm GroupNormalization \
+             InstanceNormalization LayerNormalization PRelu"
+        );
+        assert_eq!(holds(Stored::Parameter(Running)), "BatchNormalization");
+        assert_eq!(holds(Stored::Operand), "Add Mul Sub");
+        assert_eq!(holds(Stored::Formula), "Resize Upsample");
+        assert_eq!(those(OpRule::is_conv), "Conv ConvTranspose");
+        assert_eq!(
+            those(OpRule::normalises),
+            "BatchNormalization GroupNormalization InstanceNormalization LayerNormalization"
+        );
     }
 }

@@ -6,13 +6,19 @@
 //! <https://onnx.ai/onnx/operators/onnx__LayerNormalization.html>,
 //! <https://onnx.ai/onnx/operators/onnx__GroupNormalization.html>.
 
-use super::{OpRule, OutputShapes, axis_of};
-use crate::coupling::{LabelContext, Role};
+use super::axes::axis_of;
+use super::rule::{OpRule, OutputShapes, Stored, WeightRole};
 use crate::error::Result;
+use crate::extents::ShapeContext;
 use crate::graph::{Dim, Node};
-use crate::shape::ShapeContext;
+use crate::labels::{LabelContext, Role};
 
 const ACROSS: &str = "it normalises across these channels";
+
+/// Shape of an operator that keeps the shape of its first input.
+fn same_shape(node: &Node, context: &ShapeContext<'_>) -> OutputShapes {
+    vec![context.input(node, 0).map(<[_]>::to_vec)]
+}
 
 /// Merges the vectors in these slots with the channels of the first input.
 fn merge_vectors(
@@ -60,13 +66,24 @@ impl OpRule for BatchNormalization {
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
         merge_vectors(node, context, 1..5)
     }
+
+    fn stored(&self, slot: usize) -> Stored {
+        match slot {
+            3 | 4 => Stored::Parameter(WeightRole::Running),
+            _ => Stored::of_normalisation(slot),
+        }
+    }
+
+    fn normalises(&self) -> bool {
+        true
+    }
 }
 
 pub(super) struct InstanceNormalization;
 
 impl OpRule for InstanceNormalization {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
-        Ok(vec![context.input(node, 0).map(<[_]>::to_vec)])
+        Ok(same_shape(node, context))
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
@@ -77,6 +94,14 @@ impl OpRule for InstanceNormalization {
             "it takes a mean over them",
         );
         merge_vectors(node, context, 1..3)
+    }
+
+    fn stored(&self, slot: usize) -> Stored {
+        Stored::of_normalisation(slot)
+    }
+
+    fn normalises(&self) -> bool {
+        true
     }
 }
 
@@ -109,20 +134,53 @@ impl OpRule for LayerNormalization {
         context.set_output(node, 0, axes);
         Ok(())
     }
+
+    fn stored(&self, slot: usize) -> Stored {
+        Stored::of_normalisation(slot)
+    }
+
+    fn normalises(&self) -> bool {
+        true
+    }
 }
 
-/// Group and local response normalisation.
-pub(super) struct AcrossChannels;
+/// Labels of an operator that normalises across the channels of its first input.
+fn pin_channels(node: &Node, context: &mut LabelContext<'_>) -> std::result::Result<(), String> {
+    let axes = context.input(node, 0)?;
+    context.pin_axes(axes.get(1..).unwrap_or(&[]), node, ACROSS);
+    context.set_output(node, 0, axes);
+    Ok(())
+}
 
-impl OpRule for AcrossChannels {
+pub(super) struct GroupNormalization;
+
+impl OpRule for GroupNormalization {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
-        Ok(vec![context.input(node, 0).map(<[_]>::to_vec)])
+        Ok(same_shape(node, context))
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
-        let axes = context.input(node, 0)?;
-        context.pin_axes(axes.get(1..).unwrap_or(&[]), node, ACROSS);
-        context.set_output(node, 0, axes);
-        Ok(())
+        pin_channels(node, context)
+    }
+
+    fn stored(&self, slot: usize) -> Stored {
+        Stored::of_normalisation(slot)
+    }
+
+    fn normalises(&self) -> bool {
+        true
+    }
+}
+
+/// `LRN`, which has no parameters and only damps large values.
+pub(super) struct LocalResponse;
+
+impl OpRule for LocalResponse {
+    fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
+        Ok(same_shape(node, context))
+    }
+
+    fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
+        pin_channels(node, context)
     }
 }

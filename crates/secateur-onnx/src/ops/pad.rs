@@ -3,11 +3,12 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Pad.html> (opset 2-25).
 
-use super::{OpRule, OutputShapes, axis_of};
-use crate::coupling::LabelContext;
+use super::axes::axis_of;
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::{Parameter, ShapeContext};
 use crate::graph::{Dim, Node};
-use crate::shape::{Parameter, ShapeContext};
+use crate::labels::LabelContext;
 
 pub(super) struct Pad;
 

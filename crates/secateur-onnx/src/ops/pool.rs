@@ -3,11 +3,12 @@
 //! Specs: <https://onnx.ai/onnx/operators/onnx__MaxPool.html>,
 //! <https://onnx.ai/onnx/operators/onnx__AveragePool.html>.
 
-use super::{OpRule, OutputShapes, misfit};
-use crate::coupling::LabelContext;
+use super::axes::misfit;
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::ShapeContext;
 use crate::graph::{Dim, Node};
-use crate::shape::ShapeContext;
+use crate::labels::LabelContext;
 
 /// Strides and the like stay below, so that sums of them do not overflow.
 const MAX_WINDOW: usize = 1 << 31;
@@ -61,51 +62,32 @@ pub(super) fn window(
             "window, strides and dilations must be positive",
         ));
     }
-    let mut output = Vec::with_capacity(rank);
-    for axis in 0..rank {
+    let slide = |axis: usize| {
         let Some(extent) = input[axis].fixed() else {
-            output.push(Dim::Unknown);
-            continue;
+            return Ok(Dim::Unknown);
         };
         let reach = dilations[axis]
             .saturating_mul(kernel[axis] - 1)
             .saturating_add(1);
-        let stride = strides[axis];
-        let size = match auto_pad.as_str() {
-            "SAME_UPPER" | "SAME_LOWER" => extent.div_ceil(stride),
-            _ => {
-                let pad = if auto_pad == "VALID" {
-                    0
-                } else {
-                    pads[axis] + pads[axis + rank]
-                };
-                let padded = extent.saturating_add(pad);
-                if padded < reach {
-                    return Err(misfit(
-                        context,
-                        node,
-                        format!("its window of {reach} is larger than the padded input, {padded}"),
-                    ));
-                }
-                let steps = padded - reach;
-                let size = if ceil {
-                    steps.div_ceil(stride)
-                } else {
-                    steps / stride
-                } + 1;
-                // A window may not begin in the padding at the end.
-                let begins_behind =
-                    (size - 1).saturating_mul(stride) >= extent.saturating_add(pads[axis]);
-                if ceil && begins_behind {
-                    size - 1
-                } else {
-                    size
-                }
-            }
+        let (before, after) = match auto_pad.as_str() {
+            "SAME_UPPER" | "SAME_LOWER" => return Ok(Dim::Fixed(extent.div_ceil(strides[axis]))),
+            "VALID" => (0, 0),
+            _ => (pads[axis], pads[axis + rank]),
         };
-        output.push(Dim::Fixed(size));
-    }
-    Ok(output)
+        let padded = extent.saturating_add(before + after);
+        let Some(steps) = padded.checked_sub(reach) else {
+            let reason = format!("its window of {reach} is larger than the padded input, {padded}");
+            return Err(misfit(context, node, reason));
+        };
+        if !ceil {
+            return Ok(Dim::Fixed(steps / strides[axis] + 1));
+        }
+        // A window may not begin in the padding at the end.
+        let last = steps.div_ceil(strides[axis]);
+        let begins_behind = last.saturating_mul(strides[axis]) >= extent.saturating_add(pads[axis]);
+        Ok(Dim::Fixed(last + usize::from(!begins_behind)))
+    };
+    (0..rank).map(slide).collect()
 }
 
 /// Output axes of an operator that keeps batch and channels and makes new pixels.

@@ -3,11 +3,12 @@
 //! Specs: <https://onnx.ai/onnx/operators/onnx__ReduceMean.html> (and its like),
 //! <https://onnx.ai/onnx/operators/onnx__ArgMax.html>.
 
-use super::{OpRule, OutputShapes, axes_of, axis_of, misfit};
-use crate::coupling::LabelContext;
+use super::axes::{axes_of, axis_of, misfit};
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::{Element, IntValue, Number, Parameter, ShapeContext};
 use crate::graph::{Dim, Node};
-use crate::shape::{Element, IntValue, Number, Parameter, ShapeContext};
+use crate::labels::LabelContext;
 
 pub(super) struct Reduce;
 pub(super) struct ArgReduce;

@@ -3,11 +3,12 @@
 //! Specs: <https://onnx.ai/onnx/operators/onnx__Resize.html> (opset 10-19),
 //! <https://onnx.ai/onnx/operators/onnx__Upsample.html> (opset 7-9).
 
-use super::{OpRule, OutputShapes, axis_of};
-use crate::coupling::LabelContext;
+use super::axes::axis_of;
+use super::rule::{OpRule, OutputShapes, Stored};
 use crate::error::Result;
+use crate::extents::{Number, ShapeContext};
 use crate::graph::{Dim, Node};
-use crate::shape::{Number, ShapeContext};
+use crate::labels::LabelContext;
 
 pub(super) struct Resize;
 
@@ -129,6 +130,11 @@ impl OpRule for Resize {
         }
         context.set_output(node, 0, output);
         Ok(())
+    }
+
+    /// Scales, and a region in relative units.
+    fn stored(&self, _: usize) -> Stored {
+        Stored::Formula
     }
 }
 

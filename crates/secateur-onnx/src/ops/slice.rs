@@ -2,11 +2,12 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Slice.html> (opset 1-13).
 
-use super::{OpRule, OutputShapes, axis_of};
-use crate::coupling::{LabelContext, Labels};
+use super::axes::axis_of;
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::{IntValue, Parameter, ShapeContext};
 use crate::graph::{Dim, Node};
-use crate::shape::{IntValue, Parameter, ShapeContext};
+use crate::labels::{LabelContext, Labels};
 
 pub(super) struct Slice;
 

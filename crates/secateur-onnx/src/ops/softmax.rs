@@ -4,11 +4,12 @@
 //! <https://onnx.ai/onnx/operators/onnx__LpNormalization.html>,
 //! <https://onnx.ai/onnx/operators/onnx__CumSum.html>.
 
-use super::{OpRule, OutputShapes, axis_of};
-use crate::coupling::LabelContext;
+use super::axes::axis_of;
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::ShapeContext;
 use crate::graph::Node;
-use crate::shape::ShapeContext;
+use crate::labels::LabelContext;
 
 const MIXES: &str = "it mixes these channels";
 

@@ -2,11 +2,12 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Split.html> (opset 1-18).
 
-use super::{OpRule, OutputShapes, axis_of, misfit};
-use crate::coupling::{LabelContext, Labels};
+use super::axes::{axis_of, misfit};
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::{Parameter, ShapeContext};
 use crate::graph::{Dim, Node};
-use crate::shape::{Parameter, ShapeContext};
+use crate::labels::{LabelContext, Labels};
 
 pub(super) struct Split;
 

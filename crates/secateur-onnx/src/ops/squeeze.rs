@@ -3,11 +3,12 @@
 //! Specs: <https://onnx.ai/onnx/operators/onnx__Squeeze.html>,
 //! <https://onnx.ai/onnx/operators/onnx__Unsqueeze.html> (axes: attribute until opset 12).
 
-use super::{OpRule, OutputShapes, axes_of, misfit};
-use crate::coupling::LabelContext;
+use super::axes::{axes_of, misfit};
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::{IntValue, Parameter, ShapeContext};
 use crate::graph::{Dim, Node};
-use crate::shape::{IntValue, Parameter, ShapeContext};
+use crate::labels::LabelContext;
 
 pub(super) struct Squeeze;
 pub(super) struct Unsqueeze;

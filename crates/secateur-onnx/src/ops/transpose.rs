@@ -2,11 +2,12 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Transpose.html>.
 
-use super::{OpRule, OutputShapes, axis_of, misfit};
-use crate::coupling::LabelContext;
+use super::axes::{axis_of, misfit};
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::ShapeContext;
 use crate::graph::Node;
-use crate::shape::ShapeContext;
+use crate::labels::LabelContext;
 
 pub(super) struct Transpose;
 

@@ -2,13 +2,19 @@
 //!
 //! Activations, rounding, casts, dropout. Bounds of `Clip` and the like are scalars.
 
-use super::{OpRule, OutputShapes};
-use crate::coupling::LabelContext;
+use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
+use crate::extents::{Element, IntValue, Number, ShapeContext};
 use crate::graph::Node;
-use crate::shape::{Element, IntValue, Number, ShapeContext};
+use crate::labels::LabelContext;
 
-pub(super) struct Unary;
+/// Operators of one input, by whether they compute anything.
+pub(super) enum Unary {
+    /// `Identity`, `Cast`: the values stay.
+    Copies,
+    /// All others.
+    Computes,
+}
 
 /// Data type numbers of floating point types, as targets of `Cast`.
 const FLOAT_TYPES: [i64; 4] = [1, 10, 11, 16];
@@ -47,10 +53,14 @@ impl OpRule for Unary {
         for slot in 0..node.outputs.len() {
             context.set_output(node, slot, axes.clone());
         }
-        if matches!(node.op_type.as_str(), "Identity" | "Cast") {
+        if self.copies() {
             context.view(node, &(0..axes.len()).collect::<Vec<_>>());
         }
         Ok(())
+    }
+
+    fn copies(&self) -> bool {
+        matches!(self, Self::Copies)
     }
 }
 

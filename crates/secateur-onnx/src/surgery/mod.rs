@@ -8,13 +8,11 @@ mod edit;
 mod slice;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use crate::coupling::{ChannelGroups, Masks, Role, kept_positions};
+use crate::coupling::{ChannelGroups, Masks, Member, Role, kept_positions};
 use crate::error::{OnnxError, Result};
 use crate::graph::Graph;
-use crate::model::initializer::{NamedTensor, Raw};
-use crate::model::{Model, Tensor, initializer};
+use crate::model::{Model, StoredMut};
 use crate::shape::infer_shapes;
 
 /// Checks that masks fit the groups, leave one kernel each and respect pins.
@@ -75,23 +73,22 @@ pub fn remove(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Result<Mo
         return Ok(result);
     }
     let kept = kept_positions(groups, masks);
-    let base_dir = model.base_dir.clone();
-    let graph = result.proto.graph.mut_or_insert_default();
-    for named in initializer::tensors_mut(graph) {
-        if let Some(axes) = kept.get(&named.name)
+    for stored in result.stored_mut() {
+        if let Some(axes) = kept.get(&stored.name)
             && axes.iter().any(Option::is_some)
         {
-            cut(named, axes, base_dir.as_deref())?;
+            cut(stored, axes)?;
         }
     }
-    for (name, list) in initializer::lists_mut(graph) {
-        if let Some([Some(positions)]) = kept.get(&name).map(Vec::as_slice) {
-            slice::keep(&mut list.floats, positions);
-            slice::keep(&mut list.ints, positions);
+    for mut numbers in result.numbers_mut() {
+        if let Some([Some(positions)]) = kept.get(&numbers.name).map(Vec::as_slice) {
+            slice::keep(numbers.floats(), positions);
+            slice::keep(numbers.ints(), positions);
         }
     }
-    edit::apply(graph, &groups.edits, masks);
-    edit::set_extents(graph, |value, axis| {
+    let mut graph = result.rewriter();
+    edit::apply(&mut graph, &groups.edits, masks);
+    graph.set_extents(|value, axis| {
         let kernels = groups.axes.get(value)?.get(axis)?.as_ref()?;
         Some(edit::kept(masks, kernels))
     });
@@ -100,20 +97,16 @@ pub fn remove(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Result<Mo
 }
 
 /// Cuts one stored tensor where it lies.
-fn cut(
-    NamedTensor { name, proto }: NamedTensor<'_>,
-    axes: &[Option<Vec<usize>>],
-    base_dir: Option<&Path>,
-) -> Result<()> {
-    let kept = initializer::raw(proto, &name, base_dir)?.map(|raw: Raw<'_>| {
+fn cut(mut stored: StoredMut<'_>, axes: &[Option<Vec<usize>>]) -> Result<()> {
+    let kept = stored.raw()?.map(|raw| {
         let bytes = slice::select_bytes(&raw.shape, raw.width, &raw.bytes, axes);
         (slice::select_shape(&raw.shape, axes), bytes)
     });
     match kept {
-        Some((shape, bytes)) => initializer::store_raw(proto, &shape, bytes),
+        Some((shape, bytes)) => stored.store_raw(&shape, bytes),
         None => {
-            let tensor = initializer::decode(proto, &name, base_dir)?;
-            initializer::store(proto, &slice::select(&tensor, axes));
+            let tensor = stored.decode()?;
+            stored.store(&slice::select(&tensor, axes));
         }
     }
     Ok(())
@@ -150,42 +143,36 @@ fn confirm(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Result<()> {
 pub fn zero_inputs(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Result<Model> {
     check(groups, masks)?;
     let mut result = model.clone();
-    let base_dir = model.base_dir.clone();
-    let graph = result.proto.graph.mut_or_insert_default();
-    let mut zeroed: BTreeMap<&str, Vec<(usize, Vec<usize>)>> = BTreeMap::new();
-    for (index, group) in groups.groups.iter().enumerate() {
+    let mut zeroed: BTreeMap<&str, Vec<(&Member, usize)>> = BTreeMap::new();
+    for (group, mask) in groups.groups.iter().zip(&masks.0) {
         for member in group.members.iter().filter(|m| m.role == Role::Input) {
-            let positions: Vec<usize> = member
-                .positions
-                .iter()
-                .enumerate()
-                .filter(|(kernel, _)| !masks.0[index][*kernel])
-                .flat_map(|(_, positions)| positions.iter().copied())
-                .collect();
-            if !positions.is_empty() {
-                zeroed
-                    .entry(&member.tensor)
-                    .or_default()
-                    .push((member.axis, positions));
-            }
+            let dormant = (0..mask.len()).filter(|&kernel| !mask[kernel]);
+            let kernels = zeroed.entry(&member.tensor).or_default();
+            kernels.extend(dormant.map(|kernel| (member, kernel)));
         }
     }
-    for named in initializer::tensors_mut(graph) {
-        let Some(cuts) = zeroed.get(named.name.as_str()) else {
+    zeroed.retain(|_, kernels| !kernels.is_empty());
+    for mut stored in result.stored_mut() {
+        let Some(kernels) = zeroed.get(stored.name.as_str()) else {
             continue;
         };
-        let mut tensor: Tensor =
-            initializer::decode(named.proto, &named.name, base_dir.as_deref())?;
-        for (axis, positions) in cuts {
-            slice::zero(&mut tensor, *axis, positions);
+        let mut tensor = stored.decode()?;
+        let shape = tensor.shape.clone();
+        for (member, kernel) in kernels {
+            for block in member.blocks(&shape, *kernel) {
+                slice::clear(&mut tensor, block);
+            }
         }
-        initializer::store(named.proto, &tensor);
+        stored.store(&tensor);
     }
-    for (name, list) in initializer::lists_mut(graph) {
-        let cuts = zeroed.get(name.as_str()).into_iter().flatten();
-        for &position in cuts.flat_map(|(_, positions)| positions) {
-            if let Some(value) = list.floats.get_mut(position) {
-                *value = 0.0;
+    for mut numbers in result.numbers_mut() {
+        let kernels = zeroed.get(numbers.name.as_str());
+        let floats = numbers.floats();
+        for (member, kernel) in kernels.into_iter().flatten() {
+            for block in member.blocks(&[floats.len()], *kernel) {
+                if let Some(values) = floats.get_mut(block) {
+                    values.fill(0.0);
+                }
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Selecting and zeroing positions of a tensor's axes.
 
+use std::ops::Range;
+
 use crate::model::{Tensor, Values};
 
 /// Calls `visit` with start and length of every run of selected elements, in order.
@@ -113,25 +115,16 @@ pub(super) fn keep<T: Copy>(list: &mut Vec<T>, positions: &[usize]) {
     }
 }
 
-/// Sets the positions of one axis to zero.
-pub(super) fn zero(tensor: &mut Tensor, axis: usize, positions: &[usize]) {
-    let mut axes = vec![None; tensor.shape.len()];
-    axes[axis] = Some(positions.to_vec());
-    macro_rules! clear {
-        ($values:expr, $width:expr) => {
-            runs(&tensor.shape, &axes, &mut |start, len| {
-                $values[start * $width..(start + len) * $width].fill(Default::default());
-            })
-        };
-    }
+/// Sets a run of elements to zero.
+pub(super) fn clear(tensor: &mut Tensor, run: Range<usize>) {
     match &mut tensor.values {
-        Values::F32(v) => clear!(v, 1),
-        Values::F64(v) => clear!(v, 1),
-        Values::F16(v) | Values::Bf16(v) => clear!(v, 1),
-        Values::I64(v) => clear!(v, 1),
-        Values::I32(v) => clear!(v, 1),
-        Values::Bool(v) => clear!(v, 1),
+        Values::F32(v) => v[run].fill(0.0),
+        Values::F64(v) => v[run].fill(0.0),
+        Values::F16(v) | Values::Bf16(v) => v[run].fill(0),
+        Values::I64(v) => v[run].fill(0),
+        Values::I32(v) => v[run].fill(0),
+        Values::Bool(v) => v[run].fill(false),
         Values::Opaque { .. } | Values::Unread { .. } => {}
-        Values::Other { width, bytes, .. } => clear!(bytes, *width),
+        Values::Other { width, bytes, .. } => bytes[run.start * *width..run.end * *width].fill(0),
     }
 }

@@ -4,9 +4,10 @@ use protobuf::MessageField;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use secateur_onnx::model::Model;
-use secateur_onnx::proto::attribute_proto::AttributeType;
-use secateur_onnx::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+
+use crate::message::attribute_proto::AttributeType;
+use crate::message::{
+    AttributeProto, GraphProto, Message, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto,
 };
 
@@ -220,9 +221,6 @@ impl Net {
         opset.set_version(self.opset);
         proto.opset_import.push(opset);
         proto.graph = MessageField::some(self.graph);
-        Model {
-            proto,
-            base_dir: None,
-        }
+        Model::from_bytes(&proto.write_to_bytes().unwrap(), None).unwrap()
     }
 }

@@ -7,10 +7,14 @@ use secateur_onnx::cost::{CostModel, layer_table};
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::{Model, Tensor, Values};
-use secateur_onnx::proto::tensor_proto::DataLocation;
-use secateur_onnx::proto::{Message, ModelProto, StringStringEntryProto, TensorProto};
 use secateur_onnx::{OnnxError, surgery};
 
+use crate::message::attribute_proto::AttributeType;
+use crate::message::tensor_proto::DataLocation;
+use crate::message::{
+    AttributeProto, Message, ModelProto, NodeProto, StringStringEntryProto, TensorProto, edited,
+    proto_of, with_graph,
+};
 use crate::nets::TEMPLATES;
 
 fn small() -> Model {
@@ -26,9 +30,7 @@ fn message<T>(result: Result<T, OnnxError>) -> String {
 }
 
 fn graph_error(change: impl FnOnce(&mut ModelProto)) -> String {
-    let mut model = small();
-    change(&mut model.proto);
-    message(Graph::from_model(&model))
+    message(Graph::from_model(&edited(&small(), change)))
 }
 
 fn first_weight(proto: &mut ModelProto) -> &mut TensorProto {
@@ -101,8 +103,7 @@ fn graphs_that_contradict_themselves_are_refused() {
 
 #[test]
 fn nodes_out_of_order_are_sorted() {
-    let mut model = small();
-    model.proto.graph.mut_or_insert_default().node.reverse();
+    let model = with_graph(&small(), |graph| graph.node.reverse());
     let graph = Graph::from_model(&model).unwrap();
     let names = |graph: &Graph| {
         graph
@@ -153,12 +154,13 @@ fn external(tensor: &mut TensorProto, entries: &[(&str, &str)]) {
 
 /// Moves the first weight to `weights.bin` beside the model, behind 8 other bytes.
 fn with_external_weight(folder: &Path) -> Model {
-    let mut model = small();
-    let tensor = first_weight(&mut model.proto);
-    let mut bytes = vec![0; 8];
-    bytes.extend_from_slice(tensor.raw_data());
-    fs_err::write(folder.join("weights.bin"), bytes).unwrap();
-    external(tensor, &[("location", "weights.bin"), ("offset", "8")]);
+    let model = edited(&small(), |proto| {
+        let tensor = first_weight(proto);
+        let mut bytes = vec![0; 8];
+        bytes.extend_from_slice(tensor.raw_data());
+        fs_err::write(folder.join("weights.bin"), bytes).unwrap();
+        external(tensor, &[("location", "weights.bin"), ("offset", "8")]);
+    });
     fs_err::write(folder.join("net.onnx"), model.to_bytes().unwrap()).unwrap();
     Model::read(folder.join("net.onnx")).unwrap()
 }
@@ -177,8 +179,7 @@ fn external_data_are_read_and_stay_in_their_folder() {
     );
 
     let refused = |entries: &[(&str, &str)]| {
-        let mut model = model.clone();
-        external(first_weight(&mut model.proto), entries);
+        let model = edited(&model, |proto| external(first_weight(proto), entries));
         message(Graph::from_model(&model))
     };
     let absolute = outside.path().join("secret").display().to_string();
@@ -220,8 +221,8 @@ fn external_data_that_are_no_file_are_refused_unopened() {
     assert!(made.unwrap().success());
     fs_err::create_dir(folder.path().join("folder")).unwrap();
     for location in ["pipe", "folder"] {
-        let mut model = model.clone();
-        external(first_weight(&mut model.proto), &[("location", location)]);
+        let entries = [("location", location)];
+        let model = edited(&model, |proto| external(first_weight(proto), &entries));
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || sender.send(message(Graph::from_model(&model))));
         let error = receiver.recv_timeout(std::time::Duration::from_secs(20));
@@ -329,13 +330,13 @@ fn storages() -> Vec<(&'static str, Model)> {
             .collect()
     };
     let change = |f: &dyn Fn(&mut TensorProto, Vec<f32>)| {
-        let mut model = small();
-        for tensor in &mut model.proto.graph.mut_or_insert_default().initializer {
-            let values = floats(tensor);
-            tensor.raw_data = None;
-            f(tensor, values);
-        }
-        model
+        with_graph(&small(), |graph| {
+            for tensor in &mut graph.initializer {
+                let values = floats(tensor);
+                tensor.raw_data = None;
+                f(tensor, values);
+            }
+        })
     };
     let half = |v: f32| half::f16::from_f32(v).to_bits();
     let brain = |v: f32| half::bf16::from_f32(v).to_bits();
@@ -389,22 +390,22 @@ fn storages() -> Vec<(&'static str, Model)> {
         ),
     ];
     // Constant nodes in place of initialisers.
-    let mut model = small();
-    let graph = model.proto.graph.mut_or_insert_default();
-    let tensors = std::mem::take(&mut graph.initializer);
-    let mut constants = Vec::new();
-    for tensor in tensors {
-        let mut node = secateur_onnx::proto::NodeProto::new();
-        node.set_op_type("Constant".to_string());
-        node.output = vec![tensor.name().to_string()];
-        let mut attribute = secateur_onnx::proto::AttributeProto::new();
-        attribute.set_name("value".to_string());
-        attribute.set_type(secateur_onnx::proto::attribute_proto::AttributeType::TENSOR);
-        attribute.t = protobuf::MessageField::some(tensor);
-        node.attribute.push(attribute);
-        constants.push(node);
-    }
-    graph.node.splice(0..0, constants);
+    let model = with_graph(&small(), |graph| {
+        let tensors = std::mem::take(&mut graph.initializer);
+        let mut constants = Vec::new();
+        for tensor in tensors {
+            let mut node = NodeProto::new();
+            node.set_op_type("Constant".to_string());
+            node.output = vec![tensor.name().to_string()];
+            let mut attribute = AttributeProto::new();
+            attribute.set_name("value".to_string());
+            attribute.set_type(AttributeType::TENSOR);
+            attribute.t = protobuf::MessageField::some(tensor);
+            node.attribute.push(attribute);
+            constants.push(node);
+        }
+        graph.node.splice(0..0, constants);
+    });
     all.push(("constant nodes", model));
     all
 }
@@ -419,8 +420,8 @@ fn every_storage_is_cut_where_it_lies() {
     for (name, model) in storages() {
         let (groups, masks) = every_second(&model);
         let cut = surgery::remove(&model, &groups, &masks).unwrap();
-        let before = &model.proto.graph.initializer;
-        let after = &cut.proto.graph.initializer;
+        let (before, after) = (proto_of(&model), proto_of(&cut));
+        let (before, after) = (&before.graph.initializer, &after.graph.initializer);
         assert_eq!(before.len(), after.len(), "{name}");
         for (a, b) in before.iter().zip(after) {
             let storage = |t: &TensorProto| {
@@ -488,18 +489,12 @@ fn new_weights_keep_type_and_storage() {
 
 #[test]
 fn types_that_are_not_decoded_are_carried_along() {
-    let mut model = small();
     let mut texts = TensorProto::new();
     texts.set_name("labels".to_string());
     texts.set_data_type(8);
     texts.dims = vec![2];
     texts.string_data = vec![b"cat".to_vec(), b"dog".to_vec()];
-    model
-        .proto
-        .graph
-        .mut_or_insert_default()
-        .initializer
-        .push(texts.clone());
+    let model = with_graph(&small(), |graph| graph.initializer.push(texts.clone()));
     let graph = Graph::from_model(&model).unwrap();
     assert!(matches!(
         graph.initializers["labels"].values,
@@ -507,7 +502,7 @@ fn types_that_are_not_decoded_are_carried_along() {
     ));
     let (groups, masks) = every_second(&model);
     let cut = surgery::remove(&model, &groups, &masks).unwrap();
-    assert_eq!(cut.proto.graph.initializer.last(), Some(&texts));
+    assert_eq!(proto_of(&cut).graph.initializer.last(), Some(&texts));
 }
 
 #[test]
@@ -521,7 +516,7 @@ fn a_round_trip_keeps_unknown_fields_and_metadata() {
         let read = Model::from_bytes(&bytes, None).unwrap();
         assert_eq!(
             ModelProto::parse_from_bytes(&bytes).unwrap(),
-            read.proto,
+            proto_of(&read),
             "{name}"
         );
         let written = read.to_bytes().unwrap();
@@ -530,21 +525,20 @@ fn a_round_trip_keeps_unknown_fields_and_metadata() {
             "{name}"
         );
         assert_eq!(
-            Model::from_bytes(&written, None).unwrap().proto,
-            read.proto,
+            ModelProto::parse_from_bytes(&written).unwrap(),
+            proto_of(&read),
             "{name}"
         );
         // Removal keeps them as well.
         let (groups, masks) = every_second(&read);
         let cut = surgery::remove(&read, &groups, &masks).unwrap();
         assert_eq!(cut.metadata("author"), Some("somebody"), "{name}");
-        assert_eq!(
-            cut.proto.special_fields, read.proto.special_fields,
-            "{name}"
-        );
-        assert_eq!(cut.proto.opset_import, read.proto.opset_import, "{name}");
+        let (before, after) = (proto_of(&read), proto_of(&cut));
+        assert_eq!(after.special_fields, before.special_fields, "{name}");
+        assert_eq!(after.opset_import, before.opset_import, "{name}");
         let nodes = |model: &Model| {
-            let nodes = model.proto.graph.node.iter();
+            let proto = proto_of(model);
+            let nodes = proto.graph.node.iter();
             nodes
                 .map(|n| (n.name().to_string(), n.output.clone()))
                 .collect::<Vec<_>>()
@@ -623,8 +617,8 @@ proptest! {
             1..4,
         ),
     ) {
-        let mut model = TEMPLATES[template].1(7, 2, 3);
-        let graph = model.proto.graph.mut_or_insert_default();
+        let mut proto = proto_of(&TEMPLATES[template].1(7, 2, 3));
+        let graph = proto.graph.mut_or_insert_default();
         for (what, place, element, value) in changes {
             match what {
                 0 => {
@@ -677,6 +671,6 @@ proptest! {
                 }
             }
         }
-        exercise(&model.to_bytes().unwrap());
+        exercise(&proto.write_to_bytes().unwrap());
     }
 }

@@ -9,6 +9,7 @@ use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_onnx::surgery;
 
+use crate::message::{TensorProto, proto_of};
 use crate::surgery as removal;
 
 /// What a fixture must show.
@@ -179,13 +180,13 @@ fn the_rest_of_the_message_stays() {
                 (0..group.width).map(keep).collect()
             });
             let cut = surgery::remove(&model, &groups, &Masks(masks.collect())).unwrap();
-            let (mut before, mut after) = (model.proto.clone(), cut.proto);
+            let (mut before, mut after) = (proto_of(&model), proto_of(&cut));
             for proto in [&mut before, &mut after] {
                 let graph = proto.graph.mut_or_insert_default();
                 // What may change: values of stored tensors, counts, stated extents.
                 for tensor in &mut graph.initializer {
                     *tensor = {
-                        let mut bare = secateur_onnx::proto::TensorProto::new();
+                        let mut bare = TensorProto::new();
                         bare.set_name(tensor.name().to_string());
                         bare.set_data_type(tensor.data_type());
                         bare

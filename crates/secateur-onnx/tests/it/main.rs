@@ -3,6 +3,7 @@
 mod build;
 mod files;
 mod fixtures;
+mod message;
 mod nets;
 mod pinned;
 mod reference;

@@ -3,12 +3,12 @@
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
-use secateur_onnx::proto::attribute_proto::AttributeType;
-use secateur_onnx::proto::{AttributeProto, GraphProto, NodeProto, ValueInfoProto};
 use secateur_onnx::shape::infer;
 use secateur_onnx::surgery;
 
 use crate::build::{Attr, Net};
+use crate::message::attribute_proto::AttributeType;
+use crate::message::{AttributeProto, GraphProto, NodeProto, ValueInfoProto, with_graph};
 
 fn groups(model: &Model) -> ChannelGroups {
     ChannelGroups::find(&Graph::from_model(model).unwrap()).unwrap()
@@ -132,11 +132,11 @@ fn mixing_across_channels_pins_them_and_mixing_pixels_does_not() {
 
 #[test]
 fn outputs_and_computed_weights_are_pinned() {
-    let mut model = around(|_, x| x.to_string());
-    let graph = model.proto.graph.mut_or_insert_default();
-    let mut output = ValueInfoProto::new();
-    output.set_name(graph.node[0].output[0].clone());
-    graph.output.push(output);
+    let model = with_graph(&around(|_, x| x.to_string()), |graph| {
+        let mut output = ValueInfoProto::new();
+        output.set_name(graph.node[0].output[0].clone());
+        graph.output.push(output);
+    });
     assert!(pin_of_conv(&model, 0).1.contains("output of the model"));
 
     let computed = {
@@ -269,15 +269,15 @@ fn shapes_with_long_names_are_not_copied_without_end() {
         let y = net.node("Cast", &[&y], &[("to", Attr::I(1))]);
         net.node("Mul", &[x, &y], &[])
     });
-    let mut long = model;
-    let graph = long.proto.graph.mut_or_insert_default();
-    let old = graph.node[0].output[0].clone();
-    let name = old.repeat(1000);
-    graph.node[0].output[0].clone_from(&name);
-    let inputs = graph.node.iter_mut().flat_map(|node| &mut node.input);
-    for input in inputs.filter(|input| **input == old) {
-        input.clone_from(&name);
-    }
+    let long = with_graph(&model, |graph| {
+        let old = graph.node[0].output[0].clone();
+        let name = old.repeat(1000);
+        graph.node[0].output[0].clone_from(&name);
+        let inputs = graph.node.iter_mut().flat_map(|node| &mut node.input);
+        for input in inputs.filter(|input| **input == old) {
+            input.clone_from(&name);
+        }
+    });
     let graph = Graph::from_model(&long).unwrap();
     let gathered = graph.nodes.iter().find(|node| node.op_type == "Gather");
     let known = infer(&graph, None).unwrap();

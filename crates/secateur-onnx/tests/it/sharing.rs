@@ -6,6 +6,7 @@ use secateur_onnx::model::Model;
 use secateur_onnx::surgery;
 
 use crate::build::{Attr, Net};
+use crate::message::{proto_of, with_graph};
 use crate::nets::TEMPLATES;
 use crate::reference::{self, Array};
 use crate::surgery as removal;
@@ -18,28 +19,28 @@ fn free(model: &Model) -> Vec<usize> {
 }
 
 fn node_names(model: &Model) -> Vec<String> {
-    let nodes = model.proto.graph.node.iter();
+    let proto = proto_of(model);
+    let nodes = proto.graph.node.iter();
     nodes.map(|node| node.name().to_string()).collect()
 }
 
 fn stored_names(model: &Model) -> Vec<String> {
-    let stored = model.proto.graph.initializer.iter();
+    let proto = proto_of(model);
+    let stored = proto.graph.initializer.iter();
     stored.map(|tensor| tensor.name().to_string()).collect()
 }
 
 #[test]
 fn shared_vectors_get_copies() {
-    let mut model = TEMPLATES[0].1(1, 4, 3);
-    // Both batch norms share all four vectors of one, as exporters write fresh networks;
-    // widths differ, so only a model with equal widths will do.
-    let equal = TEMPLATES[0].1(1, 3, 3);
-    model.proto.graph = equal.proto.graph.clone();
-    let graph = model.proto.graph.mut_or_insert_default();
-    let norms: Vec<usize> = (0..graph.node.len())
-        .filter(|&i| graph.node[i].op_type() == "BatchNormalization")
-        .collect();
-    let shared: Vec<String> = graph.node[norms[0]].input[1..].to_vec();
-    graph.node[norms[1]].input.splice(1.., shared);
+    // Both batch norms share all four vectors of one, as exporters write fresh networks; that
+    // takes equal widths.
+    let model = with_graph(&TEMPLATES[0].1(1, 3, 3), |graph| {
+        let norms: Vec<usize> = (0..graph.node.len())
+            .filter(|&i| graph.node[i].op_type() == "BatchNormalization")
+            .collect();
+        let shared: Vec<String> = graph.node[norms[0]].input[1..].to_vec();
+        graph.node[norms[1]].input.splice(1.., shared);
+    });
     assert_eq!(free(&model), [3], "coupled through their norms");
     let apart = model.unshared();
     assert_eq!(free(&apart), [3, 3]);
@@ -85,7 +86,8 @@ fn nodes_survive_and_formulas_share_their_numbers() {
     let mut stored = stored_names(&model);
     stored.extend([format!("{same}/2"), format!("{again}/2")]);
     assert_eq!(stored_names(&apart), stored);
-    let convs = apart.proto.graph.node.iter();
+    let proto = proto_of(&apart);
+    let convs = proto.graph.node.iter();
     let biases = convs
         .filter(|node| node.op_type() == "Conv")
         .map(|node| node.input[2].clone());
@@ -93,7 +95,7 @@ fn nodes_survive_and_formulas_share_their_numbers() {
         biases.collect::<Vec<_>>(),
         [bias, format!("{same}/2"), format!("{again}/2"), alone]
     );
-    assert_eq!(apart.unshared().proto, apart.proto, "nothing is left to do");
+    assert_eq!(proto_of(&apart.unshared()), proto, "nothing is left to do");
 
     let image = Array::new(vec![1, 3, 2, 2], (0..12).map(f64::from).collect());
     let outputs = |model: &Model| {

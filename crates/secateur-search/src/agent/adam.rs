@@ -1,22 +1,17 @@
-//! Adam on one flat vector of parameters.
-//!
-//! Source: Kingma and Ba, ICLR 2015, arXiv:1412.6980, algorithm 1.
+//! Adam's moments of one flat vector of parameters.
 
+use secateur_cpu::optimizer::{Adam, adam};
 use serde::{Deserialize, Serialize};
-
-const BETA1: f32 = 0.9;
-const BETA2: f32 = 0.999;
-const EPSILON: f32 = 1e-8;
 
 /// Moments of Adam.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Adam {
+pub(super) struct Moments {
     pub m: Vec<f32>,
     pub v: Vec<f32>,
     pub steps: u64,
 }
 
-impl Adam {
+impl Moments {
     pub(super) fn new(len: usize) -> Self {
         Self {
             m: vec![0.0; len],
@@ -27,18 +22,8 @@ impl Adam {
 
     pub(super) fn step(&mut self, parameters: &mut [f32], gradient: &[f32], lr: f32) {
         self.steps += 1;
-        let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
-        let correction1 = 1.0 - BETA1.powi(steps);
-        let correction2 = 1.0 - BETA2.powi(steps);
-        for (((p, m), v), &g) in parameters
-            .iter_mut()
-            .zip(&mut self.m)
-            .zip(&mut self.v)
-            .zip(gradient)
-        {
-            *m = BETA1 * *m + (1.0 - BETA1) * g;
-            *v = BETA2 * *v + (1.0 - BETA2) * g * g;
-            *p -= lr * (*m / correction1) / ((*v / correction2).sqrt() + EPSILON);
-        }
+        let update = |w: f32, mean: f32, root: f32| w - lr * mean / root;
+        let (m, v) = (&mut self.m, &mut self.v);
+        adam(&Adam::USUAL, self.steps, parameters, m, v, gradient, update);
     }
 }

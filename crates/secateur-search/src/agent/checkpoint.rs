@@ -8,19 +8,41 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use secateur_net::Engine;
 use thiserror::Error;
 
+use super::features::N_FEATURES;
 use super::{AgentState, DqnAgent, DqnConfig, QNet};
-use crate::env::features::N_FEATURES;
-use crate::run_dir::{RunDirError, write_atomically};
+
+/// What an agent's file says it is.
+const KIND: &str = "secateur agent";
+
+/// Widest hidden layers of a file.
+const MOST_HIDDEN: usize = 1 << 16;
 
 /// What can go wrong with an agent's file.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AgentError {
     /// The file cannot be read.
-    #[error("cannot read agent `{}`: {reason}", path.display())]
+    #[error("cannot read agent `{}`: {}", path.display(), source.kind())]
     Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not the format of agents, or damaged.
+    #[error("cannot read agent `{}`: expected a safetensors file", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: safetensors::SafeTensorError,
+    },
+    /// Something else than an agent, or one that makes no sense.
+    #[error("cannot use agent `{}`: {reason}", path.display())]
+    Unusable {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -36,20 +58,20 @@ pub enum AgentError {
         /// Features of the file.
         found: String,
     },
-    /// The file cannot be written.
-    #[error(transparent)]
-    Write(#[from] RunDirError),
+    /// The agent cannot be laid out as a file.
+    #[error("cannot write down the agent")]
+    Unwritable(#[from] safetensors::SafeTensorError),
 }
 
 fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// Writes an agent beside `path`, then renames.
+/// An agent as a file.
 ///
 /// # Errors
-/// [`AgentError::Write`] naming the path.
-pub fn save_agent(agent: &DqnAgent, path: &Path) -> Result<(), AgentError> {
+/// [`AgentError::Unwritable`] if it cannot be laid out.
+pub fn write_agent(agent: &DqnAgent) -> Result<Vec<u8>, AgentError> {
     let state = agent.state();
     let parts = [
         ("q_net", bytes(state.q_net.parameters())),
@@ -57,109 +79,139 @@ pub fn save_agent(agent: &DqnAgent, path: &Path) -> Result<(), AgentError> {
         ("adam.m", bytes(&state.adam.m)),
         ("adam.v", bytes(&state.adam.v)),
     ];
-    let unreadable = |reason: String| AgentError::Unreadable {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let mut views = Vec::new();
-    for (name, data) in &parts {
-        let view = TensorView::new(Dtype::F32, vec![data.len() / 4], data)
-            .map_err(|error| unreadable(error.to_string()))?;
-        views.push((*name, view));
-    }
+    let views = parts
+        .iter()
+        .map(|(name, data)| {
+            let view = TensorView::new(Dtype::F32, vec![data.len() / size_of::<f32>()], data)?;
+            Ok((*name, view))
+        })
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
     let metadata = HashMap::from([
-        ("kind".to_string(), "secateur agent".to_string()),
+        ("kind".to_string(), KIND.to_string()),
         ("features".to_string(), state.q_net.inputs().to_string()),
         ("hidden".to_string(), state.q_net.hidden().to_string()),
         ("updates".to_string(), state.updates.to_string()),
         ("adam_steps".to_string(), state.adam.steps.to_string()),
         ("epsilon".to_string(), state.epsilon.to_string()),
     ]);
-    let file = safetensors::serialize(views, Some(metadata))
-        .map_err(|error| unreadable(error.to_string()))?;
-    write_atomically(path, &file)?;
-    Ok(())
+    Ok(safetensors::serialize(views, Some(metadata))?)
+}
+
+/// A file that was opened: tensors and metadata.
+struct AgentFile<'a> {
+    path: &'a Path,
+    tensors: SafeTensors<'a>,
+    metadata: HashMap<String, String>,
+}
+
+impl<'a> AgentFile<'a> {
+    fn open(path: &'a Path, bytes: &'a [u8]) -> Result<Self, AgentError> {
+        let broken = |source| AgentError::Format {
+            path: path.to_path_buf(),
+            source,
+        };
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+        let file = Self {
+            path,
+            tensors: SafeTensors::deserialize(bytes).map_err(broken)?,
+            metadata: header.metadata().clone().unwrap_or_default(),
+        };
+        if file.entry("kind") != KIND {
+            return Err(file.unusable("it is not an agent of this program"));
+        }
+        if file.entry("features") != N_FEATURES.to_string() {
+            return Err(AgentError::OtherFeatures {
+                path: path.to_path_buf(),
+                expected: N_FEATURES,
+                found: file.entry("features").to_string(),
+            });
+        }
+        Ok(file)
+    }
+
+    fn unusable(&self, reason: impl Into<String>) -> AgentError {
+        AgentError::Unusable {
+            path: self.path.to_path_buf(),
+            reason: reason.into(),
+        }
+    }
+
+    fn entry(&self, key: &str) -> &str {
+        self.metadata.get(key).map_or("", String::as_str)
+    }
+
+    fn number(&self, key: &str) -> Result<u64, AgentError> {
+        let parsed = self.entry(key).parse();
+        parsed.map_err(|_| self.unusable(format!("its entry `{key}` is no number")))
+    }
+
+    fn epsilon(&self) -> Result<f32, AgentError> {
+        match self.entry("epsilon").parse::<f32>() {
+            Ok(epsilon) if (0.0..=1.0).contains(&epsilon) => Ok(epsilon),
+            _ => Err(self.unusable("its entry `epsilon` is no share")),
+        }
+    }
+
+    fn floats(&self, name: &str) -> Result<Vec<f32>, AgentError> {
+        let view = self
+            .tensors
+            .tensor(name)
+            .map_err(|source| AgentError::Format {
+                path: self.path.to_path_buf(),
+                source,
+            })?;
+        let chunks = view.data().as_chunks::<4>().0;
+        let values: Vec<f32> = chunks.iter().map(|c| f32::from_le_bytes(*c)).collect();
+        if view.dtype() != Dtype::F32 || values.iter().any(|v| !v.is_finite()) {
+            return Err(self.unusable(format!("`{name}` does not hold finite floats")));
+        }
+        Ok(values)
+    }
+
+    fn hidden(&self) -> Result<usize, AgentError> {
+        match usize::try_from(self.number("hidden")?) {
+            // Bounds the products of widths: no file is near this size.
+            Ok(hidden) if hidden <= MOST_HIDDEN => Ok(hidden),
+            _ => Err(self.unusable("its width is absurd")),
+        }
+    }
+
+    fn net(&self, name: &str, hidden: usize) -> Result<QNet, AgentError> {
+        QNet::from_parameters(N_FEATURES, hidden, self.floats(name)?)
+            .ok_or_else(|| self.unusable(format!("`{name}` does not fit its width {hidden}")))
+    }
 }
 
 /// Reads an agent; its memory is empty, its randomness from `seed`. It explores no more
 /// than it did when it was saved ([`DqnAgent::epsilon`]).
 ///
 /// # Errors
-/// [`AgentError::Unreadable`] for files that are missing, damaged or of another kind,
-/// [`AgentError::OtherFeatures`].
-pub fn load_agent(config: DqnConfig, seed: u64, path: &Path) -> Result<DqnAgent, AgentError> {
-    let unreadable = |reason: String| AgentError::Unreadable {
+/// [`AgentError`] for files that are missing, damaged or of another kind.
+pub fn load_agent(
+    config: DqnConfig,
+    seed: u64,
+    engine: &Engine,
+    path: &Path,
+) -> Result<DqnAgent, AgentError> {
+    let bytes = fs_err::read(path).map_err(|source| AgentError::Unreadable {
         path: path.to_path_buf(),
-        reason,
-    };
-    let file = fs_err::read(path)
-        .map_err(|error| unreadable(std::io::Error::from(error.kind()).to_string()))?;
-    let broken = |error: safetensors::SafeTensorError| {
-        unreadable(format!("expected a safetensors file: {error}"))
-    };
-    let (_, header) = SafeTensors::read_metadata(&file).map_err(broken)?;
-    let tensors = SafeTensors::deserialize(&file).map_err(broken)?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    let entry = |key: &str| metadata.get(key).cloned().unwrap_or_default();
-    if entry("kind") != "secateur agent" {
-        return Err(unreadable("it is not an agent of this program".to_string()));
-    }
-    if entry("features") != N_FEATURES.to_string() {
-        return Err(AgentError::OtherFeatures {
-            path: path.to_path_buf(),
-            expected: N_FEATURES,
-            found: entry("features"),
-        });
-    }
-    let number = |key: &str| -> Result<u64, AgentError> {
-        entry(key)
-            .parse()
-            .map_err(|_| unreadable(format!("its entry `{key}` is no number")))
-    };
-    let hidden = usize::try_from(number("hidden")?).unwrap_or(usize::MAX);
-    let floats = |name: &str| -> Result<Vec<f32>, AgentError> {
-        let view = tensors.tensor(name).map_err(broken)?;
-        let values: Vec<f32> = view
-            .data()
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|c| f32::from_le_bytes(*c))
-            .collect();
-        if view.dtype() != Dtype::F32 || values.iter().any(|v| !v.is_finite()) {
-            return Err(unreadable(format!("`{name}` does not hold finite floats")));
-        }
-        Ok(values)
-    };
-    let net = |name: &str| -> Result<QNet, AgentError> {
-        // Bounds the product below: no file is near this size.
-        if hidden > 1 << 16 {
-            return Err(unreadable("its width is absurd".to_string()));
-        }
-        QNet::from_parameters(N_FEATURES, hidden, floats(name)?)
-            .ok_or_else(|| unreadable(format!("`{name}` does not fit its width {hidden}")))
-    };
-    let fresh = DqnAgent::new(
-        DqnConfig {
-            hidden,
-            ..config.clone()
-        },
-        seed,
-    );
-    let mut state: AgentState = fresh.state().clone();
-    state.q_net = net("q_net")?;
-    state.target_q_net = net("target_q_net")?;
-    let (m, v) = (floats("adam.m")?, floats("adam.v")?);
+        source,
+    })?;
+    let file = AgentFile::open(path, &bytes)?;
+    let hidden = file.hidden()?;
+    let mut agent = DqnAgent::new(DqnConfig { hidden, ..config }, seed, engine);
+    let mut state: AgentState = agent.state().clone();
+    state.q_net = file.net("q_net", hidden)?;
+    state.target_q_net = file.net("target_q_net", hidden)?;
+    let (m, v) = (file.floats("adam.m")?, file.floats("adam.v")?);
     if m.len() != state.q_net.parameters().len() || v.len() != m.len() {
-        return Err(unreadable("its moments do not fit its network".to_string()));
+        return Err(file.unusable("its moments do not fit its network"));
     }
     state.adam.m = m;
     state.adam.v = v;
-    state.adam.steps = number("adam_steps")?;
-    state.updates = number("updates")?;
-    state.epsilon = match entry("epsilon").parse::<f32>() {
-        Ok(epsilon) if (0.0..=1.0).contains(&epsilon) => epsilon,
-        _ => return Err(unreadable("its entry `epsilon` is no share".to_string())),
-    };
-    Ok(DqnAgent::from_state(DqnConfig { hidden, ..config }, state))
+    state.adam.steps = file.number("adam_steps")?;
+    state.updates = file.number("updates")?;
+    state.epsilon = file.epsilon()?;
+    agent.resume(state);
+    Ok(agent)
 }

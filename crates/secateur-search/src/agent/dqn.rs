@@ -8,20 +8,23 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use secateur_net::Engine;
 use serde::{Deserialize, Serialize};
 
-use super::adam::Adam;
+use super::adam::Moments;
+use super::features::{Features, N_FEATURES};
 use super::{DqnConfig, QNet, Replay, Transition};
-use crate::env::features::{Features, N_FEATURES};
+use crate::policy::LearnReport;
 
-/// What a round of learning did.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct LearnReport {
-    /// Mean Huber loss over the updates.
-    pub mean_huber_loss: f64,
-    /// Number of updates.
-    pub updates: usize,
-}
+/// A transition's chance to be drawn falls by this factor for each pruning epoch of age: what a
+/// kernel is worth changes as the network shrinks.
+const REPLAY_DECAY: f32 = 0.9;
+/// Updates after which the target network follows: nearly once a pruning epoch (60 updates).
+const TARGET_UPDATE_INTERVAL: u64 = 50;
+/// Where Huber's loss turns from square to linear: rewards are of order 1.
+const HUBER_DELTA: f32 = 1.0;
+/// Largest norm of a gradient: only outliers are clipped.
+const MAX_GRADIENT_NORM: f32 = 10.0;
 
 /// Everything that an agent is, for checkpoints: networks, moments, replay, counters,
 /// exploration, RNG.
@@ -29,7 +32,7 @@ pub struct LearnReport {
 pub struct AgentState {
     pub(super) q_net: QNet,
     pub(super) target_q_net: QNet,
-    pub(super) adam: Adam,
+    pub(super) adam: Moments,
     pub(super) replay: Replay,
     pub(super) updates: u64,
     /// Share of random decisions in its last actions.
@@ -41,29 +44,34 @@ pub struct AgentState {
 #[derive(Debug, Clone)]
 pub struct DqnAgent {
     config: DqnConfig,
+    engine: Engine,
     state: AgentState,
 }
 
 impl DqnAgent {
-    /// A new agent.
-    pub fn new(config: DqnConfig, seed: u64) -> Self {
+    /// A new agent, its Q-network computed by `engine`.
+    pub fn new(config: DqnConfig, seed: u64, engine: &Engine) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let q_net = QNet::new(N_FEATURES, config.hidden, &mut rng);
         let state = AgentState {
             target_q_net: q_net.clone(),
-            adam: Adam::new(q_net.parameters().len()),
-            replay: Replay::new(config.replay_capacity, config.replay_decay),
+            adam: Moments::new(q_net.parameters().len()),
+            replay: Replay::new(config.replay_capacity, REPLAY_DECAY),
             updates: 0,
             epsilon: config.epsilon_start,
             q_net,
             rng,
         };
-        Self { config, state }
+        Self {
+            config,
+            engine: engine.clone(),
+            state,
+        }
     }
 
     /// Goes on from a state.
-    pub fn from_state(config: DqnConfig, state: AgentState) -> Self {
-        Self { config, state }
+    pub fn resume(&mut self, state: AgentState) {
+        self.state = state;
     }
 
     /// The whole state.
@@ -78,11 +86,11 @@ impl DqnAgent {
 
     /// `[Q(off), Q(on)]` of every kernel.
     pub fn q_values(&self, observations: &[Features]) -> Vec<[f32; 2]> {
-        self.state.q_net.q_values(observations)
+        self.state.q_net.q_values(observations, &self.engine)
     }
 
-    /// Desired states, epsilon-greedy: true is on. Also says which were random.
-    pub fn act(&mut self, observations: &[Features], epsilon: f32) -> Vec<(bool, bool)> {
+    /// Desired states, epsilon-greedy: true is on.
+    pub fn act(&mut self, observations: &[Features], epsilon: f32) -> Vec<bool> {
         self.state.epsilon = epsilon;
         let q_values = self.q_values(observations);
         q_values
@@ -90,11 +98,7 @@ impl DqnAgent {
             .map(|[off, on]| {
                 let explores = self.state.rng.random::<f32>() < epsilon;
                 let random_choice = self.state.rng.random::<bool>();
-                if explores {
-                    (random_choice, true)
-                } else {
-                    (on >= off, false)
-                }
+                if explores { random_choice } else { on >= off }
             })
             .collect()
     }
@@ -119,9 +123,9 @@ impl DqnAgent {
         self.state.replay.len()
     }
 
-    /// Learns from remembered transitions.
+    /// Learns from remembered transitions, once there are enough for an update.
     pub fn learn(&mut self, updates: usize) -> LearnReport {
-        if self.state.replay.len() < self.config.learning_starts.max(1) {
+        if self.state.replay.len() < self.config.batch_size.max(1) {
             return LearnReport::default();
         }
         let mut sum = 0.0f64;
@@ -131,8 +135,8 @@ impl DqnAgent {
                 .replay
                 .sample(self.config.batch_size, &mut self.state.rng);
             let next: Vec<Features> = batch.iter().map(|t| t.next_observation).collect();
-            let chosen = self.state.q_net.q_values(&next);
-            let valued = self.state.target_q_net.q_values(&next);
+            let chosen = self.state.q_net.q_values(&next, &self.engine);
+            let valued = self.state.target_q_net.q_values(&next, &self.engine);
             let mut targets = Vec::with_capacity(batch.len());
             let mut weights = Vec::with_capacity(batch.len());
             for ((transition, q), target) in batch.iter().zip(&chosen).zip(&valued) {
@@ -150,16 +154,12 @@ impl DqnAgent {
             }
             let rows: Vec<Features> = batch.iter().map(|t| t.observation).collect();
             sum += f64::from(self.update(&rows, &targets, &weights));
-            if self
-                .state
-                .updates
-                .is_multiple_of(self.config.target_update_interval.max(1))
-            {
+            if self.state.updates.is_multiple_of(TARGET_UPDATE_INTERVAL) {
                 self.state.target_q_net = self.state.q_net.clone();
             }
         }
         LearnReport {
-            mean_huber_loss: sum / updates.max(1) as f64,
+            mean_loss: sum / updates.max(1) as f64,
             updates,
         }
     }
@@ -168,10 +168,10 @@ impl DqnAgent {
         let (loss, mut gradient) =
             self.state
                 .q_net
-                .loss_and_gradient(rows, targets, weights, self.config.huber_delta);
+                .loss_and_gradient(rows, targets, weights, HUBER_DELTA, &self.engine);
         let norm = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
-        if norm > self.config.max_gradient_norm {
-            let scale = self.config.max_gradient_norm / norm;
+        if norm > MAX_GRADIENT_NORM {
+            let scale = MAX_GRADIENT_NORM / norm;
             gradient.iter_mut().for_each(|g| *g *= scale);
         }
         let lr = self.config.learning_rate;

@@ -2,17 +2,20 @@
 
 mod adam;
 mod checkpoint;
-mod config;
 mod dqn;
 mod epsilon;
+pub mod features;
+mod policy;
 mod q_net;
 mod replay;
 #[cfg(test)]
 mod tests;
 
-pub use checkpoint::{AgentError, load_agent, save_agent};
-pub use config::DqnConfig;
-pub use dqn::{AgentState, DqnAgent, LearnReport};
+pub use checkpoint::{AgentError, load_agent, write_agent};
+pub use dqn::{AgentState, DqnAgent};
 pub use epsilon::EpsilonSchedule;
+pub use policy::{DQN, DqnPolicy};
 pub use q_net::QNet;
 pub use replay::{Replay, Transition};
+
+pub use crate::config::DqnConfig;

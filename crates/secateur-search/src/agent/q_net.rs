@@ -14,9 +14,10 @@
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use rand::Rng;
 use rand_distr::{Distribution, Normal};
+use secateur_net::Engine;
 use serde::{Deserialize, Serialize};
 
-use crate::env::features::KNOWN_REWARD;
+use super::features::KNOWN_REWARD;
 
 /// Parameters and shape of a Q-network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,13 +123,13 @@ impl QNet {
     ///
     /// # Panics
     /// If the rows do not have [`QNet::inputs`] features.
-    pub fn q_values<const N: usize>(&self, rows: &[[f32; N]]) -> Vec<[f32; 2]> {
+    pub fn q_values<const N: usize>(&self, rows: &[[f32; N]], engine: &Engine) -> Vec<[f32; 2]> {
         assert_eq!(N, self.inputs, "features of another kind");
         if rows.is_empty() {
             return Vec::new();
         }
-        let device = Device::flex();
-        let q = self.forward(&self.leaf(&device), Self::input(rows, &device));
+        let device = engine.device();
+        let q = self.forward(&self.leaf(device), Self::input(rows, device));
         let values: Vec<f32> = q.into_data().iter::<f32>().collect();
         values.as_chunks::<2>().0.to_vec()
     }
@@ -143,8 +144,9 @@ impl QNet {
         targets: &[[f32; 2]],
         weights: &[[f32; 2]],
         delta: f32,
+        engine: &Engine,
     ) -> (f32, Vec<f32>) {
-        let device = Device::flex().autodiff();
+        let device = engine.training_device();
         let leaf = self.leaf(&device).require_grad();
         let pair = |values: &[[f32; 2]]| -> Tensor<2> {
             let flat: Vec<f32> = values.iter().flatten().copied().collect();

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::env::features::{Features, N_FEATURES};
+use super::features::{Features, N_FEATURES};
 
 /// One kernel's decision and what came of it.
 #[derive(Debug, Clone, PartialEq)]

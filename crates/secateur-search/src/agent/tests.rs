@@ -8,9 +8,11 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use secateur_net::Engine;
+
+use super::epsilon::EPSILON_END;
+use super::features::{Features, KNOWN_REWARD, N_FEATURES};
 use super::*;
-use crate::env::features::{Features, KNOWN_REWARD, N_FEATURES};
-use crate::run_dir::{read_checkpoint, write_checkpoint};
 
 const EPOCHS: usize = 5;
 const KERNELS: usize = 64;
@@ -23,7 +25,6 @@ fn config() -> DqnConfig {
         batch_size: 128,
         learning_rate: 3e-3,
         replay_capacity: 20_000,
-        replay_decay: 1.0,
         ..DqnConfig::default()
     }
 }
@@ -80,8 +81,7 @@ fn train(agent: &mut DqnAgent, episodes: std::ops::Range<usize>, rng: &mut ChaCh
             let before: Vec<Features> = kernels.iter().map(|k| observe(k, t)).collect();
             let actions = agent.act(&before, epsilon);
             let mut transitions = Vec::new();
-            for ((kernel, observation), (action, _)) in kernels.iter_mut().zip(before).zip(actions)
-            {
+            for ((kernel, observation), action) in kernels.iter_mut().zip(before).zip(actions) {
                 let reward = reward(kernel.worth, kernel.on, action);
                 kernel.on = action;
                 transitions.push(Transition {
@@ -99,7 +99,7 @@ fn train(agent: &mut DqnAgent, episodes: std::ops::Range<usize>, rng: &mut ChaCh
 }
 
 fn trained(seed: u64) -> (DqnAgent, ChaCha8Rng) {
-    let mut agent = DqnAgent::new(config(), seed);
+    let mut agent = DqnAgent::new(config(), seed, &Engine::fused());
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     train(&mut agent, 0..EPISODES, &mut rng);
     (agent, rng)
@@ -163,7 +163,7 @@ fn finds_the_best_policy_and_chance_does_not() {
 
 #[test]
 fn before_it_has_learnt_an_agent_goes_by_what_is_known() {
-    let agent = DqnAgent::new(config(), 3);
+    let agent = DqnAgent::new(config(), 3, &Engine::fused());
     let rows = [-0.7, 0.0, 0.4].map(|known| {
         let mut row = [0.5; N_FEATURES];
         row[KNOWN_REWARD] = known;
@@ -176,7 +176,7 @@ fn before_it_has_learnt_an_agent_goes_by_what_is_known() {
 #[test]
 fn the_same_seed_takes_the_same_decisions() {
     let run = |seed| {
-        let mut agent = DqnAgent::new(config(), seed);
+        let mut agent = DqnAgent::new(config(), seed, &Engine::fused());
         let mut rng = ChaCha8Rng::seed_from_u64(5);
         train(&mut agent, 0..3, &mut rng);
         agent
@@ -188,15 +188,14 @@ fn the_same_seed_takes_the_same_decisions() {
 
 #[test]
 fn a_saved_state_goes_on_exactly_alike() {
-    let mut agent = DqnAgent::new(config(), 4);
+    let mut agent = DqnAgent::new(config(), 4, &Engine::fused());
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     train(&mut agent, 0..4, &mut rng);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("state.bin");
-    write_checkpoint(&file, agent.state()).unwrap();
-    let state: AgentState = read_checkpoint(&file).unwrap();
+    let saved = postcard::to_allocvec(agent.state()).unwrap();
+    let state: AgentState = postcard::from_bytes(&saved).unwrap();
     assert_eq!(&state, agent.state());
-    let mut restored = DqnAgent::from_state(config(), state);
+    let mut restored = DqnAgent::new(config(), 0, &Engine::fused());
+    restored.resume(state);
     let mut same_rng = rng.clone();
     train(&mut agent, 4..7, &mut rng);
     train(&mut restored, 4..7, &mut same_rng);
@@ -206,19 +205,19 @@ fn a_saved_state_goes_on_exactly_alike() {
 
 #[test]
 fn an_agent_file_keeps_what_was_learnt_and_how_far_it_explored() {
-    let mut agent = DqnAgent::new(config(), 6);
+    let mut agent = DqnAgent::new(config(), 6, &Engine::fused());
     let mut rng = ChaCha8Rng::seed_from_u64(6);
     train(&mut agent, 0..6, &mut rng);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("agent.safetensors");
-    save_agent(&agent, &file).unwrap();
+    fs_err::write(&file, write_agent(&agent).unwrap()).unwrap();
     // The file's own width counts, not the config's.
     let load = || {
         let other = DqnConfig {
             hidden: 8,
             ..config()
         };
-        load_agent(other, 11, &file).unwrap()
+        load_agent(other, 11, &Engine::fused(), &file).unwrap()
     };
     let (mut loaded, mut again) = (load(), load());
     let (old, new) = (agent.state(), loaded.state());
@@ -227,7 +226,7 @@ fn an_agent_file_keeps_what_was_learnt_and_how_far_it_explored() {
     assert_eq!((&new.adam, new.updates), (&old.adam, old.updates));
     assert_eq!(new.epsilon, old.epsilon);
     assert!(
-        new.epsilon < config().epsilon_start && new.epsilon > config().epsilon_end,
+        new.epsilon < config().epsilon_start && new.epsilon > EPSILON_END,
         "exploration was under way: {}",
         new.epsilon
     );
@@ -248,12 +247,14 @@ fn an_agent_file_keeps_what_was_learnt_and_how_far_it_explored() {
 fn files_that_are_no_agents_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("agent.safetensors");
-    let agent = DqnAgent::new(config(), 6);
-    save_agent(&agent, &file).unwrap();
+    let agent = DqnAgent::new(config(), 6, &Engine::fused());
+    fs_err::write(&file, write_agent(&agent).unwrap()).unwrap();
     let good = fs_err::read(&file).unwrap();
     let text = |bytes: &[u8]| {
         fs_err::write(&file, bytes).unwrap();
-        load_agent(config(), 0, &file).unwrap_err().to_string()
+        load_agent(config(), 0, &Engine::fused(), &file)
+            .unwrap_err()
+            .to_string()
     };
     assert!(text(b"no agent").contains("expected a safetensors file"));
     assert!(text(&good[..good.len() - 1]).contains("expected a safetensors file"));
@@ -267,6 +268,7 @@ fn files_that_are_no_agents_are_refused() {
     let mut nan = good;
     nan[last..].copy_from_slice(&f32::NAN.to_le_bytes());
     assert!(text(&nan).contains("finite floats"));
-    let missing = load_agent(config(), 0, &folder.path().join("none")).unwrap_err();
+    let missing =
+        load_agent(config(), 0, &Engine::fused(), &folder.path().join("none")).unwrap_err();
     assert!(missing.to_string().contains("none"), "{missing}");
 }

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use secateur::data::{Colour, Layout, NormaliseBy, Resize};
-use secateur::search::config::ranges;
+use secateur::data::DataConfig;
+use secateur::train::TrainConfig;
+use secateur_net::settings;
+use secateur_net::settings::{EPOCHS, POINTS, WIDTH};
+use secateur_search::config::{Metric, PruneConfig};
 
-use super::settings::{parse_image_size, within};
+use super::flags::{Flags, within};
 
 const EXIT_CODES: &str = "Exit codes: 0 success; 1 error (stderr says what and why); 2 wrong \
 usage; 3 `verify`: the file does not hold what it promises; 130 stopped by Ctrl-C (the run is \
@@ -58,66 +61,6 @@ pub enum Arch {
     VggLike,
 }
 
-/// Update rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OptimizerName {
-    /// Stochastic gradient descent with momentum 0.9
-    Sgd,
-    /// Adam with decoupled weight decay
-    Adamw,
-}
-
-/// Shapes of the learning rate over time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ScheduleName {
-    /// Rise, then fall to almost zero
-    OneCycle,
-    /// Fall from the peak to almost zero
-    Cosine,
-    /// Constant
-    Constant,
-}
-
-/// How data are read; shared by the commands that take data.
-#[derive(Debug, Args)]
-pub struct DataArgs {
-    /// Data: a folder of images, IDX files and so on (docs/data.md)
-    #[arg(long, value_name = "DIR", help_heading = DATA)]
-    pub data: PathBuf,
-    /// How it is read.
-    #[command(flatten)]
-    pub options: DataOptions,
-}
-
-/// How data are read.
-#[derive(Debug, Args)]
-pub struct DataOptions {
-    /// Mean and deviation: measured, imagenet, cifar10, mnist, half, none, bytes, or numbers
-    /// such as 0.5,0.5,0.5/0.2,0.2,0.2 [default: the model's, else measured on the training part]
-    #[arg(long, value_name = "NAME|MEAN/DEV", help_heading = DATA)]
-    pub normalise: Option<NormaliseBy>,
-    /// How images in folders get the network's size: crop, crop:SHARE or stretch
-    /// [default: the model's, else crop]
-    #[arg(long, value_name = "HOW", help_heading = DATA)]
-    pub resize: Option<Resize>,
-    /// Order of three channels as the network takes them: rgb or bgr
-    /// [default: the model's, else rgb]
-    #[arg(long, value_name = "ORDER", help_heading = DATA)]
-    pub colour: Option<Colour>,
-    /// Axes of arrays of images: nhwc or nchw [default: seen from their extents]
-    #[arg(long, value_name = "AXES", help_heading = DATA)]
-    pub layout: Option<Layout>,
-    /// Training images set apart for validation [default: the model's, else 5000, at most a fifth]
-    #[arg(long, value_name = "N", help_heading = DATA)]
-    pub validation: Option<usize>,
-    /// Images that may be left out because they cannot be decoded [default: 10]
-    #[arg(long, value_name = "N", help_heading = DATA)]
-    pub max_skipped: Option<usize>,
-    /// Memory for decoded images, MiB; the rest is decoded beside the training [default: 2048]
-    #[arg(long, value_name = "MIB", help_heading = DATA)]
-    pub cache_mib: Option<usize>,
-}
-
 /// `secateur train`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -139,57 +82,21 @@ pub struct TrainArgs {
         value_delimiter = ',',
         default_value = "128",
         conflicts_with = "init",
-        value_parser = within::<usize>(ranges::WIDTH)
+        value_parser = within::<usize>(WIDTH)
     )]
     pub hidden: Vec<usize>,
     /// Go on from this model instead of building one
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "image-size")]
     pub init: Option<PathBuf>,
-    /// Data
-    #[command(flatten)]
-    pub data: DataArgs,
+    /// Data: a folder of images, IDX files and so on (docs/data.md)
+    #[arg(long, value_name = "DIR", help_heading = DATA)]
+    pub data: PathBuf,
     /// File to write
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Passes over the training data
-    #[arg(long, default_value_t = 6.0, value_parser = within::<f64>(ranges::EPOCHS))]
-    pub epochs: f64,
-    /// Images a step
-    #[arg(long, default_value_t = 128, value_parser = within::<usize>(ranges::BATCH))]
-    pub batch_size: usize,
-    /// Peak learning rate
-    #[arg(long, default_value_t = 0.1, value_parser = within::<f32>(ranges::RATE))]
-    pub lr: f32,
-    /// Update rule
-    #[arg(long, value_enum, default_value = "sgd")]
-    pub optimizer: OptimizerName,
-    /// Learning rate over time
-    #[arg(long, value_enum, default_value = "one-cycle")]
-    pub schedule: ScheduleName,
-    /// Weight decay (not on norms and biases)
-    #[arg(long, default_value_t = 5e-4, value_parser = within::<f32>(ranges::WEIGHT_DECAY))]
-    pub weight_decay: f32,
-    /// Label smoothing
-    #[arg(long, default_value_t = 0.0, value_parser = within::<f32>(ranges::NOT_ALL))]
-    pub smoothing: f32,
-    /// Random shifts of up to this many pixels
-    #[arg(long, default_value_t = 0, value_name = "PIXELS", value_parser = within::<usize>(ranges::SHIFT))]
-    pub max_shift: usize,
-    /// Random rotations of up to this many degrees
-    #[arg(long, default_value_t = 0.0, value_name = "DEGREES", value_parser = within::<f32>(ranges::ROTATION))]
-    pub max_rotation: f32,
-    /// Random changes of the size by up to this share
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = within::<f32>(ranges::ZOOM))]
-    pub max_zoom: f32,
-    /// Random horizontal flips
-    #[arg(long)]
-    pub flip: bool,
-    /// Size of the images where no model says it: N or HxW [default: their own]
-    #[arg(long, value_name = "SIZE", value_parser = parse_image_size, conflicts_with = "init")]
-    pub image_size: Option<[usize; 2]>,
-    /// Seed of weights, split and batches
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=ranges::MAX_SEED))]
-    pub seed: u64,
+    /// How to train.
+    #[command(flatten)]
+    pub settings: Flags<TrainConfig>,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -219,9 +126,6 @@ pub struct PruneArgs {
     /// Data: a folder of images, IDX files and so on (docs/data.md)
     #[arg(long, value_name = "DIR", required_unless_present = "no_train", help_heading = DATA)]
     pub data: Option<PathBuf>,
-    /// How it is read.
-    #[command(flatten)]
-    pub data_options: DataOptions,
     /// Rank kernels by their weights alone and cut once: no data, no training, any model
     #[arg(
         long,
@@ -238,12 +142,11 @@ pub struct PruneArgs {
         long,
         value_name = "POINTS",
         conflicts_with = "budget",
-        value_parser = within::<f64>(ranges::POINTS)
+        value_parser = within::<f64>(POINTS)
     )]
     pub max_drop: Option<f64>,
-    /// CECA: what may remain, such as params=0.06; several: params=0.4,0.14,0.06.
-    /// Counted in params, macs, kernels or conv-params
-    #[arg(long, value_name = "METRIC=SHARE,...")]
+    /// CECA: what may remain
+    #[arg(long, value_name = "METRIC=SHARE,...", help = budget_help())]
     pub budget: Option<String>,
     /// File to write; several budgets make several files (small.params-0.06.onnx)
     #[arg(short, long, value_name = "FILE")]
@@ -251,36 +154,12 @@ pub struct PruneArgs {
     /// Folder of the run: history, checkpoint, report [default: <output>.run]
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
-    /// Seed of every random choice [default: 0]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(..=ranges::MAX_SEED))]
-    pub seed: Option<u64>,
     /// Settings (TOML); arguments go first
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Layers to leave alone (names or globs)
-    #[arg(long, value_name = "LAYER", num_args = 1..)]
-    pub ignore: Vec<String>,
-    /// Keep a multiple of N kernels in every layer
-    #[arg(long, value_name = "N", value_parser = within::<usize>(ranges::WIDTH))]
-    pub round_to: Option<usize>,
-    /// Random shifts of training images by up to this many pixels [default: 1 in the final
-    /// recovery, 0 before]
-    #[arg(long, value_name = "PIXELS", value_parser = within::<usize>(ranges::SHIFT))]
-    pub max_shift: Option<usize>,
-    /// Random rotations of training images in the final recovery by up to this many degrees
-    #[arg(long, value_name = "DEGREES", value_parser = within::<f32>(ranges::ROTATION))]
-    pub max_rotation: Option<f32>,
-    /// Random changes of the size of training images in the final recovery by up to this share
-    #[arg(long, value_name = "SHARE", value_parser = within::<f32>(ranges::ZOOM))]
-    pub max_zoom: Option<f32>,
-    /// Random horizontal flips of training images
-    #[arg(long)]
-    pub flip: bool,
-    /// Who ranks kernels: dqn, random, uniform-l1, global-l1, global-taylor. With --no-train:
-    /// l1, l2, random, each also as uniform- (the same share of every layer) or global-
-    /// [default: l2]
-    #[arg(long)]
-    pub policy: Option<String>,
+    /// How to prune.
+    #[command(flatten)]
+    pub settings: Flags<PruneConfig>,
     /// Start from an agent saved by another run; for the policy dqn
     #[arg(long, value_name = "FILE")]
     pub agent: Option<PathBuf>,
@@ -309,9 +188,12 @@ pub enum Part {
 pub struct EvalArgs {
     /// Model
     pub model: PathBuf,
-    /// Data
+    /// Data: a folder of images, IDX files and so on (docs/data.md)
+    #[arg(long, value_name = "DIR", help_heading = DATA)]
+    pub data: PathBuf,
+    /// How it is read.
     #[command(flatten)]
-    pub data: DataArgs,
+    pub settings: Flags<DataConfig>,
     /// Part of the data
     #[arg(long, value_enum, default_value = "test")]
     pub split: Part,
@@ -392,10 +274,24 @@ pub struct DemoArgs {
     /// Folder for everything that is written; emptied of an earlier demo
     #[arg(short, long, value_name = "DIR", default_value = "runs/demo")]
     pub output: PathBuf,
-    /// Passes over the training data in the initial training
-    #[arg(long, default_value_t = 3.0, value_parser = within::<f64>(ranges::EPOCHS))]
-    pub epochs: f64,
-    /// Seed
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=ranges::MAX_SEED))]
-    pub seed: u64,
+    /// How the initial training goes.
+    #[command(flatten)]
+    pub settings: Flags<DemoConfig>,
+}
+
+settings! {
+    /// Settings of the demo.
+    pub struct DemoConfig {
+        /// Passes over the training data in the initial training.
+        pub epochs: f64 = 3.0, in EPOCHS, flag "--epochs <EPOCHS>";
+        /// Seed.
+        pub seed: u64 = 0, flag "--seed <SEED>";
+    }
+}
+
+fn budget_help() -> String {
+    format!(
+        "CECA: what may remain, such as params=0.06; several: params=0.4,0.14,0.06. Counted in {}",
+        Metric::names()
+    )
 }

@@ -1,16 +1,13 @@
 //! Errors for people: what, where, why, and a way out.
 
-use secateur::data::DataError;
-use secateur::net::NetError;
-use secateur::onnx::OnnxError;
-use secateur::prune::JobError;
-use secateur::search::env::ProblemError;
-use secateur::search::pruner::PruneError;
-use secateur::search::run_dir::RunDirError;
-use secateur::train::TrainError;
-use secateur::verify::VerifyError;
+mod hints;
+
+use secateur::PruneError;
+use secateur_search::error::SearchError;
 
 use super::exit_code;
+
+pub use hints::net as net_hint;
 
 /// Prints an error with its causes and its hint; returns the exit code.
 pub fn print(error: &anyhow::Error) -> u8 {
@@ -23,53 +20,23 @@ pub fn print(error: &anyhow::Error) -> u8 {
             text.push_str(&cause);
         }
     }
-    if let Some(JobError::Prune(PruneError::Interrupted { .. })) = error.downcast_ref::<JobError>()
-    {
-        eprintln!("{text}");
-        if let Some(hint) = hint(error) {
-            eprintln!("\nhint: {hint}");
-        }
-        return exit_code::INTERRUPTED;
-    }
-    eprintln!("error: {text}");
+    // Being stopped as asked is no error.
+    let stopped = matches!(
+        error.downcast_ref::<PruneError>(),
+        Some(PruneError::Search(SearchError::Interrupted { .. }))
+    );
+    eprintln!("{}{text}", if stopped { "" } else { "error: " });
     if let Some(hint) = hint(error) {
         eprintln!("\nhint: {hint}");
     }
-    exit_code::ERROR
+    if stopped {
+        exit_code::INTERRUPTED
+    } else {
+        exit_code::ERROR
+    }
 }
 
-fn hint(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        cause
-            .downcast_ref::<JobError>()
-            .and_then(JobError::hint)
-            .or_else(|| {
-                cause
-                    .downcast_ref::<PruneError>()
-                    .and_then(PruneError::hint)
-            })
-            .or_else(|| {
-                cause
-                    .downcast_ref::<ProblemError>()
-                    .and_then(ProblemError::hint)
-            })
-            .or_else(|| {
-                cause
-                    .downcast_ref::<TrainError>()
-                    .and_then(TrainError::hint)
-            })
-            .or_else(|| {
-                cause
-                    .downcast_ref::<VerifyError>()
-                    .and_then(VerifyError::hint)
-            })
-            .or_else(|| cause.downcast_ref::<NetError>().and_then(NetError::hint))
-            .or_else(|| cause.downcast_ref::<OnnxError>().and_then(OnnxError::hint))
-            .or_else(|| cause.downcast_ref::<DataError>().and_then(DataError::hint))
-            .or_else(|| {
-                cause
-                    .downcast_ref::<RunDirError>()
-                    .and_then(RunDirError::hint)
-            })
-    })
+/// What the user can do about it, by the first of its causes that has a way out.
+pub fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(hints::hint)
 }

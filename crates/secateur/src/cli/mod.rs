@@ -1,8 +1,9 @@
 //! The command line: raw arguments, checked settings, errors for people.
 
 pub mod args;
-mod errors;
+pub mod errors;
 pub mod exit_code;
+pub mod flags;
 pub mod progress;
 pub mod settings;
 
@@ -16,6 +17,8 @@ use args::{Cli, Command};
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     init_log(cli.verbose);
+    #[cfg(feature = "verify")]
+    quiet_expected_panics();
     if let Some(threads) = cli.threads
         && let Err(error) = secateur::set_threads(threads)
     {
@@ -36,6 +39,17 @@ pub fn run() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => ExitCode::from(errors::print(&error)),
     }
+}
+
+/// The library turns panics of the other engine into errors; they are not to be printed as well.
+#[cfg(feature = "verify")]
+fn quiet_expected_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !secateur::runtime::panic_is_expected() {
+            print(info);
+        }
+    }));
 }
 
 /// Logs go to stderr; results stay alone on stdout.

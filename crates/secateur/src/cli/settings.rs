@@ -1,94 +1,41 @@
 //! Checked settings: the config file, then the arguments on top.
 
 use std::path::Path;
-use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
-use secateur::data::DataConfig;
-use secateur::search::config::ranges::Range;
-use secateur::search::config::{Budget, Metric, Mode, PruneConfig};
-use secateur::search::policy::Policy;
+use anyhow::{Context, Result, anyhow, bail};
+use secateur_search::config::{Budget, GONE, Metric, Mode, PruneConfig};
+use secateur_search::policies;
 
-use super::args::{DataOptions, ModeName, PruneArgs};
-
-/// Settings of the data: those given go on top of the config's.
-pub fn data_config(args: &DataOptions, mut config: DataConfig) -> DataConfig {
-    fn set<T: Clone>(to: &mut T, from: Option<&T>) {
-        if let Some(value) = from {
-            to.clone_from(value);
-        }
-    }
-    config.normalise = args.normalise.clone().or(config.normalise);
-    config.resize = args.resize.or(config.resize);
-    config.colour = args.colour.or(config.colour);
-    config.layout = args.layout.or(config.layout);
-    config.validation = args.validation.or(config.validation);
-    set(&mut config.max_skipped, args.max_skipped.as_ref());
-    set(&mut config.cache_mib, args.cache_mib.as_ref());
-    config
-}
-
-/// A parser of numbers of a range.
-pub fn within<T>(range: Range) -> impl Fn(&str) -> Result<T, String> + Clone
-where
-    T: FromStr + Copy + Number,
-{
-    move |text| match text.trim().parse::<T>() {
-        Ok(value) if range.contains(value.number()) => Ok(value),
-        _ => Err(format!("expected {}{range}", T::KIND)),
-    }
-}
-
-/// A number of an argument.
-pub trait Number {
-    /// In front of a range, for people.
-    const KIND: &str = "";
-    /// For comparison with a range.
-    fn number(self) -> f64;
-}
-
-impl Number for f32 {
-    fn number(self) -> f64 {
-        f64::from(self)
-    }
-}
-
-impl Number for f64 {
-    fn number(self) -> f64 {
-        self
-    }
-}
-
-impl Number for usize {
-    const KIND: &str = "a whole number, ";
-
-    fn number(self) -> f64 {
-        self as f64
-    }
-}
-
-/// `224` or `160x120` (height x width).
-pub fn parse_image_size(text: &str) -> Result<[usize; 2], String> {
-    let side = |text: &str| match text.trim().parse::<usize>() {
-        Ok(side) if side > 0 => Ok(side),
-        _ => Err(format!(
-            "expected a side such as 224, or height x width such as 160x120, got `{text}`"
-        )),
-    };
-    match text.split_once('x') {
-        None => Ok([side(text)?; 2]),
-        Some((h, w)) => Ok([side(h)?, side(w)?]),
-    }
-}
+use super::args::{ModeName, PruneArgs};
 
 /// Reads a config as a table, once it is known to be one: errors name the line, or the setting
 /// and its range.
 fn read_table(path: &Path) -> Result<toml::Table> {
     let text = fs_err::read_to_string(path)?;
     let context = || format!("cannot use config `{}`", path.display());
-    let config: PruneConfig = toml::from_str(&text).with_context(context)?;
+    let config: PruneConfig = toml::from_str(&text)
+        .map_err(|error| match became_of_a_setting(&text) {
+            Some(hint) => anyhow!("{error}\nhint: {hint}"),
+            None => error.into(),
+        })
+        .with_context(context)?;
     config.check().with_context(context)?;
     text.parse().with_context(context)
+}
+
+/// What became of the first setting of an earlier version that a config names.
+fn became_of_a_setting(text: &str) -> Option<String> {
+    let table: toml::Table = text.parse().ok()?;
+    let names = |key: &str| {
+        let (section, name) = key.rsplit_once('.')?;
+        let mut sections = section.split('.');
+        let first = table.get(sections.next()?);
+        sections
+            .fold(first, |value, section| value?.get(section))?
+            .get(name)
+    };
+    let (key, fate) = GONE.iter().find(|(key, _)| names(key).is_some())?;
+    Some(format!("`{key}` is no setting any more: {fate}"))
 }
 
 /// Lays `top` over `base`: settings one by one, but a mode as a whole.
@@ -151,47 +98,19 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
             }
         }
     };
-    config.data = data_config(&args.data_options, config.data);
-    if let Some(max_shift) = args.max_shift {
-        config.training.max_shift = max_shift;
-        config.training.recover_max_shift = max_shift;
-    }
-    if let Some(degrees) = args.max_rotation {
-        config.training.recover_max_rotation = degrees;
-    }
-    if let Some(share) = args.max_zoom {
-        config.training.recover_max_zoom = share;
-    }
-    config.training.flip |= args.flip;
-    if let Some(seed) = args.seed {
-        config.seed = seed;
-    }
-    if !args.ignore.is_empty() {
-        config.search.ignore.clone_from(&args.ignore);
-    }
-    if let Some(round_to) = args.round_to {
-        config.search.round_to = round_to;
-    }
-    if let Some(policy) = &args.policy {
-        config.search.policy.clone_from(policy);
-    }
-    let policy: Policy = config.search.policy.parse()?;
-    if args.agent.is_some() && policy != Policy::Dqn {
-        bail!(
-            "cannot use `--agent` with the policy `{}`: only `{}` asks an agent\n\n\
-             hint: leave `--agent` out, or the policy",
-            policy.name(),
-            Policy::Dqn.name()
-        );
-    }
+    let config = args.settings.over(config);
     config.check()?;
+    policies::check(&config, args.agent.is_some())?;
     Ok(config)
 }
 
 /// `params=0.4,0.14` as budgets.
 pub fn parse_budgets(text: &str) -> Result<Vec<Budget>> {
-    let form = "expected METRIC=SHARE with METRIC one of params, macs, kernels, conv-params, \
-                and shares between 0 and 1, such as params=0.4,0.14";
+    let form = format!(
+        "expected METRIC=SHARE with METRIC one of {}, and shares between 0 and 1, such as \
+         params=0.4,0.14",
+        Metric::ALL.map(Metric::name).join(", ")
+    );
     let Some((name, shares)) = text.split_once('=') else {
         bail!("cannot use `--budget {text}`: {form}");
     };
@@ -234,27 +153,15 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_arguments() {
-        use secateur::search::config::ranges::{BATCH, EPOCHS};
-        assert_eq!(within::<f64>(EPOCHS)("0.15"), Ok(0.15));
-        for wrong in ["0", "-1", "1e30", "1e400", "nan", "inf", "many", ""] {
-            let expected = Err("expected above 0 and at most 100000".to_string());
-            assert_eq!(within::<f64>(EPOCHS)(wrong), expected, "{wrong}");
-        }
-        assert_eq!(within::<usize>(BATCH)("128"), Ok(128));
-        for wrong in ["0", "-1", "1.5", "65537", "99999999999999999999"] {
-            let expected = Err("expected a whole number, 1 to 65536".to_string());
-            assert_eq!(within::<usize>(BATCH)(wrong), expected, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn image_sizes() {
-        assert_eq!(parse_image_size("224"), Ok([224, 224]));
-        assert_eq!(parse_image_size("160x120"), Ok([160, 120]));
-        for wrong in ["", "0", "x", "10x", "10x0", "-3", "1x2x3"] {
-            assert!(parse_image_size(wrong).is_err(), "{wrong}");
-        }
+    fn what_became_of_a_setting_is_told() {
+        let told = |text: &str| became_of_a_setting(text).unwrap();
+        assert_eq!(
+            told("[agent]\nhidden = 8\nhuber_delta = 2.0\n"),
+            "`agent.huber_delta` is no setting any more: it is a constant now, 1"
+        );
+        let nested = told("[training.optimizer]\nbeta1 = 0.8\n");
+        assert!(nested.contains("`training.optimizer.beta1`"), "{nested}");
+        assert_eq!(became_of_a_setting("[agent]\nhiden = 8\n"), None);
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use anyhow::Result;
 use secateur::bench::{Latency, bench};
-use secateur::onnx::model::Model;
+use secateur::table::Align;
+use secateur_onnx::model::Model;
 use serde::Serialize;
 
-use super::print_json;
+use super::{print_json, say_table};
 use crate::cli::args::BenchArgs;
 use crate::cli::exit_code;
 
@@ -39,38 +40,40 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         let result: Vec<File<'_>> = files
             .iter()
             .zip(&rows)
-            .map(|((path, _), latency)| {
-                let bytes = fs_err::metadata(path).map_or(0, |m| m.len());
-                File {
-                    model: path,
-                    bytes,
-                    latency,
-                }
+            .map(|((path, _), latency)| File {
+                model: path,
+                bytes: fs_err::metadata(path).map_or(0, |m| m.len()),
+                latency,
             })
             .collect();
         print_json(&result)?;
-        return Ok(exit_code::SUCCESS);
-    }
-    say!(
-        "latency in tract, milliseconds (least / median of {} runs in turn)",
-        args.rounds
-    );
-    let width = files
-        .iter()
-        .map(|(p, _)| p.display().to_string().len())
-        .max()
-        .unwrap_or(0);
-    for (index, batch) in args.batch.iter().enumerate() {
-        for ((path, _), row) in files.iter().zip(&rows) {
-            let (first, latency) = (&rows[0][index], &row[index]);
-            say!(
-                "  batch {batch:>4}  {:<width$}  {:9.3} / {:9.3}  {:5.2}x",
-                path.display(),
-                latency.min_ms,
-                latency.median_ms,
-                first.median_ms / latency.median_ms.max(1e-9)
-            );
-        }
+    } else {
+        print(args, &rows);
     }
     Ok(exit_code::SUCCESS)
+}
+
+fn print(args: &BenchArgs, rows: &[Vec<Latency>]) {
+    say!(
+        "latency in tract, milliseconds, of {} runs in turn",
+        args.rounds
+    );
+    let head = ["batch", "model", "least", "median", "speed-up"].map(str::to_string);
+    let files = || args.models.iter().zip(rows);
+    let times = (0..args.batch.len()).flat_map(|index| {
+        files().map(move |(path, row)| {
+            let (first, latency) = (&rows[0][index], &row[index]);
+            [
+                latency.batch.to_string(),
+                path.display().to_string(),
+                format!("{:.3}", latency.min_ms),
+                format!("{:.3}", latency.median_ms),
+                format!("{:.2}x", first.median_ms / latency.median_ms.max(1e-9)),
+            ]
+        })
+    });
+    say_table(
+        &[Align::Right, Align::Left, Align::Right],
+        std::iter::once(head).chain(times),
+    );
 }

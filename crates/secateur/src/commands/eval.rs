@@ -2,18 +2,19 @@
 
 use anyhow::{Result, bail};
 use secateur::data::{DataConfig, ModelData, settle_image_size};
-use secateur::net::interpreter::{Engine, Network};
-use secateur::net::train::evaluate;
-use secateur::net::weights::Weights;
-use secateur::onnx::graph::Graph;
-use secateur::onnx::model::Model;
-use secateur::search::env::check_finite;
+use secateur::table::Align;
+use secateur_net::task;
+use secateur_net::train::{Evaluation, evaluate};
+use secateur_net::weights::Weights;
+use secateur_net::{Engine, Interpreter};
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
+use secateur_search::environment::training::check_finite;
 use serde::Serialize;
 
-use super::{open_data, print_json, print_notes, skipped_text};
+use super::{open_data, print_json, print_notes, say_table, skipped_text};
 use crate::cli::args::{EvalArgs, Part};
 use crate::cli::exit_code;
-use crate::cli::settings::data_config;
 
 #[derive(Serialize)]
 struct Class<'a> {
@@ -24,7 +25,7 @@ struct Class<'a> {
 
 #[derive(Serialize)]
 struct Summary<'a> {
-    split: String,
+    split: &'a str,
     images: usize,
     accuracy: f64,
     loss: f64,
@@ -37,71 +38,83 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
     let mut model = Model::read(&args.model)?;
     let config = DataConfig {
         confirm_share: 0.0,
-        ..data_config(&args.data.options, DataConfig::default())
+        ..args.settings.over(DataConfig::default())
     };
-    let source = open_data(&args.data.data, &config, args.json)?;
+    let source = open_data(&args.data, &config, args.json)?;
     settle_image_size(&mut model, &source)?;
     let graph = Graph::from_model(&model)?;
     check_finite(&graph)?;
-    let network = Network::new(&graph, Engine::Fused)?;
+    let task = task::find(&graph)?;
+    let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
     let mut data = ModelData::new(
         &model,
         &source,
         &config,
-        network.input_shape(),
-        network.n_classes(),
+        network.input_shape()?,
+        task.n_classes().unwrap_or_default(),
     )?;
     let (part, name) = match args.split {
         Part::Test => match data.test()? {
             Some(test) => (test, "test"),
             None => bail!(
                 "cannot evaluate: `{}` holds no test data",
-                args.data.data.display()
+                args.data.display()
             ),
         },
         Part::Validation => (data.load(&data.splits.search)?, "validation"),
         Part::Train => (data.train()?, "training"),
     };
     print_notes(&data.notes);
-    let result = evaluate(&network, &Weights::from_graph(&graph)?, &part)?;
+    let weights = Weights::from_graph(&graph)?;
+    let result = evaluate(&network, task.as_ref(), &weights, &part)?;
     let names = source.train.class_names();
-    let classes: Vec<Class<'_>> = result
-        .per_class
-        .iter()
-        .enumerate()
+    let summary = Summary {
+        split: name,
+        images: part.len(),
+        accuracy: result.quality,
+        loss: result.loss,
+        skipped_images: data.source.skipped().len(),
+        classes: classes(&result, names),
+    };
+    if args.json {
+        print_json(&summary)?;
+    } else {
+        print(&summary);
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+fn classes<'a>(result: &Evaluation, names: &'a [String]) -> Vec<Class<'a>> {
+    let counts = result.per_class.iter().enumerate();
+    counts
         .map(|(i, &(right, images))| Class {
             name: names.get(i).map_or("", String::as_str),
             right,
             images,
         })
-        .collect();
-    let skipped = data.source.skipped().len();
-    if args.json {
-        print_json(&Summary {
-            split: name.to_string(),
-            images: part.len(),
-            accuracy: result.accuracy,
-            loss: result.loss,
-            skipped_images: skipped,
-            classes,
-        })?;
-        return Ok(exit_code::SUCCESS);
-    }
+        .collect()
+}
+
+fn print(summary: &Summary<'_>) {
     say!(
-        "{name}: accuracy {:.2} %, loss {:.4}, {} images{}",
-        100.0 * result.accuracy,
-        result.loss,
-        part.len(),
-        skipped_text(skipped)
+        "{}: accuracy {:.2} %, loss {:.4}, {} images{}",
+        summary.split,
+        100.0 * summary.accuracy,
+        summary.loss,
+        summary.images,
+        skipped_text(summary.skipped_images)
     );
-    for class in classes.iter().filter(|c| c.images > 0) {
-        let share = 100.0 * class.right as f64 / class.images as f64;
-        say!(
-            "  {:>12}  {share:6.2} %  ({} of {})",
-            class.name,
-            class.right,
-            class.images
-        );
-    }
-    Ok(exit_code::SUCCESS)
+    let rows = summary
+        .classes
+        .iter()
+        .filter(|c| c.images > 0)
+        .map(|class| {
+            let share = 100.0 * class.right as f64 / class.images as f64;
+            [
+                class.name.to_string(),
+                format!("{share:.2} %"),
+                format!("{} of {}", class.right, class.images),
+            ]
+        });
+    say_table(&[Align::Left, Align::Right], rows);
 }

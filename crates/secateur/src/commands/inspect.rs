@@ -3,15 +3,17 @@
 use std::path::Path;
 
 use anyhow::Result;
-use secateur::net::interpreter::{Engine, Network};
-use secateur::onnx::cost::{ASSUMED_EXTENT, CostModel, LayerInfo, Size, format_shape, layer_table};
-use secateur::onnx::coupling::{ChannelGroups, Masks};
-use secateur::onnx::graph::{Graph, ValueInfo};
-use secateur::onnx::model::Model;
-use secateur::search::env::{check_finite, file_notes};
+use secateur::table::Align;
+use secateur_net::task;
+use secateur_net::{Engine, Interpreter};
+use secateur_onnx::cost::{ASSUMED_EXTENT, CostModel, LayerInfo, Size, format_shape, layer_table};
+use secateur_onnx::coupling::{ChannelGroup, ChannelGroups, Masks};
+use secateur_onnx::graph::{Graph, ValueInfo};
+use secateur_onnx::model::Model;
+use secateur_search::environment::training::{check_finite, file_notes};
 use serde::Serialize;
 
-use super::{inspect_data, print_json, print_notes};
+use super::{inspect_data, print_json, print_notes, say_table};
 use crate::cli::args::InspectArgs;
 use crate::cli::exit_code;
 
@@ -43,23 +45,30 @@ struct Summary<'a> {
     plan: Vec<String>,
 }
 
-fn value(info: &ValueInfo) -> String {
-    format!("{} [{}]", info.name, format_shape(&info.shape))
-}
-
 /// Runs the command.
 pub fn run(args: &InspectArgs) -> Result<u8> {
     if let Some(data) = &args.data {
         return inspect_data::run(data, args.model.as_deref(), args.json);
     }
-    // Without data a model is required.
+    // Without data the arguments hold a model.
     let path = args.model.as_deref().unwrap_or(Path::new(""));
     let model = Model::read(path)?.unshared();
-    let graph = Graph::from_model(&model)?;
+    let summary = summary(path, &model, args.plan)?;
+    if args.json {
+        print_json(&summary)?;
+    } else {
+        print(&summary);
+        print_notes(&summary.notes);
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+fn summary<'a>(path: &'a Path, model: &Model, plan: bool) -> Result<Summary<'a>> {
+    let graph = Graph::from_model(model)?;
     let groups = ChannelGroups::find(&graph)?;
     let cost = CostModel::new(&graph, &groups)?;
-    let size = cost.count(&Masks::all_active(&groups));
-    let network = Network::new(&graph, Engine::Fused);
+    let network = task::find(&graph)
+        .and_then(|task| Interpreter::new(&graph, &task.outputs(), &Engine::fused()));
     let weights = check_finite(&graph);
     let mut notes = file_notes(&graph, &cost);
     if model.lacks_image_size() {
@@ -68,27 +77,19 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
              {ASSUMED_EXTENT} pixels"
         ));
     }
-    let summary = Summary {
+    let values = |infos: &[ValueInfo]| -> Vec<String> {
+        let text = |info: &ValueInfo| format!("{} [{}]", info.name, format_shape(&info.shape));
+        infos.iter().map(text).collect()
+    };
+    Ok(Summary {
         model: path,
         bytes: model.stored_bytes(path),
         opset: graph.opset,
-        inputs: graph.inputs.iter().map(value).collect(),
-        outputs: graph.outputs.iter().map(value).collect(),
-        size,
+        inputs: values(&graph.inputs),
+        outputs: values(&graph.outputs),
+        size: cost.count(&Masks::all_active(&groups)),
         layers: layer_table(&graph)?,
-        groups: groups
-            .groups
-            .iter()
-            .map(|group| Group {
-                name: group.name.clone(),
-                producers: group.producers.clone(),
-                kernels: group.width,
-                is_conv: group.is_conv,
-                prunable: group.pinned.is_none() && group.width > 1,
-                pinned_by: group.pinned.as_ref().map(|p| p.node.clone()),
-                reason: group.pinned.as_ref().map(|p| p.reason.clone()),
-            })
-            .collect(),
+        groups: groups.groups.iter().map(Group::new).collect(),
         trainable: network.is_ok() && weights.is_ok(),
         not_trainable_because: match (&network, weights) {
             (Err(error), _) => Some(error.to_string()),
@@ -96,18 +97,37 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
             _ => None,
         },
         notes,
-        plan: match (&network, args.plan) {
+        plan: match (&network, plan) {
             (Ok(network), true) => network.describe(),
             _ => Vec::new(),
         },
-    };
-    if args.json {
-        print_json(&summary)?;
-    } else {
-        print(&summary);
-        print_notes(&summary.notes);
+    })
+}
+
+impl Group {
+    fn new(group: &ChannelGroup) -> Self {
+        Self {
+            name: group.name.clone(),
+            producers: group.producers.clone(),
+            kernels: group.width,
+            is_conv: group.is_conv,
+            prunable: group.pinned.is_none() && group.width > 1,
+            pinned_by: group.pinned.as_ref().map(|p| p.node.clone()),
+            reason: group.pinned.as_ref().map(|p| p.reason.clone()),
+        }
     }
-    Ok(exit_code::SUCCESS)
+
+    /// May it be pruned, and if not, why.
+    fn state(&self) -> String {
+        match (&self.reason, self.prunable) {
+            (Some(reason), _) => {
+                let node = self.pinned_by.as_deref().unwrap_or("");
+                format!("must stay: {node} ({reason})")
+            }
+            (None, true) => "can be pruned".to_string(),
+            (None, false) => "must stay: a single kernel".to_string(),
+        }
+    }
 }
 
 fn print(summary: &Summary<'_>) {
@@ -127,62 +147,8 @@ fn print(summary: &Summary<'_>) {
         size.conv_params,
         size.macs
     );
-    say!("\nlayers");
-    let width = summary
-        .layers
-        .iter()
-        .map(|l| l.node.len())
-        .max()
-        .unwrap_or(0);
-    let op_width = summary
-        .layers
-        .iter()
-        .map(|l| l.op_type.len())
-        .max()
-        .unwrap_or(0);
-    let shape_width = summary
-        .layers
-        .iter()
-        .map(|l| l.output_shape.len())
-        .max()
-        .unwrap_or(0);
-    say!(
-        "  {:<width$}  {:<op_width$}  {:<shape_width$}  {:>11}  {:>13}",
-        "node",
-        "operator",
-        "output",
-        "parameters",
-        "MACs"
-    );
-    for layer in &summary.layers {
-        say!(
-            "  {:<width$}  {:<op_width$}  {:<shape_width$}  {:>11}  {:>13}",
-            layer.node,
-            layer.op_type,
-            layer.output_shape,
-            layer.n_params,
-            layer.n_macs
-        );
-    }
-    say!("\nchannel groups (kernels that go together)");
-    for group in &summary.groups {
-        let kind = if group.is_conv { "kernels" } else { "features" };
-        let state = match (&group.reason, group.prunable) {
-            (Some(reason), _) => {
-                format!(
-                    "must stay: {} ({reason})",
-                    group.pinned_by.as_deref().unwrap_or("")
-                )
-            }
-            (None, true) => "can be pruned".to_string(),
-            (None, false) => "must stay: a single kernel".to_string(),
-        };
-        say!(
-            "  {:>5} {kind:<8}  {}: {state}",
-            group.kernels,
-            group.producers.join(" + ")
-        );
-    }
+    print_layers(&summary.layers);
+    print_groups(&summary.groups);
     match &summary.not_trainable_because {
         None => say!("\ncan be trained and pruned"),
         Some(reason) => say!("\n{reason}"),
@@ -193,4 +159,34 @@ fn print(summary: &Summary<'_>) {
             say!("  {:>3}  {step}", index + 1);
         }
     }
+}
+
+fn print_layers(layers: &[LayerInfo]) {
+    say!("\nlayers");
+    let head = ["node", "operator", "output", "parameters", "MACs"].map(str::to_string);
+    let rows = layers.iter().map(|layer| {
+        [
+            layer.node.clone(),
+            layer.op_type.clone(),
+            layer.output_shape.clone(),
+            layer.n_params.to_string(),
+            layer.n_macs.to_string(),
+        ]
+    });
+    let align = [Align::Left, Align::Left, Align::Left, Align::Right];
+    say_table(&align, std::iter::once(head).chain(rows));
+}
+
+fn print_groups(groups: &[Group]) {
+    say!("\nchannel groups (kernels that go together)");
+    let rows = groups.iter().map(|group| {
+        let kind = if group.is_conv { "kernels" } else { "features" };
+        let producers = group.producers.join(" + ");
+        [
+            group.kernels.to_string(),
+            kind.to_string(),
+            format!("{producers}: {}", group.state()),
+        ]
+    });
+    say_table(&[Align::Right, Align::Left], rows);
 }

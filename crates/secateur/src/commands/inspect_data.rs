@@ -4,12 +4,14 @@ use std::path::Path;
 
 use anyhow::Result;
 use secateur::data::{self, DataConfig, ModelData, Source, count_classes, settle_image_size};
-use secateur::net::interpreter::{Engine, Network};
-use secateur::onnx::graph::Graph;
-use secateur::onnx::model::Model;
+use secateur::table::Align;
+use secateur_net::task;
+use secateur_net::{Engine, Interpreter};
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
 use serde::Serialize;
 
-use super::{print_json, print_notes};
+use super::{print_json, print_notes, say_table};
 use crate::cli::exit_code;
 
 #[derive(Serialize)]
@@ -71,7 +73,10 @@ pub fn run(path: &Path, model: Option<&Path>, json: bool) -> Result<u8> {
                 label,
                 name: &source.train.class_names()[label],
                 train,
-                test: tests.as_ref().map_or(0, |counts| counts[label]),
+                test: tests
+                    .as_ref()
+                    .and_then(|counts| counts.get(label).copied())
+                    .unwrap_or(0),
             })
             .collect(),
         notes,
@@ -89,19 +94,16 @@ pub fn run(path: &Path, model: Option<&Path>, json: bool) -> Result<u8> {
 fn fit(model: &Path, source: &Source, config: &DataConfig, notes: &mut Vec<String>) -> Result<Fit> {
     let mut model = Model::read(model)?.unshared();
     settle_image_size(&mut model, source)?;
-    let network = Network::new(&Graph::from_model(&model)?, Engine::Fused)?;
-    let mut data = ModelData::new(
-        &model,
-        source,
-        config,
-        network.input_shape(),
-        network.n_classes(),
-    )?;
+    let graph = Graph::from_model(&model)?;
+    let task = task::find(&graph)?;
+    let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
+    let (input, outputs) = (network.input_shape()?, task.n_classes().unwrap_or_default());
+    let mut data = ModelData::new(&model, source, config, input, outputs)?;
     data.train()?;
     notes.clone_from(&data.notes);
     Ok(Fit {
-        input: network.input_shape(),
-        outputs: network.n_classes(),
+        input,
+        outputs,
         train: data.splits.train.len(),
         validation: data.splits.search.len() + data.splits.confirm.len(),
         normalisation: data.normalisation.clone(),
@@ -121,49 +123,46 @@ fn print(path: &Path, summary: &Summary<'_>) {
         None => say!("  {} to train on, none for the test", summary.train),
     }
     say!("\nclasses");
-    let width = summary.classes.iter().map(|c| c.name.len()).max();
-    let width = width.unwrap_or(0).max(4);
-    say!(
-        "  {:>5}  {:<width$}  {:>8}  {:>8}",
-        "label",
-        "name",
-        "train",
-        "test"
-    );
-    for class in &summary.classes {
-        say!(
-            "  {:>5}  {:<width$}  {:>8}  {:>8}",
-            class.label,
-            class.name,
-            class.train,
-            class.test
-        );
-    }
+    let head = ["label", "name", "train", "test"].map(str::to_string);
+    let classes = summary.classes.iter().map(|class| {
+        [
+            class.label.to_string(),
+            class.name.to_string(),
+            class.train.to_string(),
+            class.test.to_string(),
+        ]
+    });
+    let align = [Align::Right, Align::Left, Align::Right];
+    say_table(&align, std::iter::once(head).chain(classes));
     if let Some(fit) = &summary.fit {
-        let [c, h, w] = fit.input;
-        say!(
-            "\nfits the network: input {c}x{h}x{w}, {} outputs",
-            fit.outputs
-        );
-        say!(
-            "  {} images to train on, {} to validate",
-            fit.train,
-            fit.validation
-        );
-        say!(
-            "  mean {:?}, deviation {:?}, channels {}, size by {}",
-            fit.normalisation.mean,
-            fit.normalisation.std,
-            fit.preprocessing.colour,
-            fit.preprocessing.resize
-        );
-        for skipped in &fit.skipped {
-            say!(
-                "  left out: `{}` ({})",
-                skipped.path.display(),
-                skipped.reason
-            );
-        }
+        print_fit(fit);
     }
     print_notes(&summary.notes);
+}
+
+fn print_fit(fit: &Fit) {
+    let [c, h, w] = fit.input;
+    say!(
+        "\nfits the network: input {c}x{h}x{w}, {} outputs",
+        fit.outputs
+    );
+    say!(
+        "  {} images to train on, {} to validate",
+        fit.train,
+        fit.validation
+    );
+    say!(
+        "  mean {:?}, deviation {:?}, channels {}, size by {}",
+        fit.normalisation.mean,
+        fit.normalisation.std,
+        fit.preprocessing.colour,
+        fit.preprocessing.resize
+    );
+    for skipped in &fit.skipped {
+        say!(
+            "  left out: `{}` ({})",
+            skipped.path.display(),
+            skipped.reason
+        );
+    }
 }

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use secateur::data::{self, DataConfig, Source};
+use secateur::table::{Align, table};
 use serde::Serialize;
 
 /// Opens data and, unless stdout is for a program, says what they are: format, images,
@@ -46,6 +47,16 @@ fn skipped_text(n: usize) -> String {
 fn print_json<T: Serialize>(value: &T) -> Result<()> {
     say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
+}
+
+/// Prints a table, two spaces in.
+fn say_table<R>(align: &[Align], rows: impl IntoIterator<Item = R>)
+where
+    R: IntoIterator<Item = String>,
+{
+    for line in table(align, rows).lines() {
+        say!("  {line}");
+    }
 }
 
 /// Fails early, before hours of work, if `path` cannot be written.

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use secateur::default_run_dir;
 use secateur::one_shot::{OneShotJob, prune_one_shot};
-use secateur::onnx::graph::Graph;
-use secateur::onnx::model::Model;
-use secateur::prune::{Job, prune};
 use secateur::report::{RunReport, command_text, terminal_table};
-use secateur::search::config::PruneConfig;
+use secateur::{Files, Pruner};
+use secateur_onnx::OnnxError;
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
+use secateur_search::config::PruneConfig;
 
 use super::{check_writable, open_data, print_json, print_notes};
 use crate::cli::args::{ModeName, PruneArgs};
@@ -23,17 +23,14 @@ pub fn run(args: &PruneArgs) -> Result<u8> {
         check_writable(&args.output)?;
         return without_training(args);
     }
-    let run_dir = args
-        .run_dir
-        .clone()
-        .unwrap_or_else(|| default_run_dir(&args.output));
-    if run_dir == args.output {
+    let files = files(args);
+    if files.run_dir == args.output {
         bail!(
             "cannot use `{}` as the run's folder: it is the file to write",
-            run_dir.display()
+            args.output.display()
         );
     }
-    let config = prune_config(args, &run_dir)?;
+    let config = prune_config(args, &files.run_dir)?;
     check_writable(&args.output)?;
     let Some(folder) = &args.data else {
         bail!("cannot prune: no data; give `--data`, or `--no-train` to do without");
@@ -41,19 +38,23 @@ pub fn run(args: &PruneArgs) -> Result<u8> {
     let source = open_data(folder, &config.data, args.json)?;
     let n_params = count_params(&args.model)?;
     let mut progress = PruneProgress::new("pruning", n_params, stop_flag("slice")?);
-    let job = Job {
-        model: &args.model,
-        output: &args.output,
-        run_dir: &run_dir,
-        agent: args.agent.as_deref(),
-        resume: args.resume,
-        command: command_line(),
-    };
-    let result = prune(&job, &source, &config, &mut progress);
+    let pruner = Pruner::with_config(config)
+        .agent(args.agent.as_deref())
+        .command(command_line());
+    let result = pruner.run_files(&files, &source, &mut progress);
     progress.finish();
-    let report = result?;
-    show(args, &config, &report, &run_dir)?;
+    show(args, &result?, &files.run_dir)?;
     Ok(exit_code::SUCCESS)
+}
+
+/// The files that the arguments name.
+fn files(args: &PruneArgs) -> Files {
+    let mut files = Files::new(&args.model, &args.output);
+    files.resume = args.resume;
+    if let Some(run_dir) = &args.run_dir {
+        files.run_dir.clone_from(run_dir);
+    }
+    files
 }
 
 /// `--no-train`.
@@ -67,21 +68,27 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
     let Some(budget) = &args.budget else {
         bail!("cannot use `--no-train` without `--budget`");
     };
+    let config = args.settings.over(PruneConfig::default());
+    let ranking = if args.settings.has("search.policy") {
+        &config.search.policy
+    } else {
+        "l2-uniform"
+    };
     let job = OneShotJob {
         model: &args.model,
         output: &args.output,
-        policy: args.policy.as_deref().unwrap_or("l2").parse()?,
+        ranking: ranking.parse()?,
         budgets: &parse_budgets(budget)?,
-        ignore: &args.ignore,
-        round_to: args.round_to.unwrap_or(1),
-        seed: args.seed.unwrap_or(0),
+        ignore: &config.search.ignore,
+        round_to: config.search.round_to,
+        seed: config.seed,
     };
     let report = prune_one_shot(&job)?;
     if args.json {
         print_json(&report)?;
         return Ok(exit_code::SUCCESS);
     }
-    say!("{}, without training", report.policy);
+    say!("{}, without training", report.ranking);
     say_part!("{}", report.table());
     for file in &report.after {
         say!("wrote {}", file.figures.file.display());
@@ -96,7 +103,7 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
 }
 
 /// Number of float values that a model stores, for the progress bar.
-pub fn count_params(model: &Path) -> Result<u64> {
+pub fn count_params(model: &Path) -> Result<u64, OnnxError> {
     let graph = Graph::from_model(&Model::read(model)?)?;
     let floats = graph.initializers.values().filter(|t| t.as_f32().is_some());
     Ok(floats.map(|t| t.len() as u64).sum())
@@ -109,7 +116,7 @@ fn command_line() -> String {
     command_text(words)
 }
 
-fn show(args: &PruneArgs, config: &PruneConfig, report: &RunReport, run_dir: &Path) -> Result<()> {
+fn show(args: &PruneArgs, report: &RunReport, run_dir: &Path) -> Result<()> {
     if args.json {
         return print_json(report);
     }
@@ -124,7 +131,7 @@ fn show(args: &PruneArgs, config: &PruneConfig, report: &RunReport, run_dir: &Pa
     say!(
         "report: {} (seed {})",
         run_dir.join("report.html").display(),
-        config.seed
+        report.seed
     );
     Ok(())
 }

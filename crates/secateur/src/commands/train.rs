@@ -3,18 +3,17 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use secateur::data::DataConfig;
-use secateur::net::train::{OptimizerConfig, OptimizerKind, ScheduleKind};
-use secateur::onnx::arch::{DEFAULT_WIDTHS, VggConfig, vgg_like};
-use secateur::onnx::model::Model;
+use secateur::data::Source;
 use secateur::train::{TrainConfig, Trained, train};
+use secateur_onnx::arch::{DEFAULT_WIDTHS, VggConfig, vgg_like};
+use secateur_onnx::model::Model;
 use serde::Serialize;
 
 use super::{check_writable, open_data, print_json, print_notes, skipped_text};
-use crate::cli::args::{OptimizerName, ScheduleName, TrainArgs};
+use crate::cli::args::TrainArgs;
+use crate::cli::errors::net_hint;
 use crate::cli::exit_code;
 use crate::cli::progress::{TrainProgress, stop_flag};
-use crate::cli::settings::data_config;
 
 #[derive(Serialize)]
 struct Summary<'a> {
@@ -32,49 +31,11 @@ struct Summary<'a> {
 /// Runs the command.
 pub fn run(args: &TrainArgs) -> Result<u8> {
     check_writable(&args.output)?;
-    let data_config = DataConfig {
-        image_size: args.image_size,
-        ..data_config(&args.data.options, DataConfig::default())
-    };
-    let source = open_data(&args.data.data, &data_config, args.json)?;
+    let config = args.settings.over(TrainConfig::default());
+    let source = open_data(&args.data, &config.data, args.json)?;
     let model = match &args.init {
         Some(path) => Model::read(path)?.unshared(),
-        None => {
-            let [h, w, c] = source.own_shape()?;
-            let stages = VggConfig::parse_stages(args.widths.as_deref().unwrap_or(DEFAULT_WIDTHS))?;
-            let config = VggConfig {
-                input: [c, h, w],
-                stages,
-                hidden: args.hidden.clone(),
-                classes: source.train.n_classes(),
-            };
-            vgg_like(&config, args.seed)?
-        }
-    };
-    let config = TrainConfig {
-        epochs: args.epochs,
-        batch_size: args.batch_size,
-        lr: args.lr,
-        schedule: match args.schedule {
-            ScheduleName::OneCycle => ScheduleKind::OneCycle,
-            ScheduleName::Cosine => ScheduleKind::Cosine,
-            ScheduleName::Constant => ScheduleKind::Constant,
-        },
-        optimizer: OptimizerConfig {
-            kind: match args.optimizer {
-                OptimizerName::Sgd => OptimizerKind::Sgd,
-                OptimizerName::Adamw => OptimizerKind::Adamw,
-            },
-            weight_decay: args.weight_decay,
-            ..OptimizerConfig::default()
-        },
-        smoothing: args.smoothing,
-        max_shift: args.max_shift,
-        max_rotation: args.max_rotation,
-        max_zoom: args.max_zoom,
-        flip: args.flip,
-        data: data_config,
-        seed: args.seed,
+        None => new_model(args, &source, config.seed)?,
     };
     let mut progress = TrainProgress::new("training", config.batch_size, stop_flag("step")?);
     let trained = train(&model, &source, &config, &mut progress)?;
@@ -86,7 +47,7 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
         bail!(
             "{error}; `{}` holds the weights after the last whole pass before\n\nhint: {}",
             args.output.display(),
-            error.hint().unwrap_or_default()
+            net_hint(&error).unwrap_or_default()
         );
     }
     if !trained.stopped {
@@ -99,14 +60,26 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
     Ok(exit_code::INTERRUPTED)
 }
 
+/// A new network for the data's images and classes.
+fn new_model(args: &TrainArgs, source: &Source, seed: u64) -> Result<Model> {
+    let [h, w, c] = source.own_shape()?;
+    let config = VggConfig {
+        input: [c, h, w],
+        stages: VggConfig::parse_stages(args.widths.as_deref().unwrap_or(DEFAULT_WIDTHS))?,
+        hidden: args.hidden.clone(),
+        classes: source.train.n_classes(),
+    };
+    Ok(vgg_like(&config, seed)?)
+}
+
 fn report(args: &TrainArgs, trained: &Trained) -> Result<()> {
     let validation = &trained.validation;
     if args.json {
         return print_json(&Summary {
             output: &args.output,
-            validation_accuracy: validation.accuracy,
+            validation_accuracy: validation.quality,
             validation_loss: validation.loss,
-            validation_images: validation.correct.len(),
+            validation_images: validation.samples.len(),
             sample_macs: trained.sample_macs,
             seconds: trained.seconds,
             stopped: trained.stopped,
@@ -121,8 +94,8 @@ fn report(args: &TrainArgs, trained: &Trained) -> Result<()> {
     say!(
         "wrote {}{stopped}: validation accuracy {:.2} % ({} images), {:.0} s{}",
         args.output.display(),
-        100.0 * validation.accuracy,
-        validation.correct.len(),
+        100.0 * validation.quality,
+        validation.samples.len(),
         trained.seconds,
         skipped_text(trained.skipped.len())
     );

@@ -1,8 +1,8 @@
 //! `secateur verify`.
 
 use anyhow::{Result, bail};
-use secateur::onnx::model::Model;
 use secateur::verify::verify_where_possible;
+use secateur_onnx::model::Model;
 
 use super::print_json;
 use crate::cli::args::VerifyArgs;
@@ -22,7 +22,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
         }
     }
     if let Some(reason) = not_run.filter(|_| verdict.passed()) {
-        bail!("cannot compare outputs: {reason}");
+        bail!("cannot verify the outputs: {reason}");
     }
     Ok(if verdict.passed() {
         exit_code::SUCCESS

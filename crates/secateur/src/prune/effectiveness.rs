@@ -6,8 +6,8 @@ use secateur_net::data::Part;
 use secateur_net::train::evaluate;
 use secateur_onnx::coupling::Role;
 use secateur_search::config::PruneConfig;
-use secateur_search::env::Problem;
-use secateur_search::run_dir::record::{EpochRecord, RunHeader, Stage};
+use secateur_search::environment::training::Problem;
+use secateur_search::record::{EpochRecord, RunHeader, Stage};
 
 use crate::report::Effectiveness;
 use crate::report::stats::spearman;
@@ -29,8 +29,9 @@ fn affordable(problem: &Problem, header: &RunHeader, images: usize) -> (usize, u
         .map(|group| group.width)
         .collect();
     let budget = MOST_COST * problem.reference.sample_macs;
-    let passes =
-        |images: usize| (budget / (images as f64 * problem.size.macs as f64).max(1.0)) as usize;
+    let passes = |images: usize| {
+        (budget / (images as f64 * problem.space.size.macs as f64).max(1.0)) as usize
+    };
     if passes(images) >= layers.iter().sum() {
         return (images, usize::MAX);
     }
@@ -53,58 +54,69 @@ pub(super) fn measure(
     }
     let (images, most) = affordable(problem, header, images);
     let part = problem.search.head(images);
-    let base = evaluate(&problem.network, &problem.weights, &part)?.loss;
-    let mut result = Vec::new();
-    for (g, group) in header
-        .groups
-        .iter()
-        .enumerate()
+    let base = evaluate(
+        &problem.network,
+        problem.task.as_ref(),
+        &problem.weights,
+        &part,
+    )?
+    .loss;
+    let groups = header.groups.iter().enumerate();
+    groups
         .filter(|(_, group)| group.switchable)
-    {
-        let count = group.width.min(most);
-        let kernels: Vec<usize> = (0..count).map(|i| i * group.width / count).collect();
-        let mut ablation = Vec::with_capacity(count);
-        for &k in &kernels {
-            ablation.push((ablated_loss(problem, g, k, &part)? - base) as f32);
+        .map(|(g, group)| {
+            let count = group.width.min(most);
+            let kernels: Vec<usize> = (0..count).map(|i| i * group.width / count).collect();
+            let ablation = kernels
+                .iter()
+                .map(|&k| Ok((ablated_loss(problem, g, k, &part)? - base) as f32))
+                .collect::<Result<_, NetError>>()?;
+            Ok(beside_opinions(g, group.width, kernels, ablation, history))
+        })
+        .collect()
+}
+
+/// What taking kernels out showed, beside what the search thought of them.
+fn beside_opinions(
+    group: usize,
+    width: usize,
+    kernels: Vec<usize>,
+    ablation: Vec<f32>,
+    history: &[EpochRecord],
+) -> Effectiveness {
+    let mean = |stage: Stage, get: &dyn Fn(&EpochRecord) -> Option<&Vec<f32>>| -> Vec<f32> {
+        let of_stage = history.iter().filter(|record| record.stage == stage);
+        let rows: Vec<&Vec<f32>> = of_stage
+            .filter_map(get)
+            .filter(|row| row.len() == width)
+            .collect();
+        if rows.is_empty() {
+            return Vec::new();
         }
-        let mean = |stage: Stage, get: &dyn Fn(&EpochRecord) -> Option<&Vec<f32>>| -> Vec<f32> {
-            let rows: Vec<&Vec<f32>> = history
-                .iter()
-                .filter(|r| r.stage == stage)
-                .filter_map(get)
-                .filter(|row| row.len() == group.width)
-                .collect();
-            if rows.is_empty() {
-                return Vec::new();
-            }
-            kernels
-                .iter()
-                .map(|&k| rows.iter().map(|row| row[k]).sum::<f32>() / rows.len() as f32)
-                .collect()
-        };
-        let q_explore = mean(Stage::Explore, &|r| r.q_advantage.get(g));
-        let q_exploit = mean(Stage::Exploit, &|r| r.q_advantage.get(g));
-        let significance_explore = mean(Stage::Explore, &|r| r.significance.get(g));
-        let significance_exploit = mean(Stage::Exploit, &|r| r.significance.get(g));
-        let agreement = [
-            &q_explore,
-            &q_exploit,
-            &significance_explore,
-            &significance_exploit,
-        ]
-        .map(|values| spearman(&ablation, values));
-        result.push(Effectiveness {
-            group: g,
-            kernels,
-            ablation,
-            q_explore,
-            q_exploit,
-            significance_explore,
-            significance_exploit,
-            agreement,
-        });
+        let mean_of = |&k: &usize| rows.iter().map(|row| row[k]).sum::<f32>() / rows.len() as f32;
+        kernels.iter().map(mean_of).collect()
+    };
+    let q_explore = mean(Stage::Explore, &|r| r.q_advantage.get(group));
+    let q_exploit = mean(Stage::Exploit, &|r| r.q_advantage.get(group));
+    let significance_explore = mean(Stage::Explore, &|r| r.significance.get(group));
+    let significance_exploit = mean(Stage::Exploit, &|r| r.significance.get(group));
+    let agreement = [
+        &q_explore,
+        &q_exploit,
+        &significance_explore,
+        &significance_exploit,
+    ]
+    .map(|values| spearman(&ablation, values));
+    Effectiveness {
+        group,
+        kernels,
+        ablation,
+        q_explore,
+        q_exploit,
+        significance_explore,
+        significance_exploit,
+        agreement,
     }
-    Ok(result)
 }
 
 /// Loss of the given network without one kernel.
@@ -115,23 +127,14 @@ fn ablated_loss(
     part: &Part,
 ) -> Result<f64, NetError> {
     let mut weights = problem.weights.clone();
-    for member in problem.groups.groups[group]
-        .members
-        .iter()
-        .filter(|m| m.role == Role::Input)
-    {
+    let members = &problem.space.groups.groups[group].members;
+    for member in members.iter().filter(|m| m.role == Role::Input) {
         let Some(weight) = weights.get_mut(&member.tensor) else {
             continue;
         };
-        let inner: usize = weight.shape[member.axis + 1..].iter().product();
-        let outer: usize = weight.shape[..member.axis].iter().product();
-        let extent = weight.shape[member.axis];
-        for o in 0..outer {
-            for &position in &member.positions[kernel] {
-                let start = (o * extent + position) * inner;
-                weight.data[start..start + inner].fill(0.0);
-            }
+        for block in member.blocks(&weight.shape, kernel) {
+            weight.data[block].fill(0.0);
         }
     }
-    Ok(evaluate(&problem.network, &weights, part)?.loss)
+    Ok(evaluate(&problem.network, problem.task.as_ref(), &weights, part)?.loss)
 }

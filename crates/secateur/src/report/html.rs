@@ -1,14 +1,19 @@
 //! `report.html`: one self-contained page.
 
+mod cost;
 mod data;
 mod kernels;
-mod sections;
+mod networks;
+mod progress;
+mod reactivations;
+mod reproduce;
+mod summary;
 
 use std::path::Path;
 
-use maud::{DOCTYPE, PreEscaped, html};
-use secateur_search::run_dir::record::{EpochRecord, RunHeader};
-use secateur_search::run_dir::write_atomically;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use secateur_search::record::{EpochRecord, RunHeader};
+use secateur_search::store::write_atomically;
 
 use super::{ReportError, RunReport};
 
@@ -34,21 +39,36 @@ pub fn write_html(
             }
             body {
                 main {
-                    (sections::summary(report))
-                    (sections::before_after(report))
-                    (sections::progress(report, header, history)?)
+                    (summary::summary(report))
+                    (networks::before_after(report))
+                    (progress::progress(report, header, history)?)
                     (kernels::maps(report, header, history))
                     (kernels::effectiveness(report, header))
-                    (sections::reward(history)?)
-                    (sections::reactivations(header, history))
-                    (sections::layers(report))
-                    (sections::cost(report, history))
+                    (progress::reward(report, history)?)
+                    (reactivations::reactivations(report, header, history))
+                    (networks::layers(report))
+                    (cost::cost(report, history))
                     (data::data(report))
-                    (sections::reproduce(report, path))
+                    (reproduce::reproduce(report, path))
                 }
             }
         }
     };
     write_atomically(path, page.into_string().as_bytes())?;
     Ok(())
+}
+
+fn percent(value: f64) -> String {
+    format!("{:.2} %", 100.0 * value)
+}
+
+/// Names beside their colours, by the style sheet's variables.
+fn legend(entries: &[(&str, &str)]) -> Markup {
+    html! {
+        div.legend {
+            @for (color, name) in entries {
+                span { i style=(format!("background:var(--{color})")) {} (name) }
+            }
+        }
+    }
 }

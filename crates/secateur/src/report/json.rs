@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use secateur_search::run_dir::write_atomically;
+use secateur_search::store::write_atomically;
 
 use super::{ReportError, RunReport};
 
 /// Writes beside, then renames.
 ///
 /// # Errors
-/// [`ReportError::RunDir`] naming the path.
+/// [`ReportError::Store`] naming the path.
 pub fn write_json(report: &RunReport, path: &Path) -> Result<(), ReportError> {
     let text = serde_json::to_string_pretty(report).map_err(|error| ReportError::Damaged {
         path: path.to_path_buf(),

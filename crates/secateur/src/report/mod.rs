@@ -18,7 +18,7 @@ pub use command::command_text;
 pub use html::write_html;
 pub use json::{read_json, write_json};
 use secateur_onnx::cost::Size;
-use secateur_search::run_dir::{RunDirError, read_run};
+use secateur_search::store::{StoreError, read_run};
 pub use terminal::terminal_table;
 
 use crate::bench::Latency;
@@ -30,14 +30,14 @@ use stats::PairedDifference;
 pub enum ReportError {
     /// The run folder.
     #[error(transparent)]
-    RunDir(#[from] RunDirError),
-    /// A folder of something else, or none.
+    Store(#[from] StoreError),
+    /// A folder that is missing, or holds something else than a run.
     #[error("cannot report on `{}`: it is no run folder: it holds no `header.json`", path.display())]
     NoRun {
         /// The folder.
         path: PathBuf,
     },
-    /// No finished run.
+    /// A run that was not finished.
     #[error("cannot report on `{}`: its run is not finished", path.display())]
     NotFinished {
         /// The folder.
@@ -48,15 +48,15 @@ pub enum ReportError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with it.
         reason: String,
     },
-    /// A plot.
+    /// A plot that the drawing crate refused.
     #[error("cannot draw plot `{plot}`: {reason}")]
     Plot {
-        /// Which.
+        /// Its name.
         plot: String,
-        /// Why.
+        /// What the crate said.
         reason: String,
     },
 }
@@ -72,19 +72,22 @@ pub struct NetworkFigures {
     pub size: Size,
     /// Bytes of the file.
     pub bytes: u64,
-    /// Accuracy on test data, read once, at the end; `None` without test data.
-    pub test_accuracy: Option<f64>,
+    /// Quality on test data, 0..=1, read once, at the end; `None` without test data.
+    #[serde(alias = "test_accuracy")]
+    pub test_quality: Option<f64>,
     /// Per class on test data: right answers, images.
     pub test_per_class: Vec<(u64, u64)>,
-    /// Accuracy on the validation data that guided the search.
-    pub search_accuracy: f64,
-    /// Accuracy on the validation data that the search never saw.
-    pub confirm_accuracy: f64,
-    /// Latency in tract.
+    /// Quality on the validation data that guided the search.
+    #[serde(alias = "search_accuracy")]
+    pub search_quality: f64,
+    /// Quality on the validation data that the search never saw.
+    #[serde(alias = "confirm_accuracy")]
+    pub confirm_quality: f64,
+    /// Latency in another engine; empty where none could run it.
     pub latency: Vec<Latency>,
-    /// Test accuracy minus the given network's; `None` for the given network.
+    /// Test quality minus the given network's; `None` for the given network.
     pub test_difference: Option<PairedDifference>,
-    /// The same on the confirmation data.
+    /// Quality on the confirmation data minus the given network's.
     pub confirm_difference: Option<PairedDifference>,
     /// Which pruning epoch made it.
     pub record: Option<usize>,
@@ -138,6 +141,9 @@ pub struct RunReport {
     pub config: String,
     /// Seed.
     pub seed: u64,
+    /// What the task calls its quality, for people: `accuracy` for classification.
+    #[serde(default = "accuracy")]
+    pub quality_name: String,
     /// Machine: processor, threads, vector unit in use.
     pub machine: String,
     /// The given network.
@@ -157,9 +163,9 @@ pub struct RunReport {
     pub training_is_measured: bool,
     /// Wall-clock seconds of the search.
     pub search_seconds: f64,
-    /// Of the initial training, where known.
+    /// Wall-clock seconds of the initial training, where the model carries them.
     pub training_seconds: Option<f64>,
-    /// Accuracy floor of the search (AEC).
+    /// Floor of the quality in the search (AEC).
     pub floor: Option<f64>,
     /// The data; `None` in reports written before it was kept.
     #[serde(default)]
@@ -168,6 +174,11 @@ pub struct RunReport {
     pub effectiveness: Vec<Effectiveness>,
     /// What the user must know.
     pub warnings: Vec<String>,
+}
+
+/// The quality of all tasks in reports written before it had a name.
+fn accuracy() -> String {
+    "accuracy".to_string()
 }
 
 /// Reads `report.json` of a run folder.

@@ -93,16 +93,18 @@ pub(super) fn lines(frame: &Frame<'_>, lines: &[Line<'_>]) -> Result<String, Rep
         }
         root.present().map_err(|e| fail(e.to_string()))?;
     }
-    // Colours become classes, fixed size becomes a scalable one.
+    Ok(themed(svg))
+}
+
+/// Colours become variables of the style sheet, the fixed size a scalable one.
+fn themed(mut svg: String) -> String {
     for (class, key) in KEYS.iter().enumerate() {
         let hex = format!("#{:02X}{:02X}{:02X}", key.0, key.1, key.2);
         svg = svg.replace(&hex, &format!("var(--s{class})"));
     }
-    svg = svg
-        .replace("#020202", "var(--muted)")
-        .replace("#030303", "var(--line)");
-    svg = svg.replacen("width=\"720\" height=\"260\"", "role=\"img\"", 1);
-    Ok(svg)
+    svg.replace("#020202", "var(--muted)")
+        .replace("#030303", "var(--line)")
+        .replacen("width=\"720\" height=\"260\"", "role=\"img\"", 1)
 }
 
 /// Bounds with a little air.

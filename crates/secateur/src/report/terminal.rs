@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{NetworkFigures, RunReport};
+use crate::table::{Align, table};
 
 fn percent(part: u64, whole: u64) -> String {
     format!("{:.1} %", 100.0 * part as f64 / whole.max(1) as f64)
@@ -25,74 +26,9 @@ pub(super) fn grouped(value: u64) -> String {
     text
 }
 
-type Row = (&'static str, fn(&NetworkFigures, &NetworkFigures) -> String);
-
-/// Before and after, a column a network.
+/// Before and after, a column a network, with the cost of the search and the notes below.
 pub fn terminal_table(report: &RunReport) -> String {
-    let mut networks = vec![&report.before];
-    networks.extend(&report.after);
-    networks.extend(&report.front);
-    let rows: [Row; 9] = [
-        ("", |n, _| n.label.clone()),
-        ("test accuracy", |n, _| points(n.test_accuracy)),
-        ("  against before", |n, _| {
-            n.test_difference.map_or_else(String::new, |d| {
-                format!(
-                    "{:+.2} ({:+.2} to {:+.2})",
-                    100.0 * d.difference,
-                    100.0 * d.low,
-                    100.0 * d.high
-                )
-            })
-        }),
-        ("kernels", |n, b| {
-            share(n.size.kernels, b.size.kernels, n, b)
-        }),
-        ("conv parameters", |n, b| {
-            share(n.size.conv_params, b.size.conv_params, n, b)
-        }),
-        ("parameters", |n, b| {
-            share(n.size.params, b.size.params, n, b)
-        }),
-        ("MACs", |n, b| share(n.size.macs, b.size.macs, n, b)),
-        ("bytes", |n, b| share(n.bytes, b.bytes, n, b)),
-        ("latency, batch 1", |n, _| {
-            n.latency
-                .first()
-                .map_or_else(String::new, |l| format!("{:.3} ms", l.median_ms))
-        }),
-    ];
-    let cells: Vec<Vec<String>> = rows
-        .iter()
-        .map(|(name, cell)| {
-            let mut row = vec![(*name).to_string()];
-            row.extend(networks.iter().map(|n| cell(n, &report.before)));
-            row
-        })
-        .collect();
-    let columns = networks.len() + 1;
-    let widths: Vec<usize> = (0..columns)
-        .map(|c| {
-            cells
-                .iter()
-                .map(|row| row[c].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut text = String::new();
-    for row in &cells {
-        for (column, cell) in row.iter().enumerate() {
-            let pad = widths[column] - cell.chars().count();
-            let spaces = " ".repeat(pad);
-            let _ = if column == 0 {
-                write!(text, "{cell}{spaces}")
-            } else {
-                write!(text, "   {spaces}{cell}")
-            };
-        }
-        text.push('\n');
-    }
+    let mut text = networks(report);
     let share = 100.0 * report.search_sample_macs / report.training_sample_macs.max(1.0);
     let _ = write!(
         text,
@@ -113,10 +49,54 @@ pub fn terminal_table(report: &RunReport) -> String {
     text
 }
 
-fn share(value: u64, of: u64, network: &NetworkFigures, before: &NetworkFigures) -> String {
-    if std::ptr::eq(network, before) {
-        grouped(value)
-    } else {
-        format!("{} ({})", grouped(value), percent(value, of))
+fn networks(report: &RunReport) -> String {
+    let before = &report.before;
+    let networks: Vec<&NetworkFigures> = std::iter::once(before)
+        .chain(&report.after)
+        .chain(&report.front)
+        .collect();
+    let row = |name: &str, cell: &dyn Fn(&NetworkFigures) -> String| -> Vec<String> {
+        let cells = networks.iter().map(|network| cell(network));
+        std::iter::once(name.to_string()).chain(cells).collect()
+    };
+    let share = |of: fn(&NetworkFigures) -> u64| {
+        move |network: &NetworkFigures| {
+            if std::ptr::eq(network, before) {
+                grouped(of(network))
+            } else {
+                let remaining = percent(of(network), of(before));
+                format!("{} ({remaining})", grouped(of(network)))
+            }
+        }
+    };
+    let mut rows = vec![
+        row("", &|n| n.label.clone()),
+        row(&format!("test {}", report.quality_name), &|n| {
+            points(n.test_quality)
+        }),
+        row("  against before", &difference),
+        row("kernels", &share(|n| n.size.kernels)),
+        row("conv parameters", &share(|n| n.size.conv_params)),
+        row("parameters", &share(|n| n.size.params)),
+        row("MACs", &share(|n| n.size.macs)),
+        row("bytes", &share(|n| n.bytes)),
+    ];
+    if !before.latency.is_empty() {
+        rows.push(row("latency, batch 1", &|n| {
+            let first = n.latency.first();
+            first.map_or_else(String::new, |l| format!("{:.3} ms", l.median_ms))
+        }));
     }
+    table(&[Align::Left, Align::Right], rows)
+}
+
+fn difference(network: &NetworkFigures) -> String {
+    network.test_difference.map_or_else(String::new, |d| {
+        format!(
+            "{:+.2} ({:+.2} to {:+.2})",
+            100.0 * d.difference,
+            100.0 * d.low,
+            100.0 * d.high
+        )
+    })
 }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use secateur::onnx::model::Model;
+use secateur_onnx::model::Model;
 
 use crate::common::{command, data_dir, net, path, prune_args, run, stderr, undisturbed};
+use crate::message::with_graph;
 use crate::resume::masks;
 
 /// Runs, expects exit code 1 and all of `needles` on stderr.
@@ -85,15 +86,13 @@ fn validation_images() {
 #[test]
 fn an_operator_without_training_rule_is_named_and_inspect_still_works() {
     let folder = tempfile::tempdir().unwrap();
-    let mut model = Model::read(net()).unwrap();
-    let graph = model.proto.graph.mut_or_insert_default();
-    let relu = graph
-        .node
-        .iter_mut()
-        .find(|n| n.op_type() == "Relu")
-        .unwrap();
-    relu.set_op_type("Einsum".to_string());
-    let name = relu.name().to_string();
+    let mut name = String::new();
+    let model = with_graph(&Model::read(net()).unwrap(), |graph| {
+        let mut nodes = graph.node.iter_mut();
+        let relu = nodes.find(|n| n.op_type() == "Relu").unwrap();
+        relu.set_op_type("Einsum".to_string());
+        name = relu.name().to_string();
+    });
     let file = folder.path().join("einsum.onnx");
     model.write(&file).unwrap();
     prune_with(
@@ -111,7 +110,7 @@ fn weights_that_are_not_finite_are_named() {
     let folder = tempfile::tempdir().unwrap();
     for (value, word) in [(f32::NAN, "NaN"), (f32::INFINITY, "infinity")] {
         let model = Model::read(net()).unwrap();
-        let graph = secateur::onnx::graph::Graph::from_model(&model).unwrap();
+        let graph = secateur_onnx::graph::Graph::from_model(&model).unwrap();
         let mut values = graph.initializers["conv2.weight"]
             .as_f32()
             .unwrap()
@@ -131,7 +130,7 @@ fn weights_that_are_not_finite_are_named() {
     }
     // Finite weights whose outputs overflow.
     let model = Model::read(net()).unwrap();
-    let graph = secateur::onnx::graph::Graph::from_model(&model).unwrap();
+    let graph = secateur_onnx::graph::Graph::from_model(&model).unwrap();
     let huge = |name: &str| {
         let values = graph.initializers[name].as_f32().unwrap();
         let values: Vec<f32> = values.iter().map(|v| v * 1e30).collect();
@@ -226,7 +225,10 @@ fn budgets_out_of_range() {
         &["--budget", "params=0.001"],
         &["params=0.001 cannot be reached", "hint: ask for params="],
     );
-    prune(&["--policy", "magic"], &["magic", "`dqn`", "`random`"]);
+    prune(
+        &["--policy", "magic"],
+        &["magic", "`dqn`", "random", "`l2-uniform`"],
+    );
     prune(&["--ignore", "conv9"], &["conv9", "`conv1`"]);
 }
 
@@ -278,7 +280,7 @@ fn arguments_that_no_command_can_use() {
 
     // The `config.toml` of a run could not hold it.
     let seed = ["--seed", "9223372036854775808"];
-    let needle = "9223372036854775808 is not in 0..=9223372036854775807";
+    let needle = "expected a whole number, 0 to 9223372036854775807";
     train(&seed, needle);
     prune(&seed, &[needle]);
     check(&["demo", seed[0], seed[1]], &[needle]);
@@ -324,6 +326,13 @@ fn settings_that_no_run_can_use_are_refused_before_the_data_are_read() {
     }
     // An argument is held to the range of its setting.
     refused("", &["--validation", "1"], &["`data.validation` is 1"]);
+    // A setting of an earlier version: what is there instead.
+    let needles = [
+        "unknown field `slice_steps`",
+        "hint: `search.slice_steps` is no setting any more",
+        "`max_slice_steps`",
+    ];
+    refused("[search]\nslice_steps = [4, 6]\n", &[], &needles);
     // The promise alone is enough, and then the data are looked for.
     refused("[mode]\nkind = \"aec\"\n", &[], &["no such folder"]);
     refused("[mode]\nkind = \"ceca\"\n", &[], &["no such folder"]);
@@ -337,13 +346,16 @@ fn settings_that_no_run_can_use_are_refused_before_the_data_are_read() {
             "hint: ",
         ],
     );
-    let needles = ["cannot use `--agent` with the policy `random`", "hint: "];
+    let needles = [
+        "cannot use an agent with the policy `random-global`",
+        "hint: ",
+    ];
     refused(
-        "[search]\npolicy = \"random\"\n",
+        "[search]\npolicy = \"random-global\"\n",
         &["--agent", "a"],
         &needles,
     );
-    refused("", &["--agent", "a", "--policy", "random"], &needles);
+    refused("", &["--agent", "a", "--policy", "random-global"], &needles);
 }
 
 /// Copies MNIST with one file changed.
@@ -426,9 +438,9 @@ fn data() {
 #[test]
 fn labels_beyond_the_classes_of_the_network() {
     let folder = tempfile::tempdir().unwrap();
-    let config = secateur::onnx::arch::VggConfig::new([1, 28, 28], 7);
+    let config = secateur_onnx::arch::VggConfig::new([1, 28, 28], 7);
     let file = folder.path().join("seven.onnx");
-    secateur::onnx::arch::vgg_like(&config, 0)
+    secateur_onnx::arch::vgg_like(&config, 0)
         .unwrap()
         .write(&file)
         .unwrap();
@@ -449,7 +461,7 @@ fn labels_beyond_the_classes_of_the_network() {
 fn images_of_another_shape() {
     let folder = tempfile::tempdir().unwrap();
     let model =
-        secateur::onnx::arch::vgg_like(&secateur::onnx::arch::VggConfig::new([3, 32, 32], 10), 0)
+        secateur_onnx::arch::vgg_like(&secateur_onnx::arch::VggConfig::new([3, 32, 32], 10), 0)
             .unwrap();
     let file = folder.path().join("cifar.onnx");
     model.write(&file).unwrap();
@@ -459,7 +471,7 @@ fn images_of_another_shape() {
 #[test]
 fn a_run_folder_in_use() {
     let folder = tempfile::tempdir().unwrap();
-    let held = secateur::search::run_dir::RunDir::open(&folder.path().join("run")).unwrap();
+    let held = secateur_search::store::RunDir::open(&folder.path().join("run")).unwrap();
     prune_with(
         net(),
         &data_dir(),

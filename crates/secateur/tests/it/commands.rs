@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use secateur::onnx::graph::Graph;
-use secateur::onnx::model::Model;
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
 use serde_json::Value;
 
 use crate::common::{command, data_dir, net, path, run, stderr, undisturbed};
+use crate::message::with_graph;
 
 fn run_dir() -> PathBuf {
     undisturbed().0.with_file_name("whole.onnx.run")
@@ -57,7 +58,7 @@ fn programs_can_read_what_commands_print() {
         "-o",
         path(&small),
     ]);
-    assert!(value["after"][0]["test_accuracy"].as_f64().unwrap() > 0.3);
+    assert!(value["after"][0]["test_quality"].as_f64().unwrap() > 0.3);
     assert_eq!(
         value["after"][0]["bytes"],
         std::fs::metadata(&small).unwrap().len()
@@ -148,7 +149,7 @@ fn exit_codes() {
     let (whole, _) = undisturbed();
     let good = path(whole).to_string();
     let renamed = changed(folder.path(), "renamed.onnx", |model| {
-        model.proto.graph.mut_or_insert_default().node[0].set_name("other".to_string());
+        *model = with_graph(model, |graph| graph.node[0].set_name("other".to_string()));
     });
     let masks = Model::read(whole)
         .unwrap()

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use secateur::onnx::model::Model;
+use secateur_onnx::model::Model;
 use serde_json::Value;
 
 use crate::common::{path, quick_config, run, stderr};

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use secateur::search::run_dir::read_run;
+use secateur_search::store::read_run;
 
 use crate::common::{data_dir, net, path, prune_args, run, stderr, undisturbed};
 use crate::resume::masks;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use secateur::onnx::model::Model;
+use secateur_onnx::model::Model;
 
 use crate::common::{
     command, data_dir, net, path, prune_args, quick_config, run, stderr, undisturbed,
@@ -170,7 +170,7 @@ fn a_run_goes_on_by_its_own_settings_and_no_others() {
         (["--seed", "7"], "`seed` was 0, now it is 7"),
         (["--budget", "params=0.5"], "`mode` was"),
         (["--config", path(&other)], "`mode` was"),
-        (["--policy", "random"], "`policy` was \"dqn\""),
+        (["--policy", "random-global"], "`policy` was \"dqn\""),
     ] {
         let refused = resume(&extra, &data_dir());
         let text = stderr(&refused);

@@ -5,7 +5,13 @@ mod commands;
 mod common;
 mod data;
 mod disk;
+mod docs;
+mod examples;
 mod interrupt;
+// The same helper as in the tests of `secateur-onnx`; not all of it is needed here.
+#[allow(dead_code)]
+#[path = "../../../secateur-onnx/tests/it/message.rs"]
+mod message;
 mod no_train;
 mod open_size;
 mod options;

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use secateur::onnx::model::Model;
+use secateur_onnx::model::Model;
 use serde_json::Value;
 
 use crate::common::{net, path, run, stderr};
+use crate::message::with_graph;
 use crate::promises::size;
 
 fn fixture(name: &str) -> PathBuf {
@@ -52,7 +53,7 @@ fn budgets_are_met_by_structures_of_every_kind() {
 fn policies_choose_different_kernels_and_several_budgets_several_files() {
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
-    for policy in ["l1", "uniform-l2", "global-l1", "random"] {
+    for policy in ["l1-uniform", "l2-uniform", "l1-global", "random-uniform"] {
         let output = folder.path().join(format!("{policy}.onnx"));
         let args = ["prune", path(net()), "--no-train", "--policy", policy];
         let rest = ["--budget", "macs=0.7,0.4", "-o", path(&output)];
@@ -169,15 +170,12 @@ fn bytes_are_those_of_external_data_too_and_the_given_file_stays() {
 fn a_share_of_unknown_multiply_adds_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (model, output) = (folder.path().join("a.onnx"), folder.path().join("b.onnx"));
-    let mut changed = Model::read(fixture("plain")).unwrap();
-    let graph = changed.proto.graph.as_mut().unwrap();
-    graph.value_info.clear();
-    let relu = graph
-        .node
-        .iter_mut()
-        .find(|n| n.op_type() == "Relu")
-        .unwrap();
-    relu.set_op_type("Unheard".to_string());
+    let changed = with_graph(&Model::read(fixture("plain")).unwrap(), |graph| {
+        graph.value_info.clear();
+        let mut nodes = graph.node.iter_mut();
+        let relu = nodes.find(|n| n.op_type() == "Relu").unwrap();
+        relu.set_op_type("Unheard".to_string());
+    });
     changed.write(&model).unwrap();
     let refused = pruned(&model, "macs=0.5", &output, &[]);
     assert_eq!(refused.status.code(), Some(1));

@@ -1,28 +1,28 @@
 //! Files that leave height and width of their images open.
 
-use secateur::onnx::graph::{Dim, Graph};
-use secateur::onnx::model::{IMAGE_SIZE, Model};
+use secateur_onnx::graph::{Dim, Graph};
+use secateur_onnx::model::{IMAGE_SIZE, Model};
 
 use crate::common::{MODE, data_dir, net, path, prune, quick_config, run, stderr};
+use crate::message::{edited, with_graph};
 
 fn open(model: &Model) -> Vec<Dim> {
-    let mut model = model.clone();
-    model
-        .proto
-        .metadata_props
-        .retain(|entry| entry.key() != IMAGE_SIZE);
+    let model = edited(model, |proto| {
+        let entries = &mut proto.metadata_props;
+        entries.retain(|entry| entry.key() != IMAGE_SIZE);
+    });
     Graph::from_model(&model).unwrap().inputs[0].shape.clone()
 }
 
 #[test]
 fn they_are_pruned_at_the_size_of_the_data_and_stay_open() {
     let folder = tempfile::tempdir().unwrap();
-    let mut model = Model::read(net()).unwrap();
-    let graph = &mut *model.proto.graph.as_mut().unwrap();
-    let shape = graph.input[0].type_.as_mut().unwrap().mut_tensor_type();
-    for (axis, name) in [(2, "height"), (3, "width")] {
-        shape.shape.as_mut().unwrap().dim[axis].set_dim_param(name.to_string());
-    }
+    let model = with_graph(&Model::read(net()).unwrap(), |graph| {
+        let shape = graph.input[0].type_.as_mut().unwrap().mut_tensor_type();
+        for (axis, name) in [(2, "height"), (3, "width")] {
+            shape.shape.as_mut().unwrap().dim[axis].set_dim_param(name.to_string());
+        }
+    });
     let given = folder.path().join("open.onnx");
     model.write(&given).unwrap();
     let dims = open(&model);

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use secateur::onnx::graph::Graph;
-use secateur::onnx::model::Model;
 use secateur::report::{NetworkFigures, RunReport, read_json};
-use secateur::search::run_dir::read_run;
-use secateur::search::run_dir::record::Stage;
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
+use secateur_search::record::Stage;
+use secateur_search::store::read_run;
 use tempfile::TempDir;
 
 use crate::common::{data_dir, net, path, prune, quick_config, run, stderr, undisturbed};
@@ -83,7 +83,7 @@ fn budgets_of_every_kind_are_met() {
 
 /// Does another network beat this one in size or accuracy without losing in the other?
 fn dominated(network: &NetworkFigures, all: &[NetworkFigures]) -> bool {
-    let key = |n: &NetworkFigures| (n.size.params, n.search_accuracy);
+    let key = |n: &NetworkFigures| (n.size.params, n.search_quality);
     let (params, accuracy) = key(network);
     all.iter()
         .map(key)
@@ -116,8 +116,8 @@ fn without_a_budget_the_front_is_kept_and_the_smallest_within_the_drop_is_the_ou
     named.sort();
     assert_eq!(files, named, "the front and nothing else");
     let within = |n: &&NetworkFigures| {
-        n.search_accuracy >= report.before.search_accuracy - 0.5
-            && n.confirm_accuracy >= report.before.confirm_accuracy - 0.5
+        n.search_quality >= report.before.search_quality - 0.5
+            && n.confirm_quality >= report.before.confirm_quality - 0.5
     };
     let smallest = report
         .front

@@ -1,17 +1,17 @@
 //! How far a run says it is, against what it turns out to cost.
 
 use secateur::data::{self, DataConfig};
-use secateur::prune::{Job, prune};
-use secateur::search::config::PruneConfig;
-use secateur::search::pruner::{Progress, RunObserver};
-use secateur::search::run_dir::read_run;
+use secateur::{Files, Pruner};
+use secateur_search::config::PruneConfig;
+use secateur_search::search::{Observer, Progress};
+use secateur_search::store::read_run;
 
 use crate::common::{data_dir, net, quick_config};
 
 #[derive(Default)]
 struct Seen(Vec<Progress>);
 
-impl RunObserver for Seen {
+impl Observer for Seen {
     fn step(&mut self, progress: &Progress) {
         self.0.push(progress.clone());
     }
@@ -26,18 +26,11 @@ fn check(mode: &str, max_cost: f64) {
     config.search.recover_steps = 60;
     config.search.hold_loss = false;
     let source = data::open(&data_dir(), &DataConfig::default()).unwrap();
-    let run_dir = folder.path().join("run");
-    let job = Job {
-        model: net(),
-        output: &folder.path().join("small.onnx"),
-        run_dir: &run_dir,
-        agent: None,
-        resume: false,
-        command: String::new(),
-    };
+    let files = Files::new(net(), folder.path().join("small.onnx"));
     let mut seen = Seen::default();
-    let report = prune(&job, &source, &config, &mut seen).unwrap();
-    let (_, history) = read_run(&run_dir).unwrap();
+    let pruner = Pruner::with_config(config);
+    let report = pruner.run_files(&files, &source, &mut seen).unwrap();
+    let (_, history) = read_run(&files.run_dir).unwrap();
     assert!(history.len() > 8);
     let seen = seen.0;
     let last = seen.last().unwrap();

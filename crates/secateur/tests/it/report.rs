@@ -53,4 +53,21 @@ fn the_page_adds_up_and_names_what_the_results_keep() {
         path(folder.path())
     );
     assert!(text.contains(&again), "no `{again}`");
+
+    // Written before qualities had a name.
+    let text = written(&|report| {
+        report.as_object_mut().unwrap().remove("quality_name");
+        for network in ["before", "after"] {
+            let network = match &mut report[network] {
+                serde_json::Value::Array(all) => &mut all[0],
+                one => one,
+            };
+            for part in ["test", "search", "confirm"] {
+                let network = network.as_object_mut().unwrap();
+                let value = network.remove(&format!("{part}_quality")).unwrap();
+                network.insert(format!("{part}_accuracy"), value);
+            }
+        }
+    });
+    assert!(text.contains("test accuracy"));
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use secateur::search::run_dir::read_run;
+use secateur_search::store::read_run;
 
 use crate::common::{History, command, data_dir, net, path, prune_args, run, stderr, undisturbed};
 

@@ -41,7 +41,7 @@ fn keys(value: &Value) -> BTreeSet<String> {
 #[test]
 fn every_field_of_the_history() {
     let fields = table("## A line of `history.jsonl`");
-    let documented: BTreeSet<String> = fields.iter().flat_map(|(name, _)| words(name)).collect();
+    let documented = documented("## A line of `history.jsonl`");
     let meaning = |name: &str| -> BTreeSet<String> {
         let row = fields
             .iter()
@@ -77,6 +77,36 @@ fn every_field_of_the_history() {
         cuts > 0 && reactivations > 0,
         "{cuts} cuts, {reactivations} back: nothing was compared"
     );
+}
+
+/// Fields of the table after `heading`.
+fn documented(heading: &str) -> BTreeSet<String> {
+    let rows = table(heading);
+    rows.iter().flat_map(|(name, _)| words(name)).collect()
+}
+
+#[test]
+fn every_field_of_the_report() {
+    let run_dir = undisturbed().0.with_file_name("whole.onnx.run");
+    let text = std::fs::read_to_string(run_dir.join("report.json")).unwrap();
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(keys(&report), documented("## `report.json`"));
+    assert_eq!(report["quality_name"], "accuracy");
+    let heading = "## A network of `report.json`";
+    let rows = table(heading);
+    let row = |name: &str| -> BTreeSet<String> {
+        let row = rows
+            .iter()
+            .find(|(names, _)| words(names).contains(&name.to_string()));
+        words(row.unwrap().1).into_iter().collect()
+    };
+    for network in [&report["before"], &report["after"][0]] {
+        assert_eq!(keys(network), documented(heading));
+        assert_eq!(keys(&network["size"]), row("size"));
+        assert_eq!(keys(&network["latency"][0]), row("latency"));
+    }
+    let difference = &report["after"][0]["test_difference"];
+    assert_eq!(keys(difference), row("test_difference"));
 }
 
 #[test]

@@ -1,27 +1,27 @@
 //! Files that the engine of `verify` and `bench` cannot run: exported in training mode.
 
-use secateur::onnx::model::Model;
+use secateur_onnx::model::Model;
 
 use crate::common::{MODE, net, path, prune, quick_config, run, stderr};
+use crate::message::attribute_proto::AttributeType;
+use crate::message::with_graph;
 
 #[test]
 fn a_run_is_finished_without_the_other_engine_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let mut model = Model::read(net()).unwrap();
-    let graph = model.proto.graph.as_mut().unwrap();
-    let norm = graph
-        .node
-        .iter_mut()
-        .find(|n| n.op_type() == "BatchNormalization");
-    let norm = norm.unwrap();
-    norm.output
-        .extend(["mean_out".to_string(), "var_out".to_string()]);
-    let mut attribute = norm.attribute[0].clone();
-    attribute.set_name("training_mode".to_string());
-    attribute.set_type(secateur::onnx::proto::attribute_proto::AttributeType::INT);
-    attribute.clear_f();
-    attribute.set_i(1);
-    norm.attribute.push(attribute);
+    let model = with_graph(&Model::read(net()).unwrap(), |graph| {
+        let mut nodes = graph.node.iter_mut();
+        let norm = nodes.find(|n| n.op_type() == "BatchNormalization");
+        let norm = norm.unwrap();
+        norm.output
+            .extend(["mean_out".to_string(), "var_out".to_string()]);
+        let mut attribute = norm.attribute[0].clone();
+        attribute.set_name("training_mode".to_string());
+        attribute.set_type(AttributeType::INT);
+        attribute.clear_f();
+        attribute.set_i(1);
+        norm.attribute.push(attribute);
+    });
     let given = folder.path().join("net.onnx");
     model.write(&given).unwrap();
 

@@ -1,8 +1,8 @@
 //! Weight gradients: transformed inputs times transformed output gradients.
 
+use super::tiling::{MOST_GRADIENT, POINTS, Tiling, bundle, pitch, point_stride};
 use super::transform::{self, Place, Source};
 use super::weights::{self, Direction, Layout, weight_stride};
-use super::{MOST_GRADIENT, POINTS, Tiling, group, pitch, point_stride};
 use crate::ahead::{Ahead, fetch_to_write};
 use crate::conv::pack::{self, Block};
 use crate::conv::program::Program;
@@ -20,11 +20,11 @@ pub(crate) struct GradientSums {
     tiling: Tiling,
     blocks: Vec<Block>,
     sums: Vec<Buffer>,
-    /// Images per block.
-    pub group: usize,
+    /// Images in a bundle.
+    pub bundle: usize,
 }
 
-/// Transformed tiles of a block of images: of x and of dy; for one task.
+/// Transformed tiles of a bundle of images, of x and of dy; memory of one task.
 pub(crate) struct Scratch {
     x: Buffer,
     dy: Buffer,
@@ -39,20 +39,20 @@ impl GradientSums {
         let tiling = Tiling::new(s.out_h(), s.out_w())?;
         let blocks = pack::blocks(s.c_out, isa);
         let len = weights::points_len(s.c_in, &blocks, isa);
-        // What a task adds first is stored: clearing the sums of wide layers would take longer
-        // than adding to them.
+        // The sums are not cleared: the first time, a task stores instead of adding, because
+        // clearing the sums of wide layers would take longer than adding to them.
         let sums = (0..tasks).map(|_| Buffer::get(len)).collect();
         let width = pack::total_width(&blocks, isa.lanes());
         let floats = pitch(isa, s.c_in) + width;
         let weights = POINTS * s.c_in * width;
-        let group = group(&tiling, floats, weights, MOST_GRADIENT, s.n, tasks);
+        let bundle = bundle(&tiling, floats, weights, MOST_GRADIENT, s.n, tasks);
         Some(Self {
             isa,
             program,
             tiling,
             blocks,
             sums,
-            group,
+            bundle,
         })
     }
 
@@ -61,7 +61,7 @@ impl GradientSums {
         self.sums.iter_mut().map(|sum| Shared::write(sum)).collect()
     }
 
-    /// Scratch for blocks of `images` images.
+    /// Scratch for bundles of up to `images` images.
     pub fn scratch(&self, images: usize) -> Scratch {
         let rows = images * self.tiling.len();
         let width = pack::total_width(&self.blocks, self.isa.lanes());
@@ -73,7 +73,7 @@ impl GradientSums {
         }
     }
 
-    /// Transforms x and dy of image `image` of a block of `images`.
+    /// Transforms x and dy of image `image` of a bundle of `images`.
     ///
     /// # Safety
     /// `x` is the program's padded image; `dy` the first pixel of an output image whose rows
@@ -121,8 +121,8 @@ impl GradientSums {
         }
     }
 
-    /// Adds the sums over a block of images that have been transformed, and fetches what comes
-    /// after it.
+    /// Adds the sums over a bundle of images that have been transformed, and fetches what the
+    /// caller needs next.
     ///
     /// # Safety
     /// `target` is one of [`Self::targets`] that no other thread uses, and the same for all
@@ -154,22 +154,23 @@ impl GradientSums {
     }
 }
 
+/// What the products of a bundle of images need.
 struct Job<'a> {
     tiling: &'a Tiling,
     blocks: &'a [Block],
     images: usize,
     c: usize,
     pitch: usize,
-    /// Of all blocks together.
+    /// Channels of all blocks together, with padding.
     width: usize,
     x: *const f32,
     dy: *const f32,
-    /// Sums hold nothing yet.
+    /// True if the sums hold nothing yet.
     is_first: bool,
 }
 
-/// Adds `R` source channels times `K` vectors (and, if `H`, half a one), over `n` tiles;
-/// stores them if nothing was added before.
+/// Adds the products of `R` source channels and `K` vectors (and, if `H`, half a vector) of
+/// output channels over `n` tiles; stores them if nothing was added before.
 #[inline(always)]
 unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
     n: usize,
@@ -238,7 +239,7 @@ unsafe fn multiply_body<V: Simd>(job: &Job<'_>, sums: *mut f32, ahead: &Ahead) {
             ahead.fetch::<V>(p, POINTS);
             let range = job.tiling.rows(job.images, p);
             let n = range.len();
-            // Nothing to add, but what is stored first must be.
+            // Without rows there is nothing to add, but zeros must be stored the first time.
             if n == 0 && !job.is_first {
                 continue;
             }
@@ -261,8 +262,8 @@ unsafe fn multiply_body<V: Simd>(job: &Job<'_>, sums: *mut f32, ahead: &Ahead) {
                 for part in 0..parts {
                     let channels = len + usize::from(part < extra);
                     let (x, sum) = (x.add(r), sum.add(r * width));
-                    // The sums of wide layers lie in the last-level cache: those of the next
-                    // part come while this one is computed.
+                    // The sums of wide layers lie in the last-level cache. Those of the next part
+                    // are fetched while this part is computed.
                     let next = sum.wrapping_add(channels * width);
                     fetch_to_write::<V>(next, channels * width);
                     macro_rules! go {
@@ -297,7 +298,7 @@ unsafe fn multiply_body<V: Simd>(job: &Job<'_>, sums: *mut f32, ahead: &Ahead) {
     }
 }
 dispatch! {
-    /// Adds the products of all points of a block of images.
+    /// Adds the products of all points of a bundle of images.
     ///
     /// # Safety
     /// The machine has `isa`, and the blocks were made for its lanes; all pointers are valid

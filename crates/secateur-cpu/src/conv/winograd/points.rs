@@ -7,11 +7,11 @@
 
 use crate::simd::Simd;
 
-/// First pair of points.
+/// The first pair of points is ±A.
 pub(super) const A: f64 = 0.625;
-/// Second pair.
+/// The second pair of points is ±B.
 pub(super) const B: f64 = 1.5;
-/// Scales of the weights at the points, so that A and B have no fractions.
+/// Scales of the weights at the points, so that the matrices A and B need no divisions.
 const N0: f64 = 1.0 / (A * A * B * B);
 const NA: f64 = 1.0 / (2.0 * A * A * (A * A - B * B));
 const NB: f64 = 1.0 / (2.0 * B * B * (B * B - A * A));

@@ -1,11 +1,10 @@
 //! Transformed tiles times transformed weights, and back to pixels.
 
+use super::tiling::{MOST_FORWARD, POINTS, Tiling, bundle, pitch, point_stride};
 use super::transform::{self, Finish, Place, Source};
 use super::weights::{self, Direction, Layout, weight_stride};
-use super::{MOST_FORWARD, POINTS, Tiling, group, pitch, point_stride};
+use crate::activation::Limits;
 use crate::ahead::{Ahead, fetch_columns};
-use crate::conv::Limits;
-use crate::conv::direct::SLACK;
 use crate::conv::pack::{self, Block};
 use crate::conv::program::Program;
 use crate::isa::Isa;
@@ -21,11 +20,12 @@ pub(crate) struct Prepared {
     points: Buffer,
     bias: Option<Buffer>,
     limits: Limits,
-    /// Images per block.
-    pub group: usize,
+    /// Images in a bundle.
+    pub bundle: usize,
 }
 
-/// Transformed tiles of a block of images, and their products with a block of channels.
+/// Transformed tiles of a bundle of images, and their products with a block of channels; memory
+/// of one task.
 pub(crate) struct Scratch {
     tiles: Buffer,
     products: Buffer,
@@ -52,15 +52,11 @@ impl Prepared {
             direction,
         };
         let points = weights::to_points(isa, layout, &blocks, w);
-        let bias = bias.map(|bias| {
-            let mut padded = Buffer::zeroed(bias.len() + SLACK);
-            padded[..bias.len()].copy_from_slice(bias);
-            padded
-        });
+        let bias = bias.map(pack::with_slack);
         let floats = pitch(isa, program.c_source) + blocks[0].width(isa.lanes());
         let width = pack::total_width(&blocks, isa.lanes());
         let weights = POINTS * program.c_source * width;
-        let group = group(&tiling, floats, weights, MOST_FORWARD, n, threads);
+        let bundle = bundle(&tiling, floats, weights, MOST_FORWARD, n, threads);
         Some(Self {
             isa,
             program,
@@ -69,11 +65,11 @@ impl Prepared {
             points,
             bias,
             limits,
-            group,
+            bundle,
         })
     }
 
-    /// Scratch for blocks of `images` images.
+    /// Scratch for bundles of up to `images` images.
     pub fn scratch(&self, images: usize) -> Scratch {
         let rows = images * self.tiling.len();
         let width = self.blocks[0].width(self.isa.lanes());
@@ -84,10 +80,10 @@ impl Prepared {
         }
     }
 
-    /// Transforms image `image` of a block of `images`.
+    /// Transforms image `image` of a bundle of `images`.
     ///
     /// # Safety
-    /// `padded` is valid for the program's padded image and [`SLACK`] floats past it;
+    /// `padded` is valid for the program's padded image and [`crate::simd::SLACK`] floats past it;
     /// `scratch` is for that many images or more.
     pub unsafe fn input(
         &self,
@@ -117,8 +113,8 @@ impl Prepared {
         }
     }
 
-    /// Computes a block of images whose inputs have been transformed, and fetches what comes
-    /// after it.
+    /// Computes a bundle of images whose inputs have been transformed, and fetches what the
+    /// caller needs next.
     ///
     /// # Safety
     /// `output` is valid for `images` output images.
@@ -147,6 +143,7 @@ impl Prepared {
     }
 }
 
+/// What the products and outputs of a bundle of images need.
 struct Job<'a> {
     tiling: &'a Tiling,
     blocks: &'a [Block],
@@ -161,10 +158,10 @@ struct Job<'a> {
     limits: Limits,
 }
 
-/// Bases of the up to fourteen rows of a tile.
+/// Base addresses for the up to fourteen rows of a tile.
 const BASES: usize = 5;
 
-/// `R` rows of `a` times `K` vectors (and, if `H`, half a one) of columns of `b`.
+/// `R` rows of `a` times `K` vectors (and, if `H`, half a vector) of columns of `b`.
 #[inline(always)]
 unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
     a: *const f32,
@@ -178,8 +175,8 @@ unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
         let width = K * V::LANES + if H { V::Half::LANES } else { 0 };
         let mut acc = [[V::zero(); K]; R];
         let mut half = [V::Half::zero(); R];
-        // A base for every three rows: base, base + pitch, base + 2 · pitch are addresses
-        // that need no further register.
+        // One base address for every three rows: the instructions can form base, base + pitch
+        // and base + 2 · pitch without a further register.
         let mut p = [a; BASES];
         for i in 0..BASES {
             p[i] = a.add(if 3 * i < R { 3 * i * pitch } else { 0 });
@@ -238,7 +235,7 @@ unsafe fn product<V: Simd>(
     }
     let width = block.width(V::LANES);
     let narrow = block.full + usize::from(block.half) == 1;
-    // With one vector per row, registers are left for twice the rows.
+    // If rows have one vector only, the registers hold twice as many of them.
     let max = V::PRODUCT_ROWS * if narrow && V::PRODUCT_ROWS < 14 { 2 } else { 1 };
     let parts = n.div_ceil(max);
     let (len, extra) = (n / parts, n % parts);
@@ -326,7 +323,7 @@ unsafe fn multiply_body<V: Simd>(job: &Job<'_>, output: *mut f32, ahead: &Ahead)
     }
 }
 dispatch! {
-    /// All products and outputs of a block of images.
+    /// All products and outputs of a bundle of images.
     ///
     /// # Safety
     /// The machine has `isa`, and the blocks were made for its lanes; all pointers are valid

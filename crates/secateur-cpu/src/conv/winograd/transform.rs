@@ -1,8 +1,8 @@
 //! The transforms between pixels and points, on vectors of channels.
 
 use super::points::{A, B, input, output, output_gradient, weight, weight_gradient};
-use super::{Spot, Tiling};
-use crate::conv::Limits;
+use super::tiling::{Spot, Tiling};
+use crate::activation::Limits;
 use crate::conv::pack::Block;
 use crate::simd::{Simd, dispatch};
 
@@ -18,13 +18,14 @@ unsafe fn input_tile<V: Simd, const SY: bool, const SX: bool>(
     stride: usize,
     n: usize,
 ) {
-    // SAFETY: the contract of `input_image`. Closures are not used: see `crate::simd`.
+    // SAFETY: the contract of `input_image`.
     unsafe {
         let nx = if SX { 5 } else { 6 };
         let (pa, pb) = (V::splat(A as f32), V::splat(B as f32));
         let (a2, b2) = (V::splat((A * A) as f32), V::splat((B * B) as f32));
         let product = V::splat((A * A * B * B) as f32);
         let sum = V::splat((A * A + B * B) as f32);
+        // Macros, because closures may not be compiled for the level; see `crate::simd`.
         macro_rules! pixel {
             ($y:expr, $x:expr) => {
                 V::load(d.add($y * row + $x * col))
@@ -38,8 +39,8 @@ unsafe fn input_tile<V: Simd, const SY: bool, const SX: bool>(
                 }
             }};
         }
-        // Rows of points 0, then 1 and 2, 3 and 4, 5: more loads than all at once, but
-        // 36 values never have to live in registers together.
+        // First the points of row 0, then those of rows 1 and 2, 3 and 4, and 5. Pixels are loaded
+        // more than once that way, but never do 36 values have to be in registers at a time.
         let mut t = [V::zero(); 6];
         let mut u = [V::zero(); 6];
         for x in 0..nx {
@@ -79,22 +80,25 @@ unsafe fn input_tile<V: Simd, const SY: bool, const SX: bool>(
     }
 }
 
-/// Where an image lies in padded scratch: first pixel of the first window, floats between
-/// rows, channels.
+/// Where an image lies in padded scratch.
 #[derive(Clone, Copy)]
 pub(super) struct Source {
+    /// First pixel of the first window.
     pub pixels: *const f32,
+    /// Floats from one row to the next.
     pub row: usize,
+    /// Channels.
     pub c: usize,
 }
 
-/// Where transformed tiles go: a block of `images` images, of which this is `image`.
+/// Where transformed tiles go: into a bundle of `images` images, of which this is `image`.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub images: usize,
     pub image: usize,
-    /// Floats between tiles and between points.
+    /// Floats from one tile to the next.
     pub pitch: usize,
+    /// Floats from one point to the next.
     pub stride: usize,
 }
 
@@ -151,8 +155,8 @@ dispatch! {
     ///
     /// # Safety
     /// The machine has `isa`. `s` is valid for the windows of all tiles and a vector past
-    /// them; `v` for all points of the block, whose pitch is the channels or more by whole
-    /// vectors.
+    /// them; `v` for all points of the bundle, whose pitch is the number of channels or that of
+    /// whole vectors.
     pub(super) fn input_image / input_image_body(tiling: &Tiling, s: Source, to: Place, v: *mut f32)
 }
 
@@ -247,15 +251,15 @@ dispatch! {
     ///
     /// # Safety
     /// The machine has `isa`, and the blocks were made for its lanes. `s` is valid for all
-    /// pixels and two vectors past them; `v` for all points of the block of images.
+    /// pixels and two vectors past them; `v` for all points of the bundle.
     pub(super) fn gradient_image / gradient_image_body(
         tiling: &Tiling, blocks: &[Block], s: Source, to: Place, v: *mut f32)
 }
 
-/// What happens to outputs on their way out.
+/// What is done to outputs before they are stored.
 #[derive(Clone, Copy)]
 pub(super) struct Finish {
-    /// Of the block's first channel, readable for whole vectors; or null.
+    /// Bias from the block's first channel on, readable for whole vectors; or null.
     pub bias: *const f32,
     pub limits: Limits,
 }
@@ -360,7 +364,7 @@ pub(super) unsafe fn output_spot<V: Simd>(
     }
 }
 
-/// Bytes on the stack for a block of weights: 9 taps of two of the widest vectors.
+/// Floats of a tap in the buffer for the weights of a block: two of the widest vectors.
 pub(super) const WIDTH: usize = 32;
 
 #[inline(always)]

@@ -1,14 +1,14 @@
 //! Weights to points and back: `[block][point][source channel][channel of the block]`, with a
 //! cache line behind each point.
 
-use super::POINTS;
+use super::tiling::POINTS;
 use super::transform::{self, WIDTH};
 use crate::conv::pack::Block;
 use crate::isa::Isa;
 use crate::memory::Buffer;
 use crate::parallel::{self, Shared};
 
-/// Whose weights: the convolution's own, or flipped and transposed for its input gradient.
+/// Whether weights are taken as they are, or flipped and transposed for the input gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
     Forward,
@@ -24,7 +24,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Index of the nine taps.
+    /// Index of the first of the nine taps.
     fn at(&self, output: usize, source: usize) -> usize {
         match self.direction {
             Direction::Forward => (output * self.c_source + source) * 9,
@@ -36,8 +36,8 @@ impl Layout {
 /// Source channels per unit of work.
 const CHUNK: usize = 8;
 
-/// Floats from one point of a block to the next: a cache line more than needed, or the points
-/// of wide layers, powers of two apart, would all fall into the same cache sets.
+/// Floats from one point of a block to the next: a cache line more than needed, because points of
+/// wide layers that lie a power of two apart would all fall into the same cache sets.
 pub(super) fn weight_stride(c_source: usize, width: usize) -> usize {
     c_source * width + 16
 }
@@ -87,8 +87,8 @@ pub(super) fn to_points(isa: Isa, layout: Layout, blocks: &[Block], w: &[f32]) -
                         taps[to * WIDTH + o] = value;
                     }
                 }
-                // Channels of the padding keep what a wider block left there: it only
-                // reaches outputs that are not stored.
+                // The channels of the padding may still hold values of a wider block. They reach
+                // only outputs that are not stored.
                 // SAFETY: the block's points lie inside the buffer; units differ in theirs.
                 unsafe {
                     let to = out.ptr().add(offset + source * width);
@@ -101,7 +101,7 @@ pub(super) fn to_points(isa: Isa, layout: Layout, blocks: &[Block], w: &[f32]) -
     points
 }
 
-/// dw = Gᵀ (Σ sums) G, of a forward layout.
+/// dw = Gᵀ (Σ sums) G, for a forward layout.
 pub(super) fn from_points(
     isa: Isa,
     layout: Layout,

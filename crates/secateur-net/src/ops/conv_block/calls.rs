@@ -8,16 +8,10 @@ use secateur_cpu::block::{self, ActivationStats, BlockSpec, Inputs, Saved};
 use secateur_cpu::conv::{self, Activation};
 use secateur_cpu::memory::Buffer;
 
-use super::pending::PendingNorm;
 use crate::extension::{FusedOp, InputGradients, MAX_INPUTS};
-use crate::score::Collector;
-
-/// A lock whose holder cannot have panicked half-way through a change that matters.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
+use crate::lock::lock;
+use crate::score::{Collector, LayerPass, Score};
+use crate::value::PendingNorm;
 
 fn output_shape(spec: &BlockSpec) -> Vec<usize> {
     spec.output_shape().to_vec()
@@ -149,7 +143,13 @@ impl FusedOp for ConvCall {
         let shape = &self.spec.conv;
         let output = lock(&self.output).take();
         if let (Some(collector), Some(y)) = (&self.collector, &output) {
-            collector.add_from_output(&self.node, shape.n, shape.c_out, y, dy_output);
+            let layer = LayerPass {
+                n: shape.n,
+                channels: shape.c_out,
+                output: y,
+                gradient: dy_output,
+            };
+            collector.add_layer(&self.node, &layer);
         }
         let masked = match &output {
             Some(y) if self.spec.activation != Activation::None => Some(self.masked(y, dy_output)),
@@ -274,7 +274,7 @@ impl FusedOp for BlockCall {
         };
         let is_left = |norm: &Arc<PendingNorm>| norm.pending.is_norm();
         let mut of_input = wanted().filter(|_| self.input.as_ref().is_some_and(is_left));
-        // Those of a norm that is left come with the next block's.
+        // Where the batch norm is left to the next block, that one knows these statistics.
         let is_own = self.spec.pool || matches!(self.norm, Norm::Own);
         let mut stats = wanted().filter(|_| is_own);
         let (own, left_here) = (stats.as_mut(), of_input.as_mut());
@@ -294,7 +294,11 @@ impl FusedOp for BlockCall {
             let input = self.input.as_ref().map_or("", |norm| &norm.node);
             for (node, stats) in [(input, of_input), (&self.node, stats)] {
                 if let Some(stats) = stats {
-                    collector.add_activation(node, &stats.mean, &stats.positive);
+                    for (score, values) in
+                        [(Score::Mean, stats.mean), (Score::Positive, stats.positive)]
+                    {
+                        collector.add(node, score, values.into_iter().map(f64::from));
+                    }
                 }
             }
         }
@@ -326,7 +330,7 @@ impl FusedOp for BlockCall {
             taylor.as_deref_mut(),
         );
         if let (Some(collector), Some(taylor)) = (&self.collector, taylor) {
-            collector.add_taylor(&self.node, &taylor);
+            collector.add(&self.node, Score::Taylor, taylor.into_iter());
         }
         if let Some(input) = &self.input {
             input.put_sums(result.pending_sums);

@@ -9,7 +9,7 @@ use super::ConvBlock;
 use super::calls::InferenceCall;
 use crate::error::Result;
 use crate::extension::FusedInputs;
-use crate::interpreter::Pass;
+use crate::pass::Pass;
 use crate::value::Value;
 
 impl ConvBlock {

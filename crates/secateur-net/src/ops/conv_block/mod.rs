@@ -19,35 +19,15 @@ use secateur_cpu::conv::{self, Activation, ConvShape};
 use secateur_onnx::graph::Node;
 
 use self::calls::{BlockCall, ConvCall, InferenceCall};
-pub use self::pending::PendingImage;
-use self::pending::PendingNorm;
 use super::call::Planner;
+use super::operator::{Folded, Operator, input_name, to_channels_first, to_channels_last};
 use super::window::Window;
-use super::{Folded, Operator, input_name, norm, pool, to_channels_first, to_channels_last};
+use super::{norm, pool};
 use crate::error::{NetError, Result};
 use crate::extension::FusedInputs;
-use crate::interpreter::{BatchMoments, Engine, Mode, Pass};
-use crate::value::Value;
+use crate::pass::{BatchMoments, NormNames, Pass, Phase};
+use crate::value::{PendingImage, PendingNorm, Value};
 use crate::weights::Weights;
-
-/// Names of a batch norm's parameters and its constants.
-#[derive(Debug, Clone)]
-pub struct NormNames {
-    /// Node name.
-    pub node: String,
-    /// Scale, `[c]`.
-    pub gamma: String,
-    /// Shift, `[c]`.
-    pub beta: String,
-    /// Running mean, `[c]`.
-    pub mean: String,
-    /// Running variance, `[c]`.
-    pub variance: String,
-    /// Added to the variance.
-    pub epsilon: f32,
-    /// Share of the running statistics that is kept at each step (ONNX: 0.9).
-    pub momentum: f32,
-}
 
 /// A convolution with the nodes that were fused into it.
 #[derive(Debug, Clone)]
@@ -154,10 +134,10 @@ impl ConvBlock {
             self.window.dilation,
             self.groups,
         )
-        .map_err(|error| NetError::Shape {
+        .map_err(|source| NetError::Window {
             node: self.node.clone(),
             expected: format!("an input that fits weights {weight:?}"),
-            got: error.to_string(),
+            source,
         })
     }
 
@@ -204,7 +184,7 @@ impl ConvBlock {
         let spec = self.spec(self.conv_shape(x.dims(), weight_shape)?);
         let has_residual = residual.is_some();
         let inputs = FusedInputs::new(x).with(5, residual);
-        if pass.mode == Mode::Inference {
+        if pass.phase == Phase::Inference {
             let (weight, bias) = pass.folded(&self.node)?;
             let call = InferenceCall {
                 specs: vec![spec],
@@ -254,7 +234,7 @@ impl ConvBlock {
     ) -> Result<Tensor<4>> {
         let shape = pass.shape(&self.node, &self.weight)?;
         let dims = [shape[0], shape[1], shape[2], shape[3]];
-        let (weight, bias) = if pass.mode == Mode::Inference {
+        let (weight, bias) = if pass.phase == Phase::Inference {
             let (weight, bias) = pass.folded(&self.node)?;
             (weight, Some(bias))
         } else {
@@ -275,7 +255,7 @@ impl ConvBlock {
             self.groups,
         );
         let mut y = module::conv2d(x, weight.reshape(dims), bias, options);
-        if let (Mode::Training, Some(norm)) = (pass.mode, &self.norm) {
+        if let (Phase::Training, Some(norm)) = (pass.phase, &self.norm) {
             y = norm::normalise_batch(pass, &self.node, norm, y)?;
         }
         if let Some(residual) = residual {
@@ -289,7 +269,12 @@ impl ConvBlock {
         if self.pool {
             y = pool::max_pool_2x2(y);
         }
-        Ok(to_channels_last(y))
+        // The routines sum up what the activation passes on, since the batch norm needs that.
+        let passed_on = match self.norm {
+            Some(_) => self.activation,
+            None => Activation::None,
+        };
+        Ok(pass.scored(&self.node, passed_on, to_channels_last(y)))
     }
 }
 
@@ -339,10 +324,6 @@ impl Operator for ConvBlock {
         self.norm.is_some()
     }
 
-    fn as_conv_block(&self) -> Option<&ConvBlock> {
-        Some(self)
-    }
-
     fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value> {
         let (x, pending) = match &inputs[0] {
             Value::Pending(image) => (image.values.clone(), Some(Arc::clone(&image.norm))),
@@ -356,9 +337,10 @@ impl Operator for ConvBlock {
             }
             None => None,
         };
-        match pass.engine {
-            Engine::Fused => self.forward_fused(pass, x, pending, residual),
-            Engine::Stock => Ok(Value::Image(self.forward_stock(pass, x, residual)?)),
+        if pass.engine.is_fused() {
+            self.forward_fused(pass, x, pending, residual)
+        } else {
+            Ok(Value::Image(self.forward_stock(pass, x, residual)?))
         }
     }
 

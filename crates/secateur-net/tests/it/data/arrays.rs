@@ -404,3 +404,51 @@ fn class_names_of_arrays() {
         &["x_test.npy", "[5, 5, 1]", "[6, 5, 1]"],
     );
 }
+
+#[test]
+fn headers_that_claim_too_much_or_nothing() {
+    let check = |bytes: &[u8], needles: &[&str]| {
+        let mut all = vec!["x_train.npy"];
+        all.extend(needles);
+        refused(source(bytes, &labels(), &DataConfig::default()), &all);
+    };
+    let with_text = |text: &str| {
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((text.len() as u16).to_le_bytes());
+        bytes.extend(text.as_bytes());
+        bytes.extend([1; 100]);
+        bytes
+    };
+    // The length of version 2 has four bytes: 4 GiB from a file of 12.
+    let long = [b"\x93NUMPY\x02\x00".as_slice(), &[0xff; 4]].concat();
+    check(&long, &["at most 10000 bytes"]);
+    // Twice the time with every bracket: the parser would not come back from either.
+    for depth in [40, 9000] {
+        let deep = format!("{{'descr': {}", "[".repeat(depth));
+        check(&with_text(&deep), &["plain numbers"]);
+    }
+    let shaped = |descr: &str, shape: &str| {
+        let rest = format!("'fortran_order': False, 'shape': {shape}");
+        with_text(&format!("{{'descr': {descr}, {rest}}}\n"))
+    };
+    check(
+        &shaped("'<f8'", "(4294967296, 4294967296)"),
+        &["fits in memory"],
+    );
+    check(&shaped("'|O'", "(4, 5, 5)"), &["type '|O'"]);
+    check(
+        &shaped("[('a', '|u1')]", "(4, 5, 5)"),
+        &["plain numbers", "[('a'"],
+    );
+    for (text, reason) in [
+        ("{'descr': '<f4', 'shape': (4, 5, 5)}", "fortran_order"),
+        ("{'fortran_order': True, 'shape': (4, 5, 5)}", "descr"),
+        ("{'descr': '<f4', 'fortran_order': False}", "shape"),
+        ("(4, 5, 5)", "dict"),
+        ("", ""),
+    ] {
+        check(&with_text(text), &["the header of an npy array", reason]);
+    }
+    let negative = shaped("'<f4'", "(4, -5, 5)");
+    check(&negative, &["the header of an npy array", "negative"]);
+}

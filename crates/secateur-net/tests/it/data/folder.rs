@@ -241,7 +241,7 @@ fn sizes_that_differ_need_a_size() {
     class_folders(&folder.path().join("train"), &["b"], 2, [8, 6]);
     let source = opened(folder.path());
     let error = refused(source.own_shape(), &["4x6", "8x6"]);
-    assert!(error.hint().unwrap().contains("--image-size"));
+    assert!(error.hint().unwrap().contains("`image_size`"));
     let fitted = source.fitted([3, 5, 5], Resize::default(), Colour::Rgb);
     assert_eq!(bytes(fitted.train.as_ref(), 3).len(), 75);
     let config = DataConfig {

@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use secateur_net::NetError;
 use secateur_net::data::{
     Augment, BatchJob, BatchSampler, Colour, DataConfig, DataError, Normalisation, NormaliseBy,
     Part, Resize, Source, open, with_batches,
 };
-use secateur_net::interpreter::Engine;
 use secateur_net::train::{
     Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, StepObserver, evaluate, train_slice,
 };
 use secateur_net::weights::Weights;
+use secateur_net::{Engine, NetError};
 
 use super::make::{class_folders, jpeg, plain, png, write};
 use super::refused;
@@ -67,7 +66,7 @@ fn batches(part: &Part, n: usize, threads: usize) -> Vec<(Vec<f32>, Vec<u32>)> {
             let mut result = Vec::new();
             while let Some(batch) = batches.next() {
                 let batch = batch.unwrap();
-                result.push((batch.images, batch.labels));
+                result.push((batch.inputs, batch.targets));
             }
             result
         })
@@ -116,9 +115,10 @@ fn train(
     steps: usize,
     observer: &mut dyn StepObserver,
 ) -> Result<(), NetError> {
-    let net = network(case, Engine::Fused);
+    let net = network(case, &Engine::fused());
     let slice = Slice {
         network: &net,
+        task: case.task.as_ref(),
         data: part,
         schedule: Schedule {
             kind: ScheduleKind::Constant,
@@ -162,8 +162,11 @@ fn training_is_the_same_from_memory_and_from_files_and_after_a_stop() {
                 train(&case, &part, &mut weights, &mut sampler, 12 - stop, &mut ()).unwrap();
             }
         }
-        let net = network(&case, Engine::Fused);
-        (evaluate(&net, &weights, &part).unwrap(), weights)
+        let net = network(&case, &Engine::fused());
+        (
+            evaluate(&net, case.task.as_ref(), &weights, &part).unwrap(),
+            weights,
+        )
     };
     let expected = run(64, None);
     assert_eq!(run(0, None), expected, "streamed");
@@ -239,7 +242,7 @@ fn more_damaged_images_than_allowed_are_an_error() {
             &["more than 4 images", "the training images", "train"],
         );
         assert!(matches!(error, DataError::TooManySkipped { limit: 4, .. }));
-        assert!(error.hint().unwrap().contains("--max-skipped"));
+        assert!(error.hint().unwrap().contains("`max_skipped`"));
     }
     let only = tempfile::tempdir().unwrap();
     write(
@@ -267,8 +270,8 @@ fn a_file_that_goes_away_ends_the_training_with_its_name() {
         text.contains("003.png") && text.contains("No such file"),
         "{text}"
     );
-    let net = network(&case, Engine::Fused);
-    let text = evaluate(&net, &case.weights, &part)
+    let net = network(&case, &Engine::fused());
+    let text = evaluate(&net, case.task.as_ref(), &case.weights, &part)
         .unwrap_err()
         .to_string();
     assert!(text.contains("003.png"), "{text}");
@@ -317,7 +320,7 @@ fn channels_are_normalised_in_the_networks_order() {
             augment: Augment::default(),
             seed: 0,
         };
-        (part.batch(&job).unwrap().images, measured)
+        (part.batch(&job).unwrap().inputs, measured)
     };
     for cache_mib in [0, 1] {
         let (rgb, measured) = pixel(Colour::Rgb, cache_mib);

@@ -5,6 +5,7 @@ mod cifar;
 mod folder;
 mod loading;
 mod make;
+mod own;
 
 use std::path::Path;
 

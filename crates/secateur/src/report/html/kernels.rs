@@ -1,8 +1,9 @@
 //! What happened to kernels, and which mattered.
 
 use maud::{Markup, PreEscaped, html};
-use secateur_search::run_dir::record::{EpochRecord, RunHeader};
+use secateur_search::record::{EpochRecord, RunHeader};
 
+use super::legend;
 use crate::report::kernel_map::map;
 use crate::report::{Effectiveness, NetworkFigures, RunReport};
 
@@ -59,11 +60,7 @@ pub(super) fn maps(report: &RunReport, header: &RunHeader, history: &[EpochRecor
     html! {
         h2 { "Kernels over pruning epochs" }
         p { "A row a kernel, those that stayed longest on top; a column a pruning epoch. The band above shows the stage. The last column is the network tried last, not always a result: " (columns(report)) "." }
-        div.legend {
-            @for (color, name) in entries {
-                span { i style=(format!("background:var(--{color})")) {} (name) }
-            }
-        }
+        (legend(&entries))
         div.maps {
             @for (g, group) in header.groups.iter().enumerate().filter(|(_, group)| group.switchable) {
                 @let last = history.last().and_then(|r| r.masks.get(g)).map_or("", String::as_str);

@@ -1,0 +1,194 @@
+//! Which images a folder holds, and of which class.
+
+use std::path::{Path, PathBuf};
+
+use crate::data::DataError;
+use crate::data::formats::names::{TEST, TRAIN, VALIDATION, or_test};
+
+/// Endings of files that are taken for images; the content decides which decoder reads them.
+const ENDINGS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
+/// Folders below a class folder that are looked into, so that links cannot lead in circles.
+const DEPTH: usize = 4;
+/// Where the parts of a folder are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PartFolders {
+    pub(super) train: PathBuf,
+    pub(super) validation: Option<PathBuf>,
+    pub(super) test: Option<PathBuf>,
+    /// False where the class folders lie in the folder itself.
+    pub(super) has_parts: bool,
+}
+
+/// Looks for class folders; `None` if there are none.
+pub(super) fn find(root: &Path) -> Option<PartFolders> {
+    let sub = |names: &[&str]| -> Option<PathBuf> {
+        names
+            .iter()
+            .map(|name| root.join(name))
+            .find(|path| path.is_dir())
+    };
+    if let Some(train) = sub(&TRAIN) {
+        let (validation, test) = or_test(sub(&VALIDATION), sub(&TEST));
+        return Some(PartFolders {
+            train,
+            validation,
+            test,
+            has_parts: true,
+        });
+    }
+    let classes = folders(root).ok()?;
+    let holds_images = classes.iter().any(|dir| {
+        let mut scan = Scan::default();
+        scan.collect(dir, 0, DEPTH).is_ok() && !scan.files.is_empty()
+    });
+    holds_images.then(|| PartFolders {
+        train: root.to_path_buf(),
+        validation: None,
+        test: None,
+        has_parts: false,
+    })
+}
+
+/// Images of one part.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    dir: PathBuf,
+    pub(super) files: Vec<(PathBuf, u32)>,
+    pub(super) class_names: Vec<String>,
+    /// Files that are no images by their ending, and one of them.
+    ignored: (usize, Option<PathBuf>),
+    /// Classes of the list without a folder.
+    missing: Vec<String>,
+}
+
+impl Scan {
+    /// Lists the images below the class folders of `dir`. `known` are the classes there may
+    /// be, in order; without them every folder is a class, in alphabetical order.
+    pub(super) fn new(dir: &Path, known: Option<&[String]>) -> Result<Self, DataError> {
+        let found = folders(dir).map_err(|error| DataError::io(dir, error))?;
+        let name = |path: &Path| {
+            let name = path.file_name().unwrap_or_default();
+            name.to_string_lossy().into_owned()
+        };
+        let class_names: Vec<String> = match known {
+            Some(known) => known.to_vec(),
+            None => found.iter().map(|path| name(path)).collect(),
+        };
+        let mut scan = Self {
+            dir: dir.to_path_buf(),
+            class_names,
+            ..Self::default()
+        };
+        let mut seen = vec![false; scan.class_names.len()];
+        for path in &found {
+            let class = name(path);
+            let Some(label) = scan.class_names.iter().position(|known| *known == class) else {
+                return Err(DataError::UnknownClass {
+                    path: dir.to_path_buf(),
+                    class,
+                    known: shortened(&scan.class_names),
+                });
+            };
+            let before = scan.files.len();
+            let index = u32::try_from(label).unwrap_or(u32::MAX);
+            scan.collect(path, index, DEPTH)
+                .map_err(|error| DataError::io(path, error))?;
+            if scan.files.len() == before {
+                return Err(DataError::Empty { path: path.clone() });
+            }
+            seen[label] = true;
+        }
+        if scan.files.is_empty() {
+            return Err(DataError::Empty {
+                path: dir.to_path_buf(),
+            });
+        }
+        scan.missing = scan
+            .class_names
+            .iter()
+            .zip(&seen)
+            .filter(|(_, seen)| !**seen)
+            .map(|(name, _)| name.clone())
+            .collect();
+        Ok(scan)
+    }
+
+    fn collect(&mut self, dir: &Path, label: u32, depth: usize) -> std::io::Result<()> {
+        let mut entries: Vec<PathBuf> = std::fs::read_dir(dir)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()?;
+        entries.sort();
+        for path in entries.into_iter().filter(|path| !is_hidden(path)) {
+            if path.is_dir() {
+                if depth > 1 {
+                    self.collect(&path, label, depth - 1)?;
+                }
+            } else if has_image_ending(&path) {
+                self.files.push((path, label));
+            } else {
+                self.ignored.0 += 1;
+                self.ignored.1.get_or_insert(path);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the user should know of this part.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let (n, Some(first)) = &self.ignored {
+            let files = if *n == 1 { "file" } else { "files" };
+            notes.push(format!(
+                "{n} {files} in `{}` left out: only jpg, jpeg, png and webp are read (`{}`)",
+                self.dir.display(),
+                first.display()
+            ));
+        }
+        if !self.missing.is_empty() {
+            notes.push(format!(
+                "{} of {} classes have no images in `{}`: {}",
+                self.missing.len(),
+                self.class_names.len(),
+                self.dir.display(),
+                shortened(&self.missing)
+            ));
+        }
+        notes
+    }
+}
+
+/// Sub-folders by name, hidden ones left out.
+fn folders(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut result: Vec<PathBuf> = std::fs::read_dir(dir)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    result.retain(|path| path.is_dir() && !is_hidden(path));
+    result.sort();
+    Ok(result)
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+fn has_image_ending(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| {
+        let ending = ending.to_string_lossy().to_lowercase();
+        ENDINGS.contains(&ending.as_str())
+    })
+}
+
+/// The first few names.
+fn shortened(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let mut text: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if names.len() > SHOWN {
+        text.push(format!("{} more", names.len() - SHOWN));
+    }
+    text.join(", ")
+}

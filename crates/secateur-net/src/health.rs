@@ -1,0 +1,100 @@
+//! Health of dormant kernels: how much the loss would fall if they came back.
+//!
+//! The full-width network with the consumers' weights of dormant kernels set to
+//! zero computes exactly what the compact network computes, yet the gradient of
+//! those zeroed weights is that of a network in which the dormant kernels
+//! already run. With the stored weights w and the probe's gradient g,
+//!
+//! health_k = -Σ w · g over the consumers' weights of kernel k,
+//!
+//! the first-order estimate of the fall of the loss (Taylor's theorem around the
+//! masked network; the same idea grows connections in RigL, Evci et al., ICML
+//! 2020, arXiv:1911.11134, there by gradient magnitude of single weights).
+
+use std::collections::HashMap;
+
+use burn::tensor::Gradients;
+use secateur_onnx::coupling::{ChannelGroups, Masks, Member, Role};
+
+use crate::error::Result;
+use crate::interpreter::Interpreter;
+use crate::pass::Bound;
+use crate::task::{Targets, Task};
+use crate::weights::Weights;
+
+/// Told group, kernel and consumer of a dormant kernel.
+type Visit<'a> = dyn FnMut(usize, usize, &Member) + 'a;
+
+/// The gradient of a parameter; empty if it has none.
+fn gradient_of(bound: &Bound, gradients: &Gradients, name: &str) -> Vec<f32> {
+    let gradient = bound.tensor(name).and_then(|leaf| leaf.grad(gradients));
+    gradient.map_or_else(Vec::new, |g| g.into_data().iter::<f32>().collect())
+}
+
+/// Health of every kernel, `[group][kernel]`, in units of loss; zero for active ones.
+///
+/// `network` is the full-width network, `full` its parameters, `images`
+/// (`[n, h, w, c]`) and `labels` one batch of training data.
+///
+/// # Errors
+/// As a training pass.
+///
+/// # Cost
+/// One training pass of the full-width network.
+pub fn probe_health(
+    network: &Interpreter,
+    task: &dyn Task,
+    full: &Weights,
+    groups: &ChannelGroups,
+    masks: &Masks,
+    images: Vec<f32>,
+    labels: &[u32],
+) -> Result<Vec<Vec<f32>>> {
+    let mut zeroed = full.clone();
+    let dormant = |visit: &mut Visit<'_>| {
+        for (g, group) in groups.groups.iter().enumerate() {
+            for member in group.members.iter().filter(|m| m.role == Role::Input) {
+                for k in (0..group.width).filter(|&k| !masks.0[g][k]) {
+                    visit(g, k, member);
+                }
+            }
+        }
+    };
+    dormant(&mut |_, k, member| {
+        if let Some(weight) = zeroed.get_mut(&member.tensor) {
+            for block in member.blocks(&weight.shape, k) {
+                weight.data[block].fill(0.0);
+            }
+        }
+    });
+    let bound = network.bind_training(&zeroed);
+    let n = labels.len();
+    let pass = network.forward_training(&bound, images, n, None)?;
+    // By stock operations whatever the engine is: rounding differs between the two, health
+    // decides which kernels a search turns on, and runs with a given seed are to stay the same.
+    let engine = network.engine().to_stock();
+    let loss = task.loss(&engine, &pass.outputs, &Targets::labels(labels))?;
+    let gradients = pass.backward(&loss);
+    let mut health: Vec<Vec<f32>> = groups
+        .groups
+        .iter()
+        .map(|group| vec![0.0; group.width])
+        .collect();
+    let mut read: HashMap<String, Vec<f32>> = HashMap::new();
+    dormant(&mut |g, k, member| {
+        let tensor = &member.tensor;
+        let Some(weight) = full.get(tensor) else {
+            return;
+        };
+        let gradient = read
+            .entry(tensor.clone())
+            .or_insert_with(|| gradient_of(&bound, &gradients, tensor));
+        if gradient.is_empty() {
+            return;
+        }
+        for i in member.blocks(&weight.shape, k).flatten() {
+            health[g][k] -= weight.data[i] * gradient[i];
+        }
+    });
+    Ok(health)
+}

@@ -1,0 +1,167 @@
+//! What a network costs: kernels, parameters, multiply-adds, bytes.
+
+mod counting;
+mod extents;
+mod layers;
+mod term;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use counting::{is_conv, macs_of, parameter_slots, viewed_slots};
+pub use extents::ASSUMED_EXTENT;
+use extents::infer_with_extents;
+pub use layers::{LayerInfo, format_shape, layer_table};
+use term::{Term, extent_of};
+
+use crate::coupling::{ChannelGroups, Masks};
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::ops::Macs;
+use crate::shape::ShapeContext;
+
+/// Size of a network, as counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Output filters of convolutions.
+    pub kernels: u64,
+    /// Parameters (weights and biases) of convolutions.
+    pub conv_params: u64,
+    /// All parameters: every stored float that a node reads, once; running statistics of batch
+    /// norms and single numbers of formulas excluded.
+    pub params: u64,
+    /// Multiply-adds of one inference of one sample, in convolutions and matrix products.
+    pub macs: u64,
+}
+
+impl std::ops::Sub for Size {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            kernels: self.kernels - other.kernels,
+            conv_params: self.conv_params - other.conv_params,
+            params: self.params - other.params,
+            macs: self.macs - other.macs,
+        }
+    }
+}
+
+/// Counts the size of any masked network without building it.
+#[derive(Debug, Clone)]
+pub struct CostModel {
+    kernels: Vec<Term>,
+    conv_params: Vec<Term>,
+    other_params: Vec<Term>,
+    macs: Vec<Term>,
+    uncounted: Vec<String>,
+}
+
+impl CostModel {
+    /// Prepares counting.
+    ///
+    /// Multiply-adds are those of one sample; a dynamic height or width counts as
+    /// [`ASSUMED_EXTENT`] pixels.
+    ///
+    /// # Errors
+    /// [`crate::OnnxError::Graph`] if shapes contradict each other.
+    pub fn new(graph: &Graph, groups: &ChannelGroups) -> Result<Self> {
+        let known = infer_with_extents(graph)?;
+        let context = ShapeContext {
+            graph,
+            known: &known,
+        };
+        let mut parameters: BTreeMap<&str, bool> = BTreeMap::new();
+        let mut kernels: BTreeMap<&str, Term> = BTreeMap::new();
+        for (node, slot, name) in parameter_slots(graph)
+            .into_iter()
+            .chain(viewed_slots(graph))
+        {
+            let is_conv = is_conv(node);
+            *parameters.entry(name).or_default() |= is_conv;
+            if is_conv && slot == 1 {
+                // Weights that two convolutions share are counted once. Kernels are the
+                // output channels, axis 1.
+                kernels.entry(name).or_insert_with(|| {
+                    let output = node.outputs.first().cloned().unwrap_or_default();
+                    Term::new(&known, groups, &[(output, 1)], 1)
+                });
+            }
+        }
+        let whole = |name: &str| {
+            let rank = graph
+                .initializers
+                .get(name)
+                .map_or(0, |tensor| tensor.shape.len());
+            let axes: Vec<_> = (0..rank).map(|axis| (name.to_string(), axis)).collect();
+            Term::new(&known, groups, &axes, 1)
+        };
+        let of = |conv: bool| {
+            let own = parameters.iter().filter(|(_, is_conv)| **is_conv == conv);
+            own.map(|(name, _)| whole(name)).collect::<Vec<_>>()
+        };
+        let (mut macs, mut uncounted) = (Vec::new(), Vec::new());
+        for node in &graph.nodes {
+            let is_whole = match macs_of(node, &context) {
+                Macs::Term(term) => {
+                    macs.push(Term::new(&known, groups, &term.axes, term.scale));
+                    let mut axes = term.axes.iter();
+                    axes.all(|(value, axis)| extent_of(&known, value, *axis).is_some())
+                }
+                Macs::Zero => true,
+                Macs::Unknown => false,
+            };
+            if !is_whole {
+                uncounted.push(node.name.clone());
+            }
+        }
+        Ok(Self {
+            macs,
+            uncounted,
+            kernels: kernels.into_values().collect(),
+            conv_params: of(true),
+            other_params: of(false),
+        })
+    }
+
+    /// Nodes whose multiply-adds are not all counted, because extents do not follow from the
+    /// file.
+    pub fn uncounted(&self) -> &[String] {
+        &self.uncounted
+    }
+
+    /// Size of the network that the masks leave.
+    pub fn count(&self, masks: &Masks) -> Size {
+        let sum = |terms: &[Term]| {
+            terms
+                .iter()
+                .map(|term| term.count(masks))
+                .fold(0, u64::saturating_add)
+        };
+        let conv_params = sum(&self.conv_params);
+        Size {
+            kernels: sum(&self.kernels),
+            conv_params,
+            params: conv_params.saturating_add(sum(&self.other_params)),
+            macs: sum(&self.macs),
+        }
+    }
+
+    /// Per group, what turning off one of its active kernels would save now.
+    pub fn marginal(&self, masks: &Masks) -> Vec<Size> {
+        let now = self.count(masks);
+        let mut changed = masks.clone();
+        (0..masks.0.len())
+            .map(|group| {
+                let Some(kernel) = masks.0[group].iter().position(|&on| on) else {
+                    return Size::default();
+                };
+                changed.0[group][kernel] = false;
+                let less = self.count(&changed);
+                changed.0[group][kernel] = true;
+                now - less
+            })
+            .collect()
+    }
+}

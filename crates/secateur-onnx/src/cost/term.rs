@@ -1,0 +1,68 @@
+//! Counts as products of extents, each of which shrinks with the kernels on its axis.
+
+use crate::coupling::{ChannelGroups, KernelRef, Masks};
+use crate::shape::Inferred;
+
+/// Extent of an axis, if it is known.
+pub(super) fn extent_of(known: &Inferred, value: &str, axis: usize) -> Option<usize> {
+    known.shapes.get(value)?.get(axis)?.fixed()
+}
+
+/// Positions of an axis: how many stay anyway, and the kernels of the others.
+#[derive(Debug, Clone)]
+struct Extent {
+    fixed: u64,
+    kernels: Vec<KernelRef>,
+}
+
+impl Extent {
+    fn kept(&self, masks: &Masks) -> u64 {
+        self.fixed
+            + self
+                .kernels
+                .iter()
+                .filter(|(group, k)| masks.0[*group][*k])
+                .count() as u64
+    }
+}
+
+/// A product of extents.
+#[derive(Debug, Clone)]
+pub(super) struct Term {
+    scale: u64,
+    extents: Vec<Extent>,
+}
+
+impl Term {
+    pub(super) fn new(
+        known: &Inferred,
+        groups: &ChannelGroups,
+        axes: &[(String, usize)],
+        scale: u64,
+    ) -> Self {
+        let extent = |(value, axis): &(String, usize)| {
+            let size = extent_of(known, value, *axis).unwrap_or(1) as u64;
+            let kernels: Vec<KernelRef> = groups
+                .axes
+                .get(value)
+                .and_then(|axes| axes.get(*axis)?.as_ref())
+                .map(|of_axis| of_axis.iter().flatten().copied().collect())
+                .unwrap_or_default();
+            Extent {
+                fixed: size.saturating_sub(kernels.len() as u64),
+                kernels,
+            }
+        };
+        Self {
+            scale,
+            extents: axes.iter().map(extent).collect(),
+        }
+    }
+
+    pub(super) fn count(&self, masks: &Masks) -> u64 {
+        self.extents
+            .iter()
+            .map(|extent| extent.kept(masks))
+            .fold(self.scale, u64::saturating_mul)
+    }
+}

@@ -1,0 +1,129 @@
+//! Stored tensors of a graph by name, to be changed where they lie.
+
+use std::path::Path;
+
+use super::decode::{Raw, decode, raw};
+use super::initializer::Tensor;
+use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
+use super::{Model, store};
+use crate::error::Result;
+
+/// A stored tensor: an initialiser, or the tensor of a `Constant` node.
+pub(crate) struct StoredMut<'a> {
+    /// Name of the value.
+    pub name: String,
+    proto: &'a mut TensorProto,
+    base_dir: Option<&'a Path>,
+}
+
+impl StoredMut<'_> {
+    /// The elements as one run of bytes; `None` if they are kept in another form.
+    ///
+    /// # Errors
+    /// [`crate::OnnxError::Tensor`] if it contradicts itself or cannot be read.
+    pub(crate) fn raw(&self) -> Result<Option<Raw<'_>>> {
+        raw(self.proto, &self.name, self.base_dir)
+    }
+
+    /// The tensor, decoded.
+    ///
+    /// # Errors
+    /// As [`StoredMut::raw`].
+    pub(crate) fn decode(&self) -> Result<Tensor> {
+        decode(self.proto, &self.name, self.base_dir)
+    }
+
+    /// Stores other elements in one run of bytes.
+    pub(crate) fn store_raw(&mut self, shape: &[usize], bytes: Vec<u8>) {
+        store::store_raw(self.proto, shape, bytes);
+    }
+
+    /// Stores another tensor of the same type, in the kind of storage that it has now.
+    pub(crate) fn store(&mut self, tensor: &Tensor) {
+        store::store(self.proto, tensor);
+    }
+
+    /// Replaces the values of a float tensor, keeping type and storage.
+    ///
+    /// # Errors
+    /// [`crate::OnnxError::Tensor`] for another number of values, or if it is no float tensor.
+    pub(super) fn replace_floats(&mut self, values: &[f32]) -> Result<()> {
+        store::replace_floats(self.proto, &self.name, values, self.base_dir)
+    }
+}
+
+/// A number, or a list of them, that a `Constant` node holds in place of a tensor.
+pub(crate) struct NumbersMut<'a> {
+    /// Name of the value.
+    pub name: String,
+    proto: &'a mut AttributeProto,
+}
+
+impl NumbersMut<'_> {
+    /// The list of floats; empty for anything else.
+    pub(crate) fn floats(&mut self) -> &mut Vec<f32> {
+        &mut self.proto.floats
+    }
+
+    /// The list of integers; empty for anything else.
+    pub(crate) fn ints(&mut self) -> &mut Vec<i64> {
+        &mut self.proto.ints
+    }
+
+    /// Replaces a single float, or as many floats of a list. False if it holds something else.
+    pub(super) fn replace_floats(&mut self, values: &[f32]) -> bool {
+        match values {
+            &[value] if self.proto.name() == "value_float" => self.proto.set_f(value),
+            _ if self.proto.floats.len() == values.len() => self.proto.floats = values.to_vec(),
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Model {
+    /// All stored tensors of the graph, those of `Constant` nodes first.
+    pub(crate) fn stored_mut(&mut self) -> Vec<StoredMut<'_>> {
+        let base_dir = self.base_dir.as_deref();
+        let graph = self.proto.graph.mut_or_insert_default();
+        let tensors = tensors_mut(graph).into_iter();
+        tensors
+            .map(|(name, proto)| StoredMut {
+                name,
+                proto,
+                base_dir,
+            })
+            .collect()
+    }
+
+    /// All numbers and lists that `Constant` nodes hold.
+    pub(crate) fn numbers_mut(&mut self) -> Vec<NumbersMut<'_>> {
+        let graph = self.proto.graph.mut_or_insert_default();
+        let numbers = constants(&mut graph.node).filter_map(|(name, node)| {
+            let mut attributes = node.attribute.iter_mut();
+            let proto = attributes
+                .find(|a| matches!(a.name(), "value_float" | "value_floats" | "value_ints"))?;
+            Some(NumbersMut { name, proto })
+        });
+        numbers.collect()
+    }
+}
+
+/// `Constant` nodes with the names of their values.
+fn constants(nodes: &mut [NodeProto]) -> impl Iterator<Item = (String, &mut NodeProto)> {
+    let constants = nodes.iter_mut().filter(|node| node.op_type() == "Constant");
+    constants.filter_map(|node| Some((node.output.first()?.clone(), node)))
+}
+
+/// Stored tensors with their names, those of `Constant` nodes first.
+pub(super) fn tensors_mut(graph: &mut GraphProto) -> Vec<(String, &mut TensorProto)> {
+    let in_nodes = constants(&mut graph.node).filter_map(|(name, node)| {
+        let mut attributes = node.attribute.iter_mut();
+        let value = attributes.find(|a| a.name() == "value")?;
+        Some((name, value.t.as_mut()?))
+    });
+    let initializers = graph.initializer.iter_mut();
+    in_nodes
+        .chain(initializers.map(|proto| (proto.name().to_string(), proto)))
+        .collect()
+}

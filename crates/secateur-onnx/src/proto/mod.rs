@@ -1,9 +1,0 @@
-//! Protobuf bindings of ONNX, generated from `proto/onnx-ml.proto`
-//! (see `proto/README.md`). Unknown fields are kept.
-
-#[allow(missing_docs, unsafe_code, clippy::all, clippy::pedantic)]
-#[rustfmt::skip]
-mod onnx_ml;
-
-pub use onnx_ml::*;
-pub use protobuf::Message;

@@ -1,0 +1,133 @@
+//! The agent as a policy: what it sees are features, what it wants follows from Q.
+
+use serde::{Deserialize, Serialize};
+
+use super::features::features;
+use super::{AgentState, DqnAgent, EpsilonSchedule, Transition, write_agent};
+use crate::observation::Observation;
+use crate::policy::{Experience, Exploration, LearnReport, Learner, Policy, PolicyError};
+
+/// Name of the policy.
+pub const DQN: &str = "dqn";
+
+/// The agent, and how it explores and learns within a run.
+#[derive(Debug, Clone)]
+pub struct DqnPolicy {
+    agent: DqnAgent,
+    /// Updates of the Q-network in a pruning epoch.
+    updates: usize,
+    /// Epsilon that the agent came with: exploration goes on from there.
+    epsilon_start: f32,
+    epsilon: f32,
+}
+
+/// What is saved of it.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    agent: AgentState,
+    epsilon_start: f32,
+}
+
+impl DqnPolicy {
+    /// An agent that learns by so many updates in a pruning epoch.
+    pub fn new(agent: DqnAgent, updates: usize) -> Self {
+        Self {
+            epsilon_start: agent.epsilon(),
+            epsilon: 0.0,
+            agent,
+            updates,
+        }
+    }
+
+    /// The agent.
+    pub fn agent(&self) -> &DqnAgent {
+        &self.agent
+    }
+
+    fn damaged(reason: impl ToString) -> PolicyError {
+        PolicyError::Damaged {
+            name: DQN.to_string(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl Policy for DqnPolicy {
+    fn name(&self) -> String {
+        DQN.to_string()
+    }
+
+    fn rank(&mut self, observation: &Observation) -> Vec<Vec<f32>> {
+        self.advantages(observation)
+    }
+
+    fn wish(&mut self, observation: &Observation) -> Vec<Vec<bool>> {
+        let epsilon = self.epsilon;
+        features(observation)
+            .iter()
+            .map(|rows| self.agent.act(rows, epsilon))
+            .collect()
+    }
+
+    fn checkpoint(&self) -> Vec<u8> {
+        let saved = Saved {
+            agent: self.agent.state().clone(),
+            epsilon_start: self.epsilon_start,
+        };
+        // Plain numbers: writing them down cannot fail.
+        postcard::to_allocvec(&saved).unwrap_or_default()
+    }
+
+    fn restore(&mut self, checkpoint: &[u8]) -> Result<(), PolicyError> {
+        let saved: Saved = postcard::from_bytes(checkpoint).map_err(Self::damaged)?;
+        self.agent.resume(saved.agent);
+        self.epsilon_start = saved.epsilon_start;
+        Ok(())
+    }
+
+    fn learner(&mut self) -> Option<&mut dyn Learner> {
+        Some(self)
+    }
+}
+
+impl Learner for DqnPolicy {
+    fn explore(&mut self, progress: f32) -> Exploration {
+        let schedule = EpsilonSchedule::new(self.agent.config()).from_at_most(self.epsilon_start);
+        self.epsilon = schedule.at(progress);
+        Exploration {
+            epsilon: self.epsilon,
+            stage: schedule.stage(progress),
+        }
+    }
+
+    fn learn(&mut self, experience: &Experience<'_>) -> LearnReport {
+        let before = features(experience.observation);
+        let after = features(experience.next_observation);
+        let mut transitions = Vec::new();
+        for (g, rows) in before.iter().enumerate() {
+            for (k, row) in rows.iter().enumerate() {
+                transitions.push(Transition {
+                    observation: *row,
+                    action: experience.masks.0[g][k],
+                    reward: experience.rewards[g][k],
+                    next_observation: after[g][k],
+                    terminated: experience.terminated,
+                });
+            }
+        }
+        self.agent.remember(transitions);
+        self.agent.learn(self.updates)
+    }
+
+    fn advantages(&self, observation: &Observation) -> Vec<Vec<f32>> {
+        let of_group = |rows: &Vec<_>| {
+            let values = self.agent.q_values(rows).into_iter();
+            values.map(|[off, on]| on - off).collect()
+        };
+        features(observation).iter().map(of_group).collect()
+    }
+
+    fn export(&self) -> Result<Vec<u8>, PolicyError> {
+        write_agent(&self.agent).map_err(Self::damaged)
+    }
+}

@@ -1,0 +1,172 @@
+//! From wishes to masks: what the policy wants, clipped to what is allowed.
+//!
+//! A layer keeps at least one kernel, and a multiple of `round_to`; no more than a
+//! share of it switches in one pruning epoch; layers stay in proportion; and the
+//! network's size ends in the corridor of this epoch, so that a budget stays reachable
+//! and is met in the end whatever the policy wants (compare AMC's action clipping,
+//! arXiv:1802.03494).
+
+mod balance;
+mod candidate;
+mod fitting;
+mod limits;
+#[cfg(test)]
+mod tests;
+
+use secateur_onnx::cost::CostModel;
+use secateur_onnx::coupling::Masks;
+
+use candidate::{Candidate, candidates};
+pub use limits::Limits;
+
+/// What holds back kernels from being turned off.
+#[derive(Clone, Copy)]
+struct Bound<'a> {
+    /// Do no more kernels of a layer go than may switch in one epoch?
+    within_allowance: bool,
+    /// Size that the network keeps.
+    at_least: u64,
+    /// Kernels that each layer keeps.
+    least: &'a [usize],
+}
+
+/// Masks on their way from the present ones to those of the next epoch.
+struct Choice<'a> {
+    masks: Masks,
+    before: &'a Masks,
+    scores: &'a [Vec<f32>],
+    cost: &'a CostModel,
+    limits: &'a Limits,
+    /// Most kernels of each layer that may switch.
+    allowance: Vec<usize>,
+    turned_off: Vec<usize>,
+}
+
+impl Choice<'_> {
+    fn size(&self) -> u64 {
+        self.limits.metric.of(&self.cost.count(&self.masks))
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.size() > self.limits.at_most
+    }
+
+    /// Turns a kernel off unless a bound holds it back; true if it went.
+    fn turn_off(&mut self, c: &Candidate, bound: Bound<'_>) -> bool {
+        let spent = self.turned_off[c.group] >= self.allowance[c.group];
+        if (bound.within_allowance && spent) || self.masks.active(c.group) <= bound.least[c.group] {
+            return false;
+        }
+        self.masks.0[c.group][c.kernel] = false;
+        if self.size() < bound.at_least {
+            self.masks.0[c.group][c.kernel] = true;
+            return false;
+        }
+        self.turned_off[c.group] += 1;
+        true
+    }
+
+    /// Turns dormant kernels on that are wished for, the most wanted first.
+    fn turn_on(&mut self, wishes: &[Vec<bool>]) {
+        let mut turned_on = vec![0usize; self.masks.0.len()];
+        let dormant = candidates(self.scores, |g, k| !self.before.0[g][k] && wishes[g][k]);
+        for c in dormant.iter().rev() {
+            if turned_on[c.group] < self.allowance[c.group] {
+                self.masks.0[c.group][c.kernel] = true;
+                turned_on[c.group] += 1;
+            }
+        }
+    }
+
+    /// Turns off the lowest scores among the kernels that are on now and pass `take`.
+    fn turn_off_all(&mut self, bound: Bound<'_>, take: impl Fn(usize, usize) -> bool) {
+        let now = self.masks.clone();
+        for c in &candidates(self.scores, |g, k| now.0[g][k] && take(g, k)) {
+            self.turn_off(c, bound);
+        }
+    }
+
+    /// The same, until the network is as small as it must be.
+    fn shrink(&mut self, bound: Bound<'_>, take: impl Fn(usize, usize) -> bool) {
+        if !self.is_too_large() {
+            return;
+        }
+        let now = self.masks.clone();
+        for c in &candidates(self.scores, |g, k| now.0[g][k] && take(g, k)) {
+            if self.turn_off(c, bound) && !self.is_too_large() {
+                return;
+            }
+        }
+    }
+}
+
+/// The masks after this epoch's action.
+///
+/// `wishes` (true: on) are followed within the limits, most wanted first: kernels come back,
+/// layers that are too wide for their proportion lose their lowest scores, kernels go. If the
+/// network is still larger than allowed, the lowest scores go, first within the share of a
+/// layer that may switch, then beyond it, in the end even below the lower bound (where a single
+/// kernel is worth more than the corridor is wide) and out of proportion: the upper bound is
+/// the promise. Room that is left is filled.
+///
+/// # Shapes
+/// - `scores`, `wishes`: `[group][kernel]`; empty for groups that may not be switched
+pub fn choose(
+    masks: &Masks,
+    scores: &[Vec<f32>],
+    wishes: &[Vec<bool>],
+    cost: &CostModel,
+    limits: &Limits,
+) -> Masks {
+    let groups = masks.0.len();
+    let may_switch = |g| ((masks.active(g) as f64 * limits.max_switch_ratio) as usize).max(1);
+    let least_width = |mask: &Vec<bool>| limits.round_to.clamp(1, mask.len().max(1));
+    let floor: Vec<usize> = masks.0.iter().map(least_width).collect();
+    let (least, most) = balance::balanced(masks, scores, cost, limits, &floor);
+    let mut choice = Choice {
+        masks: masks.clone(),
+        before: masks,
+        scores,
+        cost,
+        limits,
+        allowance: (0..groups).map(may_switch).collect(),
+        turned_off: vec![0; groups],
+    };
+    let was_on = |g: usize, k: usize| masks.0[g][k];
+    let within = Bound {
+        within_allowance: true,
+        at_least: limits.at_least,
+        least: &least,
+    };
+    choice.turn_on(wishes);
+    // A layer that has all it may have takes a kernel for another; and layers that are too wide
+    // go first, or the others would pay for them.
+    let even = Bound {
+        least: &most,
+        ..within
+    };
+    choice.turn_off_all(even, was_on);
+    choice.turn_off_all(within, |g, k| was_on(g, k) && !wishes[g][k]);
+    let beyond = Bound {
+        within_allowance: false,
+        ..within
+    };
+    let below = Bound {
+        at_least: 0,
+        ..beyond
+    };
+    let uneven = Bound {
+        least: &floor,
+        ..below
+    };
+    // What has just come back stays as long as others can go.
+    choice.shrink(within, was_on);
+    choice.shrink(beyond, was_on);
+    choice.shrink(below, was_on);
+    choice.shrink(below, |_, _| true);
+    choice.shrink(uneven, |_, _| true);
+    let mut result = choice.masks;
+    fitting::fill(&mut result, masks, scores, &most, cost, limits);
+    fitting::round(&mut result, scores, cost, limits);
+    result
+}

@@ -1,0 +1,91 @@
+//! Settings of a run. Every field has a default; `run.toml` names only what differs.
+
+mod agent;
+mod budget;
+mod gone;
+mod metric;
+mod mode;
+mod reward;
+mod search;
+mod training;
+
+use secateur_net::settings;
+use secateur_net::settings::{SettingError, Settings};
+
+pub use agent::DqnConfig;
+pub use budget::Budget;
+pub use gone::GONE;
+pub use metric::Metric;
+pub use mode::Mode;
+pub use reward::RewardConfig;
+pub use search::{EXCHANGE_RATIO, LEAST_RECOVERY, RESCUE_SHARE, SCORING_BATCHES, SearchConfig};
+pub use secateur_net::data::DataConfig;
+pub use training::TrainingConfig;
+
+settings! {
+    /// Everything that a run depends on besides model and data.
+    pub struct PruneConfig {
+        /// The promise.
+        pub mode: Mode;
+        /// Seed of every random choice.
+        pub seed: u64 = 0, flag "--seed <SEED>";
+        /// How data are read and split.
+        pub data: DataConfig;
+        /// How the network trains.
+        pub training: TrainingConfig;
+        /// The shape of the search.
+        pub search: SearchConfig;
+        /// The agent.
+        pub agent: DqnConfig;
+        /// The reward.
+        pub reward: RewardConfig;
+    }
+}
+
+impl PruneConfig {
+    /// Defaults for a mode.
+    pub fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            ..Self::default()
+        }
+    }
+
+    /// Checks that a run can use every value.
+    ///
+    /// # Errors
+    /// [`SettingError`] naming the setting, its value and what it may be.
+    pub fn check(&self) -> Result<(), SettingError> {
+        self.check_ranges()?;
+        if let Some(images @ 0..2) = self.data.validation {
+            return Err(SettingError {
+                setting: "data.validation".to_string(),
+                value: images.to_string(),
+                expected: "2 or more: one to search by and one to confirm".to_string(),
+            });
+        }
+        self.mode.check_budgets()
+    }
+
+    /// What a run cannot change on its way, where it differs from what it was begun with:
+    /// the promise, the splits, what may be pruned and how it is ranked, the seed.
+    pub fn conflict_with(&self, begun: &Self) -> Option<String> {
+        let fixed = |config: &Self| {
+            let search = &config.search;
+            [
+                ("mode", format!("{:?}", config.mode)),
+                ("seed", config.seed.to_string()),
+                ("data", format!("{:?}", config.data)),
+                ("policy", format!("{:?}", search.policy)),
+                ("ignore", format!("{:?}", search.ignore)),
+                ("round_to", search.round_to.to_string()),
+            ]
+        };
+        let mut pairs = fixed(self).into_iter().zip(fixed(begun));
+        let ((name, now), (_, then)) = pairs.find(|(now, then)| now != then)?;
+        Some(format!("`{name}` was {then}, now it is {now}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

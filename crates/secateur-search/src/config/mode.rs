@@ -1,0 +1,81 @@
+//! The promise of a run.
+
+use secateur_net::settings::{AnyValue, POINTS, Part, Setting, SettingError, TRUE_SHARE, Visit};
+use serde::{Deserialize, Serialize};
+
+use super::Budget;
+
+/// Which promise the run makes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind", deny_unknown_fields)]
+pub enum Mode {
+    /// Accuracy-ensured compression: never below the floor.
+    Aec {
+        /// Points (hundredths) that validation accuracy may lose.
+        #[serde(default)]
+        max_drop: f64,
+    },
+    /// Compression-ensured: the budgets are met.
+    Ceca {
+        /// One output each, in one descent; empty: as far down as it goes.
+        #[serde(default)]
+        budgets: Vec<Budget>,
+        /// Without budgets: the most compressed network within this many points is the output.
+        #[serde(default = "Mode::ceca_drop")]
+        max_drop: f64,
+    },
+}
+
+impl Mode {
+    /// Points that the output of CECA without budgets may lose, unless told otherwise.
+    pub const CECA_DROP: f64 = 0.5;
+
+    fn ceca_drop() -> f64 {
+        Self::CECA_DROP
+    }
+
+    /// Budgets of several kinds have no order in which one descent could meet them.
+    pub(super) fn check_budgets(&self) -> Result<(), SettingError> {
+        let Self::Ceca { budgets, .. } = self else {
+            return Ok(());
+        };
+        match budgets.iter().find(|b| b.metric != budgets[0].metric) {
+            None => Ok(()),
+            Some(other) => Err(SettingError {
+                setting: "mode.budgets".to_string(),
+                value: format!("both {} and {}", budgets[0].metric, other.metric),
+                expected: "budgets of one kind in one run".to_string(),
+            }),
+        }
+    }
+}
+
+/// The promise where none is given.
+impl Default for Mode {
+    fn default() -> Self {
+        Self::Aec { max_drop: 0.0 }
+    }
+}
+
+/// The numbers of the promise that was chosen.
+impl Part for Mode {
+    fn walk(&mut self, outer: Setting, visit: &mut Visit<'_>) {
+        let mut number = |name: &str, text: &str, range, value: &mut dyn AnyValue| {
+            let setting = Setting {
+                range: Some(range),
+                ..outer.inner(name, text)
+            };
+            visit(setting, value);
+        };
+        let drop = "Points that accuracy may lose.";
+        match self {
+            Self::Aec { max_drop } => number("max_drop", drop, POINTS, max_drop),
+            Self::Ceca { budgets, max_drop } => {
+                number("max_drop", drop, POINTS, max_drop);
+                let mut remaining: Vec<f64> = budgets.iter().map(|b| b.remaining).collect();
+                let share = "Share that may remain.";
+                number("budgets.remaining", share, TRUE_SHARE, &mut remaining);
+            }
+        }
+    }
+}

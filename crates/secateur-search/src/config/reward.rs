@@ -1,0 +1,29 @@
+//! Weights of the reward.
+
+use secateur_net::settings;
+use secateur_net::settings::Range;
+
+/// Weights may punish too.
+const WEIGHT: Range = Range::from_to(-1e3, 1e3);
+
+settings! {
+    /// Weights of the reward's parts (docs/algorithm.md has the equation).
+    pub struct RewardConfig {
+        /// w_q, weight of quality against the floor.
+        ///
+        /// The margin is noisy in short slices; it must not drown the dense share.
+        pub quality: f32 = 0.3, in WEIGHT;
+        /// w_c, weight of compression gained, a unit for each factor e.
+        ///
+        /// The log form follows AMC's weighting of log FLOPs.
+        pub compression: f32 = 0.5, in WEIGHT;
+        /// w_v, weight of convergence.
+        ///
+        /// A slice whose loss still falls has not spent what it can.
+        pub convergence: f32 = 0.1, in WEIGHT;
+        /// w_d, weight of a kernel's own share.
+        ///
+        /// The part in which kernels differ, and so what ranks them.
+        pub dense: f32 = 1.0, in WEIGHT;
+    }
+}

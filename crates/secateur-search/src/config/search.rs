@@ -1,0 +1,141 @@
+//! The shape of the search.
+
+use secateur_net::settings;
+use secateur_net::settings::{AMOUNT, EPOCHS, NOT_NONE, Range, TRUE_SHARE, WIDTH};
+
+/// Shares of the reference training; above 1 too, for tests and tiny models.
+const COST: Range = Range::above_to(0.0, 1e9);
+/// Pruning epochs, episodes, updates and the like, of which none are sensible.
+const COUNT: Range = Range::from_to(0.0, 100_000.0);
+/// The same, of which one is needed.
+const SOME: Range = Range::from_to(1.0, 100_000.0);
+/// Steps of a slice; a figure is kept for each.
+const STEPS: Range = Range::from_to(1.0, 1e7);
+
+/// Steps that a slice or a recovery takes at least, whatever its cost: in fewer nothing is
+/// learnt.
+const LEAST_STEPS: usize = 8;
+/// Least cost of a recovery of CECA, as share of the reference training: where many outputs
+/// share `max_cost`, the promise of each goes first.
+pub const LEAST_RECOVERY: f64 = 0.1;
+/// Share of a layer's active kernels that may switch in one pruning epoch after the descent: at
+/// constant size few should move at once.
+pub const EXCHANGE_RATIO: f64 = 0.1;
+/// Batches that score the given network before the first action: a thousand images rank kernels
+/// well enough to begin.
+pub const SCORING_BATCHES: usize = 8;
+/// Share of the kernels turned off last that re-activation by rule brings back: the better half
+/// of what went.
+pub const RESCUE_SHARE: f64 = 0.5;
+
+settings! {
+    /// The shape of the search.
+    pub struct SearchConfig {
+        /// Which policy ranks kernels: `dqn`, or CRITERION-uniform (the same share of every layer) or
+        /// CRITERION-global with a score such as `l1`, `l2`, `taylor`, or `random`; without
+        /// training the default is `l2-uniform`.
+        ///
+        /// The others are yardsticks; docs/algorithm.md lists the scores.
+        pub policy: String = "dqn".to_string(), flag "--policy <POLICY>";
+        /// Episodes that explore, each from the given network.
+        ///
+        /// A second one costs as much and is seldom worth it on one network.
+        pub explore_episodes: usize = 1, in COUNT;
+        /// Pruning epochs of an exploring episode.
+        ///
+        /// Enough to see every size on the way down.
+        pub explore_epochs: usize = 6, in SOME;
+        /// Pruning epochs in which the last episode goes down.
+        ///
+        /// To 6 % each asks for a quarter less than before.
+        pub descent_epochs: usize = 10, in SOME;
+        /// Pruning epochs after the descent in which kernels are exchanged at constant size.
+        ///
+        /// The last cut is seldom the best choice at its size.
+        pub exchange_epochs: usize = 3, in COUNT;
+        /// Cost of one training slice while exploring, as share of the reference training.
+        ///
+        /// Only scores and rewards are wanted.
+        pub explore_slice_cost: f64 = 0.001, in COST;
+        /// The same for the last episode.
+        ///
+        /// Enough to measure scores anew. What is spent here is missing in the recovery, where
+        /// it is worth more (docs/experiments/2026-11-26-zen5-2cores-choice/summary.md).
+        pub slice_cost: f64 = 0.002, in COST;
+        /// Steps that a slice takes at most, whatever its cost.
+        ///
+        /// Nothing takes for ever.
+        pub max_slice_steps: usize = 400, in STEPS;
+        /// Steps that a recovery takes at most.
+        ///
+        /// Nineteen passes over 55,000 images in batches of 128. Mostly the cost is the bound;
+        /// errors of recovered networks did not fall any more between 17 and 46 passes.
+        pub recover_steps: usize = 8000, in STEPS;
+        /// Recoveries that AEC may try before it returns the best network that held the floor.
+        ///
+        /// Recovered networks err as often as the given ones, give or take chance, so that each
+        /// recovery is about an even chance to hold: four at a quarter of the cost are worth more
+        /// than one (docs/experiments/2026-11-26-zen5-2cores-mnist/earlier.md, four networks).
+        pub recover_tries: usize = 4, in SOME;
+        /// AEC holds the loss to the floor too, not quality alone.
+        ///
+        /// See "Holding the floor".
+        pub hold_loss: bool = true;
+        /// Share of a layer's active kernels that may switch in one pruning epoch.
+        ///
+        /// What is left of a layer must be able to take over.
+        pub max_switch_ratio: f64 = 0.35, in NOT_NONE;
+        /// A layer keeps at most this many times more, and less, kernels than if all layers kept
+        /// the same share; `inf` for any.
+        ///
+        /// Some freedom for what the agent learns; see "The corridor".
+        pub max_imbalance: f64 = 1.1, in Range::from_to(1.0, f32::INFINITY);
+        /// Shares of the parameters at which CECA without a budget keeps a network.
+        ///
+        /// Equal steps on a log scale.
+        pub front: Vec<f64> = vec![0.5, 0.3, 0.18, 0.1, 0.06, 0.035, 0.02], in TRUE_SHARE;
+        /// Share of the parameters that AEC aims to leave at the end of its descent.
+        ///
+        /// A small network gets more passes for the same cost; recovered networks of 5 and 11 %
+        /// erred equally often (see `recover_tries`).
+        pub aec_target: f64 = 0.06, in TRUE_SHARE;
+        /// The search stops early when it has cost this share of the reference training.
+        ///
+        /// The paper's bound: less than half of the initial training.
+        pub max_cost: f64 = 0.5, in COST;
+        /// Reference training in epochs, for models that do not carry their training cost.
+        ///
+        /// As many as `secateur train` takes unless told otherwise.
+        pub reference_epochs: f64 = 6.0, in EPOCHS;
+        /// Updates of the Q-network per pruning epoch.
+        ///
+        /// A pruning epoch of some hundred kernels is seen about twenty times.
+        pub agent_updates: usize = 60, in COUNT;
+        /// Validation images on which the report takes out kernels one by one; 0: it does not.
+        ///
+        /// Each kernel costs a pass, and only the report needs it. Where that would cost more
+        /// than a tenth of the training: 32 images, and of each layer some kernels at even
+        /// distances.
+        pub ablation_images: usize = 128, in AMOUNT;
+        /// Keep a multiple of this many kernels in every layer.
+        ///
+        /// 8 or 16 suit some accelerators.
+        pub round_to: usize = 1, in WIDTH, flag "--round-to <N>";
+        /// Layers to leave alone (names or globs).
+        ///
+        /// All are worth a look.
+        pub ignore: Vec<String>, flag "--ignore <LAYER>...";
+        /// Points below the floor at which re-activation by rule sets in; `inf` for never.
+        ///
+        /// After short slices a network of a fifth of the multiply-adds is 10 points below what a
+        /// recovery brings back (VGG-like, CIFAR-10); half of that is no collapse yet.
+        pub rescue_margin: f64 = 5.0, in Range::from_to(0.0, f32::INFINITY);
+    }
+}
+
+impl SearchConfig {
+    /// Steps that a slice takes at least and at most, whatever its cost.
+    pub fn slice_steps(&self) -> [usize; 2] {
+        [LEAST_STEPS.min(self.max_slice_steps), self.max_slice_steps]
+    }
+}

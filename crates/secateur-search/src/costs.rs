@@ -1,0 +1,79 @@
+//! What a search costs, in sample-MACs: multiply-adds of one sample, forward 1, backward 2.
+
+/// What costs are compared with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reference {
+    /// Sample-MACs of the initial training.
+    pub sample_macs: f64,
+    /// Its wall-clock seconds, where known.
+    pub seconds: Option<f64>,
+    /// False where the model does not carry its training cost and the configured number of
+    /// epochs stands in.
+    pub is_measured: bool,
+}
+
+/// A forward and a backward pass in forward passes: the gradients of inputs and of weights take
+/// as many multiply-adds each as the forward pass does.
+pub const TRAINING_PASS: f64 = 3.0;
+
+/// The prices of an environment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Costs {
+    /// The initial training.
+    pub reference: Reference,
+    /// Multiply-adds of the given network.
+    pub full_macs: f64,
+    /// Samples a training step.
+    pub batch_size: usize,
+    /// Samples to train on.
+    pub n_train: usize,
+    /// Samples of an evaluation that guides the search.
+    pub n_search: usize,
+    /// Samples of a probe of dormant kernels, which runs the given network forward and backward.
+    pub n_probe: usize,
+    /// Sample-MACs spent before the first epoch.
+    pub setup: f64,
+}
+
+impl Costs {
+    /// One training step of a network of so many multiply-adds.
+    pub fn step(&self, macs: f64) -> f64 {
+        TRAINING_PASS * self.batch_size as f64 * macs
+    }
+
+    /// An evaluation of such a network.
+    pub fn evaluation(&self, macs: f64) -> f64 {
+        self.n_search as f64 * macs
+    }
+
+    /// A probe of dormant kernels with so many samples.
+    pub fn probe(&self, samples: usize) -> f64 {
+        TRAINING_PASS * samples as f64 * self.full_macs
+    }
+
+    /// An evaluation and a probe, as at the end of every epoch.
+    pub fn look(&self, macs: f64) -> f64 {
+        self.evaluation(macs) + self.probe(self.n_probe)
+    }
+
+    /// Steps in which every training sample is seen once.
+    pub fn steps_of_a_pass(&self) -> f64 {
+        self.n_train as f64 / self.batch_size as f64
+    }
+
+    /// Steps of a network of so many multiply-adds that cost a share of the initial training.
+    pub fn steps_for(&self, share: f64, macs: f64, least: usize, most: usize) -> usize {
+        let steps = (self.of_share(share) / self.step(macs).max(1.0)) as usize;
+        steps.clamp(least, most.max(least))
+    }
+
+    /// So many sample-MACs as share of the initial training.
+    pub fn share(&self, sample_macs: f64) -> f64 {
+        sample_macs / self.reference.sample_macs.max(1.0)
+    }
+
+    /// Sample-MACs of a share of the initial training.
+    pub fn of_share(&self, share: f64) -> f64 {
+        share * self.reference.sample_macs
+    }
+}

@@ -1,0 +1,219 @@
+//! What an agent acts in: it shows what is known of a network, turns kernels off and on, heals
+//! what remains, and says what that earned.
+//!
+//! ```text
+//! environment.reset()?;
+//! loop {
+//!     let observation = environment.observe(&goal);
+//!     let step = environment.step(&action, &goal, &mut watch)?;
+//! }
+//! ```
+//!
+//! The trait knows nothing of how a network is held or trained: [`training`] trains with our
+//! own interpreter, others may solve weights, look results up in a table, or drive a module of
+//! another framework. Promises (a floor, a budget) are kept outside, by what is asked of it.
+
+pub mod training;
+
+use secateur_net::train::{Evaluation, StepObserver};
+use secateur_onnx::coupling::Masks;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::baseline::Baseline;
+use crate::config::Metric;
+use crate::costs::Costs;
+use crate::observation::Observation;
+use crate::record::{Reactivation, RewardParts};
+use crate::space::Space;
+
+/// Why an environment could not do what it was asked for.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EnvironmentError {
+    /// Healing led to numbers that are not finite; the state before it is kept.
+    #[error("{0}")]
+    Diverged(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// How the present network stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Active kernels.
+    pub masks: Masks,
+    /// Quality on the held-out data that guide the search, 0..=1.
+    pub quality: f64,
+    /// Mean loss there.
+    pub loss: f64,
+    /// Fall of the training loss from the first to the last quarter of the last slice, relative.
+    pub convergence: f64,
+}
+
+/// What an episode is held against, and how far it has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Goal {
+    /// What sizes are counted in.
+    pub metric: Metric,
+    /// Share of the given network that is to remain in the end, 0..=1.
+    pub target: f64,
+    /// Quality that networks are held against, 0..=1.
+    pub floor: f64,
+    /// True if the floor is the promise, false if the size is.
+    pub keeps_floor: bool,
+    /// Progress in the episode, 0..=1.
+    pub progress: f32,
+}
+
+impl Goal {
+    /// Points (hundredths) that a quality lies above the floor.
+    pub fn margin(&self, quality: f64) -> f64 {
+        (quality - self.floor) * 100.0
+    }
+
+    /// The same goal at another time of the episode.
+    #[must_use]
+    pub fn at(self, progress: f32) -> Self {
+        Self { progress, ..self }
+    }
+}
+
+/// How a network is healed after kernels were switched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Healing {
+    /// A short slice of training, as often in an episode.
+    Slice,
+    /// A long one, at the end: from cleared moments, with the whole learning-rate schedule.
+    Recovery {
+        /// Probe the dormant kernels afterwards, because others may be chosen then.
+        probe: bool,
+    },
+}
+
+/// Re-activation by rule: where quality ends far below the floor, the healthiest kernels come
+/// back and the network is healed again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rescue {
+    /// Points below the floor at which it sets in.
+    pub margin: f64,
+    /// Kernels that come back, as share of those just turned off; one at least.
+    pub share: f64,
+}
+
+/// What is done in a pruning epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Action {
+    /// Which kernels are on afterwards.
+    pub masks: Masks,
+    /// How the network is healed.
+    pub healing: Healing,
+    /// Training steps of that.
+    pub steps: usize,
+    /// The rule that brings kernels back, if it applies.
+    pub rescue: Option<Rescue>,
+}
+
+/// What an action earned.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reward {
+    /// Its parts, for the records.
+    pub parts: RewardParts,
+    /// What every kernel that may be switched earned for the state that it is in now,
+    /// `[group][kernel]`.
+    pub kernels: Vec<Vec<f32>>,
+}
+
+/// What a pruning epoch brought.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Step {
+    /// Mean training loss.
+    pub train_loss: f64,
+    /// Sample-MACs.
+    pub cost: f64,
+    /// What it earned.
+    pub reward: Reward,
+    /// Kernels that came back by rule.
+    pub rescued: Vec<Reactivation>,
+}
+
+/// Tells whether a saved run belongs to an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Of the given network's values.
+    pub fingerprint: u64,
+    /// Samples to train on.
+    pub n_train: usize,
+}
+
+/// See the module.
+pub trait Environment {
+    /// A network in the middle of a search: all that it is restored from.
+    type State: Clone + Serialize + DeserializeOwned;
+    /// What all episodes of a run share, such as the order of the batches.
+    type Shared: Clone + Serialize + DeserializeOwned;
+
+    /// What may be switched, and what it costs.
+    fn space(&self) -> &Space;
+
+    /// The prices of healing and looking.
+    fn costs(&self) -> &Costs;
+
+    /// How good the given network is.
+    fn baseline(&self) -> &Baseline;
+
+    /// What the quality is called, for people: `accuracy`.
+    fn quality_name(&self) -> &str;
+
+    /// Tells runs on other networks and data apart.
+    fn identity(&self) -> Identity;
+
+    /// The given network anew, with its kernels scored; returns what that took.
+    ///
+    /// # Errors
+    /// [`EnvironmentError`] if it cannot be run.
+    fn reset(&mut self) -> Result<Step, EnvironmentError>;
+
+    /// What policies may look at now.
+    fn observe(&mut self, goal: &Goal) -> Observation;
+
+    /// Switches kernels, heals the network, evaluates it, and rewards what came of it.
+    ///
+    /// # Errors
+    /// [`EnvironmentError::Diverged`] where healing led nowhere.
+    fn step(
+        &mut self,
+        action: &Action,
+        goal: &Goal,
+        watch: &mut dyn StepObserver,
+    ) -> Result<Step, EnvironmentError>;
+
+    /// How the present network stands.
+    fn standing(&self) -> &Standing;
+
+    /// The present network.
+    fn state(&self) -> &Self::State;
+
+    /// How the network of a state stands.
+    fn standing_of<'s>(&self, state: &'s Self::State) -> &'s Standing;
+
+    /// The given network, before anything was done to it.
+    fn given(&self) -> Self::State;
+
+    /// Goes on with another network.
+    fn restore(&mut self, state: Self::State);
+
+    /// What all episodes share.
+    fn shared(&self) -> &Self::Shared;
+
+    /// Goes on with what a saved run shared.
+    fn resume(&mut self, shared: Self::Shared);
+
+    /// How good a network is on the held-out data that the search never sees.
+    ///
+    /// # Errors
+    /// [`EnvironmentError`] if it cannot be run.
+    fn confirm(&self, state: &Self::State) -> Result<Evaluation, EnvironmentError>;
+}

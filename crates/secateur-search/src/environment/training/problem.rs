@@ -1,0 +1,305 @@
+//! What is given and stays: network, data, baseline.
+
+use std::sync::Arc;
+
+use secateur_net::data::{DataError, ModelData, Part, Source, metadata, settle_image_size};
+use secateur_net::mask::Selection;
+use secateur_net::task::{self, Task};
+use secateur_net::train::{Evaluation, evaluate};
+use secateur_net::weights::Weights;
+use secateur_net::{Engine, Interpreter, NetError};
+use secateur_onnx::cost::CostModel;
+use secateur_onnx::coupling::Masks;
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
+use secateur_onnx::{OnnxError, surgery};
+use thiserror::Error;
+
+use super::{PROBE_IMAGES, State};
+use crate::baseline::Baseline;
+use crate::config::{DataConfig, SearchConfig};
+use crate::costs::{Costs, Reference, TRAINING_PASS};
+use crate::space::{Space, SpaceError};
+use crate::store::checksum;
+
+/// What can be wrong with a problem.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ProblemError {
+    /// The model.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// The network.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Layers that cannot be pruned, or not as far as asked for.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    /// NaN or infinity in the given weights.
+    #[error("cannot use these weights: tensor `{tensor}` holds {value} at index {index}")]
+    NonFinite {
+        /// Its name.
+        tensor: String,
+        /// Offset of the first such value.
+        index: usize,
+        /// `NaN` or `infinity`.
+        value: String,
+    },
+    /// Outputs of the given network overflow.
+    #[error(
+        "cannot prune: the given network's loss on the validation images is {loss}, expected a \
+         finite number"
+    )]
+    LossNotFinite {
+        /// NaN or infinity.
+        loss: f64,
+    },
+    /// Nothing to hold networks against.
+    #[error(
+        "cannot prune: {search} validation images guide the search and {confirm} confirm its \
+         result; each part needs some"
+    )]
+    NoValidation {
+        /// Of the search part.
+        search: usize,
+        /// Of the confirmation part.
+        confirm: usize,
+    },
+}
+
+/// Validation images below which the user is told how little they decide.
+const FEW_IMAGES: usize = 1000;
+
+/// Everything that a search by training works on.
+pub struct Problem {
+    /// The given model.
+    pub model: Model,
+    /// Its graph.
+    pub graph: Graph,
+    /// What may be pruned, and what it costs.
+    pub space: Space,
+    /// Its parameters.
+    pub weights: Weights,
+    /// What computes networks.
+    pub engine: Engine,
+    /// What outputs mean.
+    pub task: Arc<dyn Task>,
+    /// The network at full width.
+    pub network: Interpreter,
+    /// Training part.
+    pub train: Part,
+    /// Validation data that guide.
+    pub search: Part,
+    /// Validation data that confirm.
+    pub confirm: Part,
+    /// The data as the model takes them.
+    pub data: ModelData,
+    /// How good the given network is.
+    pub baseline: Baseline,
+    /// Cost of the initial training.
+    pub reference: Reference,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+impl Problem {
+    /// Prepares a search.
+    ///
+    /// # Errors
+    /// See [`ProblemError`].
+    pub fn new(
+        model: Model,
+        source: &Source,
+        data: &DataConfig,
+        search: &SearchConfig,
+        engine: &Engine,
+    ) -> Result<Self, ProblemError> {
+        let mut model = model;
+        settle_image_size(&mut model, source)?;
+        let graph = Graph::from_model(&model)?;
+        check_finite(&graph)?;
+        let task = task::find(&graph)?;
+        let network = Interpreter::new(&graph, &task.outputs(), engine)?;
+        let input = network.input_shape()?;
+        let n_classes = task.n_classes().unwrap_or_default();
+        let mut data = ModelData::new(&model, source, data, input, n_classes)?;
+        data.store(&mut model);
+        let space = Space::new(&graph, &search.ignore)?;
+        let weights = Weights::from_graph(&graph)?;
+        let train = data.train()?;
+        let search_part = data.load(&data.splits.search)?;
+        let confirm = data.load(&data.splits.confirm)?;
+        let judge = |part: &Part| evaluate(&network, task.as_ref(), &weights, part);
+        let baseline = baseline(judge, &search_part, &confirm)?;
+        let mut notes = data.notes.clone();
+        notes.extend(file_notes(&graph, &space.cost));
+        notes.extend(few_images_note(&baseline, task.quality_name()));
+        let reference = reference(&model, &space, train.len(), search.reference_epochs);
+        Ok(Self {
+            model,
+            graph,
+            space,
+            weights,
+            engine: engine.clone(),
+            task,
+            network,
+            train,
+            search: search_part,
+            confirm,
+            data,
+            baseline,
+            reference,
+            notes,
+        })
+    }
+
+    /// The compact network of some masks.
+    ///
+    /// # Errors
+    /// As surgery and planning.
+    pub fn compact(&self, masks: &Masks) -> Result<Interpreter, NetError> {
+        let model = surgery::remove(&self.model, &self.space.groups, masks)?;
+        let graph = Graph::from_model(&model)?;
+        Interpreter::new(&graph, &self.task.outputs(), &self.engine)
+    }
+
+    /// The model of a state: its dormant kernels removed, its weights as trained last.
+    ///
+    /// # Errors
+    /// As surgery.
+    pub fn pruned(&self, state: &State) -> Result<Model, OnnxError> {
+        let (groups, masks) = (&self.space.groups, &state.standing.masks);
+        let removed = surgery::remove(&self.model, groups, masks)?;
+        let compact = Selection::new(groups, masks).gather(&state.weights);
+        removed.with_weights(&compact.values())
+    }
+
+    /// Evaluates a state's network on the confirmation part.
+    ///
+    /// # Errors
+    /// As an inference pass.
+    pub(super) fn confirmed(&self, state: &State) -> Result<Evaluation, NetError> {
+        let masks = &state.standing.masks;
+        let weights = Selection::new(&self.space.groups, masks).gather(&state.weights);
+        let network = self.compact(masks)?;
+        evaluate(&network, self.task.as_ref(), &weights, &self.confirm)
+    }
+
+    /// The prices of training in batches of this size.
+    pub(super) fn costs(&self, batch_size: usize) -> Costs {
+        Costs {
+            reference: self.reference,
+            full_macs: self.space.size.macs as f64,
+            batch_size,
+            n_train: self.train.len(),
+            n_search: self.search.len(),
+            n_probe: PROBE_IMAGES,
+            setup: 0.0,
+        }
+    }
+
+    /// Tells networks of the same layers apart.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let bytes = self.weights.iter().flat_map(|(name, weight)| {
+            let values = weight.data.iter().flat_map(|v| v.to_le_bytes());
+            name.bytes().chain(values)
+        });
+        checksum(bytes)
+    }
+}
+
+/// The given network on both parts of the validation data, if there are both.
+fn baseline(
+    judge: impl Fn(&Part) -> Result<Evaluation, NetError>,
+    search: &Part,
+    confirm: &Part,
+) -> Result<Baseline, ProblemError> {
+    if search.is_empty() || confirm.is_empty() {
+        return Err(ProblemError::NoValidation {
+            search: search.len(),
+            confirm: confirm.len(),
+        });
+    }
+    let baseline = Baseline {
+        search: judge(search)?,
+        confirm: judge(confirm)?,
+    };
+    let mut losses = [baseline.search.loss, baseline.confirm.loss].into_iter();
+    match losses.find(|loss| !loss.is_finite()) {
+        Some(loss) => Err(ProblemError::LossNotFinite { loss }),
+        None => Ok(baseline),
+    }
+}
+
+fn few_images_note(baseline: &Baseline, quality_name: &str) -> Option<String> {
+    let images = baseline.n_samples();
+    (images < FEW_IMAGES).then(|| {
+        format!(
+            "{images} validation images decide little: one is {:.2} points of {quality_name}",
+            100.0 / images as f64
+        )
+    })
+}
+
+/// The cost of the initial training as the model carries it, or that of so many epochs.
+fn reference(model: &Model, space: &Space, n_train: usize, epochs: f64) -> Reference {
+    let number = |key: &str| model.metadata(key)?.parse::<f64>().ok();
+    match number(metadata::SAMPLE_MACS).filter(|&macs| macs > 0.0) {
+        Some(sample_macs) => Reference {
+            sample_macs,
+            seconds: number(metadata::SECONDS),
+            is_measured: true,
+        },
+        None => Reference {
+            sample_macs: epochs * n_train as f64 * TRAINING_PASS * space.size.macs as f64,
+            seconds: None,
+            is_measured: false,
+        },
+    }
+}
+
+/// Refuses weights that hold NaN or infinity.
+///
+/// # Errors
+/// [`ProblemError::NonFinite`] for the first.
+pub fn check_finite(graph: &Graph) -> Result<(), ProblemError> {
+    let Some((tensor, index)) = graph.find_non_finite() else {
+        return Ok(());
+    };
+    let values = graph.initializers.get(tensor).and_then(|t| t.as_f32());
+    let value = values.map_or(f32::NAN, |values| values[index]);
+    Err(ProblemError::NonFinite {
+        tensor: tensor.to_string(),
+        index,
+        value: if value.is_nan() { "NaN" } else { "infinity" }.to_string(),
+    })
+}
+
+/// Opsets whose operators are understood as they are now.
+const OPSETS: std::ops::RangeInclusive<i64> = 9..=26;
+
+/// What to say of a file: an opset that is not known, multiply-adds that are not all counted.
+pub fn file_notes(graph: &Graph, cost: &CostModel) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !OPSETS.contains(&graph.opset) {
+        notes.push(format!(
+            "opset {} is not one of {} to {}: operators are read as if it were",
+            graph.opset,
+            OPSETS.start(),
+            OPSETS.end()
+        ));
+    }
+    if let [first, rest @ ..] = cost.uncounted() {
+        let more = match rest.len() {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        notes.push(format!(
+            "MACs leave out `{first}`{more}: extents there do not follow from the file"
+        ));
+    }
+    notes
+}

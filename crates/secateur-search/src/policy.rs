@@ -1,0 +1,179 @@
+//! Who decides which kernels stay.
+//!
+//! A [`Policy`] looks at an [`Observation`] and says how much it wants each kernel; the promise
+//! says how many may stay, and [`crate::choose`] brings the two together. A [`Learner`] is a
+//! policy that learns from what came of it. The agent and the rankings are policies; users
+//! write their own (docs/extending.md).
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use secateur_onnx::coupling::Masks;
+use thiserror::Error;
+
+use crate::observation::Observation;
+use crate::rank::{Ranking, RankingError};
+use crate::record::Stage;
+
+/// Why a policy cannot be had.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// No policy of that name.
+    #[error(
+        "unknown policy `{name}`: expected `dqn`, or a ranking {}",
+        crate::rank::form()
+    )]
+    Unknown {
+        /// As given.
+        name: String,
+    },
+    /// A ranking that cannot be had.
+    #[error(transparent)]
+    Ranking(#[from] RankingError),
+    /// The agent's file.
+    #[error(transparent)]
+    Agent(Box<dyn std::error::Error + Send + Sync>),
+    /// The policy does not learn, so there is nothing that it could have learnt.
+    #[error("cannot use an agent with the policy `{name}`: it does not learn")]
+    DoesNotLearn {
+        /// Name of the policy.
+        name: String,
+    },
+    /// What it wrote cannot be read back.
+    #[error("cannot restore the policy `{name}`: {reason}")]
+    Damaged {
+        /// Name of the policy.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Decides which kernels stay.
+pub trait Policy {
+    /// Its name, for records and messages.
+    fn name(&self) -> String;
+
+    /// How much it wants each kernel to stay, `[group][kernel]`: those of the lowest figures go
+    /// where a budget asks for it. Groups that may not be switched get none.
+    fn rank(&mut self, observation: &Observation) -> Vec<Vec<f32>>;
+
+    /// Which kernels it wants on, `[group][kernel]`, as far as the limits of the epoch allow.
+    /// By default what is on stays on and what is off stays off: the limits decide how many go.
+    fn wish(&mut self, observation: &Observation) -> Vec<Vec<bool>> {
+        observation.of_switchable(|g, k| observation.kernels[g][k].active)
+    }
+
+    /// Its state, from which a killed run goes on with the same decisions.
+    fn checkpoint(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Goes on from a state.
+    ///
+    /// # Errors
+    /// [`PolicyError::Damaged`] if it is not what [`Policy::checkpoint`] gave.
+    fn restore(&mut self, _checkpoint: &[u8]) -> Result<(), PolicyError> {
+        Ok(())
+    }
+
+    /// The policy as one that learns, if it does.
+    fn learner(&mut self) -> Option<&mut dyn Learner> {
+        None
+    }
+}
+
+/// How much a learner explores, and what that is called in the records.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exploration {
+    /// Share of random decisions, 0..=1.
+    pub epsilon: f32,
+    /// Exploring or exploiting.
+    pub stage: Stage,
+}
+
+/// One epoch as a learner remembers it.
+pub struct Experience<'a> {
+    /// What was seen before.
+    pub observation: &'a Observation,
+    /// The kernels that were on afterwards: what the limits made of its wishes.
+    pub masks: &'a Masks,
+    /// What each kernel that may be switched earned, `[group][kernel]`.
+    pub rewards: &'a [Vec<f32>],
+    /// What was seen afterwards.
+    pub next_observation: &'a Observation,
+    /// True if the episode ended there.
+    pub terminated: bool,
+}
+
+/// What a round of learning did.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LearnReport {
+    /// Mean loss over the updates.
+    pub mean_loss: f64,
+    /// Number of updates.
+    pub updates: usize,
+}
+
+/// A policy that learns from what came of its decisions.
+pub trait Learner: Policy {
+    /// Told before each epoch how far the run has come, 0..=1; says how it explores.
+    fn explore(&mut self, progress: f32) -> Exploration;
+
+    /// Learns from an epoch.
+    fn learn(&mut self, experience: &Experience<'_>) -> LearnReport;
+
+    /// How much more it expects of each kernel that may be switched when it is on than when it
+    /// is off, `[group][kernel]`, for the records.
+    fn advantages(&self, observation: &Observation) -> Vec<Vec<f32>>;
+
+    /// What it has learnt, as a file from which another run can start.
+    ///
+    /// # Errors
+    /// [`PolicyError`] if it cannot be written down.
+    fn export(&self) -> Result<Vec<u8>, PolicyError>;
+}
+
+/// Ranks kernels by a score, or at random.
+#[derive(Debug, Clone)]
+pub struct RankingPolicy {
+    ranking: Ranking,
+    rng: ChaCha8Rng,
+}
+
+impl RankingPolicy {
+    /// By this ranking; random ones from `seed`.
+    pub fn new(ranking: Ranking, seed: u64) -> Self {
+        let rng = ChaCha8Rng::seed_from_u64(seed);
+        Self { ranking, rng }
+    }
+}
+
+impl Policy for RankingPolicy {
+    fn name(&self) -> String {
+        self.ranking.to_string()
+    }
+
+    fn rank(&mut self, observation: &Observation) -> Vec<Vec<f32>> {
+        let groups = 0..observation.kernels.len();
+        let masks = Masks(groups.map(|g| observation.active(g)).collect());
+        let switchable: Vec<bool> = observation.layers.iter().map(|l| l.switchable).collect();
+        let scores = &observation.scores;
+        self.ranking
+            .rank(scores, &masks, &switchable, &mut self.rng)
+    }
+
+    fn checkpoint(&self) -> Vec<u8> {
+        // Generators are plain numbers: writing them down cannot fail.
+        postcard::to_allocvec(&self.rng).unwrap_or_default()
+    }
+
+    fn restore(&mut self, checkpoint: &[u8]) -> Result<(), PolicyError> {
+        let read = postcard::from_bytes(checkpoint);
+        self.rng = read.map_err(|error| PolicyError::Damaged {
+            name: self.name(),
+            reason: error.to_string(),
+        })?;
+        Ok(())
+    }
+}

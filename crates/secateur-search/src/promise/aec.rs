@@ -1,0 +1,187 @@
+//! Auto-AEC, accuracy-ensured compression: quality never ends below the floor.
+
+use super::confirmation::Confirmation;
+use super::next_size::{NextSize, Recovered, next_size};
+use super::{
+    Candidate, Confirm, Corridor, Floor, Kept, Ledger, Promise, RecoveriesAhead, Recovery, Start,
+    Verdict, least_remaining,
+};
+use crate::baseline::Baseline;
+use crate::config::{Metric, RESCUE_SHARE, SearchConfig};
+use crate::environment::Rescue;
+use crate::error::SearchError;
+use crate::space::Space;
+
+/// No recovery begins that the cost allows fewer passes over the training data than this: so
+/// short a one hardly ever holds the floor, and of a large network few long recoveries are worth
+/// more than many short ones.
+const LEAST_PASSES: f64 = 4.0;
+
+/// Share of the parameters that `descent_epochs` lead to; to larger ones fewer epochs lead, and
+/// what is not spent on the way is left for the recovery.
+const PACE_TARGET: f64 = 0.06;
+
+/// The descent is given up where re-activation by rule leaves the network this many times
+/// further below the floor than where the rule sets in.
+const GIVEN_UP: f64 = 3.0;
+
+/// See the module.
+pub struct Aec {
+    search: SearchConfig,
+    corridor: Corridor,
+    confirmation: Confirmation,
+}
+
+impl Aec {
+    /// Name of the mode.
+    pub const NAME: &'static str = "aec";
+
+    /// A floor `max_drop` points (hundredths) below the given network.
+    pub fn new(
+        max_drop: f64,
+        search: &SearchConfig,
+        space: &Space,
+        baseline: &Baseline,
+        quality_name: &str,
+    ) -> Self {
+        // As far down as the settings look, but no further than the network allows.
+        let target = search
+            .aec_target
+            .max(least_remaining(space, search.round_to));
+        let epochs = epochs_to(target, search.descent_epochs);
+        Self {
+            corridor: Corridor::to_target(Metric::Params, target, epochs),
+            confirmation: Confirmation {
+                floor: Floor::new(baseline, max_drop, search.hold_loss),
+                label: Self::NAME,
+                quality_name: quality_name.to_string(),
+            },
+            search: search.clone(),
+        }
+    }
+
+    fn next_size(&self, ledger: &Ledger<'_>) -> NextSize {
+        let recovered = ledger.candidates.iter().filter(|c| c.recovered);
+        let tried: Vec<Recovered> = recovered.map(Recovered::from).collect();
+        let floor = self.floor();
+        next_size(&tried, floor.baseline().search.quality, floor)
+    }
+
+    /// Points that quality lies above the floor.
+    fn margin(&self, ledger: &Ledger<'_>) -> f64 {
+        (ledger.standing.quality - self.floor().search()) * 100.0
+    }
+
+    /// Passes that fit into what may still be spent on the present network.
+    fn passes_allowed(&self, ledger: &Ledger<'_>) -> f64 {
+        ledger.steps_allowed(self.search.max_cost) / ledger.costs.steps_of_a_pass()
+    }
+}
+
+impl From<&Candidate> for Recovered {
+    fn from(candidate: &Candidate) -> Self {
+        Self {
+            remaining: candidate.remaining,
+            quality: candidate.quality,
+            loss: candidate.loss,
+        }
+    }
+}
+
+/// Pruning epochs to a target, at the pace in which `descent_epochs` lead to [`PACE_TARGET`].
+fn epochs_to(target: f64, descent_epochs: usize) -> usize {
+    let share = target.min(Corridor::LARGEST_TARGET).ln() / PACE_TARGET.ln();
+    ((share * descent_epochs as f64).ceil() as usize).clamp(1, descent_epochs.max(1))
+}
+
+impl Promise for Aec {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn corridor(&self) -> &Corridor {
+        &self.corridor
+    }
+
+    fn floor(&self) -> &Floor {
+        &self.confirmation.floor
+    }
+
+    fn keeps_floor(&self) -> bool {
+        true
+    }
+
+    fn rescue(&self) -> Option<Rescue> {
+        Some(Rescue {
+            margin: self.search.rescue_margin,
+            share: RESCUE_SHARE,
+        })
+    }
+
+    /// Whatever is smaller and may hold the floor.
+    fn keep(&self, ledger: &Ledger<'_>) -> Option<Kept> {
+        let is_smaller = ledger.remaining(self.corridor.metric) < 1.0;
+        let may_hold = self.floor().may_hold(ledger.standing.quality);
+        (is_smaller && may_hold).then_some(Kept { stop: None })
+    }
+
+    fn ends_early(&self, ledger: &Ledger<'_>) -> bool {
+        let is_lost = self.margin(ledger) < -GIVEN_UP * self.search.rescue_margin;
+        is_lost || ledger.spent_share() >= self.search.max_cost
+    }
+
+    /// The present network, at the size that follows from the recoveries before.
+    fn start(&self, _number: usize, ledger: &Ledger<'_>) -> Option<Start> {
+        Some(match self.next_size(ledger) {
+            NextSize::Other(share) => Start::Resized(share),
+            NextSize::Same | NextSize::Settled => Start::Present,
+        })
+    }
+
+    /// What the cost still allows, in equal shares for the tries that are left.
+    fn recovery(&self, number: usize, ledger: &Ledger<'_>) -> Recovery {
+        let search = &self.search;
+        let pass = ledger.costs.steps_of_a_pass();
+        let allowed = ledger.steps_allowed(search.max_cost);
+        let long = (allowed / (LEAST_PASSES * pass)) as usize;
+        let tries = search.recover_tries.saturating_sub(number).min(long);
+        let most = search.recover_steps;
+        let steps = (allowed / tries.max(1) as f64) as usize;
+        let least = search.slice_steps()[0];
+        Recovery {
+            steps: steps.clamp(least, most.max(least)),
+            stop: None,
+        }
+    }
+
+    fn goes_on(&self, number: usize, ledger: &Ledger<'_>) -> bool {
+        let is_settled = self.next_size(ledger) == NextSize::Settled;
+        let is_spent = self.passes_allowed(ledger) < LEAST_PASSES;
+        number + 1 < self.search.recover_tries && !is_settled && !is_spent
+    }
+
+    fn recoveries_ahead(&self) -> RecoveriesAhead {
+        RecoveriesAhead {
+            count: self.search.recover_tries,
+            least_share: 0.0,
+            most_steps: self.search.recover_steps as f64,
+            sizes: vec![self.corridor.target],
+            same_size: true,
+            bounded: true,
+        }
+    }
+
+    /// The smallest network that held the floor, or the given one.
+    fn verdict(
+        &self,
+        ledger: &Ledger<'_>,
+        confirm: &mut Confirm<'_>,
+    ) -> Result<Verdict, SearchError> {
+        let mut verdict = Verdict::default();
+        let chosen =
+            self.confirmation
+                .most_compressed(ledger.candidates, confirm, &mut verdict.warnings)?;
+        verdict.outputs.push(chosen);
+        Ok(verdict)
+    }
+}

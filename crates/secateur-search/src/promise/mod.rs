@@ -1,0 +1,240 @@
+//! The two promises of a run: what an epoch may do, what is kept, what comes next, and which
+//! networks are the result.
+//!
+//! Promises are kept outside the agent: a bad agent costs compression or quality, never the
+//! promise.
+
+mod aec;
+mod ceca;
+mod confirmation;
+mod corridor;
+mod floor;
+mod next_size;
+
+use secateur_net::train::Evaluation;
+use serde::{Deserialize, Serialize};
+
+pub use aec::Aec;
+pub use ceca::Ceca;
+pub use corridor::{Bounds, Corridor};
+pub use floor::Floor;
+pub use next_size::{NextSize, Recovered, next_size};
+
+use crate::baseline::Baseline;
+use crate::config::{Budget, Metric, Mode, PruneConfig};
+use crate::costs::Costs;
+use crate::environment::{Rescue, Standing};
+use crate::error::SearchError;
+use crate::space::{Space, SpaceError};
+
+/// A network that may become a result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Number of its file among the snapshots.
+    pub snapshot: usize,
+    /// Record in the history that made it.
+    pub record: usize,
+    /// Which stop of the corridor it meets; `None` where the size is not promised.
+    pub stop: Option<usize>,
+    /// Share of the parameters that remains.
+    pub remaining: f64,
+    /// Quality on the search part.
+    pub quality: f64,
+    /// Loss on the search part.
+    pub loss: f64,
+    /// True after recovery.
+    pub recovered: bool,
+}
+
+/// What a promise looks at.
+#[derive(Clone, Copy)]
+pub struct Ledger<'a> {
+    /// What may be pruned, and what it costs.
+    pub space: &'a Space,
+    /// Prices.
+    pub costs: &'a Costs,
+    /// How the present network stands.
+    pub standing: &'a Standing,
+    /// What was kept so far.
+    pub candidates: &'a [Candidate],
+    /// The first stop of the corridor that no network has met.
+    pub next_stop: usize,
+    /// Sample-MACs spent so far.
+    pub spent: f64,
+}
+
+impl Ledger<'_> {
+    /// Multiply-adds of the present network.
+    pub fn macs(&self) -> f64 {
+        self.space.count(&self.standing.masks).macs as f64
+    }
+
+    /// Share of a metric that the present network keeps.
+    pub fn remaining(&self, metric: Metric) -> f64 {
+        self.space.remaining(metric, &self.standing.masks)
+    }
+
+    /// Sample-MACs spent so far, as share of the initial training.
+    pub fn spent_share(&self) -> f64 {
+        self.costs.share(self.spent)
+    }
+
+    /// Steps of the present network that may still be taken until the run has cost `max_cost` of
+    /// the initial training, with the look at the end.
+    pub fn steps_allowed(&self, max_cost: f64) -> f64 {
+        let macs = self.macs();
+        let left = self.costs.of_share(max_cost) - self.spent - self.costs.look(macs);
+        left.max(0.0) / self.costs.step(macs).max(1.0)
+    }
+}
+
+/// A network is kept, and for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// The stop of the corridor that it meets, if it is kept for that.
+    pub stop: Option<usize>,
+}
+
+/// What a recovery begins with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Start {
+    /// The present network.
+    Present,
+    /// The candidate of that index.
+    Candidate(usize),
+    /// The present network, cut or grown to a share of the parameters.
+    Resized(f64),
+}
+
+/// How a network is recovered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovery {
+    /// Training steps.
+    pub steps: usize,
+    /// The stop that it is recovered for.
+    pub stop: Option<usize>,
+}
+
+/// What recoveries are expected to cost, for the progress that a user sees.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecoveriesAhead {
+    /// How many at most.
+    pub count: usize,
+    /// Least share of the initial training that one costs.
+    pub least_share: f64,
+    /// Most steps of one.
+    pub most_steps: f64,
+    /// Share in the corridor's metric of each network; the last for those beyond.
+    pub sizes: Vec<f64>,
+    /// Do later networks have about the size of the first?
+    pub same_size: bool,
+    /// May the run end at its `max_cost`, whatever is missing?
+    pub bounded: bool,
+}
+
+/// A network that was chosen as a result.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// `params=0.14`, or the mode's name.
+    pub label: String,
+    /// The budget that it meets, where one was asked for.
+    pub budget: Option<Budget>,
+    /// Which candidate it is; `None` for the given network.
+    pub candidate: Option<usize>,
+    /// How good it is on the confirmation part.
+    pub confirm: Evaluation,
+}
+
+/// Which networks are the result.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict {
+    /// What was promised.
+    pub outputs: Vec<Choice>,
+    /// Further networks, none of which another one beats in both size and quality.
+    pub front: Vec<Choice>,
+    /// What the user must know.
+    pub warnings: Vec<String>,
+}
+
+/// Evaluates a candidate on the confirmation part.
+pub type Confirm<'a> = dyn FnMut(&Candidate) -> Result<Evaluation, SearchError> + 'a;
+
+/// See the module.
+pub trait Promise {
+    /// Name of the mode.
+    fn name(&self) -> &'static str;
+
+    /// Sizes of the last episode.
+    fn corridor(&self) -> &Corridor;
+
+    /// What quality is held against while searching.
+    fn floor(&self) -> &Floor;
+
+    /// True if quality is what is promised, and size what is sought.
+    fn keeps_floor(&self) -> bool;
+
+    /// The rule that brings kernels back in the last episode, if there is one.
+    fn rescue(&self) -> Option<Rescue>;
+
+    /// Should the present network be kept, and for what?
+    fn keep(&self, ledger: &Ledger<'_>) -> Option<Kept>;
+
+    /// Does the last episode end before its last epoch?
+    fn ends_early(&self, ledger: &Ledger<'_>) -> bool;
+
+    /// What recovery `number`, from 0, begins with; `None` if there is nothing to recover.
+    fn start(&self, number: usize, ledger: &Ledger<'_>) -> Option<Start>;
+
+    /// How recovery `number` goes, once it has begun.
+    fn recovery(&self, number: usize, ledger: &Ledger<'_>) -> Recovery;
+
+    /// Does another recovery come after recovery `number`?
+    fn goes_on(&self, number: usize, ledger: &Ledger<'_>) -> bool;
+
+    /// What recoveries will cost, as far as that is known beforehand.
+    fn recoveries_ahead(&self) -> RecoveriesAhead;
+
+    /// The networks that keep the promise.
+    ///
+    /// # Errors
+    /// Those of `confirm`.
+    fn verdict(
+        &self,
+        ledger: &Ledger<'_>,
+        confirm: &mut Confirm<'_>,
+    ) -> Result<Verdict, SearchError>;
+}
+
+/// The promise that a config asks for.
+///
+/// # Errors
+/// [`SpaceError`] for budgets that cannot be counted or reached.
+pub fn of_config(
+    config: &PruneConfig,
+    space: &Space,
+    baseline: &Baseline,
+    quality_name: &str,
+) -> Result<Box<dyn Promise>, SpaceError> {
+    Ok(match &config.mode {
+        Mode::Aec { max_drop } => Box::new(Aec::new(
+            *max_drop,
+            &config.search,
+            space,
+            baseline,
+            quality_name,
+        )),
+        Mode::Ceca { budgets, max_drop } => Box::new(Ceca::new(
+            budgets,
+            *max_drop,
+            &config.search,
+            space,
+            baseline,
+            quality_name,
+        )?),
+    })
+}
+
+/// Share of the parameters of the smallest network.
+fn least_remaining(space: &Space, round_to: usize) -> f64 {
+    space.remaining(Metric::Params, &space.smallest(round_to))
+}

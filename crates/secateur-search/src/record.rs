@@ -1,0 +1,143 @@
+//! The records of a run: one [`EpochRecord`] per pruning epoch is one line of
+//! `history.jsonl`. Field names are the documented schema (docs/run-folder.md).
+
+use secateur_onnx::cost::Size;
+use serde::{Deserialize, Serialize};
+
+/// One kernel (one index of a channel group), the unit that is switched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KernelId {
+    /// Index of the channel group, in the order of `RunHeader::groups`.
+    pub group: usize,
+    /// Channel index within the group, in the numbering of the original network.
+    pub index: usize,
+}
+
+/// What a run is doing in a pruning epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The agent acts with a high epsilon to learn.
+    Explore,
+    /// The agent follows its Q-values (epsilon at its floor).
+    Exploit,
+    /// Masks are fixed; only weights train, to regain accuracy.
+    Recover,
+}
+
+/// Why a dormant kernel came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReactivatedBy {
+    /// The agent chose it.
+    Agent,
+    /// The floor was broken and not recovered: the healthiest return by rule.
+    Rule,
+}
+
+/// One kernel turned on again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reactivation {
+    /// Which kernel.
+    pub kernel: KernelId,
+    /// Its health then: estimated fall of the loss when turned on (units of loss).
+    pub health: f32,
+    /// By the agent or by rule.
+    pub by: ReactivatedBy,
+}
+
+/// The parts of an epoch's reward; `total` is their sum (docs/algorithm.md).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct RewardParts {
+    /// From quality against the floor.
+    pub quality: f32,
+    /// From compression gained.
+    pub compression: f32,
+    /// From convergence of the slice's loss.
+    pub convergence: f32,
+    /// Mean over kernels of the dense share.
+    pub dense: f32,
+    /// Sum of the above.
+    pub total: f32,
+}
+
+/// One pruning epoch: one line of `history.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Running number over the whole run, from 0 (0 is the given network, before any action).
+    pub epoch: usize,
+    /// Episode number, from 0.
+    pub episode: usize,
+    /// What the run was doing.
+    pub stage: Stage,
+    /// Exploration rate used for the actions of this epoch.
+    pub epsilon: f32,
+    /// Quality on the search part of the validation data, 0..=1.
+    pub quality: f64,
+    /// Loss on the search part of the validation data.
+    pub loss: f64,
+    /// The floor that quality is held against (mode AEC; the baseline's quality in CECA), 0..=1.
+    pub floor: f64,
+    /// Mean training loss over the slice.
+    pub train_loss: f64,
+    /// Fall of the training loss from the first to the last quarter of the slice, relative.
+    pub convergence: f64,
+    /// Size of the network now.
+    pub size: Size,
+    /// Parts of the reward.
+    pub reward: RewardParts,
+    /// Kernels turned off in this epoch.
+    pub turned_off: Vec<KernelId>,
+    /// Kernels turned on again in this epoch.
+    pub reactivated: Vec<Reactivation>,
+    /// Per group, one character per kernel: `1` active, `0` dormant.
+    pub masks: Vec<String>,
+    /// Per group and kernel: significance rank within the layer, 0..=1 (1 matters most); last known for dormant kernels.
+    pub significance: Vec<Vec<f32>>,
+    /// Per group and kernel: Q(on) - Q(off). Empty where the policy has no Q-values.
+    pub q_advantage: Vec<Vec<f32>>,
+    /// Training cost of this epoch in sample-MACs (forward 1, backward 2, evaluation and probes counted).
+    pub cost_sample_macs: f64,
+    /// Wall-clock seconds of this epoch.
+    pub seconds: f64,
+    /// Mean Huber loss of the agent's updates in this epoch, if it learned.
+    pub agent_loss: Option<f64>,
+    /// True where this network was kept as a candidate for the result.
+    pub candidate: bool,
+}
+
+/// What is fixed for a run: `header.json` beside the history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunHeader {
+    /// File name of the input model.
+    pub model: String,
+    /// Program version.
+    pub version: String,
+    /// Channel groups in the order used by [`KernelId::group`].
+    pub groups: Vec<GroupHeader>,
+    /// Size of the given network.
+    pub size: Size,
+    /// What quality is called: `accuracy`.
+    pub quality_name: String,
+    /// Quality of the given network on the search part of the validation data.
+    pub baseline_search_quality: f64,
+    /// The same on the confirmation part.
+    pub baseline_confirm_quality: f64,
+    /// Sample-MACs of the initial training that costs are compared with.
+    pub initial_training_sample_macs: f64,
+    /// Wall-clock seconds of the initial training, where known.
+    pub initial_training_seconds: Option<f64>,
+}
+
+/// One channel group of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupHeader {
+    /// Name of the first node that produces the channels.
+    pub name: String,
+    /// Number of kernels in the given network.
+    pub width: usize,
+    /// True for convolution kernels, false for fully connected features.
+    pub is_conv: bool,
+    /// True if the agent may switch its kernels (false: pinned, or `--ignore`d).
+    pub switchable: bool,
+}

@@ -1,0 +1,28 @@
+//! Health of dormant kernels: the estimated fall of the loss if they came back
+//! (`secateur_net::score::probe_health`).
+
+use super::{Evidence, Score};
+
+/// Name of the health of dormant kernels.
+pub const HEALTH: &str = "health";
+
+/// Health, 0 for active kernels.
+pub(super) struct Health;
+
+impl Score for Health {
+    fn name(&self) -> &'static str {
+        HEALTH
+    }
+
+    fn about(&self) -> &'static str {
+        "first-order estimate of what the loss gains if the dormant kernel comes back"
+    }
+
+    fn needs_data(&self) -> bool {
+        true
+    }
+
+    fn measure(&self, evidence: &Evidence<'_>) -> Vec<Vec<f32>> {
+        evidence.gathered(|statistics| statistics.health)
+    }
+}

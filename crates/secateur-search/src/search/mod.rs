@@ -1,0 +1,227 @@
+//! A search from the given network to the chosen ones.
+//!
+//! ```text
+//! episodes: explore … explore, then the last one: descend, exchange
+//! recover:  each output (CECA), or one size after another until the floor holds (AEC)
+//! verdict:  the chosen networks on held-out data that the search never saw
+//! ```
+//!
+//! Every pruning epoch ends with a checkpoint, so a killed run goes on with the
+//! decisions that an undisturbed one takes.
+
+mod episodes;
+mod epoch;
+mod keep;
+mod outcome;
+mod progress;
+#[cfg(test)]
+mod reactivation_tests;
+mod recovery;
+mod state;
+
+pub use outcome::{Found, Outcome};
+pub use progress::{Observer, Progress};
+pub use state::Phase;
+
+use crate::config::PruneConfig;
+use crate::environment::{Environment, EnvironmentError};
+use crate::error::SearchError;
+use crate::policy::Policy;
+use crate::promise::{self, Ledger, Promise};
+use crate::record::{GroupHeader, RunHeader};
+use crate::store::{self, Item, Store};
+use episodes::Episodes;
+use state::RunState;
+
+/// A search in an environment.
+pub struct Search<'a, E: Environment> {
+    environment: E,
+    policy: Box<dyn Policy + 'a>,
+    promise: Box<dyn Promise>,
+    store: &'a mut dyn Store,
+    config: &'a PruneConfig,
+    episodes: Episodes,
+    state: RunState<E>,
+}
+
+impl<'a, E: Environment> Search<'a, E> {
+    /// Begins a search.
+    ///
+    /// # Errors
+    /// [`SearchError::Space`] for budgets out of reach, [`SearchError::Store`] if nothing can be
+    /// kept.
+    pub fn begin(
+        environment: E,
+        policy: Box<dyn Policy + 'a>,
+        config: &'a PruneConfig,
+        store: &'a mut dyn Store,
+        model_name: &str,
+    ) -> Result<Self, SearchError> {
+        let promise = promise_of(&environment, config)?;
+        let state = RunState::new(&environment, policy.checkpoint());
+        store.put_header(&header(&environment, model_name))?;
+        store.rewind(0)?;
+        Ok(Self::with(
+            environment,
+            policy,
+            promise,
+            config,
+            store,
+            state,
+        ))
+    }
+
+    /// Goes on with the search that the store keeps.
+    ///
+    /// # Errors
+    /// [`SearchError::OtherRun`] if it was begun with something else, [`SearchError::Store`] if
+    /// it cannot be read, [`SearchError::Policy`] if it was another policy's.
+    pub fn resume(
+        mut environment: E,
+        mut policy: Box<dyn Policy + 'a>,
+        config: &'a PruneConfig,
+        store: &'a mut dyn Store,
+    ) -> Result<Self, SearchError> {
+        let promise = promise_of(&environment, config)?;
+        let state: RunState<E> = store::load(store, Item::Checkpoint)?;
+        if let Err(reason) = state.check(&environment) {
+            let path = store.folder().unwrap_or("".as_ref()).to_path_buf();
+            return Err(SearchError::OtherRun { path, reason });
+        }
+        store.rewind(state.records)?;
+        policy.restore(&state.policy)?;
+        environment.restore(state.network.clone());
+        environment.resume(state.shared.clone());
+        Ok(Self::with(
+            environment,
+            policy,
+            promise,
+            config,
+            store,
+            state,
+        ))
+    }
+
+    fn with(
+        environment: E,
+        policy: Box<dyn Policy + 'a>,
+        promise: Box<dyn Promise>,
+        config: &'a PruneConfig,
+        store: &'a mut dyn Store,
+        state: RunState<E>,
+    ) -> Self {
+        let episodes = Episodes::new(&config.search, promise.corridor());
+        Self {
+            environment,
+            policy,
+            promise,
+            store,
+            config,
+            episodes,
+            state,
+        }
+    }
+
+    /// Searches to the end.
+    ///
+    /// # Errors
+    /// [`SearchError::Interrupted`] after the observer asked to stop (the run can be
+    /// resumed), [`SearchError::Diverged`] if a loss is not finite, [`SearchError::Store`] if
+    /// nothing can be kept; all leave the state of the last finished pruning epoch.
+    pub fn run(mut self, observer: &mut dyn Observer) -> Result<Outcome<E>, SearchError> {
+        while self.state.phase != Phase::Done {
+            self.advance_by_one(observer)?;
+            if self.state.phase != Phase::Done && observer.stop_requested() {
+                return Err(SearchError::Interrupted {
+                    path: self.folder(),
+                    epochs: self.state.records,
+                });
+            }
+        }
+        if let Some(learner) = self.policy.learner() {
+            let learnt = learner.export()?;
+            self.store.put(Item::Agent, &learnt)?;
+        }
+        self.outcome()
+    }
+
+    /// One pruning epoch or recovery, and a checkpoint.
+    fn advance_by_one(&mut self, observer: &mut dyn Observer) -> Result<(), SearchError> {
+        let done = match self.state.phase {
+            Phase::Search { episode, t: 0 } => self.begin_episode(episode),
+            Phase::Search { episode, t } => self.epoch(episode, t, observer),
+            Phase::Recover(number) => self.recover(number, observer),
+            Phase::Done => Ok(()),
+        };
+        done.map_err(|error| self.diverged(error))?;
+        self.state.network = self.environment.state().clone();
+        self.state.shared = self.environment.shared().clone();
+        self.state.policy = self.policy.checkpoint();
+        store::save(self.store, Item::Checkpoint, &self.state)?;
+        Ok(())
+    }
+
+    fn folder(&self) -> Option<std::path::PathBuf> {
+        self.store.folder().map(std::path::Path::to_path_buf)
+    }
+
+    /// Says where the last good state is.
+    fn diverged(&self, error: SearchError) -> SearchError {
+        match error {
+            SearchError::Environment(EnvironmentError::Diverged(source)) => SearchError::Diverged {
+                path: self.folder(),
+                epochs: self.state.records,
+                source,
+            },
+            other => other,
+        }
+    }
+
+    /// What the promise looks at.
+    fn ledger(&self) -> Ledger<'_> {
+        Ledger {
+            space: self.environment.space(),
+            costs: self.environment.costs(),
+            standing: self.environment.standing(),
+            candidates: &self.state.candidates,
+            next_stop: self.state.next_stop,
+            spent: self.state.spent,
+        }
+    }
+}
+
+fn promise_of<E: Environment>(
+    environment: &E,
+    config: &PruneConfig,
+) -> Result<Box<dyn Promise>, SearchError> {
+    Ok(promise::of_config(
+        config,
+        environment.space(),
+        environment.baseline(),
+        environment.quality_name(),
+    )?)
+}
+
+fn header<E: Environment>(environment: &E, model_name: &str) -> RunHeader {
+    let (space, baseline) = (environment.space(), environment.baseline());
+    let reference = environment.costs().reference;
+    let groups = space.groups.groups.iter().zip(&space.switchable);
+    RunHeader {
+        model: model_name.to_string(),
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        groups: groups
+            .map(|(group, &switchable)| GroupHeader {
+                name: group.name.clone(),
+                width: group.width,
+                is_conv: group.is_conv,
+                switchable,
+            })
+            .collect(),
+        size: space.size,
+        quality_name: environment.quality_name().to_string(),
+        baseline_search_quality: baseline.search.quality,
+        baseline_confirm_quality: baseline.confirm.quality,
+        initial_training_sample_macs: reference.sample_macs,
+        initial_training_seconds: reference.seconds,
+    }
+}

@@ -1,0 +1,78 @@
+//! The chosen networks.
+
+use secateur_net::train::Evaluation;
+
+use super::Search;
+use crate::config::Budget;
+use crate::environment::Environment;
+use crate::error::SearchError;
+use crate::promise::{Choice, Ledger};
+use crate::store::{self, Item};
+
+/// A chosen network.
+pub struct Found<S> {
+    /// `params=0.14`, or the mode's name.
+    pub label: String,
+    /// The budget that it meets, where one was asked for.
+    pub budget: Option<Budget>,
+    /// The network.
+    pub state: S,
+    /// How good it is on the confirmation part.
+    pub confirm: Evaluation,
+    /// The record in the history that made it; `None` for the given network itself.
+    pub record: Option<usize>,
+}
+
+/// What a search brought.
+pub struct Outcome<E: Environment> {
+    /// The environment, to look at the networks in.
+    pub environment: E,
+    /// The chosen networks: one in AEC, one a budget in CECA.
+    pub outputs: Vec<Found<E::State>>,
+    /// Undominated networks of a CECA search without budgets.
+    pub front: Vec<Found<E::State>>,
+    /// What the user must know: candidates that were not confirmed, a floor out of reach.
+    pub warnings: Vec<String>,
+    /// Cost of the search in sample-MACs.
+    pub cost_sample_macs: f64,
+}
+
+impl<E: Environment> Search<'_, E> {
+    /// What the promise makes of the candidates.
+    pub(super) fn outcome(self) -> Result<Outcome<E>, SearchError> {
+        let ledger: Ledger<'_> = self.ledger();
+        let verdict = self.promise.verdict(&ledger, &mut |candidate| {
+            let state: E::State = store::load(self.store, Item::Snapshot(candidate.snapshot))?;
+            Ok(self.environment.confirm(&state)?)
+        })?;
+        let found = |choice: Choice| self.found(choice);
+        let outputs = verdict.outputs.into_iter().map(found);
+        let outputs = outputs.collect::<Result<_, _>>()?;
+        let front = verdict
+            .front
+            .into_iter()
+            .map(found)
+            .collect::<Result<_, _>>()?;
+        Ok(Outcome {
+            outputs,
+            front,
+            warnings: verdict.warnings,
+            cost_sample_macs: self.state.spent,
+            environment: self.environment,
+        })
+    }
+
+    fn found(&self, choice: Choice) -> Result<Found<E::State>, SearchError> {
+        let candidate = choice.candidate.map(|index| &self.state.candidates[index]);
+        Ok(Found {
+            label: choice.label,
+            budget: choice.budget,
+            state: match candidate {
+                Some(c) => store::load(self.store, Item::Snapshot(c.snapshot))?,
+                None => self.environment.given(),
+            },
+            confirm: choice.confirm,
+            record: candidate.map(|c| c.record),
+        })
+    }
+}

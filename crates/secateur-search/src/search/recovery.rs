@@ -1,0 +1,174 @@
+//! The end of a search: recover quality at fixed masks, at the sizes that the promise asks for.
+
+use std::time::Instant;
+
+use secateur_onnx::coupling::Masks;
+
+use super::keep::{Changes, RecordParts};
+use super::progress::Steps;
+use super::{Observer, Phase, Search};
+use crate::choose::{Limits, choose};
+use crate::config::Metric;
+use crate::environment::{Action, Environment, Healing, Reward, Standing};
+use crate::error::SearchError;
+use crate::observation::Observation;
+use crate::policy::Exploration;
+use crate::promise::{Ledger, Recovery, Start};
+use crate::record::{ReactivatedBy, Stage};
+use crate::store::{self, Item};
+use crate::worth::worth;
+
+/// How far below its target a network may end that is cut or grown at once, as factor: one
+/// kernel can be worth some per cent of a small network.
+const RESIZE_SLACK: f64 = 0.9;
+
+impl<E: Environment> Search<'_, E> {
+    /// Recovery `number`.
+    pub(super) fn recover(
+        &mut self,
+        number: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<(), SearchError> {
+        if let Some(start) = self.promise.start(number, &self.ledger()) {
+            self.recover_from(start, number, observer)?;
+        }
+        let goes_on = self.promise.goes_on(number, &self.ledger());
+        self.state.phase = if goes_on {
+            Phase::Recover(number + 1)
+        } else {
+            Phase::Done
+        };
+        Ok(())
+    }
+
+    fn recover_from(
+        &mut self,
+        start: Start,
+        number: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<(), SearchError> {
+        let started = Instant::now();
+        let goal = self.goal(self.episodes.last(), 0).at(1.0);
+        if let Start::Candidate(index) = start {
+            let snapshot = Item::Snapshot(self.state.candidates[index].snapshot);
+            self.environment.restore(store::load(self.store, snapshot)?);
+        }
+        let before = self.environment.state().clone();
+        let observation = self.environment.observe(&goal);
+        let masks = match start {
+            Start::Resized(share) => self.resized(&observation, share),
+            Start::Present | Start::Candidate(_) => self.environment.standing().masks.clone(),
+        };
+        let was = &self.environment.standing_of(&before).masks;
+        let changes = Changes::between(&observation, was, &masks, ReactivatedBy::Rule);
+        let recovery = self.planned(number, &masks);
+        let keeps_size = recovery.stop.is_some();
+        let action = Action {
+            masks,
+            healing: Healing::Recovery { probe: !keeps_size },
+            steps: recovery.steps,
+            rescue: None,
+        };
+        let mut steps = Steps {
+            progress: self.progress_at(&action.masks, Stage::Recover, self.episodes.last()),
+            observer,
+        };
+        let mut step = self.environment.step(&action, &goal, &mut steps)?;
+        // Nothing was decided that could be rewarded.
+        step.reward = Reward::default();
+        self.state.spent += step.cost;
+        // A recovery that made it worse is not taken over (its cost counts all the same).
+        let is_worse =
+            self.environment.standing().quality < self.environment.standing_of(&before).quality;
+        if is_worse && keeps_size {
+            self.environment.restore(before);
+        }
+        let held = keeps_size || {
+            let quality = self.environment.standing().quality;
+            self.promise.floor().may_hold(quality)
+        };
+        // Also what did not hold: the end of the run says by how much.
+        self.keep(recovery.stop, true)?;
+        let observation = self.environment.observe(&goal);
+        let parts = RecordParts {
+            episode: self.episodes.last(),
+            exploration: Exploration {
+                epsilon: 0.0,
+                stage: Stage::Recover,
+            },
+            changes,
+            q_advantage: self.advantages(&observation),
+            agent_loss: None,
+            candidate: held,
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        self.record(parts, &step, &observation, observer)
+    }
+
+    /// How recovery `number` of the network of some masks goes.
+    fn planned(&self, number: usize, masks: &Masks) -> Recovery {
+        let resized = Standing {
+            masks: masks.clone(),
+            ..self.environment.standing().clone()
+        };
+        let ledger = Ledger {
+            standing: &resized,
+            ..self.ledger()
+        };
+        self.promise.recovery(number, &ledger)
+    }
+
+    /// The masks cut or grown to a share of the parameters.
+    fn resized(&mut self, observation: &Observation, target: f64) -> Masks {
+        let space = self.environment.space();
+        let search = &self.config.search;
+        let present = self.environment.standing().masks.clone();
+        let total = space.size.params as f64;
+        let limits = Limits {
+            metric: Metric::Params,
+            at_most: (target * total) as u64,
+            at_least: (target * total * RESIZE_SLACK) as u64,
+            max_switch_ratio: 1.0,
+            max_imbalance: search.max_imbalance,
+            round_to: search.round_to,
+        };
+        let grows = target > space.remaining(Metric::Params, &present);
+        let (from, ranks) = if grows {
+            // Of all kernels the dormant ones of least worth stay away.
+            (
+                space.all_active(),
+                back_in_turn(&worth(observation), &present),
+            )
+        } else {
+            (present, self.policy.rank(observation))
+        };
+        let cost = &self.environment.space().cost;
+        choose(&from, &ranks, &from.0, cost, &limits)
+    }
+}
+
+/// Scores by which dormant kernels come back in the order of their worth, while those that are
+/// on go last.
+fn back_in_turn(worth: &[Vec<f32>], masks: &Masks) -> Vec<Vec<f32>> {
+    let score = |(&worth, &on): (&f32, &bool)| worth / (1.0 + worth) + if on { 1.0 } else { 0.0 };
+    worth
+        .iter()
+        .zip(&masks.0)
+        .map(|(worth, mask)| worth.iter().zip(mask).map(score).collect())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_stays_and_the_worthiest_come_back_first() {
+        let masks = Masks(vec![vec![true, false, false, true], vec![false]]);
+        let scores = back_in_turn(&[vec![0.0, 3.0, 0.5, 9.0], Vec::new()], &masks);
+        let mut order: Vec<usize> = (0..4).collect();
+        order.sort_by(|&a, &b| scores[0][b].total_cmp(&scores[0][a]));
+        assert_eq!(order, [3, 0, 1, 2]);
+        assert!(scores[1].is_empty());
+    }
+}

@@ -1,0 +1,84 @@
+//! The state of a run: everything that a run needs to go on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::environment::{Environment, Identity};
+use crate::promise::Candidate;
+
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// In pruning epoch `t` (from 1; 0 scores the given network) of an episode.
+    Search {
+        /// From 0; the last one gives the results.
+        episode: usize,
+        /// See above.
+        t: usize,
+    },
+    /// Recovering, by number from 0.
+    Recover(usize),
+    /// Over.
+    Done,
+}
+
+/// See the module.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub(super) struct RunState<E: Environment> {
+    pub phase: Phase,
+    /// Of the environment that the run was begun in.
+    pub identity: Identity,
+    /// Lines in the history.
+    pub records: usize,
+    /// The present network.
+    pub network: E::State,
+    /// What all episodes share.
+    pub shared: E::Shared,
+    /// Of the policy.
+    pub policy: Vec<u8>,
+    /// Sample-MACs so far.
+    pub spent: f64,
+    pub next_stop: usize,
+    pub candidates: Vec<Candidate>,
+    pub snapshots: usize,
+}
+
+impl<E: Environment> RunState<E> {
+    /// At the beginning of a run.
+    pub(super) fn new(environment: &E, policy: Vec<u8>) -> Self {
+        Self {
+            phase: Phase::Search { episode: 0, t: 0 },
+            identity: environment.identity(),
+            records: 0,
+            network: environment.state().clone(),
+            shared: environment.shared().clone(),
+            policy,
+            spent: environment.costs().setup,
+            next_stop: 0,
+            candidates: Vec::new(),
+            snapshots: 0,
+        }
+    }
+
+    /// Does the state belong to this environment?
+    pub(super) fn check(&self, environment: &E) -> Result<(), String> {
+        let now = environment.identity();
+        let widths = |masks: &secateur_onnx::coupling::Masks| -> Vec<usize> {
+            masks.0.iter().map(Vec::len).collect()
+        };
+        let saved = environment.standing_of(&self.network);
+        if widths(&saved.masks) != widths(&environment.space().all_active()) {
+            return Err("it was begun with a network of other layers".to_string());
+        }
+        if self.identity.fingerprint != now.fingerprint {
+            return Err("it was begun with another network".to_string());
+        }
+        if self.identity.n_train != now.n_train {
+            return Err(format!(
+                "it was begun with {} training samples, now there are {}",
+                self.identity.n_train, now.n_train
+            ));
+        }
+        Ok(())
+    }
+}

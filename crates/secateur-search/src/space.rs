@@ -1,0 +1,280 @@
+//! What may be pruned: the channel groups of a network, which of them may be switched, and
+//! what every choice of kernels costs. No weights, no data.
+
+use std::collections::BTreeSet;
+
+use globset::GlobBuilder;
+use secateur_onnx::OnnxError;
+use secateur_onnx::cost::{CostModel, Size};
+use secateur_onnx::coupling::{ChannelGroups, Masks};
+use secateur_onnx::graph::Graph;
+use thiserror::Error;
+
+use crate::config::{Budget, Metric};
+
+/// What cannot be pruned, or not so far.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SpaceError {
+    /// The model.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// Nothing to switch.
+    #[error("cannot prune: no layer has kernels that may be removed")]
+    NothingToPrune,
+    /// A layer to leave alone that does not exist.
+    #[error("cannot ignore `{pattern}`: no layer of that name; layers are {known}")]
+    UnknownLayer {
+        /// As given.
+        pattern: String,
+        /// What there is.
+        known: String,
+    },
+    /// A pattern that cannot be read.
+    #[error("cannot ignore `{pattern}`: it is no pattern")]
+    Pattern {
+        /// As given.
+        pattern: String,
+        /// Why.
+        source: globset::Error,
+    },
+    /// A budget in multiply-adds that cannot be counted.
+    #[error(
+        "cannot prune to a share of the MACs: not all are known, those of `{}` ({} layers in all) \
+         do not follow from the file",
+        nodes[0],
+        nodes.len()
+    )]
+    UnknownMacs {
+        /// Names, one at least.
+        nodes: Vec<String>,
+    },
+    /// A budget that cannot be reached.
+    #[error(
+        "budget {}={remaining} cannot be reached: {} {least:.4}; {bound}",
+        metric.name(),
+        kernels_leave(*round_to)
+    )]
+    Unreachable {
+        /// Counted in.
+        metric: Metric,
+        /// Asked for.
+        remaining: f64,
+        /// Least that can remain.
+        least: f64,
+        /// Kernels that a layer keeps at least.
+        round_to: usize,
+        /// Which layers bound it.
+        bound: String,
+    },
+}
+
+/// Layers that are named where a budget is out of reach, the largest first.
+const BOUNDING: usize = 4;
+
+fn kernels_leave(round_to: usize) -> String {
+    match round_to {
+        0 | 1 => "one kernel a layer leaves".to_string(),
+        n => format!("{n} kernels a layer leave"),
+    }
+}
+
+/// What may be switched, and what it costs.
+#[derive(Debug, Clone)]
+pub struct Space {
+    /// Kernels that go together, by channel group.
+    pub groups: ChannelGroups,
+    /// Groups that may be switched.
+    pub switchable: Vec<bool>,
+    /// Counts the size of any choice of kernels.
+    pub cost: CostModel,
+    /// Size of the given network.
+    pub size: Size,
+    /// Names of the tensors that scale channels one by one: γ of the batch norms.
+    pub scales: BTreeSet<String>,
+}
+
+impl Space {
+    /// The space of a graph; layers that match `ignore` (names, or patterns in which `*` stands
+    /// for any text) are left alone.
+    ///
+    /// # Errors
+    /// [`SpaceError::UnknownLayer`] for a pattern that no layer matches,
+    /// [`SpaceError::NothingToPrune`] if no group is left.
+    pub fn new(graph: &Graph, ignore: &[String]) -> Result<Self, SpaceError> {
+        let groups = ChannelGroups::find(graph)?;
+        let switchable = switchable(&groups, ignore)?;
+        let cost = CostModel::new(graph, &groups)?;
+        let size = cost.count(&Masks::all_active(&groups));
+        let norms = graph
+            .nodes
+            .iter()
+            .filter(|node| node.op_type == "BatchNormalization");
+        let scales = norms.filter_map(|node| node.input(1).map(str::to_string));
+        Ok(Self {
+            switchable,
+            cost,
+            size,
+            scales: scales.collect(),
+            groups,
+        })
+    }
+
+    /// Every kernel on.
+    pub fn all_active(&self) -> Masks {
+        Masks::all_active(&self.groups)
+    }
+
+    /// Size of the network that the masks leave.
+    pub fn count(&self, masks: &Masks) -> Size {
+        self.cost.count(masks)
+    }
+
+    /// Share of the given network that the masks leave, 0..=1.
+    pub fn remaining(&self, metric: Metric, masks: &Masks) -> f64 {
+        ratio(metric, &self.count(masks), &self.size)
+    }
+
+    /// The smallest network that the switchable groups allow.
+    pub fn smallest(&self, round_to: usize) -> Masks {
+        let mut masks = self.all_active();
+        for (mask, &switchable) in masks.0.iter_mut().zip(&self.switchable) {
+            if switchable {
+                let keep = round_to.clamp(1, mask.len());
+                mask[keep..].fill(false);
+            }
+        }
+        masks
+    }
+
+    /// Refuses budgets that cannot be counted or reached, before anything starts.
+    ///
+    /// # Errors
+    /// [`SpaceError::UnknownMacs`], and [`SpaceError::Unreachable`] naming the layers that bound
+    /// it.
+    pub fn check_budget(&self, budget: &Budget, round_to: usize) -> Result<(), SpaceError> {
+        let uncounted = self.cost.uncounted();
+        if budget.metric == Metric::Macs && !uncounted.is_empty() {
+            let nodes = uncounted.to_vec();
+            return Err(SpaceError::UnknownMacs { nodes });
+        }
+        let smallest = self.smallest(round_to);
+        let least = self.remaining(budget.metric, &smallest);
+        if least <= budget.remaining {
+            return Ok(());
+        }
+        Err(SpaceError::Unreachable {
+            metric: budget.metric,
+            remaining: budget.remaining,
+            least,
+            round_to,
+            bound: self.bounding(budget.metric, &smallest),
+        })
+    }
+
+    /// The layers that hold most of the smallest network, and why.
+    fn bounding(&self, metric: Metric, smallest: &Masks) -> String {
+        let marginal = self.cost.marginal(smallest);
+        let of_group = |(g, group): (usize, &secateur_onnx::coupling::ChannelGroup)| {
+            let share = smallest.active(g) as f64 * ratio(metric, &marginal[g], &self.size);
+            let why = match &group.pinned {
+                _ if self.switchable[g] || group.width == 1 => "at its least",
+                Some(pinned) => &format!("must stay ({})", pinned.reason),
+                None => "is ignored",
+            };
+            (share, format!("`{}` {why} holds {share:.4}", group.name))
+        };
+        let mut layers: Vec<(f64, String)> = self
+            .groups
+            .groups
+            .iter()
+            .enumerate()
+            .map(of_group)
+            .collect();
+        layers.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let named: Vec<String> = layers.into_iter().take(BOUNDING).map(|l| l.1).collect();
+        named.join(", ")
+    }
+}
+
+/// Share of a metric that remains.
+pub fn ratio(metric: Metric, size: &Size, of: &Size) -> f64 {
+    metric.of(size) as f64 / metric.of(of).max(1) as f64
+}
+
+/// A name, or a pattern in which `*` stands for any text.
+struct Pattern<'a> {
+    text: &'a str,
+    glob: globset::GlobMatcher,
+}
+
+impl<'a> Pattern<'a> {
+    fn new(text: &'a str) -> Result<Self, SpaceError> {
+        let glob = GlobBuilder::new(text).literal_separator(false).build();
+        let glob = glob.map_err(|source| SpaceError::Pattern {
+            pattern: text.to_string(),
+            source,
+        })?;
+        let glob = glob.compile_matcher();
+        Ok(Self { text, glob })
+    }
+
+    /// Names may hold brackets, which patterns give a meaning: the plain text matches too.
+    fn matches(&self, name: &str) -> bool {
+        self.text == name || self.glob.is_match(name)
+    }
+}
+
+/// Groups that may be switched: not pinned, not ignored, wider than one.
+fn switchable(groups: &ChannelGroups, ignore: &[String]) -> Result<Vec<bool>, SpaceError> {
+    let names = || groups.groups.iter().flat_map(|g| &g.producers);
+    let patterns = ignore
+        .iter()
+        .map(|text| Pattern::new(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    for pattern in &patterns {
+        if !names().any(|name| pattern.matches(name)) {
+            let known: Vec<String> = names().map(|name| format!("`{name}`")).collect();
+            return Err(SpaceError::UnknownLayer {
+                pattern: pattern.text.to_string(),
+                known: known.join(", "),
+            });
+        }
+    }
+    let ignored = |name: &String| patterns.iter().any(|pattern| pattern.matches(name));
+    let result: Vec<bool> = groups
+        .groups
+        .iter()
+        .map(|g| g.pinned.is_none() && g.width > 1 && !g.producers.iter().any(ignored))
+        .collect();
+    if result.contains(&true) {
+        Ok(result)
+    } else {
+        Err(SpaceError::NothingToPrune)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pattern;
+
+    #[test]
+    fn patterns() {
+        for (pattern, name, expected) in [
+            ("conv1", "conv1", true),
+            ("conv1", "conv10", false),
+            ("conv*", "conv10", true),
+            ("*/bn", "layer1/bn", true),
+            ("/*/conv", "/a/b/conv", true),
+            ("a*b*c", "aXXbYc", true),
+            ("a*b*c", "aXXbY", false),
+            ("*", "", true),
+            ("model[0]", "model[0]", true),
+            ("conv?", "conv1", true),
+        ] {
+            let found = Pattern::new(pattern).unwrap().matches(name);
+            assert_eq!(found, expected, "{pattern} on {name}");
+        }
+        assert!(Pattern::new("a[").is_err());
+    }
+}

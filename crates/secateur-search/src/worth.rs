@@ -1,0 +1,130 @@
+//! What kernels are worth against the other kernels of their layer.
+//!
+//! ```text
+//! v_k = √( s_k / mean s · n_k / mean n ),  means over the layer's active kernels
+//! ```
+//!
+//! with n the norm of the kernel's weights and s its significance, or its health while it is
+//! dormant. The two err in different ways: significance is first order and from a few batches,
+//! norms know nothing of the data. Together they choose better than either.
+//!
+//! Layers are not weighed against each other: first-order significance adds up what single
+//! kernels lose, and a layer that loses many at once loses far more. What an epoch brought
+//! tells the agent about layers. (Figures for both in docs/algorithm.md.)
+
+use crate::observation::Observation;
+use crate::scores::{HEALTH, TAYLOR, WEIGHT_NORM};
+
+/// Worth of every kernel, `[group][kernel]`: 1 for the mean of its layer, from 0; groups that
+/// may not be switched get none.
+pub fn worth(observation: &Observation) -> Vec<Vec<f32>> {
+    let layers = observation.layers.iter().enumerate();
+    layers
+        .map(|(g, layer)| {
+            if layer.switchable {
+                within_layer(observation, g)
+            } else {
+                Vec::new()
+            }
+        })
+        .collect()
+}
+
+fn within_layer(observation: &Observation, group: usize) -> Vec<f32> {
+    let of = |score: &str| observation.scores.of_group(score, group);
+    let (significance, health, norm) = (of(TAYLOR), of(HEALTH), of(WEIGHT_NORM));
+    let mean_significance = observation.mean_active(TAYLOR, group);
+    let mean_norm = observation.mean_active(WEIGHT_NORM, group);
+    // What was not measured says nothing.
+    let over = |value: f32, mean: f64| {
+        if mean > 0.0 {
+            f64::from(value.max(0.0)) / mean
+        } else {
+            1.0
+        }
+    };
+    let kernels = observation.kernels[group].iter().enumerate();
+    kernels
+        .map(|(k, kernel)| {
+            let matters = if kernel.active {
+                significance[k]
+            } else {
+                health[k]
+            };
+            (over(matters, mean_significance) * over(norm[k], mean_norm)).sqrt() as f32
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::{KernelFacts, LayerFacts};
+    use crate::scores::Scores;
+
+    /// A kernel that is on, with its significance and norm, or dormant with its health.
+    enum Kernel {
+        On(f32, f32),
+        Dormant(f32),
+    }
+    use Kernel::{Dormant, On};
+
+    fn of(kernels: &[Kernel]) -> Vec<f32> {
+        let column = |get: fn(&Kernel) -> f32| vec![kernels.iter().map(get).collect()];
+        let facts = |kernel: &Kernel| KernelFacts {
+            active: matches!(kernel, On(..)),
+            ..KernelFacts::default()
+        };
+        let observation = Observation {
+            layers: vec![LayerFacts {
+                switchable: true,
+                ..LayerFacts::default()
+            }],
+            kernels: vec![kernels.iter().map(facts).collect()],
+            scores: Scores::default()
+                .with(
+                    TAYLOR,
+                    column(|k| match k {
+                        On(significance, _) => *significance,
+                        Dormant(_) => 100.0,
+                    }),
+                )
+                .with(
+                    HEALTH,
+                    column(|k| match k {
+                        On(..) => 0.0,
+                        Dormant(health) => *health,
+                    }),
+                )
+                .with(
+                    WEIGHT_NORM,
+                    column(|k| match k {
+                        On(_, norm) => *norm,
+                        Dormant(_) => 1.0,
+                    }),
+                ),
+            ..Observation::default()
+        };
+        worth(&observation).remove(0)
+    }
+
+    #[test]
+    fn both_measures_count_and_the_mean_is_one() {
+        assert_eq!(of(&[On(1.0, 2.0), On(1.0, 2.0)]), [1.0, 1.0]);
+        let found = of(&[On(3.0, 1.0), On(1.0, 1.0), On(1.0, 3.0)]);
+        assert!(found[0] > found[1] && found[2] > found[1] && found[0] == found[2]);
+    }
+
+    #[test]
+    fn a_dormant_kernel_is_worth_its_health_whatever_it_was_worth_before() {
+        let found = of(&[On(1.0, 1.0), Dormant(4.0), Dormant(-4.0), Dormant(0.25)]);
+        assert_eq!(found, [1.0, 2.0, 0.0, 0.5]);
+    }
+
+    #[test]
+    fn what_was_not_measured_says_nothing() {
+        let root = |v: f32| v.sqrt();
+        assert_eq!(of(&[On(0.0, 1.0), On(0.0, 3.0)]), [root(0.5), root(1.5)]);
+        assert_eq!(of(&[On(0.0, 0.0), On(0.0, 0.0)]), [1.0, 1.0]);
+    }
+}

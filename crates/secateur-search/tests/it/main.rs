@@ -1,0 +1,3 @@
+//! Searches from outside, in environments that know the best choice.
+
+mod table;

@@ -1,0 +1,373 @@
+//! A search in an environment without any network: every kernel has a value, quality falls with
+//! the values that are gone. So the best choice is known, runs take no time, and whatever the
+//! loop promises can be looked at: budgets, floors, stopping and going on.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use secateur_net::Engine;
+use secateur_net::train::{Evaluation, StepObserver};
+use secateur_onnx::arch::{VggConfig, vgg_like};
+use secateur_onnx::coupling::Masks;
+use secateur_onnx::graph::Graph;
+use secateur_search::baseline::Baseline;
+use secateur_search::config::{Budget, Metric, Mode, PruneConfig};
+use secateur_search::costs::{Costs, Reference};
+use secateur_search::environment::{
+    Action, Environment, EnvironmentError, Goal, Identity, Standing, Step,
+};
+use secateur_search::error::SearchError;
+use secateur_search::observation::{KernelFacts, LayerFacts, NetworkFacts, Observation};
+use secateur_search::policies;
+use secateur_search::record::EpochRecord;
+use secateur_search::reward::{self, Epoch};
+use secateur_search::scores::{
+    ACTIVATION, HEALTH, L2, POSITIVE, SCALE, Scores, TAYLOR, WEIGHT_NORM,
+};
+use secateur_search::search::{Observer, Outcome, Search};
+use secateur_search::space::Space;
+use secateur_search::store::{Memory, Store};
+
+/// Quality of the whole network.
+const WHOLE: f64 = 0.9;
+/// Held-out samples of each part.
+const SAMPLES: usize = 1000;
+
+struct Table {
+    space: Space,
+    costs: Costs,
+    baseline: Baseline,
+    config: PruneConfig,
+    /// What each kernel is worth, `[group][kernel]`; all together 1.
+    values: Vec<Vec<f32>>,
+    standing: Standing,
+}
+
+fn evaluation(quality: f64) -> Evaluation {
+    let right = (quality * SAMPLES as f64).round() as usize;
+    Evaluation {
+        quality: right as f64 / SAMPLES as f64,
+        loss: 1.0 - quality,
+        samples: (0..SAMPLES)
+            .map(|i| if i < right { 1.0 } else { 0.0 })
+            .collect(),
+        per_class: Vec::new(),
+    }
+}
+
+impl Table {
+    fn new(config: PruneConfig, seed: u64) -> Self {
+        let mut architecture = VggConfig::new([1, 8, 8], 3);
+        architecture.stages = VggConfig::parse_stages("16,M,32,M").unwrap();
+        architecture.hidden = vec![24];
+        let graph = Graph::from_model(&vgg_like(&architecture, 0).unwrap()).unwrap();
+        let space = Space::new(&graph, &[]).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let groups = &space.groups.groups;
+        let mut values: Vec<Vec<f32>> = groups
+            .iter()
+            .map(|g| (0..g.width).map(|_| rng.random_range(0.2..1.0)).collect())
+            .collect();
+        let all: f32 = values.iter().flatten().sum();
+        values.iter_mut().flatten().for_each(|value| *value /= all);
+        let part = evaluation(WHOLE);
+        Self {
+            costs: Costs {
+                reference: Reference {
+                    sample_macs: 1e12,
+                    seconds: None,
+                    is_measured: true,
+                },
+                full_macs: space.size.macs as f64,
+                batch_size: 1,
+                n_train: 100,
+                n_search: SAMPLES,
+                n_probe: 1,
+                setup: 0.0,
+            },
+            baseline: Baseline {
+                search: part.clone(),
+                confirm: part,
+            },
+            standing: Standing {
+                masks: space.all_active(),
+                quality: WHOLE,
+                loss: 1.0 - WHOLE,
+                convergence: 0.0,
+            },
+            space,
+            config,
+            values,
+        }
+    }
+
+    /// Share of all value that some masks keep.
+    fn kept(&self, masks: &Masks) -> f64 {
+        let pairs = self.values.iter().flatten().zip(masks.0.iter().flatten());
+        pairs
+            .filter(|(_, on)| **on)
+            .map(|(v, _)| f64::from(*v))
+            .sum()
+    }
+}
+
+impl Environment for Table {
+    type State = Standing;
+    type Shared = ();
+
+    fn space(&self) -> &Space {
+        &self.space
+    }
+
+    fn costs(&self) -> &Costs {
+        &self.costs
+    }
+
+    fn baseline(&self) -> &Baseline {
+        &self.baseline
+    }
+
+    fn quality_name(&self) -> &str {
+        "value"
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            fingerprint: self
+                .values
+                .iter()
+                .flatten()
+                .map(|v| u64::from(v.to_bits()))
+                .sum(),
+            n_train: self.costs.n_train,
+        }
+    }
+
+    fn reset(&mut self) -> Result<Step, EnvironmentError> {
+        self.standing = self.given();
+        Ok(Step::default())
+    }
+
+    fn observe(&mut self, goal: &Goal) -> Observation {
+        let masks = &self.standing.masks;
+        let n = masks.0.len();
+        let layers = (0..n).map(|g| LayerFacts {
+            depth: g as f32 / (n - 1) as f32,
+            width: masks.0[g].len(),
+            active: masks.active(g),
+            param_share: 0.01,
+            mac_share: 0.01,
+            is_conv: true,
+            switchable: self.space.switchable[g],
+        });
+        let facts = |&active: &bool| KernelFacts {
+            active,
+            ..KernelFacts::default()
+        };
+        let ones: Vec<Vec<f32>> = masks.0.iter().map(|m| vec![1.0; m.len()]).collect();
+        let mean = 1.0 / masks.0.iter().map(Vec::len).sum::<usize>() as f32;
+        let scores = [L2, WEIGHT_NORM, SCALE, ACTIVATION, POSITIVE, HEALTH]
+            .into_iter()
+            .fold(Scores::default(), |scores, name| {
+                scores.with(name, ones.clone())
+            })
+            .with(TAYLOR, self.values.clone());
+        let mut observation = Observation {
+            network: NetworkFacts {
+                margin: goal.margin(self.standing.quality) as f32,
+                remaining: self.space.remaining(goal.metric, masks) as f32,
+                target: goal.target as f32,
+                convergence: 0.0,
+                progress: goal.progress,
+                keeps_floor: goal.keeps_floor,
+            },
+            layers: layers.collect(),
+            kernels: masks
+                .0
+                .iter()
+                .map(|m| m.iter().map(facts).collect())
+                .collect(),
+            scores,
+            own_reward: Vec::new(),
+        };
+        observation.own_reward =
+            observation.of_switchable(|g, k| reward::dense(self.values[g][k] / mean));
+        observation
+    }
+
+    fn step(
+        &mut self,
+        action: &Action,
+        goal: &Goal,
+        _: &mut dyn StepObserver,
+    ) -> Result<Step, EnvironmentError> {
+        let own = self.observe(goal).own_reward;
+        let before = self.space.remaining(goal.metric, &self.standing.masks) as f32;
+        let quality = WHOLE * self.kept(&action.masks);
+        self.standing = Standing {
+            masks: action.masks.clone(),
+            quality,
+            loss: 1.0 - quality,
+            convergence: 0.0,
+        };
+        let epoch = Epoch {
+            margin: goal.margin(quality) as f32,
+            before,
+            after: self.space.remaining(goal.metric, &action.masks) as f32,
+            convergence: 0.0,
+        };
+        Ok(Step {
+            cost: 1.0,
+            reward: reward::reward(&self.config.reward, &epoch, &own, &action.masks),
+            ..Step::default()
+        })
+    }
+
+    fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    fn state(&self) -> &Standing {
+        &self.standing
+    }
+
+    fn standing_of<'s>(&self, state: &'s Standing) -> &'s Standing {
+        state
+    }
+
+    fn given(&self) -> Standing {
+        Standing {
+            masks: self.space.all_active(),
+            quality: WHOLE,
+            loss: 1.0 - WHOLE,
+            convergence: 0.0,
+        }
+    }
+
+    fn restore(&mut self, state: Standing) {
+        self.standing = state;
+    }
+
+    fn shared(&self) -> &() {
+        &()
+    }
+
+    fn resume(&mut self, (): ()) {}
+
+    fn confirm(&self, state: &Standing) -> Result<Evaluation, EnvironmentError> {
+        Ok(evaluation(state.quality))
+    }
+}
+
+fn config(mode: Mode, policy: &str) -> PruneConfig {
+    let mut config = PruneConfig::new(mode);
+    config.search.policy = policy.to_string();
+    config.search.max_imbalance = f64::INFINITY;
+    config.search.agent_updates = 5;
+    config
+}
+
+fn to_a_third(policy: &str) -> PruneConfig {
+    let budget = Budget {
+        metric: Metric::Kernels,
+        remaining: 0.33,
+    };
+    let mode = Mode::Ceca {
+        budgets: vec![budget],
+        max_drop: 0.0,
+    };
+    config(mode, policy)
+}
+
+fn run(config: &PruneConfig, store: &mut Memory) -> Outcome<Table> {
+    let policy = policies::by_name(config, None, &Engine::fused()).unwrap();
+    let table = Table::new(config.clone(), 7);
+    let search = Search::begin(table, policy, config, store, "table").unwrap();
+    search.run(&mut ()).unwrap()
+}
+
+/// Share of the value that a policy keeps in a third of the kernels.
+fn kept_by(policy: &str) -> f64 {
+    let config = to_a_third(policy);
+    let outcome = run(&config, &mut Memory::default());
+    let masks = &outcome.outputs[0].state.masks;
+    let table = &outcome.environment;
+    assert!(table.space.remaining(Metric::Kernels, masks) <= 0.33);
+    table.kept(masks)
+}
+
+#[test]
+fn the_agent_finds_the_best_choice_and_chance_does_not() {
+    // The values themselves as ranking: the best choice within the limits of an epoch.
+    let best = kept_by("taylor-global");
+    let (agent, random) = (kept_by("dqn"), kept_by("random-global"));
+    assert!(agent > 0.97 * best, "{agent} of {best}");
+    assert!(random < 0.8 * best, "{random} of {best}");
+}
+
+#[test]
+fn a_floor_is_held_and_the_given_network_returned_where_nothing_holds_it() {
+    let aec = |max_drop| {
+        let config = config(Mode::Aec { max_drop }, "taylor-global");
+        let outcome = run(&config, &mut Memory::default());
+        let found = &outcome.outputs[0];
+        let remaining = outcome
+            .environment
+            .space
+            .remaining(Metric::Params, &found.state.masks);
+        (found.state.quality, remaining)
+    };
+    let (quality, remaining) = aec(30.0);
+    assert!(
+        quality >= WHOLE - 0.3 - 0.02 && remaining < 0.5,
+        "{quality} {remaining}"
+    );
+    assert_eq!(aec(0.0), (WHOLE, 1.0));
+}
+
+/// Asks to stop after some epochs.
+struct StopAfter(usize);
+
+impl Observer for StopAfter {
+    fn epoch(&mut self, _: &EpochRecord) {
+        self.0 = self.0.saturating_sub(1);
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+#[test]
+fn a_run_in_memory_that_was_stopped_goes_on_with_the_same_decisions() {
+    let config = to_a_third("dqn");
+    let mut undisturbed = Memory::default();
+    run(&config, &mut undisturbed);
+
+    let mut store = Memory::default();
+    let begin = |store| {
+        let policy = policies::by_name(&config, None, &Engine::fused()).unwrap();
+        Search::begin(
+            Table::new(config.clone(), 7),
+            policy,
+            &config,
+            store,
+            "table",
+        )
+    };
+    let stopped = begin(&mut store).unwrap().run(&mut StopAfter(9));
+    assert!(matches!(stopped, Err(SearchError::Interrupted { .. })));
+    let policy = policies::by_name(&config, None, &Engine::fused()).unwrap();
+    let table = Table::new(config.clone(), 7);
+    let search = Search::resume(table, policy, &config, &mut store).unwrap();
+    search.run(&mut ()).unwrap();
+    let masks = |store: &Memory| -> Vec<Vec<String>> {
+        let (_, history) = store.read().unwrap();
+        history.into_iter().map(|record| record.masks).collect()
+    };
+    assert_eq!(masks(&store), masks(&undisturbed));
+
+    // Another table is another network.
+    let policy = policies::by_name(&config, None, &Engine::fused()).unwrap();
+    let other = Search::resume(Table::new(config.clone(), 8), policy, &config, &mut store);
+    assert!(matches!(other.err(), Some(SearchError::OtherRun { .. })));
+}

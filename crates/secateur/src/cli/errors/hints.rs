@@ -1,0 +1,250 @@
+//! The way out of an error, in the words of the program: its commands and options.
+//!
+//! The library's own hints know neither; where one of them is all there is to say, it is taken
+//! as it is. Errors that pass on another (`#[error(transparent)]`) are looked into here, since
+//! they do not show it among their causes.
+
+use std::error::Error;
+
+use secateur::PruneError;
+use secateur::data::DataError;
+use secateur::report::ReportError;
+use secateur::runtime::RuntimeError;
+use secateur::train::TrainError;
+use secateur::verify::VerifyError;
+use secateur_net::NetError;
+use secateur_net::settings::SettingError;
+use secateur_onnx::OnnxError;
+use secateur_search::environment::EnvironmentError;
+use secateur_search::environment::training::ProblemError;
+use secateur_search::error::SearchError;
+use secateur_search::policy::PolicyError;
+use secateur_search::space::SpaceError;
+use secateur_search::store::StoreError;
+
+type Hint = Option<String>;
+
+/// What the user can do about an error of any of the library's types.
+pub fn hint(error: &(dyn Error + 'static)) -> Hint {
+    fn of<E: Error + 'static>(error: &(dyn Error + 'static), hint: fn(&E) -> Hint) -> Hint {
+        error.downcast_ref::<E>().and_then(hint)
+    }
+    of(error, prune)
+        .or_else(|| of(error, search))
+        .or_else(|| of(error, problem))
+        .or_else(|| of(error, space))
+        .or_else(|| of(error, policy))
+        .or_else(|| of(error, SettingError::hint))
+        .or_else(|| of(error, train))
+        .or_else(|| of(error, verify))
+        .or_else(|| of(error, runtime))
+        .or_else(|| of(error, report))
+        .or_else(|| of(error, net))
+        .or_else(|| of(error, data))
+        .or_else(|| of(error, onnx))
+        .or_else(|| of(error, store))
+}
+
+fn say(text: &str) -> Hint {
+    Some(text.to_string())
+}
+
+fn prune(error: &PruneError) -> Hint {
+    match error {
+        PruneError::Setting(error) => error.hint(),
+        PruneError::Problem(error) => problem(error),
+        PruneError::Search(error) => search(error),
+        PruneError::Verify(error) => verify(error),
+        PruneError::Report(error) => report(error),
+        PruneError::OverInput { .. } => say("give another file with `-o`"),
+        _ => None,
+    }
+}
+
+fn search(error: &SearchError) -> Hint {
+    match error {
+        SearchError::NothingToResume { .. } => say("leave out `--resume` to start one"),
+        SearchError::AlreadyBegun { .. } => {
+            say("add `--resume` to go on with it, or name another folder with `--run-dir`")
+        }
+        SearchError::OtherRun { .. } => {
+            say("resume with the model and the settings that the run began with")
+        }
+        SearchError::Interrupted { .. } => say("run the same command with `--resume` to go on"),
+        SearchError::Diverged { .. } => say(
+            "lower `lr` and `recover_lr` in the `[training]` part of a config; with it and \
+             `--resume` the run goes on from the last good state",
+        ),
+        SearchError::Space(error) => space(error),
+        SearchError::Store(error) => store(error),
+        SearchError::Policy(error) => policy(error),
+        SearchError::Environment(EnvironmentError::Other(error)) => hint(error.as_ref()),
+        _ => None,
+    }
+}
+
+fn policy(error: &PolicyError) -> Hint {
+    match error {
+        PolicyError::DoesNotLearn { .. } => say("leave `--agent` out, or the policy"),
+        _ => None,
+    }
+}
+
+fn problem(error: &ProblemError) -> Hint {
+    match error {
+        ProblemError::NonFinite { .. } => {
+            say("the training of this model diverged; take an earlier state")
+        }
+        ProblemError::LossNotFinite { .. } => say(
+            "its weights or running statistics are damaged or of another scale; `secateur eval` \
+             shows what it answers",
+        ),
+        ProblemError::NoValidation { .. } => {
+            say("`--validation` says how many of the training images are set apart")
+        }
+        ProblemError::Space(error) => space(error),
+        ProblemError::Onnx(error) => onnx(error),
+        ProblemError::Net(error) => net(error),
+        ProblemError::Data(error) => data(error),
+        _ => None,
+    }
+}
+
+fn space(error: &SpaceError) -> Hint {
+    match error {
+        SpaceError::NothingToPrune => say("`secateur inspect` shows why each layer must stay"),
+        SpaceError::UnknownLayer { .. } | SpaceError::Pattern { .. } => {
+            say("layers are named as in `secateur inspect`; `*` stands for any text")
+        }
+        SpaceError::UnknownMacs { .. } => say(
+            "give the budget in `params` or `kernels`, or export the network with fixed extents \
+             and its shapes inferred",
+        ),
+        SpaceError::Unreachable { least, .. } if *least > 0.999 => say(
+            "`secateur inspect` shows what holds each layer; a smaller `--round-to` or a shorter \
+             `--ignore` frees more",
+        ),
+        SpaceError::Unreachable { metric, least, .. } => Some(format!(
+            "ask for {}={:.3} or more, or shorten `--ignore`",
+            metric.name(),
+            (least * 1000.0).ceil() / 1000.0
+        )),
+        SpaceError::Onnx(error) => onnx(error),
+        _ => None,
+    }
+}
+
+fn train(error: &TrainError) -> Hint {
+    match error {
+        TrainError::Net(error @ NetError::Diverged { .. }) => {
+            net(error).map(|hint| format!("{hint}; nothing was written, earlier files stay"))
+        }
+        TrainError::Net(error) => net(error),
+        TrainError::Onnx(error) => onnx(error),
+        TrainError::Data(error) => data(error),
+        TrainError::Weights(error) => problem(error),
+        _ => None,
+    }
+}
+
+fn verify(error: &VerifyError) -> Hint {
+    match error {
+        VerifyError::Onnx(error) => onnx(error),
+        VerifyError::Runtime(error) => runtime(error),
+        other => other.hint(),
+    }
+}
+
+fn runtime(error: &RuntimeError) -> Hint {
+    match error {
+        RuntimeError::NotBuilt { .. } => say("build the program with its default features"),
+        RuntimeError::Onnx(error) => onnx(error),
+        _ => None,
+    }
+}
+
+fn report(error: &ReportError) -> Hint {
+    match error {
+        ReportError::NoRun { .. } => {
+            say("name the folder that `prune` wrote beside its output, such as `small.onnx.run`")
+        }
+        ReportError::NotFinished { .. } => {
+            say("run the `prune` that began it again with `--resume`: it ends with the report")
+        }
+        ReportError::Store(error) => store(error),
+        _ => None,
+    }
+}
+
+/// What the user can do about a network that cannot be built, run or trained.
+pub fn net(error: &NetError) -> Hint {
+    match error {
+        NetError::Unsupported { .. } | NetError::Task { .. } => say(
+            "`prune --no-train` needs neither gradients nor data, and `inspect` still \
+             works",
+        ),
+        NetError::Diverged { .. } => say("lower the learning rate (`--lr`, or `lr` in a config)"),
+        NetError::Data(error) => data(error),
+        NetError::Onnx(error) => onnx(error),
+        other => other.hint(),
+    }
+}
+
+fn data(error: &DataError) -> Hint {
+    match error {
+        DataError::NotRecognised { .. } => {
+            say("name the folder with `--data`; docs/data.md lists the layouts that are read")
+        }
+        DataError::TooManySkipped { .. } => {
+            say("copy the images again; `--max-skipped` sets how many may be left out")
+        }
+        DataError::UnclearLayout { .. } => say("say it with `--layout nhwc` or `--layout nchw`"),
+        DataError::SizesDiffer { .. } => say("say which size they are to have with `--image-size`"),
+        DataError::SplitTooLarge { .. } => say("take fewer with `--validation`"),
+        other => other.hint(),
+    }
+}
+
+fn onnx(error: &OnnxError) -> Hint {
+    match error {
+        OnnxError::Architecture { .. } => {
+            say("see `secateur train --help` for the form of `--widths`")
+        }
+        other => other.hint(),
+    }
+}
+
+fn store(error: &StoreError) -> Hint {
+    match error {
+        StoreError::Busy { .. } => {
+            say("wait for it to end, or name another folder with `--run-dir`")
+        }
+        StoreError::Damaged { .. } => {
+            say("start again with a new `--run-dir`; the old folder is left as it is")
+        }
+        full if full.is_full() => say(
+            "make room on the disk, then go on with `--resume`: what was written before is whole",
+        ),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_within_others_is_answered_by_its_option() {
+        let inner = || DataError::SplitTooLarge {
+            validation: 9,
+            available: 3,
+        };
+        let of = |error: &(dyn Error + 'static)| hint(error).unwrap_or_default();
+        assert_eq!(of(&inner()), "take fewer with `--validation`");
+        let problem = || ProblemError::Data(inner());
+        assert_eq!(of(&PruneError::Problem(problem())), of(&inner()));
+        assert_eq!(of(&TrainError::Weights(problem())), of(&inner()));
+        assert_eq!(of(&NetError::Data(inner())), of(&inner()));
+        assert_eq!(hint(&std::fmt::Error), None);
+    }
+}

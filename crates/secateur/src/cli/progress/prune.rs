@@ -1,0 +1,101 @@
+//! Progress of a pruning run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use indicatif::{HumanDuration, ProgressBar};
+use secateur_search::record::{EpochRecord, Stage};
+use secateur_search::search::{Observer, Progress};
+
+use super::meter::Meter;
+use super::style;
+
+/// Progress of a pruning run.
+pub struct PruneProgress {
+    bar: ProgressBar,
+    stop: Arc<AtomicBool>,
+    full: u64,
+    last: Option<String>,
+    meter: Meter,
+    started: Instant,
+}
+
+/// Units of the bar.
+const UNITS: u64 = 10_000;
+
+impl PruneProgress {
+    /// For a network of `full` parameters.
+    pub fn new(label: &str, full: u64, stop: Arc<AtomicBool>) -> Self {
+        let bar = ProgressBar::new(UNITS);
+        bar.set_style(style("{prefix} [{bar:30}] {percent}%, {msg}"));
+        bar.set_prefix(label.to_string());
+        bar.set_message("starting");
+        Self {
+            bar,
+            stop,
+            full,
+            last: None,
+            meter: Meter::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Removes the bar.
+    pub fn finish(&self) {
+        self.bar.set_position(UNITS);
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Observer for PruneProgress {
+    fn step(&mut self, progress: &Progress) {
+        self.meter
+            .step(progress, self.started.elapsed().as_secs_f64());
+        let stage = match progress.stage {
+            Stage::Explore => "exploring",
+            Stage::Exploit => "exploiting",
+            Stage::Recover => "recovering",
+        };
+        let mut parts = vec![stage.to_string()];
+        if let Some(rate) = self.meter.images_per_second {
+            parts.push(format!("{rate:.0} images/s"));
+        }
+        parts.extend(self.last.clone());
+        if let Some(left) = self.meter.left(progress) {
+            parts.push(format!("{:#} left", HumanDuration(left)));
+        }
+        self.bar.set_message(parts.join(", "));
+        self.bar
+            .set_position((self.meter.fraction * UNITS as f64) as u64);
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) {
+        let remaining = 100.0 * record.size.params as f64 / self.full.max(1) as f64;
+        self.last = Some(format!(
+            "{remaining:.1} % of parameters, accuracy {:.2} %",
+            100.0 * record.quality
+        ));
+        // Then the results are confirmed, written, verified and measured.
+        if self.meter.fraction > 0.99 {
+            self.bar.set_message("measuring the results");
+        }
+        tracing::info!(
+            epoch = record.epoch,
+            remaining = format!("{remaining:.2}"),
+            accuracy = format!("{:.4}", record.quality),
+            off = record.turned_off.len(),
+            on = record.reactivated.len(),
+            seconds = format!("{:.1}", record.seconds),
+            "pruning epoch"
+        );
+    }
+
+    fn message(&mut self, text: &str) {
+        self.bar.println(text);
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,133 @@
+//! The folder of a demo: new, empty or an earlier demo's, and held by one process.
+
+use std::fs::TryLockError;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use secateur_search::store::{RunDir, StoreError};
+
+/// The file by which a demo knows a folder as a demo's, locked while one is running.
+const MARKER: &str = "secateur-demo.txt";
+const MARKER_TEXT: &str = "This folder belongs to `secateur demo`: the next demo that is given it \
+                           replaces net.onnx, aec.onnx,\nceca.onnx and the folders aec and ceca.\n";
+const NETWORKS: [&str; 3] = ["net.onnx", "aec.onnx", "ceca.onnx"];
+const RUNS: [&str; 2] = ["aec", "ceca"];
+
+/// Makes the folder a demo's, if it is new, empty or one already, and locks it.
+pub(super) fn claim(folder: &Path) -> Result<fs_err::File> {
+    let marker = folder.join(MARKER);
+    if !marker.is_file() && folder.exists() {
+        if !folder.is_dir() {
+            bail!(
+                "cannot write to `{}`: it is no folder\n\nhint: name another with `-o`",
+                folder.display()
+            );
+        }
+        if let Some(first) = fs_err::read_dir(folder)?.next() {
+            bail!(
+                "cannot use `{}` for the demo: it holds files that are not a demo's, such as \
+                 `{}`\n\nhint: name a new folder with `-o`, or empty this one",
+                folder.display(),
+                first?.file_name().display()
+            );
+        }
+    }
+    fs_err::create_dir_all(folder)?;
+    let mut file = fs_err::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&marker)?;
+    match file.file().try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(busy(folder)),
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    // Also without a demo one of its runs can be at work, gone on with by `prune`.
+    for name in RUNS {
+        let path = folder.join(name);
+        if path.is_dir() {
+            RunDir::open(&path).map_err(|error| match error {
+                StoreError::Busy { .. } => busy(folder),
+                other => other.into(),
+            })?;
+        }
+    }
+    file.set_len(0)?;
+    file.write_all(MARKER_TEXT.as_bytes())?;
+    Ok(file)
+}
+
+fn busy(folder: &Path) -> anyhow::Error {
+    anyhow!(
+        "cannot use `{}` for the demo: another process works in it\n\nhint: wait for it to end, \
+         or name another folder with `-o`",
+        folder.display()
+    )
+}
+
+/// Removes what an earlier demo wrote into its folder, and nothing else.
+pub(super) fn clear(folder: &Path) -> Result<()> {
+    for name in NETWORKS {
+        let path = folder.join(name);
+        if path.is_file() {
+            fs_err::remove_file(&path)?;
+        }
+    }
+    for name in RUNS {
+        let path = folder.join(name);
+        if path.is_dir() {
+            fs_err::remove_dir_all(&path).context("cannot clear the earlier demo")?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(folder: &Path, reason: &str) {
+        let error = claim(folder).unwrap_err().to_string();
+        assert!(error.contains(reason) && error.contains("`-o`"), "{error}");
+    }
+
+    #[test]
+    fn only_new_empty_and_own_folders_are_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        drop(claim(&path.join("new/one")).unwrap());
+
+        let foreign = path.join("foreign");
+        std::fs::create_dir(&foreign).unwrap();
+        std::fs::write(foreign.join("net.onnx"), "the user's own").unwrap();
+        refused(&foreign, "not a demo's, such as `net.onnx`");
+        assert!(!foreign.join(MARKER).exists());
+        refused(&foreign.join("net.onnx"), "it is no folder");
+
+        let own = path.join("own");
+        std::fs::create_dir(&own).unwrap();
+        drop(claim(&own).unwrap());
+        for name in ["net.onnx", "notes.txt"] {
+            std::fs::write(own.join(name), "").unwrap();
+        }
+        drop(claim(&own).unwrap());
+        clear(&own).unwrap();
+        assert!(!own.join("net.onnx").exists());
+        assert!(own.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_folder_in_use_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let demo = claim(folder.path()).unwrap();
+        refused(folder.path(), "another process works in it");
+        drop(demo);
+        let run = RunDir::open(&folder.path().join("aec")).unwrap();
+        refused(folder.path(), "another process works in it");
+        drop(run);
+        drop(claim(folder.path()).unwrap());
+    }
+}

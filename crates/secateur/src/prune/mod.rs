@@ -1,0 +1,303 @@
+//! The main job: from a trained network and data to smaller networks and a report.
+//!
+//! Plan, search, write, verify, measure, report; in memory, nothing is written.
+
+mod effectiveness;
+mod error;
+mod figures;
+mod files;
+mod machine;
+mod measure;
+
+use std::path::{Path, PathBuf};
+
+use secateur_net::data::Source;
+use secateur_net::train::Evaluation;
+use secateur_onnx::cost::Size;
+use secateur_onnx::coupling::Masks;
+use secateur_onnx::model::Model;
+use secateur_search::config::{Budget, Mode, PruneConfig};
+use secateur_search::environment::training::{Problem, State, TrainingEnvironment};
+use secateur_search::error::SearchError;
+use secateur_search::policies;
+use secateur_search::record::{EpochRecord, RunHeader};
+use secateur_search::search::{Found, Observer, Search};
+use secateur_search::store::{Memory, RunDir, Store};
+
+pub use error::PruneError;
+use figures::Run;
+pub use files::Files;
+pub(crate) use files::{check_verdict, file_name, keep_input, output_paths};
+pub use machine::machine_text;
+use measure::Measures;
+
+use crate::pruner::Pruner;
+use crate::report::{RunReport, write_html, write_json};
+use crate::verify::store_masks;
+
+/// A network that a run has made.
+#[derive(Debug, Clone)]
+pub struct PrunedNetwork {
+    /// `params=0.14`, or the mode's name.
+    pub label: String,
+    /// The model: dormant kernels removed, weights as trained last.
+    pub model: Model,
+    /// Kernels of the given network that it keeps.
+    pub masks: Masks,
+    /// Its size.
+    pub size: Size,
+    /// Quality on the held-out data that guided the search, 0..=1.
+    pub search_quality: f64,
+    /// On the held-out data that the search never saw.
+    pub confirm: Evaluation,
+    /// The record in the history that made it; `None` for the given network itself.
+    pub record: Option<usize>,
+    /// True for one of several sizes that the run shows beside its output.
+    pub is_of_front: bool,
+    /// Where it was written, if it was.
+    pub path: Option<PathBuf>,
+}
+
+impl PrunedNetwork {
+    fn new(problem: &Problem, found: &Found<State>, is_of_front: bool) -> Result<Self, PruneError> {
+        let standing = &found.state.standing;
+        let mut model = problem.pruned(&found.state)?;
+        store_masks(&mut model, &standing.masks);
+        Ok(Self {
+            label: found.label.clone(),
+            model,
+            masks: standing.masks.clone(),
+            size: problem.space.count(&standing.masks),
+            search_quality: standing.quality,
+            confirm: found.confirm.clone(),
+            record: found.record,
+            is_of_front,
+            path: None,
+        })
+    }
+
+    /// Its file, or its label where it lies in memory.
+    fn file(&self) -> PathBuf {
+        self.path
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(&self.label))
+    }
+
+    /// Bytes that it takes in files, or would take.
+    fn stored_bytes(&self) -> u64 {
+        self.model.stored_bytes(&self.file())
+    }
+}
+
+/// What a run brought, in memory.
+#[derive(Debug)]
+pub struct Pruned {
+    /// The networks: one in AEC, one a budget in CECA, then those of the front.
+    pub networks: Vec<PrunedNetwork>,
+    /// What was gained and lost.
+    pub report: RunReport,
+}
+
+/// What a search brought.
+struct Searched {
+    networks: Vec<PrunedNetwork>,
+    warnings: Vec<String>,
+    cost_sample_macs: f64,
+}
+
+impl Searched {
+    /// Verifies the networks against the given one; what could not be compared is a warning.
+    fn verify(&mut self, given: (&Path, &Model)) -> Result<(), PruneError> {
+        let not_compared = files::verify(given, &self.networks)?;
+        self.warnings.extend(not_compared);
+        Ok(())
+    }
+}
+
+impl Pruner<'_> {
+    /// Searches, verifies the results, reads the test data once. Nothing is written.
+    ///
+    /// # Errors
+    /// [`PruneError`]; an interrupted run is [`SearchError::Interrupted`].
+    pub fn run(
+        self,
+        model: &Model,
+        source: &Source,
+        observer: &mut dyn Observer,
+    ) -> Result<Pruned, PruneError> {
+        let asked = Asked::of(&self, Path::new("the given network"));
+        let problem = plan(&self, model.unshared(), source)?;
+        let mut store = Memory::default();
+
+        let mut searched = search(self, &problem, &mut store, None, "", observer)?;
+        searched.verify((&asked.file, &problem.model))?;
+        let measures = Measures::take(&problem, &asked.file, &searched.networks)?;
+        let (header, history) = store.read()?;
+        let report = asked.report(&problem, &header, &history, &searched, measures)?;
+        Ok(Pruned {
+            networks: searched.networks,
+            report,
+        })
+    }
+
+    /// The same from file to file: writes and verifies the results, and keeps the run's state
+    /// and its report in a folder.
+    ///
+    /// # Errors
+    /// As [`Pruner::run`].
+    pub fn run_files(
+        self,
+        files: &Files,
+        source: &Source,
+        observer: &mut dyn Observer,
+    ) -> Result<RunReport, PruneError> {
+        let asked = Asked::of(&self, &files.model);
+        keep_input(&files.model, &planned_paths(&self.config, &files.output))?;
+        let problem = plan(&self, Model::read(&files.model)?.unshared(), source)?;
+        let mut store = open(files, &self.config)?;
+
+        let name = file_name(&files.model);
+        let begun = files.resume.then_some(&*files.run_dir);
+        let mut searched = search(self, &problem, &mut store, begun, &name, observer)?;
+        files.write(&mut searched.networks)?;
+        searched.verify((&files.model, &problem.model))?;
+        let measures = Measures::take(&problem, &files.model, &searched.networks)?;
+        let (header, history) = store.read()?;
+        let report = asked.report(&problem, &header, &history, &searched, measures)?;
+        write_json(&report, &store.file("report.json"))?;
+        write_html(&report, &header, &history, &store.file("report.html"))?;
+        Ok(report)
+    }
+}
+
+/// What a run was asked for, for its report.
+struct Asked {
+    config: PruneConfig,
+    command: String,
+    /// Where the given network lies; only a name in memory.
+    file: PathBuf,
+}
+
+impl Asked {
+    fn of(pruner: &Pruner<'_>, file: &Path) -> Self {
+        Self {
+            config: pruner.config.clone(),
+            command: pruner.command.clone(),
+            file: file.to_path_buf(),
+        }
+    }
+
+    fn report(
+        &self,
+        problem: &Problem,
+        header: &RunHeader,
+        history: &[EpochRecord],
+        searched: &Searched,
+        measures: Measures,
+    ) -> Result<RunReport, PruneError> {
+        let run = Run {
+            problem,
+            config: &self.config,
+            file: &self.file,
+            command: &self.command,
+            header,
+            history,
+        };
+        figures::report(&run, searched, measures)
+    }
+}
+
+/// Reads network and data, and checks what was asked for.
+fn plan(pruner: &Pruner<'_>, model: Model, source: &Source) -> Result<Problem, PruneError> {
+    let config = &pruner.config;
+    config.check()?;
+    if pruner.policy.is_none() {
+        policies::check(config, pruner.agent.is_some())?;
+    }
+    let (data, search) = (&config.data, &config.search);
+    let problem = Problem::new(model, source, data, search, &pruner.engine)?;
+    for budget in budgets(config) {
+        problem.space.check_budget(budget, search.round_to)?;
+    }
+    Ok(problem)
+}
+
+/// The files that a run is going to write, as far as the settings tell.
+fn planned_paths(config: &PruneConfig, output: &Path) -> Vec<PathBuf> {
+    output_paths(output, budgets(config).iter().map(Budget::label))
+}
+
+fn budgets(config: &PruneConfig) -> &[Budget] {
+    match &config.mode {
+        Mode::Ceca { budgets, .. } => budgets,
+        Mode::Aec { .. } => &[],
+    }
+}
+
+/// Opens the run folder, new or begun as asked, and leaves the settings there.
+fn open(files: &Files, config: &PruneConfig) -> Result<RunDir, PruneError> {
+    let store = RunDir::open(&files.run_dir)?;
+    let path = files.run_dir.clone();
+    match (store.has_checkpoint(), files.resume) {
+        (true, false) => return Err(SearchError::AlreadyBegun { path }.into()),
+        (false, true) => return Err(SearchError::NothingToResume { path }.into()),
+        (true, true) => check_settings(&store, config)?,
+        (false, false) => {}
+    }
+    store.write_text("config.toml", &figures::config_text(config))?;
+    Ok(store)
+}
+
+/// Refuses to go on with other settings than a run was begun with, where that would mix
+/// two runs.
+fn check_settings(store: &RunDir, config: &PruneConfig) -> Result<(), PruneError> {
+    let begun = fs_err::read_to_string(store.file("config.toml"))
+        .ok()
+        .and_then(|text| toml::from_str::<PruneConfig>(&text).ok());
+    match begun.and_then(|begun| config.conflict_with(&begun)) {
+        None => Ok(()),
+        Some(reason) => Err(SearchError::OtherRun {
+            path: store.path().to_path_buf(),
+            reason,
+        }
+        .into()),
+    }
+}
+
+/// Searches, from the start or from where the folder `begun` stands.
+fn search(
+    pruner: Pruner<'_>,
+    problem: &Problem,
+    store: &mut dyn Store,
+    begun: Option<&Path>,
+    name: &str,
+    observer: &mut dyn Observer,
+) -> Result<Searched, PruneError> {
+    let config = &pruner.config;
+    let mut environment = TrainingEnvironment::new(problem, config)?;
+    for score in pruner.scores {
+        environment = environment.with_score(score);
+    }
+    let agent = pruner.agent.as_deref().filter(|_| begun.is_none());
+    let policy = match pruner.policy {
+        Some(policy) => policy,
+        None => policies::by_name(config, agent, &pruner.engine)?,
+    };
+    let search = if begun.is_some() {
+        Search::resume(environment, policy, config, store)?
+    } else {
+        Search::begin(environment, policy, config, store, name)?
+    };
+    let outcome = search.run(observer)?;
+    let outputs = outcome.outputs.iter().map(|found| (found, false));
+    let front = outcome.front.iter().map(|found| (found, true));
+    let networks = outputs
+        .chain(front)
+        .map(|(found, is_of_front)| PrunedNetwork::new(problem, found, is_of_front))
+        .collect::<Result<_, _>>()?;
+    Ok(Searched {
+        networks,
+        warnings: outcome.warnings,
+        cost_sample_macs: outcome.cost_sample_macs,
+    })
+}

@@ -1,0 +1,98 @@
+//! The networks side by side: quality, size, latency, and the kernels of each layer.
+
+use maud::{Markup, html};
+
+use super::percent;
+use crate::report::stats::PairedDifference;
+use crate::report::terminal::grouped;
+use crate::report::{NetworkFigures, RunReport};
+
+pub(super) fn before_after(report: &RunReport) -> Markup {
+    let before = &report.before;
+    let mut networks: Vec<&NetworkFigures> = vec![before];
+    networks.extend(&report.after);
+    networks.extend(&report.front);
+    let batches: Vec<usize> = before.latency.iter().map(|l| l.batch).collect();
+    let quality = |value: Option<f64>| value.map_or_else(|| "-".to_string(), percent);
+    html! {
+        h2 { "Before and after" }
+        p.muted { "Shares are what remains. Differences are in points, paired, with 95 % intervals (Agresti and Min 2005 where an image is right or wrong). The search never saw the confirming and the test images." }
+        div.scroll {
+            table {
+                thead { tr { th { } @for n in &networks { th scope="col" { (n.label) } } } }
+                tbody {
+                    tr { td { "test " (report.quality_name) } @for n in &networks { td { (quality(n.test_quality)) } } }
+                    tr { td { "against before" } @for n in &networks { (difference(n.test_difference.as_ref())) } }
+                    tr { td { "validation, search part" } @for n in &networks { td { (percent(n.search_quality)) } } }
+                    tr { td { "validation, confirming" } @for n in &networks { td { (percent(n.confirm_quality)) } } }
+                    tr { td { "against before" } @for n in &networks { (difference(n.confirm_difference.as_ref())) } }
+                    tr { td { "kernels" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.kernels, before.size.kernels, i == 0)) } }
+                    tr { td { "conv parameters" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.conv_params, before.size.conv_params, i == 0)) } }
+                    tr { td { "all parameters" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.params, before.size.params, i == 0)) } }
+                    tr { td { "multiply-adds" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.macs, before.size.macs, i == 0)) } }
+                    tr { td { "bytes" } @for (i, n) in networks.iter().enumerate() { (cell(n.bytes, before.bytes, i == 0)) } }
+                    @for (index, batch) in batches.iter().enumerate() {
+                        tr {
+                            td { "latency, batch " (batch) }
+                            @for n in &networks {
+                                td {
+                                    @if let (Some(own), Some(first)) = (n.latency.get(index), before.latency.get(index)) {
+                                        (format!("{:.3} ms", own.median_ms))
+                                        small { (format!("{:.1}x", first.median_ms / own.median_ms.max(1e-9))) }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        @if batches.is_empty() {
+            p.muted { "Latencies were not measured." }
+        } @else {
+            p.muted { "Latency: median in tract, the files in turn, on " (report.machine) "." }
+        }
+    }
+}
+
+fn cell(value: u64, before: u64, is_before: bool) -> Markup {
+    html! {
+        td {
+            (grouped(value))
+            @if !is_before { small { (format!("{:.1} %", 100.0 * value as f64 / before.max(1) as f64)) } }
+        }
+    }
+}
+
+fn difference(difference: Option<&PairedDifference>) -> Markup {
+    html! {
+        td {
+            @if let Some(d) = difference {
+                (format!("{:+.2}", 100.0 * d.difference))
+                small.below { (format!("{:+.2} to {:+.2}", 100.0 * d.low, 100.0 * d.high)) }
+            }
+        }
+    }
+}
+
+pub(super) fn layers(report: &RunReport) -> Markup {
+    let networks: Vec<&NetworkFigures> = report.after.iter().chain(&report.front).collect();
+    html! {
+        h2 { "Layers" }
+        p.muted { "Kernels (or features) a layer." }
+        div.scroll {
+            table {
+                thead { tr { th { "layer" } th { "before" } @for n in &networks { th { (n.label) } } } }
+                tbody {
+                    @for layer in &report.layers {
+                        tr {
+                            td { (layer.name) }
+                            td { (layer.width) }
+                            @for kept in &layer.kept { td { (kept) small { (format!("{:.0} %", 100.0 * *kept as f64 / layer.width.max(1) as f64)) } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What became of the network: the figures that a reader looks for first, and a verdict.
+
+use maud::{Markup, html};
+
+use super::percent;
+use crate::report::stats::PairedDifference;
+use crate::report::terminal::grouped;
+use crate::report::{NetworkFigures, RunReport};
+
+pub(super) fn summary(report: &RunReport) -> Markup {
+    let best = report.after.last().unwrap_or(&report.before);
+    let before = &report.before;
+    let unchanged = best.record.is_none();
+    html! {
+        h1 {
+            (before.file)
+            @if unchanged { " could not be made smaller" } @else { " made smaller" }
+        }
+        p.muted { (report.mode) ". secateur " (report.version) ", seed " (report.seed) "." }
+        @if unchanged {
+            p.lead {
+                (best.file) " is the given network: no smaller one kept what the run promised. "
+                "What was tried is below; "
+                "the setting " code { "max_drop" } " says how many points may go."
+            }
+        } @else {
+            (figures(best, report))
+            (verdict(best, report))
+        }
+        @for warning in &report.warnings {
+            p.note { (warning) }
+        }
+    }
+}
+
+/// The figures that a reader looks for first.
+fn figures(best: &NetworkFigures, report: &RunReport) -> Markup {
+    let before = &report.before;
+    html! {
+        div.figures {
+            div.figure { b { (gone(best.size.params, before.size.params)) } span { "parameters gone" } }
+            div.figure { b { (gone(best.size.macs, before.size.macs)) } span { "multiply-adds gone" } }
+            div.figure { b { (gone(best.size.kernels, before.size.kernels)) } span { "kernels gone" } }
+            @if let Some(d) = &best.test_difference {
+                div.figure { b.loss[d.difference < 0.0] { (format!("{:+.2}", 100.0 * d.difference)) } span { "points of test " (report.quality_name) } }
+            }
+            div.figure { b { (format!("{:.0} %", 100.0 * cost_share(report))) } span { "of the initial training's cost" } }
+        }
+    }
+}
+
+/// What became of the network, in words.
+fn verdict(best: &NetworkFigures, report: &RunReport) -> Markup {
+    let before = &report.before;
+    html! {
+        p.lead {
+            (best.file) " keeps " (grouped(best.size.params)) " of " (grouped(before.size.params))
+            " parameters. "
+            @match (best.test_quality, before.test_quality, &best.test_difference) {
+                (Some(after), Some(first), Some(d)) => {
+                    "On test images that nothing was chosen by, its " (report.quality_name) " is " (percent(after))
+                    ", the given network's " (percent(first)) ": " (points(d))
+                    ", 95 % interval; " (d.gained) " images gained, " (d.lost) " lost. "
+                    @if d.low <= 0.0 && d.high >= 0.0 {
+                        "The interval holds zero: these images do not tell the two apart."
+                    } @else if d.difference > 0.0 {
+                        "The smaller network is better by more than chance explains."
+                    } @else {
+                        "The smaller network is worse by more than chance explains."
+                    }
+                }
+                _ => "There are no test images, so nothing is said of unseen data beyond validation.",
+            }
+        }
+    }
+}
+
+fn gone(after: u64, before: u64) -> String {
+    format!(
+        "{:.1} %",
+        100.0 - 100.0 * after as f64 / before.max(1) as f64
+    )
+}
+
+fn points(difference: &PairedDifference) -> String {
+    format!(
+        "{:+.2} points ({:+.2} to {:+.2})",
+        100.0 * difference.difference,
+        100.0 * difference.low,
+        100.0 * difference.high
+    )
+}
+
+fn cost_share(report: &RunReport) -> f64 {
+    report.search_sample_macs / report.training_sample_macs.max(1.0)
+}
