@@ -9,14 +9,14 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum OnnxError {
     /// The file system refused.
-    #[error("cannot {action} `{}`: {reason}", path.display())]
+    #[error("cannot {action} `{}`: {source}", path.display())]
     Io {
         /// `read` or `write`.
         action: &'static str,
         /// The file.
         path: PathBuf,
         /// What the system said.
-        reason: String,
+        source: std::io::Error,
     },
     /// The bytes are not an ONNX model.
     #[error("cannot read `{}`: {reason}", path.display())]
@@ -63,16 +63,8 @@ pub enum OnnxError {
 impl OnnxError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotOnnx { .. } => Some(
-                "the file looks truncated or is not an ONNX model; copy or export it again"
-                    .to_string(),
-            ),
-            Self::Architecture { .. } => {
-                Some("see `secateur train --help` for the form of `--widths`".to_string())
-            }
-            _ => None,
-        }
+        let hint = "the file looks truncated or is not an ONNX model; copy or export it again";
+        matches!(self, Self::NotOnnx { .. }).then(|| hint.to_string())
     }
 }
 

@@ -1,10 +1,10 @@
 //! ONNX files, their graphs, coupled kernels and surgery.
 //!
 //! The [`model::Model`] keeps the whole protobuf message and is the source of
-//! truth. [`graph::Graph`] is a typed view of it; [`shape`] infers shapes;
-//! [`coupling`] finds the kernels that must go together; [`surgery`] removes
-//! them from the message in place; [`cost`] counts what a network costs. Nothing
-//! here knows of training.
+//! truth. [`graph::Graph`] is a typed view of it; [`ops`] has a rule for each operator, with
+//! which [`shape`] infers shapes and [`coupling`] finds the kernels that must go together;
+//! [`surgery`] removes them from the message in place; [`cost`] counts what a network costs.
+//! Nothing here knows of training.
 
 pub mod arch;
 pub mod cost;

@@ -129,7 +129,7 @@ pub fn infer(graph: &Graph, input_dims: Option<&[Dim]>) -> Result<Inferred> {
 fn stated_shapes(graph: &Graph) -> HashMap<&str, &[Dim]> {
     let inner = graph.value_info.values();
     let infos = graph.outputs.iter().chain(inner);
-    // What is said inside the graph counts more than what is said of outputs.
+    // `value_info` comes last, so that it wins where a value is stated twice.
     let stated = infos.filter(|info| info.has_shape);
     stated
         .map(|info| (info.name.as_str(), info.shape.as_slice()))

@@ -135,7 +135,7 @@ unsafe fn strip<V: Simd, const S: usize>(
             for s in 0..S {
                 acc[s] = V::fma(V::load(x.add(s * job.in_col)), w, acc[s]);
             }
-            weights = weights.add(pitch(job.c));
+            weights = weights.wrapping_add(pitch(job.c));
         }
         for s in 0..S {
             V::store_up_to(y.add(s * job.out_col), job.limits.apply::<V>(acc[s]), n);
@@ -284,8 +284,8 @@ unsafe fn gradient_taps<V: Simd, const T: usize>(
                 for t in 0..T {
                     acc[t] = V::fma(V::load(p.add(offsets[t])), d, acc[t]);
                 }
-                p = p.add(job.in_col);
-                q = q.add(job.out_col);
+                p = p.wrapping_add(job.in_col);
+                q = q.wrapping_add(job.out_col);
             }
         }
         for t in 0..T {
@@ -312,7 +312,7 @@ unsafe fn gradient_vector<V: Simd>(job: &Job<'_>, x: *const f32, dy: *const f32,
                 8 => gradient_taps::<V, 8>(job, taps, x, dy, dw),
                 _ => gradient_taps::<V, TAPS>(job, taps, x, dy, dw),
             }
-            dw = dw.add(taps.len() * pitch(job.c));
+            dw = dw.wrapping_add(taps.len() * pitch(job.c));
         }
     }
 }

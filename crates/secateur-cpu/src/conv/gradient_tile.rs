@@ -61,8 +61,8 @@ unsafe fn gradient_tile<V: Simd, const R: usize, const K: usize, const H: bool>(
                         half[r] = V::Half::fma(V::Half::splat(*x), dh, half[r]);
                     }
                 }
-                p = p.add(g.x_col);
-                q = q.add(g.dy_col);
+                p = p.wrapping_add(g.x_col);
+                q = q.wrapping_add(g.dy_col);
             }
         }
         let width = K * V::LANES + if H { V::Half::LANES } else { 0 };
@@ -121,8 +121,8 @@ unsafe fn gradient_gather<V: Simd, const R: usize, const K: usize, const H: bool
                         half[r] = V::Half::fma(V::Half::splat(*x), dh, half[r]);
                     }
                 }
-                p = p.add(g.x_col);
-                q = q.add(g.dy_col);
+                p = p.wrapping_add(g.x_col);
+                q = q.wrapping_add(g.dy_col);
             }
         }
         let width = K * V::LANES + if H { V::Half::LANES } else { 0 };

@@ -146,7 +146,7 @@ unsafe fn apply_pool_body<V: Simd>(
                         sum = V::add(sum, top);
                         positive = V::add(positive, V::select_gt(top, zero, one, zero));
                     }
-                    p = p.add(2 * m.c);
+                    p = p.wrapping_add(2 * m.c);
                     at += m.c;
                 }
                 if !statistics.is_null() {

@@ -243,9 +243,9 @@ unsafe fn back_input_pool_body<V: Simd>(
                             let r = V::fma(ka, here, V::fma(kb, V::sub(v[j], mu), kc));
                             V::store_up_to(to.add(dx_offsets[j]), r, n);
                         }
-                        p = p.add(2 * m.c);
-                        q = q.add(m.c);
-                        to = to.add(2 * m.c);
+                        p = p.wrapping_add(2 * m.c);
+                        q = q.wrapping_add(m.c);
+                        to = to.wrapping_add(2 * m.c);
                     }
                 }
                 // No window holds the last column and the last row if their number is odd.

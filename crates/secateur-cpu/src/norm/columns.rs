@@ -18,12 +18,12 @@ unsafe fn sums_body<V: Simd>(pixels: usize, c: usize, x: *const f32, sum: *mut f
             for _ in 0..pixels / 4 {
                 for s in &mut s {
                     *s = V::add(*s, V::load_up_to(p, n));
-                    p = p.add(c);
+                    p = p.wrapping_add(c);
                 }
             }
             for _ in 0..pixels % 4 {
                 s[0] = V::add(s[0], V::load_up_to(p, n));
-                p = p.add(c);
+                p = p.wrapping_add(c);
             }
             V::store(sum.add(c0), V::add(V::add(s[0], s[1]), V::add(s[2], s[3])));
             c0 += V::LANES;

@@ -67,14 +67,14 @@ unsafe fn add_moments<V: Simd>(
                         let d = V::sub(V::load_up_to(p, n), shift);
                         sum[i] = V::add(sum[i], d);
                         square[i] = V::fma(d, d, square[i]);
-                        p = p.add(strip.width);
+                        p = p.wrapping_add(strip.width);
                     }
                 }
                 for _ in 0..strip.rows % 4 {
                     let d = V::sub(V::load_up_to(p, n), shift);
                     sum[0] = V::add(sum[0], d);
                     square[0] = V::fma(d, d, square[0]);
-                    p = p.add(strip.width);
+                    p = p.wrapping_add(strip.width);
                 }
                 for (i, s) in [sum, square].into_iter().enumerate() {
                     let s = V::add(V::add(s[0], s[1]), V::add(s[2], s[3]));

@@ -5,6 +5,9 @@
 //! on the features of the entry function they are inlined into, which the macro
 //! [`dispatch`] makes. A closure is a function of its own, compiled without the features
 //! unless it happens to be inlined, so hot code has no closures.
+//!
+//! Routines step pointers from pixel to pixel with `wrapping_add`: the last step may leave the
+//! memory, which `add` forbids even if nothing is read there.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -4,6 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
+use crate::error::{OnnxError, Result};
 use crate::model::{Attribute, Dim, Model, ModelBuilder};
 
 /// Shape of a square convolution.
@@ -183,4 +184,14 @@ fn with_batch(shape: &[usize]) -> Vec<Dim> {
     batch
         .chain(shape.iter().map(|&size| Dim::Fixed(size)))
         .collect()
+}
+
+/// Checks that an image has channels and pixels, and that there are classes.
+pub(super) fn check(input: [usize; 3], classes: usize) -> Result<()> {
+    if input.contains(&0) || classes == 0 {
+        return Err(OnnxError::Architecture {
+            reason: format!("expected an image and classes, got {input:?} and {classes}"),
+        });
+    }
+    Ok(())
 }

@@ -5,8 +5,7 @@
 //! first two reductions of the image are left out, as 32x32 pixels need; ReLU in
 //! place of ReLU6, whose bound serves arithmetic of low precision.
 
-use super::builder::{Builder, ConvShape};
-use super::check;
+use super::builder::{Builder, ConvShape, check};
 use crate::error::{OnnxError, Result};
 use crate::model::Model;
 

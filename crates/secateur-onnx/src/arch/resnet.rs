@@ -4,8 +4,7 @@
 //! stage changes width, the shortcut is a 1x1 convolution with batch norm (their
 //! option B), not padding.
 
-use super::builder::{Builder, ConvShape};
-use super::check;
+use super::builder::{Builder, ConvShape, check};
 use crate::error::{OnnxError, Result};
 use crate::model::Model;
 

@@ -20,7 +20,7 @@ pub(super) fn infer_with_extents(graph: &Graph) -> Result<Inferred> {
         (dims != input.shape).then_some(dims)
     });
     match filled {
-        // A network may not take images of that size.
+        // Some networks fit no image of that size: they are counted as far as extents are known.
         Some(dims) => infer(graph, Some(&dims)).or_else(|_| infer(graph, None)),
         None => infer(graph, None),
     }

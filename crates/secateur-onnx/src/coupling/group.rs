@@ -72,15 +72,6 @@ pub struct ChannelGroups {
     pub(crate) edits: Vec<Edit<Vec<Option<KernelRef>>>>,
 }
 
-impl ChannelGroups {
-    /// Index of the group that a node produces.
-    pub fn produced_by(&self, node: &str) -> Option<usize> {
-        self.groups
-            .iter()
-            .position(|group| group.producers.iter().any(|name| name == node))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

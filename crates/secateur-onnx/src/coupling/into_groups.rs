@@ -218,7 +218,7 @@ pub(super) fn into_groups(mut context: LabelContext<'_>) -> ChannelGroups {
     let edits = edits
         .iter()
         .map(|edit| edit.map(&mut kernels))
-        .filter(|edit| edit.is_settled() || edit.positions().into_iter().any(switches))
+        .filter(|edit| edit.is_needed() || edit.positions().into_iter().any(switches))
         .collect();
     ChannelGroups {
         groups,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::group::{ChannelGroups, KernelRef};
 
-/// One flag a kernel, `[group][kernel]`; true is active.
+/// One flag for each kernel, `[group][kernel]`; true is active.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Masks(pub Vec<Vec<bool>>);
 
@@ -27,7 +27,7 @@ impl Masks {
         self.0[group].iter().filter(|&&on| on).count()
     }
 
-    /// Per group one character a kernel: `1` active, `0` dormant.
+    /// For each group a text with one character for each kernel: `1` active, `0` dormant.
     pub fn to_strings(&self) -> Vec<String> {
         self.0
             .iter()

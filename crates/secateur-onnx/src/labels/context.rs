@@ -133,7 +133,7 @@ impl<'a> LabelContext<'a> {
         let shape = known.shapes.get(name)?;
         let axes: Vec<AxisLabels> = shape.iter().map(|dim| self.label(dim)).collect();
         if !self.graph.initializers.contains_key(name) {
-            // Neither stored nor given labels by a rule: nothing is known of it.
+            // The value is computed, and no rule has said what its channels are.
             for labels in axes.iter().flatten() {
                 self.labels
                     .pin(labels, name, "its channels are not followed");

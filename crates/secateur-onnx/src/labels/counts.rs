@@ -179,7 +179,7 @@ impl LabelContext<'_> {
                             count.checked_mul(times) == wanted.checked_mul(by)
                         })
                 }
-                // Arithmetic on extents that may change gives what nobody asked for.
+                // What arithmetic on several extents gives after a removal is not followed.
                 (sources, _) => {
                     wanted.is_empty()
                         && sources

@@ -88,8 +88,9 @@ impl<L> Edit<L> {
         }
     }
 
-    /// True for inputs, of which only those become an edit that do not follow by themselves.
-    pub(crate) fn is_settled(&self) -> bool {
+    /// True for inputs: those that follow by themselves never become an edit, so that the others
+    /// are needed.
+    pub(crate) fn is_needed(&self) -> bool {
         matches!(self, Self::Input { .. })
     }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
+use super::message::Model;
 use super::proto::tensor_proto::DataLocation;
-use super::{Model, decode, store, tensors};
+use super::{decode, store, tensors};
 use crate::error::Result;
 
 impl Model {
@@ -47,7 +48,8 @@ impl Model {
                     store::store_raw(tensor, &shape, bytes);
                 }
             }
-            // What surgery has cut lies in the message, with a sign of where it belongs.
+            // Tensors that surgery has cut lie in the message already, with an entry that says
+            // they belong beside it; it must go too.
             tensor.external_data.clear();
             Ok(())
         })?;

@@ -2,13 +2,15 @@
 
 use protobuf::MessageField;
 
+use super::message::Model;
+use super::node::Attribute;
 use super::proto::attribute_proto::AttributeType;
 use super::proto::tensor_proto::DataType;
 use super::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto::Dimension,
 };
-use super::{Attribute, Dim, Model};
+use super::value_info::Dim;
 
 /// Version of the operators that are written.
 const OPSET: i64 = 17;
@@ -131,7 +133,7 @@ fn attribute(name: &str, value: &Attribute) -> AttributeProto {
             attribute.floats.clone_from(values);
             AttributeType::FLOATS
         }
-        // No network that is built here has others.
+        // The networks of `arch` have no attributes of these kinds.
         Attribute::Tensor(_) | Attribute::Other => AttributeType::UNDEFINED,
     };
     attribute.set_type(type_);

@@ -1,8 +1,8 @@
 //! What a message holds, as typed values: the only way in which the rest of the crate reads it.
 
-use super::Model;
 use super::decode::{Reading, sparse_placeholder};
 use super::initializer::StoredTensor;
+use super::message::Model;
 use super::node::Node;
 use super::proto::GraphProto;
 use super::value_info::ValueInfo;

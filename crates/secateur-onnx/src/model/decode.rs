@@ -224,7 +224,7 @@ pub(super) fn extents(dims: &[i64]) -> std::result::Result<(Vec<usize>, usize), 
     for &dim in dims {
         shape.push(usize::try_from(dim).map_err(|_| format!("its shape holds {dim}"))?);
     }
-    // Not even a zero extent makes an overflow harmless: products of parts are taken later.
+    // Checked even where an extent is zero: others take products of some of the extents.
     let count = shape
         .iter()
         .try_fold(1usize, |product, &dim| product.checked_mul(dim.max(1)))

@@ -1,10 +1,11 @@
 //! The size of images at which a model of dynamic height and width is used.
 //!
 //! Such a model takes images of any size, but costs, training and comparisons need one. It is
-//! kept in the metadata, so that the file itself keeps its dynamic extents and every command
-//! that reads it later counts the same.
+//! kept in the metadata, so that the file itself keeps its dynamic extents and everything that
+//! reads it later counts the same.
 
-use super::{Dim, Model, ValueInfo};
+use super::message::Model;
+use super::value_info::{Dim, ValueInfo};
 
 /// Metadata key of the size, `HxW`.
 pub const IMAGE_SIZE: &str = "secateur.image_size";

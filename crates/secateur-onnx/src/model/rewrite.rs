@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::decode::decode;
 use super::initializer::{Tensor, Values};
+use super::message::Model;
 use super::proto::attribute_proto::AttributeType;
 use super::proto::tensor_proto::DataType;
 use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto, TensorShapeProto};
 use super::proto::{ValueInfoProto, tensor_shape_proto::Dimension};
+use super::store;
 use super::stored::tensors_mut;
-use super::{Model, store};
 
 /// The graph of a message, to write numbers into its nodes. Nodes are known by any of their
 /// outputs; nothing happens for one that does not exist.

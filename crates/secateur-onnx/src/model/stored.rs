@@ -1,12 +1,14 @@
 //! Stored tensors of a graph by name, to be changed where they lie.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::decode::{Raw, decode, raw};
 use super::initializer::Tensor;
+use super::message::Model;
 use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
-use super::{Model, store};
-use crate::error::Result;
+use super::store;
+use crate::error::{OnnxError, Result};
 
 /// A stored tensor: an initialiser, or the tensor of a `Constant` node.
 pub(crate) struct StoredMut<'a> {
@@ -106,6 +108,34 @@ impl Model {
             Some(NumbersMut { name, proto })
         });
         numbers.collect()
+    }
+
+    /// The same model with other values in its float initialisers; names that the
+    /// model lacks are an error, so that no weight is lost silently.
+    ///
+    /// # Errors
+    /// [`OnnxError::Tensor`] for an unknown name or another number of values.
+    pub fn with_weights(&self, values: &BTreeMap<String, Vec<f32>>) -> Result<Self> {
+        let mut model = self.clone();
+        let mut left: BTreeMap<&String, &Vec<f32>> = values.iter().collect();
+        for mut stored in model.stored_mut() {
+            if let Some(values) = left.remove(&stored.name) {
+                stored.replace_floats(values)?;
+            }
+        }
+        for mut numbers in model.numbers_mut() {
+            let values = left.get(&numbers.name).copied();
+            if values.is_some_and(|values| numbers.replace_floats(values)) {
+                left.remove(&numbers.name);
+            }
+        }
+        match left.keys().next() {
+            None => Ok(model),
+            Some(name) => Err(OnnxError::Tensor {
+                tensor: (*name).clone(),
+                reason: "the model has no initializer of that name and length".to_string(),
+            }),
+        }
     }
 }
 

@@ -2,8 +2,24 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::message::Model;
 use super::proto::tensor_proto::{DataLocation, DataType};
 use super::proto::{GraphProto, NodeProto, TensorProto};
+
+impl Model {
+    /// The same model with a copy of its own for every reader of a vector.
+    ///
+    /// Exporters store equal tensors once, so that biases of zero and scales of one are
+    /// shared between layers that have nothing to do with each other. Training would tie
+    /// them together, and their channels would be coupled. What a node `Identity` of a stored
+    /// vector hands on is read from a stored vector instead; the node stays. Numbers of a
+    /// formula (a vector of one that others are multiplied by, scales of a `Resize`) stay shared.
+    pub fn unshared(&self) -> Self {
+        let mut model = self.clone();
+        unshare(model.proto.graph.mut_or_insert_default());
+        model
+    }
+}
 
 /// A vector of floats in the message itself.
 fn is_vector(tensor: &TensorProto) -> bool {
@@ -136,12 +152,13 @@ fn taken_names(graph: &GraphProto) -> HashSet<String> {
 }
 
 /// Gives every reader of a shared vector but the first a copy of its own.
-pub(super) fn unshare(graph: &mut GraphProto) {
+fn unshare(graph: &mut GraphProto) {
     let vectors = Vectors::find(graph);
     let (mut read, direct) = vectors.first_readers(graph);
     let mut taken = taken_names(graph);
     let mut copies = Vec::new();
-    // Nodes that only rename a vector stay, for their names' sake, though nobody reads them.
+    // `Identity` nodes of a vector stay, though nobody reads them afterwards: the file keeps
+    // its nodes and their names.
     for node in graph.node.iter_mut().filter(|n| !vectors.is_alias(n)) {
         let op_type = node.op_type().to_string();
         let inputs = node.input.iter_mut();

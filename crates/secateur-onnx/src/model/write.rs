@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use protobuf::EnumOrUnknown;
 use tempfile::NamedTempFile;
 
+use super::message::Model;
 use super::proto::tensor_proto::DataLocation;
 use super::proto::{Message, ModelProto, StringStringEntryProto, TensorProto};
-use super::{Model, external_data, tensors};
+use super::{external_data, tensors};
 use crate::error::{OnnxError, Result};
 
 /// Messages of this size are written with their tensors beside them: protobuf ends at
@@ -22,11 +23,11 @@ const SMALL_TENSOR: usize = 1024;
 /// Tensors begin at multiples of this, so that they can be mapped into memory.
 const ALIGNMENT: u64 = 4096;
 
-fn io_error(path: &Path, error: &dyn std::fmt::Display) -> OnnxError {
+fn io_error(path: &Path, source: std::io::Error) -> OnnxError {
     OnnxError::Io {
         action: "write",
         path: path.to_path_buf(),
-        reason: error.to_string(),
+        source,
     }
 }
 
@@ -40,13 +41,28 @@ pub fn new_beside(folder: &Path) -> std::io::Result<NamedTempFile> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // The system takes the user's umask off this.
+        // The system still removes the rights that the user's umask forbids.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     builder.tempfile_in(folder)
 }
 
-pub(super) fn write(model: &Model, path: &Path) -> Result<()> {
+impl Model {
+    /// Writes a file: beside, synced, then renamed, so that it is never half there.
+    ///
+    /// Tensors with external data are copied to a file of their own, `<name>.data` beside
+    /// it, piece by piece; so is every large tensor if the message would grow beyond
+    /// what protobuf allows (2 GiB).
+    ///
+    /// # Errors
+    /// [`OnnxError::Io`] naming the file; [`OnnxError::Tensor`] for external data that
+    /// cannot be read.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        write(self, path.as_ref())
+    }
+}
+
+fn write(model: &Model, path: &Path) -> Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -63,19 +79,19 @@ pub(super) fn write(model: &Model, path: &Path) -> Result<()> {
         message = Cow::Owned(proto);
         data = Some(file);
     }
-    let io = |error: std::io::Error| io_error(path, &error);
+    let io = |error: std::io::Error| io_error(path, error);
     let mut file = new_beside(folder).map_err(io)?;
     message
         .write_to_writer(&mut file)
-        .map_err(|error| io_error(path, &error))?;
+        .map_err(|error| io_error(path, error.into()))?;
     file.as_file().sync_all().map_err(io)?;
-    // The data first: a model without its data could not be read.
+    // The data come first: if this is cut off, no model is left without its data.
     if let Some((data, data_path)) = data {
         data.persist(&data_path)
-            .map_err(|error| io_error(&data_path, &error.error))?;
+            .map_err(|error| io_error(&data_path, error.error))?;
     }
     file.persist(path)
-        .map_err(|error| io_error(path, &error.error))?;
+        .map_err(|error| io_error(path, error.error))?;
     Ok(())
 }
 
@@ -95,7 +111,7 @@ fn externalise(
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
     let location = format!("{}.data", name.unwrap_or_else(|| "model".to_string()));
-    let io = |error: std::io::Error| io_error(path, &error);
+    let io = |error: std::io::Error| io_error(path, error);
     let mut data = new_beside(folder).map_err(io)?;
     let mut proto = model.proto.clone();
     let mut offset = 0;
@@ -143,7 +159,7 @@ fn set_place(tensor: &mut TensorProto, location: &str, offset: u64, length: u64)
         ("offset", offset.to_string()),
         ("length", length.to_string()),
     ];
-    // A checksum of the old file would be wrong.
+    // Other entries are dropped: a checksum of the old file would be wrong.
     tensor.external_data = entries
         .into_iter()
         .map(|(key, value)| {

@@ -29,7 +29,7 @@ fn broadcast(a: &Dim, b: &Dim) -> Option<Dim> {
         (a, b) if a == b => a.clone(),
         (Dim::Fixed(1), other) | (other, Dim::Fixed(1)) => other.clone(),
         (Dim::Fixed(_), Dim::Fixed(_)) => return None,
-        // One is known and not 1: the other must be it or 1.
+        // The known extent is not 1, so the other one must be equal to it, or 1.
         (Dim::Fixed(size), _) | (_, Dim::Fixed(size)) => Dim::Fixed(*size),
         _ => Dim::Unknown,
     })
@@ -65,7 +65,7 @@ pub(super) fn broadcast_labels(
                 } else {
                     (other, &*mine)
                 };
-                // What is repeated over an axis belongs to each of its positions.
+                // A position that is repeated along an axis belongs to all positions there.
                 context.pin_axes(
                     std::slice::from_ref(one),
                     node,
@@ -139,7 +139,7 @@ fn element(value: &IntValue, index: usize) -> Option<&Element> {
 impl OpRule for Broadcast {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
         if context.graph.opset < NUMPY_STYLE {
-            // The first input is never repeated.
+            // In these opsets only the second input may be repeated.
             return Ok(vec![context.input(node, 0).map(<[_]>::to_vec)]);
         }
         let mut shape: Vec<Dim> = Vec::new();
@@ -172,7 +172,7 @@ impl OpRule for Broadcast {
                 if node.op_type == "Where" {
                     let (yes, no) = (own.next()??, own.next()??);
                     return Some(match first.number.known() {
-                        // The condition itself must not depend on what may change.
+                        // Only a condition that no removal changes decides for good.
                         Some(chosen) if first.sources.is_empty() => {
                             if chosen != 0 {
                                 yes.clone()

@@ -87,7 +87,7 @@ impl OpRule for Concat {
             let labels = parts.iter().flatten().flat_map(|labels| labels.iter());
             Some(labels.copied().collect())
         } else {
-            // Positions cannot be told apart.
+            // Without labels nobody could say which positions to remove.
             let reason = match total {
                 Some(_) => "it joins more positions than can be followed",
                 None => "it joins an axis of unknown extent",

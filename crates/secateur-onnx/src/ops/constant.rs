@@ -163,7 +163,7 @@ impl OpRule for Range {
             (Some(start), Some(limit), Some(delta)) if delta != 0 => {
                 let span = i128::from(limit) - i128::from(start);
                 let delta = i128::from(delta);
-                // Rounded up, and nothing if the limit lies behind.
+                // Rounded up; no elements if the limit lies on the other side of the start.
                 let steps =
                     span / delta + i128::from(span % delta != 0 && (span > 0) == (delta > 0));
                 usize::try_from(steps.max(0)).map_or(Dim::Unknown, Dim::Fixed)

@@ -1,9 +1,9 @@
 //! Convolution, plain, depthwise and grouped.
 //!
 //! Channels: input channel i meets column i of the weights; output channel o is
-//! row o. Where a group has a single input or output channel (depthwise), whole
-//! groups go. Other groups stay equal: the unit is the same position in every
-//! group.
+//! row o. With the attribute `group` above 1, groups (of the attribute) with a single input or
+//! output channel (depthwise) are removed whole; all others must stay of equal size, so that
+//! the unit of removal is the same position in every one of them.
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Conv.html> (opset 1-22).
 
@@ -65,7 +65,7 @@ impl OpRule for Conv {
             return Ok(vec![None]);
         };
         let Some(input) = context.input(node, 0) else {
-            // The weights tell rank and channels.
+            // The weights alone tell the rank and the number of channels.
             let mut shape = vec![Dim::Unknown; weights.len()];
             if let [_, channels, ..] = shape.as_mut_slice() {
                 channels.clone_from(&weights[0]);
@@ -121,7 +121,7 @@ impl OpRule for Conv {
         let weights = context.input(node, 1)?;
         let groups = group_count(node).ok_or("`group` must be positive")?;
         let input = match context.input(node, 0) {
-            // After an operator that nothing is known of: only the rows are free.
+            // Behind an operator without a rule only the output channels are known.
             Err(_) if groups == 1 => {
                 context.pin_axes(&weights[1..], node, "the shape of its input is not known");
                 let mut unknown = vec![None; weights.len()];
@@ -148,7 +148,7 @@ impl OpRule for Conv {
             context.use_parameter(node, 1, 1, Role::Input);
             context.merge(&channels, &columns);
         } else if columns.len() == 1 || per_group == 1 {
-            // Whole groups: all input channels and all rows of a group are one.
+            // Groups of the attribute are removed whole: all their channels are one kernel.
             for (index, &channel) in channels.iter().enumerate() {
                 context.merge_one(channel, rows[index / columns.len() * per_group]);
             }

@@ -1,7 +1,8 @@
 //! Transposed convolution: weights `[c_in, c_out / groups, kh, kw]`.
 //!
 //! Input channel i meets row i of the weights; output channel o is a column.
-//! Depthwise: whole groups go. Other groups stay equal.
+//! Groups (of the attribute `group`) are treated as in [`super::conv`]: depthwise ones are
+//! removed whole, all others stay of equal size.
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__ConvTranspose.html> (opset 1-22).
 

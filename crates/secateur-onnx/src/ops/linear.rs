@@ -128,7 +128,7 @@ fn product_macs(node: &Node, context: &ShapeContext<'_>) -> Option<MacTerm> {
         return None;
     }
     if context.stored(node, 1).is_some() && b.len() == 2 {
-        // Rows of a sample: everything between batch and features.
+        // The rows of one sample: all axes between the batch and the features.
         let rows = a.get(1..a.len() - 1).unwrap_or(&[]);
         return Some(MacTerm {
             axes: all_axes(node.input(1)?, 2),

@@ -193,7 +193,7 @@ fn relabel_block(
         context.pin_axes(to, node, SPLITS);
         return Ok(());
     };
-    // Without the extents around it, an axis can only keep its place.
+    // How positions map is not known without the extents of the other axes.
     let (Some(from_extents), Some(to_extents)) = (extents(from), extents(to)) else {
         let reason = "it joins channels with an axis of unknown extent";
         context.pin_axes(from, node, reason);

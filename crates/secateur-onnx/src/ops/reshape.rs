@@ -40,7 +40,8 @@ fn target(
         });
     }
     let Some(open) = open else { return Ok(shape) };
-    // The open extent is what remains. A batch that is copied cancels out.
+    // The open extent is the input's size over the other extents; dynamic ones that appear on
+    // both sides, such as the batch, cancel out.
     let mut left: Vec<&Dim> = input.iter().collect();
     let mut denominator = 1usize;
     for (_, dim) in shape.iter().enumerate().filter(|(axis, _)| *axis != open) {

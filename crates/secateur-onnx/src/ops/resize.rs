@@ -54,7 +54,7 @@ fn axes(node: &Node, context: &ShapeContext<'_>, rank: usize) -> Option<Vec<Axis
         }
         return Some(found);
     }
-    // Opset 10 has no region of interest before the scales.
+    // In opset 10 the scales are input 1; later a region of interest comes before them.
     let slot = if resizes && node.inputs.len() > 2 {
         2
     } else {

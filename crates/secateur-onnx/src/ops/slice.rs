@@ -174,7 +174,7 @@ impl OpRule for Slice {
                 .bounds
                 .is_some_and(|(_, end)| end == labels.len() as i64)
             {
-                // Beyond what is left: still the end.
+                // A bound beyond what is left still means the end.
                 ends.push((cut.element, labels.clone()));
             }
         }

@@ -18,7 +18,7 @@ fn squeezed(node: &Node, context: &ShapeContext<'_>, input: &[Dim]) -> Option<Ve
     match context.parameter(node, "axes", 1) {
         Parameter::Known(axes) => axes_of(&axes, input.len()),
         Parameter::Computed => None,
-        // All of extent 1: with dynamic extents nobody knows which.
+        // All axes of extent 1: which they are is not known if some extents are dynamic.
         Parameter::Absent => input
             .iter()
             .enumerate()
@@ -75,7 +75,7 @@ impl OpRule for Squeeze {
         let dims = shapes.input(node, 0).unwrap_or_default();
         let axes = squeezed(node, &shapes, dims).ok_or("which axes it takes away is not known")?;
         if node.attr_ints("axes").is_none() && node.input(1).is_none() {
-            // An axis cut down to 1 would vanish too.
+            // An axis of which surgery leaves one position would be taken away as well.
             context.pin_axes(&input, node, "it takes away all axes of extent 1");
         }
         let mut output = Vec::with_capacity(input.len());

@@ -25,7 +25,9 @@ fn pin_of_conv(model: &Model, index: usize) -> (String, String) {
         .nth(index)
         .unwrap();
     let groups = groups(model);
-    let group = &groups.groups[groups.produced_by(&conv.name).unwrap()];
+    let mut of_conv = groups.groups.iter();
+    let group = of_conv.find(|group| group.producers.contains(&conv.name));
+    let group = group.unwrap();
     group
         .pinned
         .clone()

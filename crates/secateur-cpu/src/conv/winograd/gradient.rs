@@ -206,8 +206,8 @@ unsafe fn tile<V: Simd, const R: usize, const K: usize, const H: bool>(
                     half[r] = V::Half::fma(V::Half::splat(*x.add(r)), dh, half[r]);
                 }
             });
-            x = x.add(pitch);
-            dy = dy.add(width);
+            x = x.wrapping_add(pitch);
+            dy = dy.wrapping_add(width);
         }
         unrolled!(r < R {
             for k in 0..K {
