@@ -109,6 +109,8 @@ impl TrainError {
 pub struct Trained {
     /// The model, with what pruning must know in its metadata.
     pub model: Model,
+    /// What quality is called: `accuracy`.
+    pub quality_name: &'static str,
     /// On the whole validation part.
     pub validation: Evaluation,
     /// Cost in sample-MACs (forward 1, backward 2).
@@ -206,6 +208,7 @@ pub fn train(
     let mut notes = data.notes;
     notes.extend(training_mode_note(&graph));
     Ok(Trained {
+        quality_name: task.quality_name(),
         validation: evaluate(&network, task.as_ref(), &weights, &validation_part)?,
         model: trained,
         sample_macs,

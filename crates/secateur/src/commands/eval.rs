@@ -27,7 +27,8 @@ struct Class<'a> {
 struct Summary<'a> {
     split: &'a str,
     images: usize,
-    accuracy: f64,
+    quality_name: &'a str,
+    quality: f64,
     loss: f64,
     skipped_images: usize,
     classes: Vec<Class<'a>>,
@@ -71,7 +72,8 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
     let summary = Summary {
         split: name,
         images: part.len(),
-        accuracy: result.quality,
+        quality_name: task.quality_name(),
+        quality: result.quality,
         loss: result.loss,
         skipped_images: data.source.skipped().len(),
         classes: classes(&result, names),
@@ -97,9 +99,10 @@ fn classes<'a>(result: &Evaluation, names: &'a [String]) -> Vec<Class<'a>> {
 
 fn print(summary: &Summary<'_>) {
     say!(
-        "{}: accuracy {:.2} %, loss {:.4}, {} images{}",
+        "{}: {} {:.2} %, loss {:.4}, {} images{}",
         summary.split,
-        100.0 * summary.accuracy,
+        summary.quality_name,
+        100.0 * summary.quality,
         summary.loss,
         summary.images,
         skipped_text(summary.skipped_images)

@@ -18,7 +18,8 @@ use crate::cli::progress::{TrainProgress, stop_flag};
 #[derive(Serialize)]
 struct Summary<'a> {
     output: &'a Path,
-    validation_accuracy: f64,
+    quality_name: &'a str,
+    validation_quality: f64,
     validation_loss: f64,
     validation_images: usize,
     sample_macs: f64,
@@ -77,7 +78,8 @@ fn report(args: &TrainArgs, trained: &Trained) -> Result<()> {
     if args.json {
         return print_json(&Summary {
             output: &args.output,
-            validation_accuracy: validation.quality,
+            quality_name: trained.quality_name,
+            validation_quality: validation.quality,
             validation_loss: validation.loss,
             validation_images: validation.samples.len(),
             sample_macs: trained.sample_macs,
@@ -92,8 +94,9 @@ fn report(args: &TrainArgs, trained: &Trained) -> Result<()> {
         ""
     };
     say!(
-        "wrote {}{stopped}: validation accuracy {:.2} % ({} images), {:.0} s{}",
+        "wrote {}{stopped}: validation {} {:.2} % ({} images), {:.0} s{}",
         args.output.display(),
+        trained.quality_name,
         100.0 * validation.quality,
         validation.samples.len(),
         trained.seconds,

@@ -43,7 +43,7 @@ fn programs_can_read_what_commands_print() {
         path(&trained),
     ]);
     assert_eq!(value["output"], path(&trained));
-    assert!(value["validation_accuracy"].as_f64().unwrap() > 0.0);
+    assert!(value["validation_quality"].as_f64().unwrap() > 0.0);
     assert_eq!(value["stopped"], false);
 
     let small = folder.path().join("small.onnx");
