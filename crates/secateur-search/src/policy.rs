@@ -39,6 +39,27 @@ pub enum PolicyError {
         /// Name of the policy.
         name: String,
     },
+    /// Its figures do not fit the network.
+    #[error(
+        "cannot go by the policy `{name}`: expected {expected} figures for the kernels of \
+         `{group}`, got {got}"
+    )]
+    Shape {
+        /// Name of the policy.
+        name: String,
+        /// Name of the channel group.
+        group: String,
+        /// Its kernels; none where they may not be switched.
+        expected: usize,
+        /// As given.
+        got: usize,
+    },
+    /// A score of the user's own that would replace one of ours.
+    #[error("cannot measure a score named `{name}`: there is one of that name already")]
+    ScoreTaken {
+        /// Its name.
+        name: String,
+    },
     /// What it wrote cannot be read back.
     #[error("cannot restore the policy `{name}`: {reason}")]
     Damaged {

@@ -50,6 +50,7 @@ pub struct Reactivation {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct RewardParts {
     /// From quality against the floor.
+    #[serde(alias = "accuracy")]
     pub quality: f32,
     /// From compression gained.
     pub compression: f32,
@@ -73,6 +74,7 @@ pub struct EpochRecord {
     /// Exploration rate used for the actions of this epoch.
     pub epsilon: f32,
     /// Quality on the search part of the validation data, 0..=1.
+    #[serde(alias = "accuracy")]
     pub quality: f64,
     /// Loss on the search part of the validation data.
     pub loss: f64,
@@ -118,15 +120,23 @@ pub struct RunHeader {
     /// Size of the given network.
     pub size: Size,
     /// What quality is called: `accuracy`.
+    #[serde(default = "accuracy")]
     pub quality_name: String,
     /// Quality of the given network on the search part of the validation data.
+    #[serde(alias = "baseline_search_accuracy")]
     pub baseline_search_quality: f64,
     /// The same on the confirmation part.
+    #[serde(alias = "baseline_confirm_accuracy")]
     pub baseline_confirm_quality: f64,
     /// Sample-MACs of the initial training that costs are compared with.
     pub initial_training_sample_macs: f64,
     /// Wall-clock seconds of the initial training, where known.
     pub initial_training_seconds: Option<f64>,
+}
+
+/// The quality of all tasks in runs made before it had a name.
+fn accuracy() -> String {
+    "accuracy".to_string()
 }
 
 /// One channel group of a run.

@@ -31,12 +31,12 @@ pub enum SpaceError {
         known: String,
     },
     /// A pattern that cannot be read.
-    #[error("cannot ignore `{pattern}`: it is no pattern")]
+    #[error("cannot ignore `{pattern}`: no layer of that name, and no pattern: {reason}")]
     Pattern {
         /// As given.
         pattern: String,
         /// Why.
-        source: globset::Error,
+        reason: String,
     },
     /// A budget in multiply-adds that cannot be counted.
     #[error(
@@ -205,35 +205,35 @@ pub fn ratio(metric: Metric, size: &Size, of: &Size) -> f64 {
 /// A name, or a pattern in which `*` stands for any text.
 struct Pattern<'a> {
     text: &'a str,
-    glob: globset::GlobMatcher,
+    /// None where the text is no pattern: then it can only be a name.
+    glob: Result<globset::GlobMatcher, globset::Error>,
 }
 
 impl<'a> Pattern<'a> {
-    fn new(text: &'a str) -> Result<Self, SpaceError> {
+    fn new(text: &'a str) -> Self {
         let glob = GlobBuilder::new(text).literal_separator(false).build();
-        let glob = glob.map_err(|source| SpaceError::Pattern {
-            pattern: text.to_string(),
-            source,
-        })?;
-        let glob = glob.compile_matcher();
-        Ok(Self { text, glob })
+        let glob = glob.map(|glob| glob.compile_matcher());
+        Self { text, glob }
     }
 
     /// Names may hold brackets, which patterns give a meaning: the plain text matches too.
     fn matches(&self, name: &str) -> bool {
-        self.text == name || self.glob.is_match(name)
+        self.text == name || self.glob.as_ref().is_ok_and(|glob| glob.is_match(name))
     }
 }
 
 /// Groups that may be switched: not pinned, not ignored, wider than one.
 fn switchable(groups: &ChannelGroups, ignore: &[String]) -> Result<Vec<bool>, SpaceError> {
     let names = || groups.groups.iter().flat_map(|g| &g.producers);
-    let patterns = ignore
-        .iter()
-        .map(|text| Pattern::new(text))
-        .collect::<Result<Vec<_>, _>>()?;
+    let patterns: Vec<Pattern<'_>> = ignore.iter().map(|text| Pattern::new(text)).collect();
     for pattern in &patterns {
         if !names().any(|name| pattern.matches(name)) {
+            if let Err(error) = &pattern.glob {
+                return Err(SpaceError::Pattern {
+                    pattern: pattern.text.to_string(),
+                    reason: error.kind().to_string(),
+                });
+            }
             let known: Vec<String> = names().map(|name| format!("`{name}`")).collect();
             return Err(SpaceError::UnknownLayer {
                 pattern: pattern.text.to_string(),
@@ -271,10 +271,11 @@ mod tests {
             ("*", "", true),
             ("model[0]", "model[0]", true),
             ("conv?", "conv1", true),
+            ("conv[", "conv[", true),
         ] {
-            let found = Pattern::new(pattern).unwrap().matches(name);
+            let found = Pattern::new(pattern).matches(name);
             assert_eq!(found, expected, "{pattern} on {name}");
         }
-        assert!(Pattern::new("a[").is_err());
+        assert!(Pattern::new("a[").glob.is_err());
     }
 }

@@ -95,7 +95,8 @@ pub fn evaluate(
         Ok(())
     })?;
     let n = samples.len().max(1) as f64;
-    let quality = samples.iter().map(|&q| f64::from(q)).sum::<f64>();
+    // A sum of nothing would be -0.
+    let quality = samples.iter().fold(0.0, |sum, &q| sum + f64::from(q));
     Ok(Evaluation {
         quality: quality / n,
         loss: loss / n,

@@ -25,7 +25,7 @@ const MOST_HIDDEN: usize = 1 << 16;
 #[non_exhaustive]
 pub enum AgentError {
     /// The file cannot be read.
-    #[error("cannot read agent `{}`: {}", path.display(), source.kind())]
+    #[error("cannot read agent `{}`", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -35,7 +35,7 @@ settings! {
         /// CRITERION-global with a score such as `l1`, `l2`, `taylor`, or `random`; without
         /// training the default is `l2-uniform`.
         ///
-        /// The others are yardsticks; docs/algorithm.md lists the scores.
+        /// The others are yardsticks; see "Scores and rankings".
         pub policy: String = "dqn".to_string(), flag "--policy <POLICY>";
         /// Episodes that explore, each from the given network.
         ///

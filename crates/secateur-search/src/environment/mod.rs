@@ -32,7 +32,7 @@ use crate::space::Space;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EnvironmentError {
-    /// Healing led to numbers that are not finite; the state before it is kept.
+    /// Healing led to numbers that are not finite; go on by restoring a state from before.
     #[error("{0}")]
     Diverged(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Anything else.

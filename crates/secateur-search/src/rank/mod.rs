@@ -12,7 +12,7 @@ use rand::{Rng, RngExt};
 use secateur_onnx::coupling::Masks;
 use thiserror::Error;
 
-use crate::scores::{Scores, own, ranks};
+use crate::scores::{Score, Scores, own, ranks};
 
 /// What kernels are ordered by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,9 +83,14 @@ pub enum RankingError {
     },
 }
 
+/// The scores that tell active kernels apart.
+fn criteria() -> impl Iterator<Item = &'static dyn Score> {
+    own().into_iter().filter(|score| score.ranks_active())
+}
+
 /// How rankings are named, for people.
 pub(crate) fn form() -> String {
-    let mut criteria: Vec<&str> = own().iter().map(|score| score.name()).collect();
+    let mut criteria: Vec<&str> = criteria().map(|score| score.name()).collect();
     criteria.push(RANDOM);
     format!(
         "CRITERION-SCOPE, with CRITERION one of {}, SCOPE one of {}, such as `l2-uniform`",
@@ -96,7 +101,9 @@ pub(crate) fn form() -> String {
 
 /// Names of earlier versions. In a search `uniform-l1` and `global-l1` ranked by L2 norms,
 /// without training by L1.
-const RENAMED: [(&str, &str); 8] = [
+const RENAMED: [(&str, &str); 10] = [
+    ("l1", "`l1-uniform`"),
+    ("l2", "`l2-uniform`"),
     (
         "uniform-l1",
         "in a search it ranked by L2 norms, that is `l2-uniform`; without training by L1, \
@@ -136,18 +143,23 @@ impl Ranking {
         }
     }
 
-    /// Fails for a score that needs passes over data.
+    /// Fails for a score that weights alone do not give.
     ///
     /// # Errors
-    /// [`RankingError::NeedsData`] naming it.
+    /// [`RankingError::NeedsData`] naming it, [`RankingError::Unknown`] for a score of the user's
+    /// own, which only an environment measures.
     pub fn check_without_data(&self) -> Result<(), RankingError> {
-        match &self.criterion {
-            Criterion::Score(name) if own().iter().any(|s| s.name() == name && s.needs_data()) => {
-                Err(RankingError::NeedsData {
-                    score: name.clone(),
-                })
-            }
-            _ => Ok(()),
+        let Criterion::Score(name) = &self.criterion else {
+            return Ok(());
+        };
+        match own().iter().find(|score| score.name() == name) {
+            None => Err(RankingError::Unknown {
+                name: self.to_string(),
+            }),
+            Some(score) if score.needs_data() => Err(RankingError::NeedsData {
+                score: name.clone(),
+            }),
+            Some(_) => Ok(()),
         }
     }
 
@@ -201,7 +213,7 @@ impl Ranking {
 impl FromStr for Ranking {
     type Err = RankingError;
 
-    /// Reads `CRITERION-SCOPE`; the criterion may be the name of a score of the user's own.
+    /// Reads `CRITERION-SCOPE`.
     fn from_str(name: &str) -> Result<Self, RankingError> {
         if let Some((_, now)) = RENAMED.iter().find(|(old, _)| *old == name) {
             let name = name.to_string();
@@ -213,7 +225,7 @@ impl FromStr for Ranking {
         });
         match found {
             Some((RANDOM, scope)) => Ok(Self::random(scope)),
-            Some((score, scope)) if own().iter().any(|s| s.name() == score) => {
+            Some((score, scope)) if criteria().any(|s| s.name() == score) => {
                 Ok(Self::by(score, scope))
             }
             _ => Err(RankingError::Unknown {
@@ -246,7 +258,7 @@ mod tests {
         for name in ["l1-uniform", "l2-global", "taylor-global", "random-uniform"] {
             assert_eq!(name.parse::<Ranking>().unwrap().to_string(), name);
         }
-        for name in ["dqn", "l3-uniform", "l2", "l2-", "-global", ""] {
+        for name in ["dqn", "l3-uniform", "health-global", "l2-", "-global", ""] {
             let error = name.parse::<Ranking>().unwrap_err();
             assert!(matches!(error, RankingError::Unknown { .. }), "{name}");
         }

@@ -22,6 +22,10 @@ impl Score for Health {
         true
     }
 
+    fn ranks_active(&self) -> bool {
+        false
+    }
+
     fn measure(&self, evidence: &Evidence<'_>) -> Vec<Vec<f32>> {
         evidence.gathered(|statistics| statistics.health)
     }

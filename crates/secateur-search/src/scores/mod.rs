@@ -163,6 +163,12 @@ pub trait Score: Send + Sync {
         false
     }
 
+    /// False if it is the same for all active kernels, so that a ranking by it would be by
+    /// nothing.
+    fn ranks_active(&self) -> bool {
+        true
+    }
+
     /// What makes layers comparable where kernels of all of them are ranked together.
     fn layer_scale(&self) -> LayerScale {
         LayerScale::Mean

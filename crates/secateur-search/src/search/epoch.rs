@@ -10,7 +10,7 @@ use crate::config::EXCHANGE_RATIO;
 use crate::environment::{Action, Environment, Goal, Healing, Step};
 use crate::error::SearchError;
 use crate::observation::Observation;
-use crate::policy::{Experience, Exploration, LearnReport};
+use crate::policy::{Experience, Exploration, LearnReport, PolicyError};
 use crate::record::{ReactivatedBy, Stage};
 
 impl<E: Environment> Search<'_, E> {
@@ -25,7 +25,7 @@ impl<E: Environment> Search<'_, E> {
         let exploration = self.explore(episode, t);
 
         let observation = self.environment.observe(&goal);
-        let action = self.act(&observation, episode, t);
+        let action = self.act(&observation, episode, t)?;
         let before = self.environment.standing().masks.clone();
         let mut steps = Steps {
             progress: self.progress(exploration.stage, episode),
@@ -84,10 +84,17 @@ impl<E: Environment> Search<'_, E> {
     }
 
     /// What the policy wants, within the limits of the epoch.
-    fn act(&mut self, observation: &Observation, episode: usize, t: usize) -> Action {
+    fn act(
+        &mut self,
+        observation: &Observation,
+        episode: usize,
+        t: usize,
+    ) -> Result<Action, SearchError> {
         let is_last = self.episodes.is_last(episode);
         let ranks = self.policy.rank(observation);
         let wishes = self.policy.wish(observation);
+        self.check_shape(&ranks)?;
+        self.check_shape(&wishes)?;
         let limits = self.limits(episode, t);
         let search = &self.config.search;
         let ledger = self.ledger();
@@ -105,12 +112,32 @@ impl<E: Environment> Search<'_, E> {
         };
         let [least, most] = search.slice_steps();
         let macs = ledger.space.count(&masks).macs as f64;
-        Action {
+        Ok(Action {
             steps: ledger.costs.steps_for(share, macs, least, most),
             masks,
             healing: Healing::Slice,
             rescue: self.promise.rescue().filter(|_| is_last),
+        })
+    }
+
+    /// Fails unless a policy's figures are one for each kernel that may be switched: what does
+    /// not fit could switch kernels that must stay.
+    pub(super) fn check_shape<T>(&self, figures: &[Vec<T>]) -> Result<(), PolicyError> {
+        let space = self.environment.space();
+        let groups = space.groups.groups.iter().zip(&space.switchable);
+        for (g, (group, &switchable)) in groups.enumerate() {
+            let expected = if switchable { group.width } else { 0 };
+            let got = figures.get(g).map_or(0, Vec::len);
+            if got != expected || figures.len() != space.switchable.len() {
+                return Err(PolicyError::Shape {
+                    name: self.policy.name(),
+                    group: group.name.clone(),
+                    expected,
+                    got,
+                });
+            }
         }
+        Ok(())
     }
 
     fn limits(&self, episode: usize, t: usize) -> Limits {

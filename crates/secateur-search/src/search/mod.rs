@@ -58,7 +58,7 @@ impl<'a, E: Environment> Search<'a, E> {
         model_name: &str,
     ) -> Result<Self, SearchError> {
         let promise = promise_of(&environment, config)?;
-        let state = RunState::new(&environment, policy.checkpoint());
+        let state = RunState::new(&environment, policy.as_ref());
         store.put_header(&header(&environment, model_name))?;
         store.rewind(0)?;
         Ok(Self::with(
@@ -84,7 +84,7 @@ impl<'a, E: Environment> Search<'a, E> {
     ) -> Result<Self, SearchError> {
         let promise = promise_of(&environment, config)?;
         let state: RunState<E> = store::load(store, Item::Checkpoint)?;
-        if let Err(reason) = state.check(&environment) {
+        if let Err(reason) = state.check(&environment, policy.as_ref()) {
             let path = store.folder().unwrap_or("".as_ref()).to_path_buf();
             return Err(SearchError::OtherRun { path, reason });
         }

@@ -56,7 +56,7 @@ impl<E: Environment> Search<'_, E> {
         let before = self.environment.state().clone();
         let observation = self.environment.observe(&goal);
         let masks = match start {
-            Start::Resized(share) => self.resized(&observation, share),
+            Start::Resized(share) => self.resized(&observation, share)?,
             Start::Present | Start::Candidate(_) => self.environment.standing().masks.clone(),
         };
         let was = &self.environment.standing_of(&before).masks;
@@ -119,7 +119,7 @@ impl<E: Environment> Search<'_, E> {
     }
 
     /// The masks cut or grown to a share of the parameters.
-    fn resized(&mut self, observation: &Observation, target: f64) -> Masks {
+    fn resized(&mut self, observation: &Observation, target: f64) -> Result<Masks, SearchError> {
         let space = self.environment.space();
         let search = &self.config.search;
         let present = self.environment.standing().masks.clone();
@@ -140,10 +140,12 @@ impl<E: Environment> Search<'_, E> {
                 back_in_turn(&worth(observation), &present),
             )
         } else {
-            (present, self.policy.rank(observation))
+            let ranks = self.policy.rank(observation);
+            self.check_shape(&ranks)?;
+            (present, ranks)
         };
         let cost = &self.environment.space().cost;
-        choose(&from, &ranks, &from.0, cost, &limits)
+        Ok(choose(&from, &ranks, &from.0, cost, &limits))
     }
 }
 

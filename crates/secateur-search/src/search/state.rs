@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::environment::{Environment, Identity};
+use crate::policy::Policy;
 use crate::promise::Candidate;
 
 /// Where a run is.
@@ -34,7 +35,9 @@ pub(super) struct RunState<E: Environment> {
     pub network: E::State,
     /// What all episodes share.
     pub shared: E::Shared,
-    /// Of the policy.
+    /// Name of the policy.
+    pub policy_name: String,
+    /// Its state.
     pub policy: Vec<u8>,
     /// Sample-MACs so far.
     pub spent: f64,
@@ -45,14 +48,15 @@ pub(super) struct RunState<E: Environment> {
 
 impl<E: Environment> RunState<E> {
     /// At the beginning of a run.
-    pub(super) fn new(environment: &E, policy: Vec<u8>) -> Self {
+    pub(super) fn new(environment: &E, policy: &dyn Policy) -> Self {
         Self {
             phase: Phase::Search { episode: 0, t: 0 },
             identity: environment.identity(),
             records: 0,
             network: environment.state().clone(),
             shared: environment.shared().clone(),
-            policy,
+            policy_name: policy.name(),
+            policy: policy.checkpoint(),
             spent: environment.costs().setup,
             next_stop: 0,
             candidates: Vec::new(),
@@ -60,8 +64,14 @@ impl<E: Environment> RunState<E> {
         }
     }
 
-    /// Does the state belong to this environment?
-    pub(super) fn check(&self, environment: &E) -> Result<(), String> {
+    /// Does the state belong to this environment and this policy?
+    pub(super) fn check(&self, environment: &E, policy: &dyn Policy) -> Result<(), String> {
+        if self.policy_name != policy.name() {
+            let (then, now) = (&self.policy_name, policy.name());
+            return Err(format!(
+                "it was begun with the policy `{then}`, now it is `{now}`"
+            ));
+        }
         let now = environment.identity();
         let widths = |masks: &secateur_onnx::coupling::Masks| -> Vec<usize> {
             masks.0.iter().map(Vec::len).collect()

@@ -118,7 +118,7 @@ secateur prune net.onnx --data data/mnist --mode aec -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode aec --max-drop 0.2 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode ceca --budget params=0.06 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode ceca --budget params=0.4,0.14,0.06 -o small.onnx\n  \
-secateur prune detector.onnx --no-train --policy l2 --budget macs=0.5 -o small.onnx\n  \
+secateur prune detector.onnx --no-train --policy l2-uniform --budget macs=0.5 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist -o small.onnx --resume")]
 pub struct PruneArgs {
     /// Trained model

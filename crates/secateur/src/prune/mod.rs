@@ -20,7 +20,9 @@ use secateur_search::config::{Budget, Mode, PruneConfig};
 use secateur_search::environment::training::{Problem, State, TrainingEnvironment};
 use secateur_search::error::SearchError;
 use secateur_search::policies;
+use secateur_search::policy::PolicyError;
 use secateur_search::record::{EpochRecord, RunHeader};
+use secateur_search::scores;
 use secateur_search::search::{Found, Observer, Search};
 use secateur_search::store::{Memory, RunDir, Store};
 
@@ -276,6 +278,10 @@ fn search(
     let config = &pruner.config;
     let mut environment = TrainingEnvironment::new(problem, config)?;
     for score in pruner.scores {
+        if scores::own().iter().any(|own| own.name() == score.name()) {
+            let name = score.name().to_string();
+            return Err(PolicyError::ScoreTaken { name }.into());
+        }
         environment = environment.with_score(score);
     }
     let agent = pruner.agent.as_deref().filter(|_| begun.is_none());
