@@ -37,9 +37,13 @@ pub mod prelude {
     pub use secateur_net::data::DataConfig;
     pub use secateur_onnx::model::Model;
     pub use secateur_search::config::{Budget, Metric, Mode, PruneConfig};
+    pub use secateur_search::error::SearchError;
     pub use secateur_search::observation::Observation;
-    pub use secateur_search::policy::{Learner, Policy, RankingPolicy};
+    pub use secateur_search::policy::{
+        Experience, Exploration, LearnReport, Learner, Policy, PolicyError, RankingPolicy,
+    };
     pub use secateur_search::rank::{Ranking, Scope};
+    pub use secateur_search::record::Stage;
     pub use secateur_search::scores::{Evidence, Score};
     pub use secateur_search::search::Observer;
 }
