@@ -145,11 +145,8 @@ impl Promise for Aec {
         let allowed = ledger.steps_allowed(search.max_cost);
         let long = (allowed / (LEAST_PASSES * pass)) as usize;
         let tries = search.recover_tries.saturating_sub(number).min(long);
-        let most = search.recover_steps;
-        let steps = (allowed / tries.max(1) as f64) as usize;
-        let least = search.slice_steps()[0];
         Recovery {
-            steps: steps.clamp(least, most.max(least)),
+            steps: ledger.share_of_steps(search, tries),
             stop: None,
         }
     }

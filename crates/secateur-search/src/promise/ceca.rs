@@ -205,14 +205,11 @@ impl Promise for Ceca {
         let search = &self.search;
         let [least, most] = [search.slice_steps()[0], search.recover_steps];
         let left = self.corridor.stops.len() - number;
-        let share = ledger.steps_allowed(search.max_cost) / left.max(1) as f64;
-        let steps = (share as usize).clamp(least, most.max(least));
+        let needed = ledger
+            .costs
+            .steps_for(LEAST_RECOVERY, ledger.macs(), least, most);
         Recovery {
-            steps: steps.max(
-                ledger
-                    .costs
-                    .steps_for(LEAST_RECOVERY, ledger.macs(), least, most),
-            ),
+            steps: ledger.share_of_steps(search, left).max(needed),
             stop: Some(number),
         }
     }

@@ -21,7 +21,7 @@ pub use floor::Floor;
 pub use next_size::{NextSize, Recovered, next_size};
 
 use crate::baseline::Baseline;
-use crate::config::{Budget, Metric, Mode, PruneConfig};
+use crate::config::{Budget, Metric, Mode, PruneConfig, SearchConfig};
 use crate::costs::Costs;
 use crate::environment::{Rescue, Standing};
 use crate::error::SearchError;
@@ -85,6 +85,14 @@ impl Ledger<'_> {
         let macs = self.macs();
         let left = self.costs.of_share(max_cost) - self.spent - self.costs.look(macs);
         left.max(0.0) / self.costs.step(macs).max(1.0)
+    }
+
+    /// Steps of one of `parts` equal recoveries of what the run may still cost, within the
+    /// bounds of a recovery.
+    pub fn share_of_steps(&self, search: &SearchConfig, parts: usize) -> usize {
+        let [least, most] = [search.slice_steps()[0], search.recover_steps];
+        let share = self.steps_allowed(search.max_cost) / parts.max(1) as f64;
+        (share as usize).clamp(least, most.max(least))
     }
 }
 

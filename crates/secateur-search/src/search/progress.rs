@@ -117,9 +117,6 @@ pub trait Observer {
     /// A pruning epoch ended.
     fn epoch(&mut self, _record: &EpochRecord) {}
 
-    /// Something that the user should know.
-    fn message(&mut self, _text: &str) {}
-
     /// True to stop after this pruning epoch.
     fn stop_requested(&self) -> bool {
         false

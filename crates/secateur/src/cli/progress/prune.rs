@@ -91,10 +91,6 @@ impl Observer for PruneProgress {
         );
     }
 
-    fn message(&mut self, text: &str) {
-        self.bar.println(text);
-    }
-
     fn stop_requested(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
     }
