@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use indexmap::IndexMap;
 use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Tensor;
 pub use secateur_onnx::ops::WeightRole;
 use secateur_onnx::ops::{self, Stored};
 use serde::{Deserialize, Serialize};
@@ -40,9 +41,12 @@ pub struct Weights {
 ///
 /// A vector that a layer's output is multiplied by, or that is added to it, is trained (a
 /// bias, a scale); single numbers are part of a formula (the 3 and the 6 of a written-out
-/// hard swish), and what is done to images before the first layer is preprocessing.
+/// hard swish), infinities are a mask, and what is done to images before the first layer is
+/// preprocessing. A tensor that is stored in another type, or with its axes in another order, than
+/// its layer reads it is trained as that layer's.
 pub fn trained_parameters(graph: &Graph) -> IndexMap<&str, WeightRole> {
     let mut found: IndexMap<&str, WeightRole> = IndexMap::new();
+    let views = ops::stored_views(graph);
     // Values that depend on a layer.
     let mut learned: HashSet<&str> = HashSet::new();
     for node in graph.nodes.iter().filter(|node| node.is_standard()) {
@@ -51,17 +55,16 @@ pub fn trained_parameters(graph: &Graph) -> IndexMap<&str, WeightRole> {
         let comes_after = inputs.any(|name| learned.contains(name.as_str()));
         let mut layer = comes_after;
         for slot in 0..node.inputs.len() {
-            let Some((name, tensor)) = node
-                .input(slot)
-                .and_then(|name| graph.initializers.get_key_value(name))
-            else {
+            let Some(name) = node.input(slot) else {
+                continue;
+            };
+            let stored = views.get(name).copied().unwrap_or(name);
+            let Some((name, tensor)) = graph.initializers.get_key_value(stored) else {
                 continue;
             };
             let role = match rule.map_or(Stored::Other, |rule| rule.stored(slot)) {
                 Stored::Parameter(role) => role,
-                Stored::Operand if comes_after && tensor.len() > 1 && tensor.as_f32().is_some() => {
-                    WeightRole::Vector
-                }
+                Stored::Operand if comes_after && is_operand_trained(tensor) => WeightRole::Vector,
                 _ => continue,
             };
             layer = true;
@@ -73,6 +76,11 @@ pub fn trained_parameters(graph: &Graph) -> IndexMap<&str, WeightRole> {
         }
     }
     found
+}
+
+fn is_operand_trained(tensor: &Tensor) -> bool {
+    let values = tensor.as_f32().filter(|values| values.len() > 1);
+    values.is_some_and(|values| !values.iter().any(|value| value.is_infinite()))
 }
 
 impl Weights {

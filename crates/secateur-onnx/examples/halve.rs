@@ -1,7 +1,7 @@
 //! Removes every second kernel of every group that can be pruned, and tells what it took.
 //!
 //! `cargo run --release -p secateur-onnx --example halve -- net.onnx small.onnx
-//! [zeroed.onnx copy.onnx]` writes the small network; `zeroed.onnx` is the original with
+//! [zeroed.onnx copy.onnx]` (with `--allow-mixing` before: also channels that nodes mix) writes the small network; `zeroed.onnx` is the original with
 //! the consumers' weights of the removed kernels set to zero (both must give the same
 //! outputs), `copy.onnx` the original, read and written. Prints JSON: sizes, groups,
 //! seconds of each step, peak memory of the process until the small file was written.
@@ -39,7 +39,9 @@ fn size(size: &Size) -> serde_json::Value {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let paths: Vec<String> = std::env::args().skip(1).collect();
+    let (options, paths): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|arg| arg.starts_with("--"));
     let (path, small, others) = match paths.as_slice() {
         [path, small, others @ ..] if matches!(others.len(), 0 | 2) => (path, small, others),
         _ => return Err("usage: halve MODEL SMALL [ZEROED COPY]".into()),
@@ -50,8 +52,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         seconds.insert(name.to_string(), lap.elapsed().as_secs_f64().into());
         lap = Instant::now();
     };
-    let model = Model::read(path)?;
+    let mixing = options.iter().any(|option| option == "--allow-mixing");
+    let given = Model::read(path)?;
     time("read");
+    let model = given.prepared().with_mixing(mixing);
+    time("prepare");
     let graph = Graph::outline(&model)?;
     time("graph");
     let groups = ChannelGroups::find(&graph)?;
@@ -68,7 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let peak = peak_bytes();
     if let [zeroed, copy] = others {
         surgery::zero_inputs(&model, &groups, &masks)?.write(zeroed)?;
-        model.write(copy)?;
+        given.write(copy)?;
     }
     let free = |g: &&secateur_onnx::coupling::ChannelGroup| g.pinned.is_none();
     let mut pins: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();

@@ -52,6 +52,14 @@ pub enum OnnxError {
         /// Why not.
         reason: String,
     },
+    /// A shape that an input of the file cannot have.
+    #[error("cannot use input shape `{shape}`: {reason}")]
+    InputShape {
+        /// The shape, as text.
+        shape: String,
+        /// What speaks against it.
+        reason: String,
+    },
     /// Settings of an architecture that make no network.
     #[error("cannot build the network: {reason}")]
     Architecture {

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use indexmap::IndexMap;
 
 use crate::error::{OnnxError, Result};
-pub use crate::model::{Attribute, Dim, Node, ValueInfo};
+pub use crate::model::{Attribute, Body, Dim, Node, ValueInfo};
 use crate::model::{Model, Reading, StoredTensor, Tensor};
 
 /// The graph of a model. `Constant` nodes appear as initialisers, not as nodes.
@@ -21,18 +21,25 @@ pub struct Graph {
     pub outputs: Vec<ValueInfo>,
     /// Shapes that the file states for values in between.
     pub value_info: HashMap<String, ValueInfo>,
-    /// Nodes in an order in which every input is computed before it is read.
+    /// Nodes in an order in which every input is computed before it is read. Those of subgraphs
+    /// (branches of `If`, bodies of `Loop` and `Scan`) are among them, in front of the node that
+    /// holds the subgraph; names of what a subgraph defines say where it lies
+    /// (`If_3.then_branch::conv1`).
     pub nodes: Vec<Node>,
-    /// Stored tensors.
+    /// Stored tensors, those of subgraphs included.
     pub initializers: IndexMap<String, Tensor>,
     /// Names of stored tensors that surgery cannot cut: sparse ones, texts, single numbers
     /// in attributes.
     pub uncut: BTreeSet<String>,
+    /// Weights that stand in place of their computation ([`Model::prepared`]).
+    pub computed: Vec<String>,
+    /// True if channels may go that a node mixes ([`crate::model::ALLOW_MIXING`]).
+    pub allow_mixing: bool,
 }
 
 impl Graph {
-    /// Reads and checks the graph of a model. Open heights and widths of its images are what its
-    /// metadata say ([`crate::model::IMAGE_SIZE`]).
+    /// Reads and checks the graph of a model. Open extents of its inputs are what its
+    /// metadata say ([`crate::model::INPUT_SHAPES`]).
     ///
     /// # Errors
     /// [`OnnxError::Graph`] for names defined twice or never, and cycles;
@@ -55,7 +62,8 @@ impl Graph {
         let opset = model
             .operator_sets()
             .find(|(domain, _)| matches!(*domain, "" | "ai.onnx"));
-        let value_info = model.value_infos().map(|info| (info.name.clone(), info));
+        let value_info = model.value_infos().into_iter();
+        let value_info = value_info.map(|info| (info.name.clone(), info));
         let mut graph = Self {
             name: model.graph_name().to_string(),
             opset: opset.map_or(1, |(_, version)| version),
@@ -65,13 +73,14 @@ impl Graph {
             nodes: Vec::new(),
             initializers: IndexMap::new(),
             uncut: BTreeSet::new(),
+            computed: model.computed_weights().to_vec(),
+            allow_mixing: model.allows_mixing(),
         };
-        for stored in model.initializers(reading) {
-            graph.define(stored?)?;
+        for stored in model.initializers(reading)? {
+            graph.define(stored)?;
         }
         let mut names: HashSet<String> = HashSet::new();
-        for (index, node) in model.nodes(reading).enumerate() {
-            let mut node = node?;
+        for (index, mut node) in model.nodes(reading)?.into_iter().enumerate() {
             if node.name.is_empty() || !names.insert(node.name.clone()) {
                 node.name = format!("{}#{index}", node.op_type);
                 while !names.insert(node.name.clone()) {
@@ -87,9 +96,7 @@ impl Graph {
         graph.inputs = inputs
             .filter(|input| !graph.initializers.contains_key(&input.name))
             .collect();
-        if let (Some(size), Some(input)) = (model.image_size(), graph.inputs.first_mut()) {
-            crate::model::fill_image_size(input, size);
-        }
+        crate::model::fill_inputs(&mut graph.inputs, &model.input_shapes());
         graph.sorted()
     }
 
@@ -152,6 +159,9 @@ impl Graph {
         let mut producer: HashMap<&str, usize> = HashMap::new();
         let mut known: HashSet<&str> = self.inputs.iter().map(|i| i.name.as_str()).collect();
         known.extend(self.initializers.keys().map(String::as_str));
+        let bodies = self.nodes.iter().flat_map(|node| &node.bodies);
+        let given = bodies.flat_map(|body| &body.inputs);
+        known.extend(given.map(|input| input.name.as_str()));
         for (index, node) in self.nodes.iter().enumerate() {
             for output in node.outputs.iter().filter(|o| !o.is_empty()) {
                 if known.contains(output.as_str()) || producer.insert(output, index).is_some() {
@@ -162,11 +172,11 @@ impl Graph {
         let mut waits = vec![0usize; self.nodes.len()];
         let mut readers: Vec<Vec<usize>> = vec![Vec::new(); self.nodes.len()];
         for (index, node) in self.nodes.iter().enumerate() {
-            for input in node.inputs.iter().flatten().chain(&node.captures) {
-                if known.contains(input.as_str()) {
+            for input in node.reads() {
+                if known.contains(input) {
                     continue;
                 }
-                let Some(&from) = producer.get(input.as_str()) else {
+                let Some(&from) = producer.get(input) else {
                     return Err(self.fail(
                         format!("node `{}` ({})", node.name, node.op_type),
                         &format!("its input `{input}` is neither computed nor stored"),
@@ -185,14 +195,15 @@ impl Graph {
         Ok((waits, readers))
     }
 
-    /// The first NaN or infinity among float initialisers: name and index.
-    pub fn find_non_finite(&self) -> Option<(&str, usize)> {
-        self.initializers.iter().find_map(|(name, tensor)| {
-            let values = tensor.as_f32()?;
-            values
-                .iter()
-                .position(|v| !v.is_finite())
-                .map(|index| (name.as_str(), index))
+    /// The first NaN or infinity among these float initialisers: name and index.
+    pub fn find_non_finite<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Option<(&'a str, usize)> {
+        names.into_iter().find_map(|name| {
+            let values = self.initializers.get(name)?.as_f32()?;
+            let index = values.iter().position(|v| !v.is_finite())?;
+            Some((name, index))
         })
     }
 }

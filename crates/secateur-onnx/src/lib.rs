@@ -7,6 +7,7 @@
 //! Nothing here knows of training.
 
 pub mod arch;
+mod computed;
 pub mod cost;
 pub mod coupling;
 mod error;
@@ -17,5 +18,6 @@ pub mod model;
 pub mod ops;
 pub mod shape;
 pub mod surgery;
+pub mod text;
 
 pub use error::{OnnxError, Result};

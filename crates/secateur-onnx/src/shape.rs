@@ -9,15 +9,12 @@
 use std::collections::HashMap;
 
 use crate::error::Result;
-use crate::extents::FOLD_LIMIT;
 pub use crate::extents::{
     AxisOf, Element, Inferred, IntValue, Number, Parameter, ShapeContext, Shapes,
 };
-use crate::graph::{Dim, Graph, Node};
+use crate::extents::{FOLD_LIMIT, MAX_VALUE_BYTES};
+use crate::graph::{Body, Dim, Graph, Node, ValueInfo};
 use crate::ops;
-
-/// Bytes of one folded value; names of axes make elements large.
-const MAX_VALUE_BYTES: usize = 1 << 23;
 
 /// Bytes of all integer tensors that are followed.
 const MAX_FOLDED_BYTES: usize = 1 << 28;
@@ -75,7 +72,9 @@ impl Folding {
         let shape = inferred.first().and_then(Option::as_deref);
         let folded = rule
             .filter(|_| self.folds(node, shape))
-            .and_then(|rule| rule.fold(node, &context));
+            .map_or_else(Vec::new, |rule| rule.fold_all(node, &context));
+        let mut read = node.reads().peekable();
+        let is_constant = read.peek().is_some() && read.all(|name| context.is_constant(name));
         inferred.resize(node.outputs.len(), None);
         for (name, shape) in node.outputs.iter().zip(inferred) {
             let stated = || stated.get(name.as_str()).map(|shape| shape.to_vec());
@@ -83,26 +82,29 @@ impl Folding {
                 self.set_shape(name, shape);
             }
         }
-        if let (Some(value), Some(name)) = (folded, node.outputs.first()) {
+        for (name, value) in node.outputs.iter().zip(folded) {
             self.keep(name, value);
+        }
+        if is_constant {
+            self.known.constants.extend(node.outputs.iter().cloned());
         }
         Ok(())
     }
 }
 
-/// Infers the shape of every value. `input_dims` replaces the shape of the first input.
+/// Infers the shape of every value. `inputs` replaces the graph's own.
 ///
 /// # Errors
 /// [`crate::OnnxError::Graph`] where a rule finds shapes that cannot be.
-pub fn infer_shapes(graph: &Graph, input_dims: Option<&[Dim]>) -> Result<Shapes> {
-    infer(graph, input_dims).map(|inferred| inferred.shapes)
+pub fn infer_shapes(graph: &Graph, inputs: Option<&[ValueInfo]>) -> Result<Shapes> {
+    infer(graph, inputs).map(|inferred| inferred.shapes)
 }
 
 /// As [`infer_shapes`], with the integer tensors.
 ///
 /// # Errors
 /// As [`infer_shapes`].
-pub fn infer(graph: &Graph, input_dims: Option<&[Dim]>) -> Result<Inferred> {
+pub fn infer(graph: &Graph, inputs: Option<&[ValueInfo]>) -> Result<Inferred> {
     let mut folding = Folding::default();
     for (name, tensor) in &graph.initializers {
         let shape = tensor.shape.iter().map(|&d| Dim::Fixed(d)).collect();
@@ -111,11 +113,17 @@ pub fn infer(graph: &Graph, input_dims: Option<&[Dim]>) -> Result<Inferred> {
             folding.keep(name, value);
         }
     }
-    for (index, input) in graph.inputs.iter().enumerate() {
-        let replaced = input_dims.filter(|_| index == 0);
-        let stated = input.has_shape.then_some(input.shape.as_slice());
-        if let Some(shape) = replaced.or(stated) {
-            folding.set_shape(&input.name, shape.to_vec());
+    for (index, input) in inputs.unwrap_or(&graph.inputs).iter().enumerate() {
+        if input.has_shape {
+            if index == 0 {
+                folding.known.batch = batch_of(&input.shape);
+            }
+            folding.set_shape(&input.name, input.shape.clone());
+        }
+    }
+    for given in bodies(graph).flat_map(|body| &body.inputs) {
+        if given.has_shape {
+            folding.set_shape(&given.name, given.shape.clone());
         }
     }
     let stated = stated_shapes(graph);
@@ -125,9 +133,24 @@ pub fn infer(graph: &Graph, input_dims: Option<&[Dim]>) -> Result<Inferred> {
     Ok(folding.known)
 }
 
+/// The subgraphs of all nodes.
+fn bodies(graph: &Graph) -> impl Iterator<Item = &Body> {
+    graph.nodes.iter().flat_map(|node| &node.bodies)
+}
+
+/// The extent of an input that counts samples.
+fn batch_of(shape: &[Dim]) -> Option<Dim> {
+    match shape {
+        // A single image in colours.
+        [Dim::Fixed(3), _, _] | [] => None,
+        [batch, ..] => Some(batch.clone()),
+    }
+}
+
 /// Shapes that the file states for values that nodes compute.
 fn stated_shapes(graph: &Graph) -> HashMap<&str, &[Dim]> {
-    let inner = graph.value_info.values();
+    let of_bodies = bodies(graph).flat_map(|body| &body.outputs);
+    let inner = of_bodies.chain(graph.value_info.values());
     let infos = graph.outputs.iter().chain(inner);
     // `value_info` comes last, so that it wins where a value is stated twice.
     let stated = infos.filter(|info| info.has_shape);

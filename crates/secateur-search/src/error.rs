@@ -1,5 +1,6 @@
 //! What can end a search early.
 
+use secateur_onnx::text::counted;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -34,7 +35,7 @@ pub enum SearchError {
         reason: String,
     },
     /// Stopped as asked; the state is kept.
-    #[error("interrupted after {epochs} pruning epochs{}", kept_in(path.as_ref(), "; the run is saved in"))]
+    #[error("interrupted after {}{}", counted(*epochs, "pruning epoch"), kept_in(path.as_ref(), "; the run is saved in"))]
     Interrupted {
         /// The folder, if there is one.
         path: Option<PathBuf>,

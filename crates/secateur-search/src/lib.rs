@@ -17,6 +17,7 @@ pub mod config;
 pub mod costs;
 pub mod environment;
 pub mod error;
+pub mod limits;
 pub mod observation;
 pub mod policies;
 pub mod policy;

@@ -8,9 +8,12 @@ use secateur_onnx::OnnxError;
 use secateur_onnx::cost::{CostModel, Size};
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
+use secateur_onnx::ops::is_quantised;
+use secateur_onnx::text::first_and_more;
 use thiserror::Error;
 
 use crate::config::{Budget, Metric};
+use crate::limits::bounding;
 
 /// What cannot be pruned, or not so far.
 #[derive(Debug, Error)]
@@ -21,7 +24,10 @@ pub enum SpaceError {
     Onnx(#[from] OnnxError),
     /// Nothing to switch.
     #[error("cannot prune: no layer has kernels that may be removed")]
-    NothingToPrune,
+    NothingToPrune {
+        /// True if the file's weights are quantised.
+        is_quantised: bool,
+    },
     /// A layer to leave alone that does not exist.
     #[error("cannot ignore `{pattern}`: no layer of that name; layers are {known}")]
     UnknownLayer {
@@ -40,10 +46,9 @@ pub enum SpaceError {
     },
     /// A budget in multiply-adds that cannot be counted.
     #[error(
-        "cannot prune to a share of the MACs: not all are known, those of `{}` ({} layers in all) \
-         do not follow from the file",
-        nodes[0],
-        nodes.len()
+        "cannot prune to a share of the MACs: not all are known, those of {} do not \
+         follow from the file",
+        first_and_more(nodes)
     )]
     UnknownMacs {
         /// Names, one at least.
@@ -69,9 +74,6 @@ pub enum SpaceError {
     },
 }
 
-/// Layers that are named where a budget is out of reach, the largest first.
-const BOUNDING: usize = 4;
-
 fn kernels_leave(round_to: usize) -> String {
     match round_to {
         0 | 1 => "one kernel a layer leaves".to_string(),
@@ -95,13 +97,27 @@ pub struct Space {
 }
 
 impl Space {
-    /// The space of a graph; layers that match `ignore` (names, or patterns in which `*` stands
-    /// for any text) are left alone.
+    /// The space of a graph that is to be pruned; layers that match `ignore` (names, or patterns
+    /// in which `*` stands for any text) are left alone.
     ///
     /// # Errors
-    /// [`SpaceError::UnknownLayer`] for a pattern that no layer matches,
-    /// [`SpaceError::NothingToPrune`] if no group is left.
+    /// As [`Space::survey`], and [`SpaceError::NothingToPrune`] if no group is left.
     pub fn new(graph: &Graph, ignore: &[String]) -> Result<Self, SpaceError> {
+        let space = Self::survey(graph, ignore)?;
+        match space.can_be_pruned() {
+            true => Ok(space),
+            false => Err(SpaceError::NothingToPrune {
+                is_quantised: graph.nodes.iter().any(is_quantised),
+            }),
+        }
+    }
+
+    /// The space of a graph, which may be empty.
+    ///
+    /// # Errors
+    /// [`SpaceError::UnknownLayer`] and [`SpaceError::Pattern`] for what no layer matches,
+    /// [`SpaceError::Onnx`] for a graph that contradicts itself.
+    pub fn survey(graph: &Graph, ignore: &[String]) -> Result<Self, SpaceError> {
         let groups = ChannelGroups::find(graph)?;
         let switchable = switchable(&groups, ignore)?;
         let cost = CostModel::new(graph, &groups)?;
@@ -118,6 +134,11 @@ impl Space {
             scales: scales.collect(),
             groups,
         })
+    }
+
+    /// True if some kernel may be switched.
+    pub fn can_be_pruned(&self) -> bool {
+        self.switchable.contains(&true)
     }
 
     /// Every kernel on.
@@ -168,32 +189,8 @@ impl Space {
             remaining: budget.remaining,
             least,
             round_to,
-            bound: self.bounding(budget.metric, &smallest),
+            bound: bounding(self, budget.metric, &smallest),
         })
-    }
-
-    /// The layers that hold most of the smallest network, and why.
-    fn bounding(&self, metric: Metric, smallest: &Masks) -> String {
-        let marginal = self.cost.marginal(smallest);
-        let of_group = |(g, group): (usize, &secateur_onnx::coupling::ChannelGroup)| {
-            let share = smallest.active(g) as f64 * ratio(metric, &marginal[g], &self.size);
-            let why = match &group.pinned {
-                _ if self.switchable[g] || group.width == 1 => "at its least",
-                Some(pinned) => &format!("must stay ({})", pinned.reason),
-                None => "is ignored",
-            };
-            (share, format!("`{}` {why} holds {share:.4}", group.name))
-        };
-        let mut layers: Vec<(f64, String)> = self
-            .groups
-            .groups
-            .iter()
-            .enumerate()
-            .map(of_group)
-            .collect();
-        layers.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let named: Vec<String> = layers.into_iter().take(BOUNDING).map(|l| l.1).collect();
-        named.join(", ")
     }
 }
 
@@ -242,16 +239,10 @@ fn switchable(groups: &ChannelGroups, ignore: &[String]) -> Result<Vec<bool>, Sp
         }
     }
     let ignored = |name: &String| patterns.iter().any(|pattern| pattern.matches(name));
-    let result: Vec<bool> = groups
-        .groups
-        .iter()
+    let groups = groups.groups.iter();
+    Ok(groups
         .map(|g| g.pinned.is_none() && g.width > 1 && !g.producers.iter().any(ignored))
-        .collect();
-    if result.contains(&true) {
-        Ok(result)
-    } else {
-        Err(SpaceError::NothingToPrune)
-    }
+        .collect())
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Latency in another engine, several files in turn.
 
-use std::borrow::Cow;
 use std::path::Path;
 
+use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::{LoadedModel, RuntimeError};
+use crate::runtime::{
+    Inference, Runtime, RuntimeError, feeds, first_that_runs, fixed_batch, for_timing, shapes_text,
+};
 
 /// Milliseconds.
 pub type Millis = f64;
@@ -20,60 +22,165 @@ pub struct Latency {
     pub min_ms: Millis,
     /// Middle run.
     pub median_ms: Millis,
+    /// Engine, with its version and threads.
+    #[serde(default)]
+    pub engine: String,
+    /// Inputs with their extents.
+    #[serde(default)]
+    pub inputs: String,
 }
 
-/// Times all files at each batch size, one run of each in turn, so that a busy
-/// machine hits all alike. Returns a row a file.
+/// What was timed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bench {
+    /// A row a file, of a figure for each batch size.
+    pub rows: Vec<Vec<Latency>>,
+    /// Batch sizes that were left out, and why.
+    pub notes: Vec<String>,
+}
+
+/// Times all files at each batch size that they take, one run of each in turn, so that a busy
+/// machine hits all alike; all in the first engine that runs them. A file whose batch is fixed
+/// is timed at that.
 ///
 /// # Errors
-/// [`RuntimeError`] for the first file that the engine cannot run, or without an engine.
+/// [`RuntimeError`] for the first file that no engine can run, or without an engine.
 pub fn bench(
     files: &[(&Path, &Model)],
     batches: &[usize],
     rounds: usize,
-) -> Result<Vec<Vec<Latency>>, RuntimeError> {
-    // What is compared takes images of one size.
-    let sized = files.iter().find(|(_, model)| model.image_size().is_some());
-    let files: Vec<(&Path, Cow<'_, Model>)> = files
+) -> Result<Bench, RuntimeError> {
+    // What is compared takes inputs of one size.
+    let sized = files.iter().find(|(_, m)| !m.input_shapes().is_empty());
+    let files = files
         .iter()
-        .map(|&(path, model)| match sized {
-            Some((_, other)) if model.lacks_image_size() => {
-                (path, Cow::Owned(model.clone().with_image_size_of(other)))
-            }
-            _ => (path, Cow::Borrowed(model)),
+        .map(|&(path, model)| {
+            let model = match sized {
+                Some((_, other)) => model.clone().with_input_shapes_of(other),
+                None => model.clone(),
+            };
+            let graph = Graph::outline(&model)?;
+            Ok(File { path, model, graph })
         })
+        .collect::<Result<Vec<_>, RuntimeError>>()?;
+    let Some(first) = files.first() else {
+        let (rows, notes) = (Vec::new(), Vec::new());
+        return Ok(Bench { rows, notes });
+    };
+    let (batches, mut notes) = possible(&files, batches);
+    for file in &files {
+        feeds(&file.graph, 1).map_err(|reason| RuntimeError::Unfit {
+            model: file.path.display().to_string(),
+            reason,
+        })?;
+    }
+    let (rows, refused) = first_that_runs(&for_timing(), first.path, |engine| {
+        in_engine(engine, &files, &batches, rounds)
+    })?;
+    notes.extend(refused);
+    Ok(Bench { rows, notes })
+}
+
+/// What is timed.
+struct File<'a> {
+    path: &'a Path,
+    model: Model,
+    graph: Graph,
+}
+
+/// Batch sizes that the files leave possible, and what is left out.
+fn possible(files: &[File<'_>], batches: &[usize]) -> (Vec<usize>, Vec<String>) {
+    let fixed = files
+        .iter()
+        .find_map(|file| Some((file, fixed_batch(&file.graph)?)));
+    let Some((file, fixed)) = fixed else {
+        return (batches.to_vec(), Vec::new());
+    };
+    let others: Vec<String> = batches
+        .iter()
+        .filter(|&&batch| batch != fixed)
+        .map(ToString::to_string)
         .collect();
+    let note = (!others.is_empty()).then(|| {
+        let file = file.path.display();
+        format!(
+            "`{file}` takes batches of {fixed} alone: not timed at {}",
+            others.join(", ")
+        )
+    });
+    (vec![fixed], note.into_iter().collect())
+}
+
+/// Rows of all files at the batch sizes that run, and notes on the others.
+///
+/// # Errors
+/// The engine's reason, if no batch size runs.
+fn in_engine(
+    engine: &dyn Runtime,
+    files: &[File<'_>],
+    batches: &[usize],
+    rounds: usize,
+) -> Result<(Vec<Vec<Latency>>, Vec<String>), String> {
     let mut rows = vec![Vec::new(); files.len()];
+    let (mut notes, mut first_reason) = (Vec::new(), None);
     for &batch in batches {
-        let models = files
-            .iter()
-            .map(|(path, model)| LoadedModel::new(model, path, batch))
-            .collect::<Result<Vec<_>, _>>()?;
-        for (row, mut times) in rows.iter_mut().zip(times(&models, rounds)?) {
-            times.sort_by(f64::total_cmp);
-            row.push(Latency {
-                batch,
-                min_ms: times.first().copied().unwrap_or(0.0),
-                median_ms: times.get(times.len() / 2).copied().unwrap_or(0.0),
-            });
+        match at_batch(engine, files, batch, rounds) {
+            Ok(latencies) => {
+                for (row, latency) in rows.iter_mut().zip(latencies) {
+                    row.push(latency);
+                }
+            }
+            Err(reason) => {
+                notes.push(format!(
+                    "batches of {batch} were not timed: {} said: {reason}",
+                    engine.describe()
+                ));
+                first_reason.get_or_insert(reason);
+            }
         }
     }
-    Ok(rows)
+    match first_reason {
+        Some(reason) if rows.iter().all(Vec::is_empty) => Err(reason),
+        _ => Ok((rows, notes)),
+    }
+}
+
+/// Latency of every file at one batch size.
+fn at_batch(
+    engine: &dyn Runtime,
+    files: &[File<'_>],
+    batch: usize,
+    rounds: usize,
+) -> Result<Vec<Latency>, String> {
+    let (mut models, mut inputs) = (Vec::new(), Vec::new());
+    for file in files {
+        let feeds = feeds(&file.graph, batch)?;
+        let loaded = engine.load(&file.model, file.graph.nodes.len(), &feeds);
+        let of_file = |reason| format!("`{}`: {reason}", file.path.display());
+        models.push(loaded.map_err(of_file)?);
+        inputs.push(shapes_text(&feeds));
+    }
+    let times = times(&mut models, rounds)?;
+    let latency = |(mut times, inputs): (Vec<Millis>, String)| {
+        times.sort_by(f64::total_cmp);
+        Latency {
+            batch,
+            min_ms: times.first().copied().unwrap_or(0.0),
+            median_ms: times.get(times.len() / 2).copied().unwrap_or(0.0),
+            engine: engine.describe(),
+            inputs,
+        }
+    };
+    Ok(times.into_iter().zip(inputs).map(latency).collect())
 }
 
 /// Milliseconds of every run, by model.
-fn times(models: &[LoadedModel], rounds: usize) -> Result<Vec<Vec<Millis>>, RuntimeError> {
-    // Any finite values do; these are neither all alike nor denormal.
-    let made_up = |len: usize| (0..len).map(|i| (i % 17) as f32 / 8.5 - 1.0);
-    let inputs: Vec<Vec<f32>> = models
-        .iter()
-        .map(|model| made_up(model.input_len()).collect())
-        .collect();
+fn times(models: &mut [Box<dyn Inference>], rounds: usize) -> Result<Vec<Vec<Millis>>, String> {
     let mut times = vec![Vec::with_capacity(rounds); models.len()];
     // The first round warms caches and allocators and does not count.
     for round in 0..=rounds {
-        for ((model, input), times) in models.iter().zip(&inputs).zip(&mut times) {
-            let time = model.time(input)?;
+        for (model, times) in models.iter_mut().zip(&mut times) {
+            let time = model.time()?;
             if round > 0 {
                 times.push(time.as_secs_f64() * 1e3);
             }

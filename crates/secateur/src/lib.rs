@@ -2,15 +2,17 @@
 //!
 //! [`Pruner`] does the main job, in memory or from file to file; [`Network`] is a network to
 //! look at and to run; [`mod@train`] trains one, [`verify`] and [`mod@bench`] check and time
-//! files in an engine that is not ours ([`runtime`]). [`prelude`] has what most programs need.
+//! files in engines that are not ours where they run them ([`runtime`]). [`prelude`] has what most programs need.
 //! The commands of the program are thin over this library. What lies below it are crates of
 //! their own: `secateur_onnx` (files and graphs), `secateur_net` (training), `secateur_search`
 //! (policies, environments, promises).
 //!
-//! Cargo features, both on by default: `cli` is the program, `verify` the other engine (tract).
-//! Without `verify` outputs are not compared and latencies not measured, and reports say so.
+//! Cargo features, both on by default: `cli` is the program, `verify` the other engines (ONNX
+//! Runtime, loaded where it is found, and tract). Without `verify` outputs are compared in our own
+//! interpreter where it runs the file, latencies are not measured, and reports say so.
 
 pub mod bench;
+pub mod guessing;
 mod network;
 pub mod one_shot;
 pub mod prune;

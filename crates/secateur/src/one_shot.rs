@@ -7,9 +7,9 @@
 use std::path::{Path, PathBuf};
 
 use secateur_onnx::cost::Size;
-use secateur_onnx::coupling::Masks;
+use secateur_onnx::coupling::{Masks, Mixed};
 use secateur_onnx::graph::Graph;
-use secateur_onnx::model::Model;
+use secateur_onnx::model::{InputShape, Model};
 use secateur_onnx::surgery;
 use secateur_search::config::Budget;
 use secateur_search::environment::training::{check_finite, file_notes};
@@ -19,7 +19,7 @@ use secateur_search::space::Space;
 use serde::Serialize;
 
 use crate::prune::{PruneError, check_verdict, file_name, keep_input, output_paths};
-use crate::verify::{Check, store_masks, verify_where_possible};
+use crate::verify::{Check, CheckObserver, store_masks, verify_where_possible};
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -28,12 +28,16 @@ pub struct OneShotJob<'a> {
     pub model: &'a Path,
     /// Where the result goes; several budgets add their names.
     pub output: &'a Path,
+    /// Shapes of inputs that the file leaves open.
+    pub input_shapes: &'a [InputShape],
     /// How kernels are ranked.
     pub ranking: Ranking,
     /// What may remain; a file each.
     pub budgets: &'a [Budget],
     /// Layers to leave alone: names or globs.
     pub ignore: &'a [String],
+    /// Prune layers too whose channels a node mixes.
+    pub allow_mixing: bool,
     /// Keep a multiple of this many kernels in every layer.
     pub round_to: usize,
     /// Of random numbers.
@@ -72,6 +76,8 @@ pub struct OneShotFile {
     pub figures: FileFigures,
     /// Per channel group.
     pub kept: Vec<KeptKernels>,
+    /// Nodes that mix channels, and over how many they do now.
+    pub mixed: Vec<Mixed>,
     /// What was verified.
     pub checks: Vec<Check>,
     /// Why outputs were not compared, if they were not.
@@ -100,14 +106,19 @@ pub struct OneShotReport {
 /// # Errors
 /// [`PruneError`] for files that cannot be read or written, budgets that cannot be reached,
 /// unknown layers, and files that do not verify.
-pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, PruneError> {
+pub fn prune_one_shot(
+    job: &OneShotJob<'_>,
+    observer: &mut dyn CheckObserver,
+) -> Result<OneShotReport, PruneError> {
     let paths = output_paths(job.output, job.budgets.iter().map(Budget::label));
     keep_input(job.model, &paths)?;
     job.ranking.check_without_data()?;
-    let model = Model::read(job.model)?.unshared();
+    let model = Model::read(job.model)?;
+    let mut model = model.prepared().with_mixing(job.allow_mixing);
+    model.give_input_shapes(job.input_shapes)?;
     let graph = Graph::from_model(&model)?;
-    check_finite(&graph)?;
     let space = Space::new(&graph, job.ignore)?;
+    check_finite(&graph, Some(&space.groups))?;
     let subject = Subject {
         graph: &graph,
         space: &space,
@@ -119,7 +130,7 @@ pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, PruneError>
         .iter()
         .map(|&budget| subject.masks(&job.ranking, budget, job.seed))
         .collect::<Result<Vec<Masks>, _>>()?;
-    let notes = file_notes(&graph, &space.cost);
+    let notes = file_notes(&model, &graph, &space.cost);
     // All weights, decoded: not needed any more.
     drop(graph);
     let before = figures(job.model, &model, space.size);
@@ -128,7 +139,8 @@ pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, PruneError>
         let mut small = surgery::remove(&model, &space.groups, &masks)?;
         store_masks(&mut small, &masks);
         small.write(&path)?;
-        let (verdict, not_run) = verify_where_possible((job.model, &model), (&path, &small))?;
+        let (verdict, not_run) =
+            verify_where_possible((job.model, &model), (&path, &small), observer)?;
         check_verdict(&path, &verdict)?;
         let kept = space.groups.groups.iter().enumerate();
         after.push(OneShotFile {
@@ -141,6 +153,7 @@ pub fn prune_one_shot(job: &OneShotJob<'_>) -> Result<OneShotReport, PruneError>
                     kept: masks.active(g),
                 })
                 .collect(),
+            mixed: space.groups.mixed(&masks),
             checks: verdict.checks,
             not_run,
         });

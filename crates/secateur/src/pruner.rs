@@ -17,7 +17,7 @@ use secateur_search::scores::Score;
 /// # let mut architecture = VggConfig::new([1, 28, 28], 10);
 /// # architecture.stages = VggConfig::parse_stages("4,M,6,M")?;
 /// # architecture.hidden = vec![8];
-/// # let config = TrainConfig { epochs: 0.02, ..TrainConfig::default() };
+/// # let config = TrainConfig { epochs: 0.1, ..TrainConfig::default() };
 /// # let model = train(&vgg_like(&architecture, 0)?, &source, &config, &mut ())?.model;
 /// let budget = Budget { metric: Metric::Params, remaining: 0.3 };
 /// let mode = Mode::Ceca { budgets: vec![budget], max_drop: 0.0 };

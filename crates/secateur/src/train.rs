@@ -157,10 +157,11 @@ pub fn train(
 ) -> Result<Trained, TrainError> {
     config.check_ranges()?;
     let mut model = model.clone();
+    model.give_input_shapes(&config.data.input_shapes)?;
     settle_image_size(&mut model, source)?;
     let model = &model;
     let graph = Graph::from_model(model)?;
-    check_finite(&graph)?;
+    check_finite(&graph, None)?;
     let task = task::find(&graph)?;
     let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
     let data_config = DataConfig {

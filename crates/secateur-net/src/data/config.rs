@@ -1,5 +1,7 @@
 //! How data are read, fitted to a network and split.
 
+use secateur_onnx::model::InputShape;
+
 use super::{Colour, Layout, NormaliseBy, Resize};
 use crate::settings;
 use crate::settings::{AMOUNT, NOT_ALL, SIDE, TRUE_SHARE};
@@ -38,6 +40,11 @@ settings! {
         /// `[height, width]` in a config.
         pub image_size: Option<[usize; 2]>,
             unset "their own, if all are alike", in SIDE, flag "--image-size <SIZE>";
+        /// Shape of an input whose extents the file leaves open, such as x=1x3x48x320; `?` for an
+        /// extent that stays open. Once for each input.
+        ///
+        /// Written files carry it, so that it need not be said again.
+        pub input_shapes: Vec<InputShape>, flag "--input-shape <INPUT=EXTENTS>*";
         /// Axes of arrays of images.
         pub layout: Option<Layout>, unset "seen from their extents", flag "--layout <AXES>";
         /// Share of the images that is set apart for the test where the data have no parts.

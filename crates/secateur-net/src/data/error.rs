@@ -1,5 +1,6 @@
 //! What can go wrong with data.
 
+use secateur_onnx::text::counted;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -68,8 +69,8 @@ pub enum DataError {
     },
     /// Images and labels do not belong together.
     #[error(
-        "cannot pair `{}` ({n_images} images) with `{}` ({n_labels} labels)",
-        images.display(), labels.display()
+        "cannot pair `{}` ({}) with `{}` ({})",
+        images.display(), counted(*n_images, "image"), labels.display(), counted(*n_labels, "label")
     )]
     CountsDiffer {
         /// File of images.
@@ -84,7 +85,7 @@ pub enum DataError {
     /// A label that the network has no output for.
     #[error(
         "cannot use the labels of {place}: item {index} has label {label}{}, the network has \
-         {classes} classes (0 to {})", named(class, *label), classes - 1
+         {} (0 to {})", named(class, *label), counted(*classes, "class"), classes - 1
     )]
     LabelBeyondClasses {
         /// Which data.
@@ -129,8 +130,8 @@ pub enum DataError {
     },
     /// More damaged images than may be left out.
     #[error(
-        "cannot use {place}: more than {limit} images cannot be decoded, among them `{}` \
-         ({reason})", last.display()
+        "cannot use {place}: more than {} cannot be decoded, among them `{}` ({reason})",
+        counted(*limit, "image"), last.display()
     )]
     TooManySkipped {
         /// Which data.
@@ -187,8 +188,8 @@ pub enum DataError {
     },
     /// More validation images than there are.
     #[error(
-        "cannot split the training data: {validation} validation images and at least one to \
-         train on, got {available} in all"
+        "cannot split the training data: {} and at least one to train on, got \
+         {available} in all", counted(*validation, "validation image")
     )]
     SplitTooLarge {
         /// Wanted for validation.

@@ -1,6 +1,7 @@
 //! Data as a model takes them: what it carries, what the settings say, what is measured.
 
 use secateur_onnx::model::Model;
+use secateur_onnx::text::counted;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -225,8 +226,9 @@ fn check_classes(
     let mut notes = Vec::new();
     if names.len() < n_classes {
         notes.push(format!(
-            "the data have {} classes, the network has {n_classes} outputs",
-            names.len()
+            "the data have {}, the network has {}",
+            counted(names.len(), "class"),
+            counted(n_classes, "output")
         ));
     }
     let known: Vec<String> = stored(model, metadata::CLASSES).unwrap_or_default();

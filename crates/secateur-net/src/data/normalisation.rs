@@ -1,5 +1,6 @@
 //! Mean and deviation by channel: named, given, or from the training part alone.
 
+use secateur_onnx::text::counted;
 use std::fmt;
 use std::str::FromStr;
 
@@ -47,9 +48,12 @@ impl Normalisation {
         if sound && self.mean.len() == channels && self.std.len() == channels {
             return Ok(());
         }
-        let s = if channels == 1 { "" } else { "s" };
         Err(DataError::Normalisation {
-            expected: format!("{channels} mean{s} and {channels} deviation{s} above 0"),
+            expected: format!(
+                "{} and {} above 0",
+                counted(channels, "mean"),
+                counted(channels, "deviation")
+            ),
             got: format!("{}/{}", list(&self.mean), list(&self.std)),
         })
     }

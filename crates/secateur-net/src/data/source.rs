@@ -1,5 +1,6 @@
 //! The parts of an opened data set, fitted to a network.
 
+use secateur_onnx::text::counted;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -78,10 +79,9 @@ impl Source {
             let (rest, picked) = set_apart(&labels, config.test_share, config.test_seed);
             if !picked.is_empty() && !rest.is_empty() {
                 notes.push(format!(
-                    "no test part: {} of {} images are set apart for it, {} % of each class, \
-                     by seed {}",
+                    "no test part: {} of {} are set apart for it, {} % of each class, by seed {}",
                     picked.len(),
-                    labels.len(),
+                    counted(labels.len(), "image"),
                     100.0 * config.test_share,
                     config.test_seed
                 ));
@@ -211,7 +211,7 @@ impl Source {
     /// A line for people: format, number of images, classes in the order of their labels.
     pub fn describe(&self) -> String {
         let n_train = self.train.len() - self.n_validation;
-        let mut text = format!("{}: {n_train} training images", self.kind);
+        let mut text = format!("{}: {}", self.kind, counted(n_train, "training image"));
         if self.n_validation > 0 {
             text.push_str(&format!(", {} for validation", self.n_validation));
         }
@@ -224,7 +224,7 @@ impl Source {
         if names.len() > SHOWN {
             list.push_str(", ...");
         }
-        text.push_str(&format!(", {} classes: {list}", names.len()));
+        text.push_str(&format!(", {}: {list}", counted(names.len(), "class")));
         text
     }
 

@@ -59,10 +59,9 @@ impl ImageInput {
             _ => {
                 return Err(NetError::Task {
                     place: format!("input {}", listed(std::slice::from_ref(input))),
-                    reason:
-                        "training takes images [n, c, h, w] with fixed c, h, w; an open height \
-                             and width may be in the metadata (`secateur.image_size`, `HxW`)"
-                            .to_string(),
+                    reason: "training takes images [n, c, h, w] with fixed c, h, w; open \
+                             extents may be given in the metadata (`secateur.input_shapes`)"
+                        .to_string(),
                 });
             }
         };

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use secateur_onnx::graph::{Graph, Node};
+use secateur_onnx::ops::is_quantised;
 
 use super::fusing::{Fusing, Readers};
 use super::step::Step;
@@ -39,6 +40,11 @@ pub fn steps(graph: &Graph, outputs: &[&str]) -> Result<Vec<Step>> {
     let mut done: HashSet<&str> = HashSet::new();
     let mut computed: HashSet<String> = graph.inputs.iter().map(|i| i.name.clone()).collect();
     let mut steps: Vec<Step> = Vec::new();
+    if let Some(node) = nodes.iter().find(|node| is_quantised(node)) {
+        let reason = "takes quantised numbers, which cannot be trained: prune the float file, then \
+                      quantise";
+        return Err(planner.refuse(node, reason));
+    }
     for node in nodes {
         if done.contains(node.name.as_str()) {
             continue;

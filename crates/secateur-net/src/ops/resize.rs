@@ -171,8 +171,11 @@ impl Resize {
             check(scales.len())?;
             let each = axes.iter().zip(scales);
             each.map(|(&axis, scale)| {
-                let scale = f64::from(scale);
-                (scale, (dims[axis] as f64 * scale).floor())
+                // The size in 32 bits, as other runtimes compute it.
+                (
+                    f64::from(scale),
+                    f64::from((dims[axis] as f32 * scale).floor()),
+                )
             })
             .collect()
         } else {

@@ -29,7 +29,8 @@
 /// The first paragraph of a field's documentation says what it is, the others say why its
 /// default is what it is. Behind type and default, in this order and each only where there is
 /// such a thing: `unset` says what holds where an `Option` is not set, `in` is the range of its
-/// numbers, `flag` how the command line spells it. Two settings may share a flag. Behind the
+/// numbers, `flag` how the command line spells it: `...` behind it takes several words, `*` one
+/// word each time that the flag is given. Two settings may share a flag. Behind the
 /// struct's name, `under` gives the heading of its flags.
 #[macro_export]
 macro_rules! settings {

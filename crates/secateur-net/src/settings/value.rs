@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::str::FromStr;
 
+use secateur_onnx::model::InputShape;
+
 use super::Range;
 
 /// The largest integer of a config: integers of TOML have a sign.
@@ -171,6 +173,18 @@ impl SettingValue for String {
 impl SettingValue for Vec<String> {
     fn from_words(words: &[String], _: Option<Range>) -> Result<Self, String> {
         Ok(words.to_vec())
+    }
+}
+
+/// Shapes such as x=1x3x48x320, a word each.
+impl SettingValue for Vec<InputShape> {
+    fn text(&self) -> String {
+        let texts: Vec<String> = self.iter().map(ToString::to_string).collect();
+        format!("{texts:?}")
+    }
+
+    fn from_words(words: &[String], _: Option<Range>) -> Result<Self, String> {
+        words.iter().map(|word| word.parse()).collect()
     }
 }
 

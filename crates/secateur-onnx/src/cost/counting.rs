@@ -1,7 +1,5 @@
 //! What is counted of a node: its parameters and multiply-adds, as its rule tells.
 
-use std::collections::HashMap;
-
 use crate::graph::{Graph, Node};
 use crate::model::Tensor;
 use crate::ops::{self, Macs, OpRule, Stored, WeightRole};
@@ -10,7 +8,12 @@ use crate::shape::ShapeContext;
 /// The rule of a node's operator. Optimisers put variants of standard operators into sets of
 /// their own under the same name (`com.microsoft.nchwc::Conv`): they hold the same parameters.
 fn rule_of(node: &Node) -> Option<&'static dyn OpRule> {
-    ops::named(&node.op_type)
+    ops::lookup(node).or_else(|| ops::named(&node.op_type))
+}
+
+/// True for the input of a node that holds the weights of a layer.
+pub(super) fn is_weights(node: &Node, slot: usize) -> bool {
+    rule_of(node).is_some_and(|rule| rule.weights_slot() == slot)
 }
 
 pub(super) fn is_conv(node: &Node) -> bool {
@@ -21,23 +24,32 @@ pub(super) fn is_conv(node: &Node) -> bool {
 /// known, so its multiply-adds are not either.
 pub(super) fn macs_of(node: &Node, context: &ShapeContext<'_>) -> Macs {
     match rule_of(node).map_or(Macs::Zero, |rule| rule.macs(node, context)) {
-        Macs::Term(_) if !node.is_standard() => Macs::Unknown,
+        Macs::Terms(_) if ops::lookup(node).is_none() => Macs::Unknown,
         macs => macs,
     }
 }
 
 /// Nodes with the slots in which they read trained parameters: every stored tensor of floats,
-/// also of operators that nothing else is known of, and what subgraphs read from outside (slots
-/// after the last). Not the running statistics of batch norms, nor numbers of a formula.
+/// also in another type or with its axes in another order, also of operators that nothing else is
+/// known of. Not the running statistics of batch norms, nor numbers of a formula.
 pub(super) fn parameter_slots(graph: &Graph) -> Vec<(&Node, usize, &str)> {
+    let views = ops::stored_views(graph);
     let mut found = Vec::new();
     for node in &graph.nodes {
-        let inputs = node.inputs.iter().map(Option::as_deref);
-        let captures = node.captures.iter().map(|name| Some(name.as_str()));
-        for (slot, name) in inputs.chain(captures).enumerate() {
-            let stored = name.and_then(|name| graph.initializers.get_key_value(name));
-            if let Some((name, tensor)) = stored
-                && tensor.is_float()
+        if node
+            .outputs
+            .iter()
+            .any(|name| views.contains_key(name.as_str()))
+        {
+            // What the tensor is, the readers of the view tell.
+            continue;
+        }
+        for (slot, name) in node.inputs.iter().enumerate() {
+            let Some(name) = name.as_deref() else {
+                continue;
+            };
+            let stored = views.get(name).copied().unwrap_or(name);
+            if let Some((name, tensor)) = graph.initializers.get_key_value(stored)
                 && is_parameter(node, slot, tensor)
             {
                 found.push((node, slot, name.as_str()));
@@ -47,40 +59,15 @@ pub(super) fn parameter_slots(graph: &Graph) -> Vec<(&Node, usize, &str)> {
     found
 }
 
-/// True if a node's stored floats in that slot are trained.
+/// True if a node's stored numbers in that slot are parameters: floats that are trained, or
+/// their quantised form. Scales and zero points of the latter are numbers of a formula, so that
+/// a file counts as many parameters before and after it is quantised.
 fn is_parameter(node: &Node, slot: usize, tensor: &Tensor) -> bool {
     match rule_of(node).map_or(Stored::Other, |rule| rule.stored(slot)) {
+        Stored::Quantised => !tensor.shape.is_empty(),
         Stored::Parameter(role) => role != WeightRole::Running,
         Stored::Formula => false,
         // A single number is part of a formula, not a parameter.
-        Stored::Operand | Stored::Other => !tensor.shape.is_empty(),
+        Stored::Operand | Stored::Other => tensor.is_float() && !tensor.shape.is_empty(),
     }
-}
-
-/// As [`parameter_slots`], for convolutions that read a stored tensor in another type, or under
-/// another name.
-pub(super) fn viewed_slots(graph: &Graph) -> Vec<(&Node, usize, &str)> {
-    let mut views: HashMap<&str, &str> = HashMap::new();
-    let mut found = Vec::new();
-    for node in &graph.nodes {
-        let Some(rule) = ops::lookup(node) else {
-            continue;
-        };
-        if let (true, Some(from), [to, ..]) = (rule.copies(), node.input(0), &node.outputs[..]) {
-            let stored = graph.initializers.get_key_value(from);
-            let stored = stored.filter(|(_, tensor)| tensor.is_float());
-            let own = stored.map(|(name, _)| name.as_str());
-            if let Some(name) = own.or_else(|| views.get(from).copied()) {
-                views.insert(to, name);
-            }
-        }
-        if rule.is_conv() {
-            let slots = (0..node.inputs.len())
-                .filter(|&slot| matches!(rule.stored(slot), Stored::Parameter(_)));
-            found.extend(
-                slots.filter_map(|slot| Some((node, slot, *views.get(node.input(slot)?)?))),
-            );
-        }
-    }
-    found
 }

@@ -69,8 +69,12 @@ pub fn layer_table(graph: &Graph) -> Result<Vec<LayerInfo>> {
                     .map_or_else(|| "?".to_string(), |shape| format_shape(shape)),
                 n_params: sizes(&mut parameters.into_iter(), Tensor::len),
                 n_macs: match macs_of(node, &context) {
-                    Macs::Term(term) => {
-                        Term::new(&known, &none, &term.axes, term.scale).count(&Masks(Vec::new()))
+                    Macs::Terms(terms) => {
+                        let terms = terms.iter();
+                        let counts = terms.map(|term| {
+                            Term::of_macs(&known, &none, term).count(&Masks(Vec::new()))
+                        });
+                        counts.fold(0, u64::saturating_add)
                     }
                     Macs::Zero | Macs::Unknown => 0,
                 },

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use counting::{is_conv, macs_of, parameter_slots, viewed_slots};
-pub use extents::ASSUMED_EXTENT;
+use counting::{is_conv, is_weights, macs_of, parameter_slots};
 use extents::infer_with_extents;
+pub use extents::{ASSUMED_EXTENT, CountedInputs, counted_inputs};
 pub use layers::{LayerInfo, format_shape, layer_table};
 use term::{Term, extent_of};
 
@@ -28,8 +28,9 @@ pub struct Size {
     pub kernels: u64,
     /// Parameters (weights and biases) of convolutions.
     pub conv_params: u64,
-    /// All parameters: every stored float that a node reads, once; running statistics of batch
-    /// norms and single numbers of formulas excluded.
+    /// All parameters: every stored float that a node reads, once, and every quantised weight;
+    /// running statistics of batch norms, scales and zero points of quantised weights, and
+    /// single numbers of formulas excluded.
     pub params: u64,
     /// Multiply-adds of one inference of one sample, in convolutions and matrix products.
     pub macs: u64,
@@ -61,8 +62,7 @@ pub struct CostModel {
 impl CostModel {
     /// Prepares counting.
     ///
-    /// Multiply-adds are those of one sample; a dynamic height or width counts as
-    /// [`ASSUMED_EXTENT`] pixels.
+    /// Multiply-adds are those of one sample, at the inputs that [`counted_inputs`] gives.
     ///
     /// # Errors
     /// [`crate::OnnxError::Graph`] if shapes contradict each other.
@@ -74,13 +74,10 @@ impl CostModel {
         };
         let mut parameters: BTreeMap<&str, bool> = BTreeMap::new();
         let mut kernels: BTreeMap<&str, Term> = BTreeMap::new();
-        for (node, slot, name) in parameter_slots(graph)
-            .into_iter()
-            .chain(viewed_slots(graph))
-        {
+        for (node, slot, name) in parameter_slots(graph) {
             let is_conv = is_conv(node);
             *parameters.entry(name).or_default() |= is_conv;
-            if is_conv && slot == 1 {
+            if is_conv && is_weights(node, slot) {
                 // Weights that two convolutions share are counted once. Kernels are the
                 // output channels, axis 1.
                 kernels.entry(name).or_insert_with(|| {
@@ -104,9 +101,10 @@ impl CostModel {
         let (mut macs, mut uncounted) = (Vec::new(), Vec::new());
         for node in &graph.nodes {
             let is_whole = match macs_of(node, &context) {
-                Macs::Term(term) => {
-                    macs.push(Term::new(&known, groups, &term.axes, term.scale));
-                    let mut axes = term.axes.iter();
+                Macs::Terms(terms) => {
+                    let own = terms.iter();
+                    macs.extend(own.map(|term| Term::of_macs(&known, groups, term)));
+                    let mut axes = terms.iter().flat_map(|term| &term.axes);
                     axes.all(|(value, axis)| extent_of(&known, value, *axis).is_some())
                 }
                 Macs::Zero => true,

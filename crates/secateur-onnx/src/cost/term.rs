@@ -1,6 +1,7 @@
 //! Counts as products of extents, each of which shrinks with the kernels on its axis.
 
 use crate::coupling::{ChannelGroups, KernelRef, Masks};
+use crate::ops::MacTerm;
 use crate::shape::Inferred;
 
 /// Extent of an axis, if it is known.
@@ -31,9 +32,19 @@ impl Extent {
 pub(super) struct Term {
     scale: u64,
     extents: Vec<Extent>,
+    /// Samples that the extents hold together.
+    samples: u64,
 }
 
 impl Term {
+    /// The multiply-adds of a node.
+    pub(super) fn of_macs(known: &Inferred, groups: &ChannelGroups, macs: &MacTerm) -> Self {
+        Self {
+            samples: macs.samples.max(1),
+            ..Self::new(known, groups, &macs.axes, macs.scale)
+        }
+    }
+
     pub(super) fn new(
         known: &Inferred,
         groups: &ChannelGroups,
@@ -56,13 +67,12 @@ impl Term {
         Self {
             scale,
             extents: axes.iter().map(extent).collect(),
+            samples: 1,
         }
     }
 
     pub(super) fn count(&self, masks: &Masks) -> u64 {
-        self.extents
-            .iter()
-            .map(|extent| extent.kept(masks))
-            .fold(self.scale, u64::saturating_mul)
+        let extents = self.extents.iter().map(|extent| extent.kept(masks));
+        extents.fold(self.scale, u64::saturating_mul) / self.samples
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::labels::{Edit, Pinned, Role};
+use crate::labels::{Edit, Mixing, Pinned, Quantised, Role};
 
 /// An axis of a stored tensor that belongs to a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,19 @@ pub struct ChannelGroup {
     pub members: Vec<Member>,
 }
 
+/// A layer that belongs to no group: its kernels are not switched, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FixedLayer {
+    /// Name of the node.
+    pub node: String,
+    /// Number of kernels; `None` where that is not known.
+    pub kernels: Option<usize>,
+    /// True for a convolution.
+    pub is_conv: bool,
+    /// Why it cannot be pruned.
+    pub reason: String,
+}
+
 /// A kernel: group and index in it.
 pub(crate) type KernelRef = (usize, usize);
 
@@ -66,6 +79,12 @@ pub(crate) type KernelRef = (usize, usize);
 pub struct ChannelGroups {
     /// In graph order of their first producer.
     pub groups: Vec<ChannelGroup>,
+    /// Layers that no group belongs to, in graph order.
+    pub fixed: Vec<FixedLayer>,
+    /// Stored tensors of quantised numbers, by name.
+    pub quantised: BTreeMap<String, Quantised>,
+    /// Nodes that depend on which of the kernels there are.
+    pub(crate) mixing: Vec<Mixing<Vec<Option<KernelRef>>>>,
     /// Per value and axis, the kernel of each position; `None` for positions of no kernel.
     pub(crate) axes: BTreeMap<String, Vec<Option<Vec<Option<KernelRef>>>>>,
     /// Constants and attributes that count kernels.

@@ -220,8 +220,16 @@ pub(super) fn into_groups(mut context: LabelContext<'_>) -> ChannelGroups {
         .map(|edit| edit.map(&mut kernels))
         .filter(|edit| edit.is_needed() || edit.positions().into_iter().any(switches))
         .collect();
+    let mixing = std::mem::take(&mut context.mixing);
+    let mixing = mixing.into_iter().map(|mixing| mixing.map(&mut kernels));
+    let mixing = mixing
+        .filter(|mixing| switches(&mixing.positions))
+        .collect();
     ChannelGroups {
         groups,
+        fixed: Vec::new(),
+        quantised: std::mem::take(&mut context.quantised),
+        mixing,
         axes,
         edits,
     }

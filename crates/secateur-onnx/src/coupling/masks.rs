@@ -27,6 +27,13 @@ impl Masks {
         self.0[group].iter().filter(|&&on| on).count()
     }
 
+    /// Number of positions that stay.
+    pub(crate) fn kept(&self, positions: &[Option<KernelRef>]) -> usize {
+        let stays =
+            |kernel: &&Option<KernelRef>| kernel.is_none_or(|(group, index)| self.0[group][index]);
+        positions.iter().filter(stays).count()
+    }
+
     /// For each group a text with one character for each kernel: `1` active, `0` dormant.
     pub fn to_strings(&self) -> Vec<String> {
         self.0

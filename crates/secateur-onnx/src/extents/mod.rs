@@ -1,12 +1,14 @@
 //! What is known of shapes while a graph is walked: extents of values, and the small integer
 //! tensors that carry them. [`crate::shape`] finds them out with the rules of [`crate::ops`].
 
+mod element;
 mod value;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-pub(crate) use value::FOLD_LIMIT;
-pub use value::{AxisOf, Element, IntValue, Number};
+pub use element::{AxisOf, Element, Number};
+pub(crate) use value::{FOLD_LIMIT, MAX_VALUE_BYTES, positions};
+pub use value::{Format, IntValue};
 
 use crate::graph::{Dim, Graph, Node};
 use crate::model::Tensor;
@@ -21,6 +23,18 @@ pub struct Inferred {
     pub shapes: Shapes,
     /// Stored and computed integer tensors.
     pub values: HashMap<String, IntValue>,
+    /// Values that are computed from stored tensors alone.
+    pub constants: HashSet<String>,
+    /// First extent of the first input.
+    pub batch: Option<Dim>,
+}
+
+impl Inferred {
+    /// Number of samples that the model takes together; 1 where that is open.
+    pub fn samples(&self) -> usize {
+        let extent = self.batch.as_ref().and_then(Dim::fixed);
+        extent.filter(|&extent| extent > 0).unwrap_or(1)
+    }
 }
 
 /// What shape rules may look at.
@@ -48,6 +62,11 @@ impl ShapeContext<'_> {
         self.known.shapes.get(node.input(slot)?).map(Vec::as_slice)
     }
 
+    /// True for a stored tensor, and for what is computed from stored tensors alone.
+    pub fn is_constant(&self, name: &str) -> bool {
+        self.graph.initializers.contains_key(name) || self.known.constants.contains(name)
+    }
+
     /// The integer tensor in input `slot`, with elements that may be unknown.
     pub fn value(&self, node: &Node, slot: usize) -> Option<&IntValue> {
         self.known.values.get(node.input(slot)?)
@@ -56,6 +75,22 @@ impl ShapeContext<'_> {
     /// Integers in input `slot`, if all are known.
     pub fn integers(&self, node: &Node, slot: usize) -> Option<Vec<i64>> {
         self.value(node, slot)?.known()
+    }
+
+    /// The entries of a list that is attribute `name` or input `slot`, of which some may be
+    /// computed; `None` if it is left out, or its length is not known.
+    pub fn list(&self, node: &Node, name: &str, slot: usize) -> Option<Vec<Option<i64>>> {
+        if let Some(values) = node.attr_ints(name) {
+            return Some(values.iter().copied().map(Some).collect());
+        }
+        if let Some(value) = self.value(node, slot) {
+            let numbers = value.elements.iter().map(|element| element.number.known());
+            return Some(numbers.collect());
+        }
+        match self.input(node, slot)? {
+            [len] => Some(vec![None; len.fixed().filter(|&len| len <= FOLD_LIMIT)?]),
+            _ => None,
+        }
     }
 
     /// The stored tensor in input `slot`.

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::edit::Pending;
+use super::mixing::Mixing;
+use super::quantised::Quantised;
 use super::sets::{AxisLabels, LabelSets, Labels};
 use super::uses::{Use, View};
 use crate::extents::{Inferred, ShapeContext};
@@ -19,7 +21,7 @@ const MAX_LABELS: usize = 1 << 24;
 const MAX_POSITIONS: usize = 1 << 26;
 
 /// Why axes without room for their labels stay.
-const NO_ROOM: &str = "it has more positions than can be followed";
+pub(super) const NO_ROOM: &str = "it has more positions than can be followed";
 
 /// Labels of all values while the graph is walked.
 pub struct LabelContext<'a> {
@@ -32,6 +34,10 @@ pub struct LabelContext<'a> {
     pub(crate) uses: BTreeMap<(String, usize), Use>,
     pub(super) edits: Vec<Pending>,
     pub(super) views: HashMap<String, View>,
+    /// Stored tensors of quantised numbers.
+    pub(crate) quantised: BTreeMap<String, Quantised>,
+    /// Nodes that depend on which channels there are.
+    pub(crate) mixing: Vec<Mixing<Labels>>,
     /// Slots whose integers a rule answers for.
     pub(super) answered: BTreeSet<(String, usize)>,
     /// Slots that the rule of the current node has asked for.
@@ -51,6 +57,8 @@ impl<'a> LabelContext<'a> {
             uses: BTreeMap::new(),
             edits: Vec::new(),
             views: HashMap::new(),
+            quantised: BTreeMap::new(),
+            mixing: Vec::new(),
             answered: BTreeSet::new(),
             asked: BTreeSet::new(),
             in_conv: false,
@@ -87,7 +95,7 @@ impl<'a> LabelContext<'a> {
         count <= MAX_LABELLED_EXTENT
     }
 
-    fn take_room(&mut self, count: usize) -> bool {
+    pub(super) fn take_room(&mut self, count: usize) -> bool {
         let taken = self.positions.saturating_add(count);
         let fits = taken <= MAX_POSITIONS;
         if fits {

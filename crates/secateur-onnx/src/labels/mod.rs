@@ -7,13 +7,17 @@
 mod context;
 mod counts;
 mod edit;
+mod mixing;
 mod parameters;
 mod pins;
+mod quantised;
 mod sets;
 mod uses;
 
 pub use context::LabelContext;
 pub(crate) use edit::Edit;
+pub use mixing::Mixing;
+pub use quantised::Quantised;
 pub(crate) use sets::LabelSets;
 pub use sets::{AxisLabels, Labels, Pinned};
 pub use uses::Role;

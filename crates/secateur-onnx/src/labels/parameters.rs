@@ -8,8 +8,12 @@ use crate::graph::Node;
 impl LabelContext<'_> {
     /// The stored tensor behind input `slot`, and the tensor's axis for each axis of
     /// the input.
-    fn parameter(&self, node: &Node, slot: usize) -> Option<View> {
-        let name = node.input(slot)?;
+    pub(super) fn parameter(&self, node: &Node, slot: usize) -> Option<View> {
+        self.stored_behind(node.input(slot)?)
+    }
+
+    /// The stored tensor that a value is, and the tensor's axis for each of its axes.
+    pub(super) fn stored_behind(&self, name: &str) -> Option<View> {
         if let Some(tensor) = self.graph.initializers.get(name) {
             return Some(View {
                 tensor: name.to_string(),
@@ -68,9 +72,9 @@ impl LabelContext<'_> {
         self.parameter(node, slot).is_some()
     }
 
-    /// Number of axes of the weights in slot 1; none where they are computed.
-    pub(crate) fn rank_of_weights(&self, node: &Node) -> usize {
-        self.parameter(node, 1).map_or(0, |view| view.axes.len())
+    /// Number of axes of the weights in that slot; none where they are computed.
+    pub(crate) fn rank_of_weights(&self, node: &Node, slot: usize) -> usize {
+        self.parameter(node, slot).map_or(0, |view| view.axes.len())
     }
 
     /// Weights that serve as rows of one layer and as columns of another cannot be zeroed

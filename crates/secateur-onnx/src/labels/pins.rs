@@ -15,7 +15,7 @@ impl LabelContext<'_> {
 
     /// Pins everything that a node reads, and gives its outputs pinned labels.
     pub(crate) fn pin_node(&mut self, node: &Node, reason: &str) {
-        for name in node.inputs.iter().flatten().chain(&node.captures) {
+        for name in node.reads() {
             let axes = self.value(name).unwrap_or_default();
             self.pin_axes(&axes, node, reason);
         }
@@ -46,18 +46,37 @@ impl LabelContext<'_> {
     /// Pins the axes whose extents a node reads for a purpose of its own, and not only
     /// to hand them on in a folded shape or to a slot that its rule answers for.
     fn pin_read_extents(&mut self, node: &Node) {
-        let folds = node
-            .outputs
-            .first()
-            .is_some_and(|output| self.known.values.contains_key(output));
+        let mut outputs = node.outputs.iter().filter(|output| !output.is_empty());
+        let folds = outputs.all(|output| self.known.values.contains_key(output));
         for (slot, name) in node.inputs.iter().enumerate() {
             let Some(name) = name else { continue };
             if !folds && !self.answered.contains(&(node.name.clone(), slot)) {
                 self.pin_sources(name, &node.name, "it computes with this number of channels");
             }
         }
-        for name in &node.captures {
-            self.pin_sources(name, &node.name, "it computes with this number of channels");
+        for output in node.bodies.iter().flat_map(|body| &body.outputs) {
+            self.pin_sources(
+                &output.name,
+                &node.name,
+                "a subgraph gives it this number of channels",
+            );
+        }
+    }
+
+    /// Pins the axes that decide how many elements a followed tensor has, where none of them is
+    /// left to remember that.
+    pub(crate) fn pin_counted(&mut self) {
+        let known = self.known;
+        let mut names: Vec<&String> = known.values.keys().collect();
+        names.sort_unstable();
+        for name in names {
+            for (value, axis) in &known.values[name].counted {
+                let labels = self.value(value).and_then(|axes| axes.get(*axis)?.clone());
+                if let Some(labels) = labels {
+                    let reason = "it computes with this number of channels";
+                    self.labels.pin(&labels, name, reason);
+                }
+            }
         }
     }
 

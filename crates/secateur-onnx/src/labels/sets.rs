@@ -10,6 +10,8 @@ pub struct Pinned {
     pub node: String,
     /// In words.
     pub reason: String,
+    /// True if they may go on request (`allow_mixing`).
+    pub on_request: bool,
 }
 
 /// Labels of the positions along one axis.
@@ -67,9 +69,15 @@ impl LabelSets {
         let (keep, drop) = (a.min(b) as usize, a.max(b) as usize);
         self.parent[drop] = keep as u32;
         self.tracked[keep] |= self.tracked[drop];
-        if self.pin_of[keep] == 0 {
+        if self.gives_way(self.pin_of[keep]) && self.pin_of[drop] != 0 {
             self.pin_of[keep] = self.pin_of[drop];
         }
+    }
+
+    /// True for no pin, and for one that a request lifts: any other reason says more.
+    fn gives_way(&self, pin: u32) -> bool {
+        let pinned = pin.checked_sub(1).map(|index| &self.pins[index as usize]);
+        pinned.is_none_or(|pinned| pinned.on_request)
     }
 
     pub(crate) fn track(&mut self, label: u32) {
@@ -82,14 +90,31 @@ impl LabelSets {
         let pin = Pinned {
             node: node.to_string(),
             reason: reason.to_string(),
+            on_request: false,
         };
+        self.pin_by(labels, pin);
+    }
+
+    /// As [`Self::pin`], with a reason that a request lifts; it gives way to any other.
+    pub(crate) fn pin_unless_asked(&mut self, labels: &[u32], node: &str, reason: &str) {
+        let pin = Pinned {
+            node: node.to_string(),
+            reason: reason.to_string(),
+            on_request: true,
+        };
+        self.pin_by(labels, pin);
+    }
+
+    fn pin_by(&mut self, labels: &[u32], pin: Pinned) {
+        let on_request = pin.on_request;
         let index = *self.known_pins.entry(pin).or_insert_with_key(|pin| {
             self.pins.push(pin.clone());
             self.pins.len() as u32
         });
         for &label in labels {
             let root = self.root(label) as usize;
-            if self.pin_of[root] == 0 {
+            let held = self.pin_of[root];
+            if held == 0 || !on_request && self.gives_way(held) {
                 self.pin_of[root] = index;
             }
         }

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 use super::message::Model;
 use super::proto::tensor_proto::DataLocation;
-use super::{decode, store, tensors};
+use super::{store, tensors};
 use crate::error::Result;
 
 impl Model {
@@ -40,18 +40,7 @@ impl Model {
         let mut model = self.clone();
         let base_dir = model.base_dir.clone();
         tensors::try_visit_mut(&mut model.proto, &mut |tensor| {
-            if tensor.data_location() == DataLocation::EXTERNAL {
-                let name = tensor.name().to_string();
-                let stored = decode::raw(tensor, &name, base_dir.as_deref())?;
-                if let Some((shape, bytes)) = stored.map(|raw| (raw.shape, raw.bytes.into_owned()))
-                {
-                    store::store_raw(tensor, &shape, bytes);
-                }
-            }
-            // Tensors that surgery has cut lie in the message already, with an entry that says
-            // they belong beside it; it must go too.
-            tensor.external_data.clear();
-            Ok(())
+            store::bring_in(tensor, base_dir.as_deref())
         })?;
         if let Some(graph) = model.proto.graph.as_mut() {
             graph.value_info.clear();

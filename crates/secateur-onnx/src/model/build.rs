@@ -84,6 +84,7 @@ impl ModelBuilder {
         Model {
             proto,
             base_dir: None,
+            computed: Vec::new(),
         }
     }
 }

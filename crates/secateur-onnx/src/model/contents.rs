@@ -5,6 +5,7 @@ use super::initializer::StoredTensor;
 use super::message::Model;
 use super::node::Node;
 use super::proto::GraphProto;
+use super::scopes::Scope;
 use super::value_info::ValueInfo;
 use crate::error::Result;
 
@@ -41,37 +42,62 @@ impl Model {
         self.graph().output.iter().map(ValueInfo::from_proto)
     }
 
-    /// What the file states of values in between.
-    pub(crate) fn value_infos(&self) -> impl Iterator<Item = ValueInfo> {
-        self.graph().value_info.iter().map(ValueInfo::from_proto)
+    /// All graphs of the file: its own, and the subgraphs of its nodes.
+    fn scopes(&self) -> Vec<Scope<'_>> {
+        Scope::all(self.graph())
     }
 
-    /// Initialisers, then sparse ones.
-    pub(crate) fn initializers(
-        &self,
-        reading: Reading,
-    ) -> impl Iterator<Item = Result<StoredTensor>> {
-        let dense = self.graph().initializer.iter().map(move |proto| {
-            Ok(StoredTensor {
-                name: proto.name().to_string(),
-                tensor: reading.decode(proto, proto.name(), self.base_dir.as_deref())?,
-                can_be_cut: true,
-            })
-        });
-        let sparse = self.graph().sparse_initializer.iter().map(|proto| {
-            let name = proto.values.name();
-            Ok(StoredTensor {
-                name: name.to_string(),
-                tensor: sparse_placeholder(proto, name)?,
-                can_be_cut: false,
-            })
-        });
-        dense.chain(sparse)
+    /// What the file states of values in between, those in subgraphs included.
+    pub(crate) fn value_infos(&self) -> Vec<ValueInfo> {
+        let mut found = Vec::new();
+        for scope in self.scopes() {
+            let infos = scope.graph.value_info.iter();
+            found.extend(infos.map(|info| scope.value_info(info)));
+        }
+        found
     }
 
-    /// Nodes in the order of the file, `Constant` ones among them.
-    pub(crate) fn nodes(&self, reading: Reading) -> impl Iterator<Item = Result<Node>> {
-        let nodes = self.graph().node.iter();
-        nodes.map(move |node| Node::from_proto(node, self.base_dir.as_deref(), reading))
+    /// Initialisers, then sparse ones; those of subgraphs come behind those of the graph that
+    /// they lie in.
+    ///
+    /// # Errors
+    /// [`crate::OnnxError::Tensor`] for the first that contradicts itself.
+    pub(crate) fn initializers(&self, reading: Reading) -> Result<Vec<StoredTensor>> {
+        let mut found = Vec::new();
+        for scope in self.scopes() {
+            for proto in &scope.graph.initializer {
+                let name = scope.resolve(proto.name());
+                found.push(StoredTensor {
+                    tensor: reading.decode(proto, &name, self.base_dir.as_deref())?,
+                    name,
+                    can_be_cut: true,
+                });
+            }
+            for proto in &scope.graph.sparse_initializer {
+                let name = scope.resolve(proto.values.name());
+                found.push(StoredTensor {
+                    tensor: sparse_placeholder(proto, &name)?,
+                    name,
+                    can_be_cut: false,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Nodes in the order of the file, `Constant` ones among them; those of subgraphs come
+    /// behind those of the graph that they lie in.
+    ///
+    /// # Errors
+    /// [`crate::OnnxError::Tensor`] for the first attribute that contradicts itself.
+    pub(crate) fn nodes(&self, reading: Reading) -> Result<Vec<Node>> {
+        let mut found = Vec::new();
+        for scope in self.scopes() {
+            for (index, proto) in scope.graph.node.iter().enumerate() {
+                let node = Node::from_proto(proto, self.base_dir.as_deref(), reading)?;
+                found.push(scope.place(index, node));
+            }
+        }
+        Ok(found)
     }
 }

@@ -123,7 +123,7 @@ pub(super) fn raw<'a>(
     };
     let expected = expected_bytes(&header, width, name)?;
     let bytes: Cow<'_, [u8]> = if is_external(proto) {
-        Cow::Owned(external_data::read(proto, base_dir, expected as u64)?)
+        Cow::Owned(external_data::read(proto, base_dir, Some(expected as u64))?)
     } else {
         Cow::Borrowed(proto.raw_data())
     };

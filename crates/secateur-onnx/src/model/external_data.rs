@@ -68,7 +68,7 @@ pub(super) fn locate(
 }
 
 /// What the message says of a tensor's external data.
-fn entry<'a>(tensor: &'a TensorProto, key: &str) -> Option<&'a str> {
+pub(super) fn entry<'a>(tensor: &'a TensorProto, key: &str) -> Option<&'a str> {
     let mut entries = tensor.external_data.iter();
     Some(entries.find(|entry| entry.key() == key)?.value())
 }
@@ -129,8 +129,12 @@ fn open_inside(
 ///
 /// # Errors
 /// As [`locate`].
-pub(super) fn read(tensor: &TensorProto, base_dir: Option<&Path>, n_bytes: u64) -> Result<Vec<u8>> {
-    let mut place = locate(tensor, base_dir, Some(n_bytes))?;
+pub(super) fn read(
+    tensor: &TensorProto,
+    base_dir: Option<&Path>,
+    n_bytes: Option<u64>,
+) -> Result<Vec<u8>> {
+    let mut place = locate(tensor, base_dir, n_bytes)?;
     let length = usize::try_from(place.length)
         .map_err(|_| fail(tensor, "too large for memory".to_string()))?;
     let mut bytes = vec![0; length];

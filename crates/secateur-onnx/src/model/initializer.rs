@@ -67,6 +67,17 @@ impl Tensor {
         matches!(self.values, Values::Opaque { .. })
     }
 
+    /// True for numbers of less than a byte.
+    pub fn shares_bytes(&self) -> bool {
+        let Values::Opaque { data_type } = self.values else {
+            return false;
+        };
+        matches!(
+            DataType::from_i32_checked(data_type),
+            Some(DataType::INT4 | DataType::UINT4 | DataType::FLOAT4E2M1)
+        )
+    }
+
     /// True without elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -113,6 +124,31 @@ impl Tensor {
         })
     }
 
+    /// Numbers of the types that quantisation uses: integers of 8, 16 and 32 bits, floats of 8.
+    /// `None` for other types, or where they were not read.
+    pub(crate) fn numbers(&self) -> Option<Vec<f32>> {
+        let (data_type, width, bytes) = match &self.values {
+            Values::I32(values) => return Some(values.iter().map(|&v| v as f32).collect()),
+            Values::Other {
+                data_type,
+                width,
+                bytes,
+            } => (*data_type, *width, bytes),
+            _ => return None,
+        };
+        let number: fn(&[u8]) -> f32 = match DataType::from_i32_checked(data_type)? {
+            DataType::INT8 => |b| f32::from(b[0] as i8),
+            DataType::UINT8 => |b| f32::from(b[0]),
+            DataType::INT16 => |b| f32::from(i16::from_le_bytes([b[0], b[1]])),
+            DataType::UINT16 => |b| f32::from(u16::from_le_bytes([b[0], b[1]])),
+            DataType::FLOAT8E4M3FN => |b| float8_e4m3(b[0]),
+            // The upper byte of a float of 16 bits.
+            DataType::FLOAT8E5M2 => |b| half::f16::from_bits(u16::from(b[0]) << 8).to_f32(),
+            _ => return None,
+        };
+        Some(bytes.chunks_exact(width).map(number).collect())
+    }
+
     /// Bytes that the values take.
     pub fn n_bytes(&self) -> usize {
         let width = match &self.values {
@@ -127,6 +163,20 @@ impl Tensor {
                 .unwrap_or(0),
         };
         width * self.len()
+    }
+}
+
+/// A sign, four bits of exponent with bias 7, three of mantissa.
+fn float8_e4m3(bits: u8) -> f32 {
+    let (exponent, mantissa) = (i32::from(bits >> 3 & 15), f32::from(bits & 7));
+    let magnitude = match exponent {
+        0 => mantissa / 8.0 * 2f32.powi(-6),
+        _ => (1.0 + mantissa / 8.0) * 2f32.powi(exponent - 7),
+    };
+    if bits & 0x80 == 0 {
+        magnitude
+    } else {
+        -magnitude
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Model {
     pub(super) proto: ModelProto,
     /// Folder of the file, for external data.
     pub base_dir: Option<PathBuf>,
+    /// Weights that were stored in place of their computation.
+    pub(super) computed: Vec<String>,
 }
 
 impl Model {
@@ -64,7 +66,11 @@ impl Model {
                 dir.to_path_buf()
             }
         });
-        Ok(Self { proto, base_dir })
+        Ok(Self {
+            proto,
+            base_dir,
+            computed: Vec::new(),
+        })
     }
 
     /// The file's bytes.
@@ -87,6 +93,11 @@ impl Model {
             .iter()
             .find(|entry| entry.key() == key)
             .map(|e| e.value())
+    }
+
+    /// Takes a metadata entry away.
+    pub(super) fn remove_metadata(&mut self, key: &str) {
+        self.proto.metadata_props.retain(|entry| entry.key() != key);
     }
 
     /// Sets a metadata entry.

@@ -1,12 +1,13 @@
 //! Nodes and their attributes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::decode::Reading;
 use super::initializer::{StoredTensor, Tensor, Values};
 use super::proto::attribute_proto::AttributeType;
-use super::proto::{AttributeProto, GraphProto, NodeProto};
+use super::proto::{AttributeProto, NodeProto};
+use super::value_info::ValueInfo;
 use crate::error::Result;
 
 /// Value of an attribute.
@@ -67,11 +68,24 @@ pub struct Node {
     pub outputs: Vec<String>,
     /// Attributes.
     pub attributes: BTreeMap<String, Attribute>,
-    /// Values of the surrounding graph that subgraphs (of `If`, `Loop`, `Scan`) read.
-    pub captures: Vec<String>,
+    /// Its subgraphs: branches of `If`, bodies of `Loop` and `Scan`. Their nodes are among those
+    /// of the graph.
+    pub bodies: Vec<Body>,
+}
+
+/// The ends of a subgraph, under the names that they have in the whole graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// Name of the attribute that holds it.
+    pub attribute: String,
+    /// What it is given at every run.
+    pub inputs: Vec<ValueInfo>,
+    /// What it gives back.
+    pub outputs: Vec<ValueInfo>,
 }
 
 impl Node {
+    /// A node as the message has it; its subgraphs are left out.
     pub(super) fn from_proto(
         proto: &NodeProto,
         base_dir: Option<&Path>,
@@ -95,7 +109,7 @@ impl Node {
                 .collect(),
             outputs: proto.output.clone(),
             attributes,
-            captures: captures(proto).into_iter().collect(),
+            bodies: Vec::new(),
         })
     }
 
@@ -139,6 +153,13 @@ impl Node {
         self.inputs.get(slot)?.as_deref()
     }
 
+    /// Everything that must be computed before it: its inputs, and what its subgraphs give back.
+    pub fn reads(&self) -> impl Iterator<Item = &str> {
+        let outputs = self.bodies.iter().flat_map(|body| &body.outputs);
+        let inputs = self.inputs.iter().flatten().map(String::as_str);
+        inputs.chain(outputs.map(|output| output.name.as_str()))
+    }
+
     /// Integer attribute, or `default`.
     pub fn attr_i(&self, name: &str, default: i64) -> i64 {
         match self.attributes.get(name) {
@@ -170,39 +191,4 @@ impl Node {
             _ => None,
         }
     }
-}
-
-/// Names that the subgraphs of a node read from outside.
-fn captures(node: &NodeProto) -> BTreeSet<String> {
-    let graphs = node
-        .attribute
-        .iter()
-        .flat_map(|a| a.g.as_ref().into_iter().chain(&a.graphs));
-    graphs.flat_map(free_names).collect()
-}
-
-/// Names that a subgraph reads and does not define.
-fn free_names(graph: &GraphProto) -> BTreeSet<String> {
-    let mut own: BTreeSet<&str> = graph.input.iter().map(|input| input.name()).collect();
-    own.extend(graph.initializer.iter().map(|tensor| tensor.name()));
-    own.extend(
-        graph
-            .sparse_initializer
-            .iter()
-            .map(|tensor| tensor.values.name()),
-    );
-    own.extend(
-        graph
-            .node
-            .iter()
-            .flat_map(|node| node.output.iter().map(String::as_str)),
-    );
-    let mut read: BTreeSet<String> = BTreeSet::new();
-    for node in &graph.node {
-        read.extend(node.input.iter().filter(|name| !name.is_empty()).cloned());
-        read.extend(captures(node));
-    }
-    read.extend(graph.output.iter().map(|output| output.name().to_string()));
-    read.retain(|name| !own.contains(name.as_str()));
-    read
 }

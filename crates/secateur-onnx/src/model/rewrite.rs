@@ -1,6 +1,7 @@
 //! Numbers of the graph that are written anew: attributes, constant inputs, stated shapes.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use super::decode::decode;
 use super::initializer::{Tensor, Values};
@@ -9,32 +10,69 @@ use super::proto::attribute_proto::AttributeType;
 use super::proto::tensor_proto::DataType;
 use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto, TensorShapeProto};
 use super::proto::{ValueInfoProto, tensor_shape_proto::Dimension};
+use super::scopes::{Place, subgraphs};
 use super::store;
 use super::stored::tensors_mut;
 
-/// The graph of a message, to write numbers into its nodes. Nodes are known by any of their
-/// outputs; nothing happens for one that does not exist.
+/// The graph of a message with its subgraphs, to write numbers into their nodes. Nodes are known
+/// by the whole name of any of their outputs; nothing happens for one that does not exist.
 pub(crate) struct Rewriter<'a> {
     graph: &'a mut GraphProto,
-    by_output: HashMap<String, usize>,
+    base_dir: Option<&'a Path>,
+    by_output: HashMap<String, NodePlace>,
+}
+
+/// Where a node lies.
+#[derive(Debug, Clone)]
+struct NodePlace {
+    /// The way to its graph, from the outside in, with the prefix of the names in each subgraph.
+    way: Vec<(Place, String)>,
+    /// Index in that graph.
+    index: usize,
+}
+
+/// Notes the nodes of a graph and of its subgraphs.
+fn places(graph: &GraphProto, way: &[(Place, String)], found: &mut HashMap<String, NodePlace>) {
+    let prefix = way.last().map_or("", |(_, prefix)| prefix);
+    for (index, node) in graph.node.iter().enumerate() {
+        for output in node.output.iter().filter(|name| !name.is_empty()) {
+            let place = NodePlace {
+                way: way.to_vec(),
+                index,
+            };
+            found.insert(format!("{prefix}{output}"), place);
+        }
+    }
+    for (place, prefix, inner) in subgraphs(&graph.node, prefix) {
+        let way: Vec<_> = way.iter().cloned().chain([(place, prefix)]).collect();
+        places(inner, &way, found);
+    }
 }
 
 impl Model {
     /// The graph, to be rewritten.
     pub(crate) fn rewriter(&mut self) -> Rewriter<'_> {
         let graph = self.proto.graph.mut_or_insert_default();
-        let nodes = graph.node.iter().enumerate();
-        let by_output = nodes
-            .flat_map(|(index, node)| node.output.iter().map(move |name| (name.clone(), index)))
-            .filter(|(name, _)| !name.is_empty())
-            .collect();
-        Rewriter { graph, by_output }
+        let mut by_output = HashMap::new();
+        places(graph, &[], &mut by_output);
+        Rewriter {
+            graph,
+            base_dir: self.base_dir.as_deref(),
+            by_output,
+        }
     }
 }
 
 impl Rewriter<'_> {
+    /// The graph that a node lies in.
+    fn around(&mut self, place: &NodePlace) -> Option<&mut GraphProto> {
+        let mut way = place.way.iter();
+        way.try_fold(&mut *self.graph, |graph, (place, _)| place.of(graph))
+    }
+
     fn node(&mut self, output: &str) -> Option<&mut NodeProto> {
-        self.graph.node.get_mut(*self.by_output.get(output)?)
+        let place = self.by_output.get(output)?.clone();
+        self.around(&place)?.node.get_mut(place.index)
     }
 
     fn attribute(&mut self, node: &str, name: &str) -> Option<&mut AttributeProto> {
@@ -82,62 +120,48 @@ impl Rewriter<'_> {
     /// Makes input `slot` of a node a constant with these values: in place where nobody
     /// else reads it, else as a new initialiser.
     pub(crate) fn set_input(&mut self, node: &str, slot: usize, values: &[i64]) {
-        let Some(&index) = self.by_output.get(node) else {
+        let Some(place) = self.by_output.get(node).cloned() else {
             return;
         };
-        let old = self.graph.node[index].input.get(slot).cloned();
-        let old = old.unwrap_or_default();
+        let Some(own) = self.node(node) else { return };
+        let old = own.input.get(slot).cloned().unwrap_or_default();
+        let base = format!("{}/input{slot}", own.output.first().map_or("", |name| name));
         let alone = !old.is_empty() && readers(self.graph, &old) == 1;
         let mut tensor = Tensor {
             shape: vec![values.len()],
             values: Values::I64(values.to_vec()),
         };
-        for (name, proto) in tensors_mut(self.graph) {
-            let stored = (name == old).then(|| decode(proto, &old, None));
-            let Some(Ok(stored)) = stored else { continue };
+        let meanings = place.meanings(&old);
+        let meant = |name: &String| meanings.iter().position(|meaning| meaning == name);
+        let stored = tensors_mut(self.graph).into_iter();
+        let innermost = stored
+            .filter_map(|(name, proto)| Some((meant(&name)?, proto)))
+            .min_by_key(|(depth, _)| *depth);
+        if let Some((_, proto)) = innermost
+            && let Ok(stored) = decode(proto, &old, self.base_dir)
+        {
             tensor = with_integers(stored, values);
             if alone {
                 store::store(proto, &tensor);
                 return;
             }
         }
-        let name = self.free_name(index, slot);
-        self.graph.initializer.push(integers(&name, &tensor));
-        let inputs = &mut self.graph.node[index].input;
+        let name = free_name(self.graph, &base);
+        let Some(graph) = self.around(&place) else {
+            return;
+        };
+        graph.initializer.push(integers(&name, &tensor));
+        let inputs = &mut graph.node[place.index].input;
         if inputs.len() <= slot {
             inputs.resize(slot + 1, String::new());
         }
         inputs[slot] = name;
     }
 
-    /// A name that no value has, for a new constant in that slot.
-    fn free_name(&mut self, index: usize, slot: usize) -> String {
-        let mut taken: HashSet<String> = HashSet::new();
-        taken.extend(tensors_mut(self.graph).into_iter().map(|(name, _)| name));
-        let outputs = self.graph.node.iter().flat_map(|node| &node.output);
-        taken.extend(outputs.cloned());
-        let output = self.graph.node[index].output.first();
-        let base = format!("{}/input{slot}", output.map_or("", |name| name));
-        let mut name = base.clone();
-        let mut number = 1;
-        while taken.contains(&name) {
-            number += 1;
-            name = format!("{base}_{number}");
-        }
-        name
-    }
-
     /// Writes known extents of stated shapes anew, where `extent` tells one for value and axis.
     /// Initialisers that are listed among the inputs take the shapes of their tensors.
     pub(crate) fn set_extents(&mut self, extent: impl Fn(&str, usize) -> Option<i64>) {
-        for info in &mut self.graph.value_info {
-            let name = info.name().to_string();
-            for (axis, dim) in known_extents(info) {
-                if let Some(kept) = extent(&name, axis) {
-                    dim.set_dim_value(kept);
-                }
-            }
-        }
+        set_extents(self.graph, "", &extent);
         let stored = self.graph.initializer.iter();
         let stored: HashMap<&str, &[i64]> = stored
             .map(|tensor| (tensor.name(), tensor.dims.as_slice()))
@@ -151,6 +175,59 @@ impl Rewriter<'_> {
                     dim.set_dim_value(extent);
                 }
             }
+        }
+    }
+}
+
+impl NodePlace {
+    /// The whole names that a name which the node reads can have, from the inside out.
+    fn meanings(&self, name: &str) -> Vec<String> {
+        let prefixes = self.way.iter().rev().map(|(_, prefix)| prefix.as_str());
+        let prefixes = prefixes.chain([""]);
+        prefixes.map(|prefix| format!("{prefix}{name}")).collect()
+    }
+}
+
+/// A name that no value of a graph and its subgraphs has.
+fn free_name(graph: &GraphProto, base: &str) -> String {
+    let mut taken: HashSet<String> = HashSet::new();
+    own_names(graph, &mut taken);
+    let mut name = base.to_string();
+    let mut number = 1;
+    while taken.contains(&name) {
+        number += 1;
+        name = format!("{base}_{number}");
+    }
+    name
+}
+
+/// Names of values as they are written in a graph and in its subgraphs.
+fn own_names(graph: &GraphProto, taken: &mut HashSet<String>) {
+    taken.extend(graph.initializer.iter().map(|t| t.name().to_string()));
+    taken.extend(graph.input.iter().map(|input| input.name().to_string()));
+    taken.extend(graph.node.iter().flat_map(|node| node.output.clone()));
+    for (.., inner) in subgraphs(&graph.node, "") {
+        own_names(inner, taken);
+    }
+}
+
+/// Writes known extents of the values of a graph and of its subgraphs anew. Outputs of the
+/// message's own graph never change; those of subgraphs may.
+fn set_extents(graph: &mut GraphProto, prefix: &str, extent: &dyn Fn(&str, usize) -> Option<i64>) {
+    let outputs = graph.output.iter_mut().filter(|_| !prefix.is_empty());
+    for info in graph.value_info.iter_mut().chain(outputs) {
+        let name = format!("{prefix}{}", info.name());
+        for (axis, dim) in known_extents(info) {
+            if let Some(kept) = extent(&name, axis) {
+                dim.set_dim_value(kept);
+            }
+        }
+    }
+    let inner = subgraphs(&graph.node, prefix).into_iter();
+    let inner: Vec<(Place, String)> = inner.map(|(place, prefix, _)| (place, prefix)).collect();
+    for (place, prefix) in inner {
+        if let Some(inner) = place.of(graph) {
+            set_extents(inner, &prefix, extent);
         }
     }
 }
@@ -193,7 +270,7 @@ fn with_integers(mut tensor: Tensor, values: &[i64]) -> Tensor {
 }
 
 /// A new initialiser of integers.
-fn integers(name: &str, tensor: &Tensor) -> TensorProto {
+pub(super) fn integers(name: &str, tensor: &Tensor) -> TensorProto {
     let mut proto = TensorProto::new();
     proto.set_name(name.to_string());
     proto.set_data_type(match tensor.values {

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::decode::decode;
+use super::decode::{self, decode};
 use super::initializer::{Tensor, Values};
 use super::proto::TensorProto;
 use super::proto::tensor_proto::DataLocation;
-use super::typed;
+use super::{external_data, typed};
 use crate::error::{OnnxError, Result};
 
 fn set_dims(proto: &mut TensorProto, shape: &[usize]) {
@@ -17,7 +17,8 @@ fn set_dims(proto: &mut TensorProto, shape: &[usize]) {
 }
 
 /// Stores elements in one run of bytes. Those of an external tensor lie in the message
-/// until it is written; its entry `location` stays, as a sign that they belong beside it.
+/// until it is written; its entries of where they lay stay, as a sign that they belong beside
+/// it, and by which tensors that lay in one place are known.
 pub(crate) fn store_raw(proto: &mut TensorProto, shape: &[usize], bytes: Vec<u8>) {
     set_dims(proto, shape);
     proto.set_raw_data(bytes.into());
@@ -25,8 +26,23 @@ pub(crate) fn store_raw(proto: &mut TensorProto, shape: &[usize], bytes: Vec<u8>
         proto.clear_data_location();
         proto
             .external_data
-            .retain(|entry| entry.key() == "location");
+            .retain(|entry| matches!(entry.key(), "location" | "offset"));
     }
+}
+
+/// Brings the bytes of an external tensor into the message, for good.
+///
+/// # Errors
+/// As [`external_data::locate`].
+pub(super) fn bring_in(proto: &mut TensorProto, base_dir: Option<&Path>) -> Result<()> {
+    if proto.data_location() == DataLocation::EXTERNAL {
+        let bytes = external_data::read(proto, base_dir, decode::raw_bytes(proto))?;
+        proto.set_raw_data(bytes.into());
+        proto.clear_data_location();
+    }
+    // Those that surgery has cut lie in the message already.
+    proto.external_data.clear();
+    Ok(())
 }
 
 /// Stores `tensor` in `proto`, in the kind of storage that it has now.

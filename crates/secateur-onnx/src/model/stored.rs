@@ -1,12 +1,13 @@
 //! Stored tensors of a graph by name, to be changed where they lie.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::decode::{Raw, decode, raw};
 use super::initializer::Tensor;
 use super::message::Model;
-use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
+use super::proto::{AttributeProto, GraphProto, TensorProto};
+use super::scopes::{Place, subgraphs};
 use super::store;
 use crate::error::{OnnxError, Result};
 
@@ -84,12 +85,12 @@ impl NumbersMut<'_> {
 }
 
 impl Model {
-    /// All stored tensors of the graph, those of `Constant` nodes first.
+    /// All stored tensors of the graph and its subgraphs.
     pub(crate) fn stored_mut(&mut self) -> Vec<StoredMut<'_>> {
         let base_dir = self.base_dir.as_deref();
         let graph = self.proto.graph.mut_or_insert_default();
-        let tensors = tensors_mut(graph).into_iter();
-        tensors
+        tensors_mut(graph)
+            .into_iter()
             .map(|(name, proto)| StoredMut {
                 name,
                 proto,
@@ -98,14 +99,18 @@ impl Model {
             .collect()
     }
 
-    /// All numbers and lists that `Constant` nodes hold.
+    /// All numbers and lists that `Constant` nodes hold, those in subgraphs included.
     pub(crate) fn numbers_mut(&mut self) -> Vec<NumbersMut<'_>> {
         let graph = self.proto.graph.mut_or_insert_default();
-        let numbers = constants(&mut graph.node).filter_map(|(name, node)| {
-            let mut attributes = node.attribute.iter_mut();
-            let proto = attributes
-                .find(|a| matches!(a.name(), "value_float" | "value_floats" | "value_ints"))?;
-            Some(NumbersMut { name, proto })
+        let mut places = Vec::new();
+        constants(graph, "", &mut places);
+        let numbers = places.into_iter().filter_map(|(name, place)| match place {
+            Stored::Attribute(proto) => {
+                let holds_numbers =
+                    matches!(proto.name(), "value_float" | "value_floats" | "value_ints");
+                holds_numbers.then_some(NumbersMut { name, proto })
+            }
+            Stored::Tensor(_) => None,
         });
         numbers.collect()
     }
@@ -139,21 +144,69 @@ impl Model {
     }
 }
 
-/// `Constant` nodes with the names of their values.
-fn constants(nodes: &mut [NodeProto]) -> impl Iterator<Item = (String, &mut NodeProto)> {
-    let constants = nodes.iter_mut().filter(|node| node.op_type() == "Constant");
-    constants.filter_map(|node| Some((node.output.first()?.clone(), node)))
+/// What a graph stores for a value.
+enum Stored<'a> {
+    /// An initialiser.
+    Tensor(&'a mut TensorProto),
+    /// The attribute of a `Constant` node.
+    Attribute(&'a mut AttributeProto),
 }
 
-/// Stored tensors with their names, those of `Constant` nodes first.
+/// Everything that a graph and its subgraphs store, under whole names.
+fn constants<'a>(graph: &'a mut GraphProto, prefix: &str, found: &mut Vec<(String, Stored<'a>)>) {
+    let inner = subgraphs(&graph.node, prefix);
+    let mut prefixes: HashMap<Place, String> = inner
+        .into_iter()
+        .map(|(place, prefix, _)| (place, prefix))
+        .collect();
+    for tensor in &mut graph.initializer {
+        found.push((format!("{prefix}{}", tensor.name()), Stored::Tensor(tensor)));
+    }
+    for (node, proto) in graph.node.iter_mut().enumerate() {
+        let is_constant = proto.op_type() == "Constant";
+        let output = proto.output.first().cloned().unwrap_or_default();
+        for (attribute, proto) in proto.attribute.iter_mut().enumerate() {
+            if is_constant {
+                found.push((format!("{prefix}{output}"), Stored::Attribute(proto)));
+                continue;
+            }
+            let graphs = proto.g.as_mut().into_iter().chain(&mut proto.graphs);
+            for (graph, inner) in graphs.enumerate() {
+                let place = Place {
+                    node,
+                    attribute,
+                    graph,
+                };
+                if let Some(prefix) = prefixes.remove(&place) {
+                    constants(inner, &prefix, found);
+                }
+            }
+        }
+    }
+}
+
+/// Stored tensors of a graph and its subgraphs with their whole names.
 pub(super) fn tensors_mut(graph: &mut GraphProto) -> Vec<(String, &mut TensorProto)> {
-    let in_nodes = constants(&mut graph.node).filter_map(|(name, node)| {
-        let mut attributes = node.attribute.iter_mut();
-        let value = attributes.find(|a| a.name() == "value")?;
-        Some((name, value.t.as_mut()?))
+    let mut places = Vec::new();
+    constants(graph, "", &mut places);
+    let tensors = places.into_iter().filter_map(|(name, place)| match place {
+        Stored::Tensor(tensor) => Some((name, tensor)),
+        Stored::Attribute(proto) if proto.name() == "value" => Some((name, proto.t.as_mut()?)),
+        Stored::Attribute(_) => None,
     });
-    let initializers = graph.initializer.iter_mut();
-    in_nodes
-        .chain(initializers.map(|proto| (proto.name().to_string(), proto)))
-        .collect()
+    tensors.collect()
+}
+
+/// As [`tensors_mut`], to look at.
+pub(super) fn tensors(graph: &GraphProto) -> impl Iterator<Item = (&str, &TensorProto)> {
+    let constants = graph
+        .node
+        .iter()
+        .filter(|node| node.op_type() == "Constant");
+    let in_nodes = constants.filter_map(|node| {
+        let value = node.attribute.iter().find(|a| a.name() == "value")?;
+        Some((node.output.first()?.as_str(), value.t.as_ref()?))
+    });
+    let initializers = graph.initializer.iter();
+    in_nodes.chain(initializers.map(|proto| (proto.name(), proto)))
 }

@@ -21,7 +21,11 @@ pub(super) fn count(proto: &TensorProto, data_type: DataType) -> Option<usize> {
         | DataType::UINT8
         | DataType::INT8
         | DataType::UINT16
-        | DataType::INT16 => proto.int32_data.len(),
+        | DataType::INT16
+        | DataType::FLOAT8E4M3FN
+        | DataType::FLOAT8E4M3FNUZ
+        | DataType::FLOAT8E5M2
+        | DataType::FLOAT8E5M2FNUZ => proto.int32_data.len(),
         _ => return None,
     })
 }

@@ -3,10 +3,11 @@
 //! Spec: <https://onnx.ai/onnx/repo-docs/Broadcasting.html>: axes are aligned at
 //! the end; an extent of 1 repeats. Channels that meet must go together.
 
-use super::axes::misfit;
+use super::arithmetic::Arithmetic;
+use super::axes::{fixed_extents, misfit};
 use super::rule::{OpRule, OutputShapes, Stored, WeightRole};
 use crate::error::Result;
-use crate::extents::{Element, IntValue, Number, ShapeContext};
+use crate::extents::{Element, IntValue, ShapeContext, positions};
 use crate::graph::{Dim, Node};
 use crate::labels::{AxisLabels, LabelContext, Role};
 
@@ -79,63 +80,6 @@ pub(super) fn broadcast_labels(
     Ok(output)
 }
 
-/// Integer arithmetic; `None` where it is undefined or not a whole number.
-fn compute(op_type: &str, is_float: bool, a: i64, b: i64) -> Option<i64> {
-    match op_type {
-        "Add" | "Sum" => a.checked_add(b),
-        "Sub" => a.checked_sub(b),
-        "Mul" => a.checked_mul(b),
-        "Div" if is_float => (b != 0 && a.checked_rem(b)? == 0).then(|| a / b),
-        "Div" => a.checked_div(b),
-        "Mod" => a.checked_rem_euclid(b),
-        "Max" => Some(a.max(b)),
-        "Min" => Some(a.min(b)),
-        "Equal" => Some(i64::from(a == b)),
-        "Greater" => Some(i64::from(a > b)),
-        "GreaterOrEqual" => Some(i64::from(a >= b)),
-        "Less" => Some(i64::from(a < b)),
-        "LessOrEqual" => Some(i64::from(a <= b)),
-        "And" => Some(i64::from(a != 0 && b != 0)),
-        "Or" => Some(i64::from(a != 0 || b != 0)),
-        _ => None,
-    }
-}
-
-fn combine(op_type: &str, is_float: bool, a: &Element, b: &Element) -> Element {
-    let negative = |e: &Element| e.sources.is_empty() && e.number.known().is_some_and(|v| v < 0);
-    if op_type == "Equal" && (a.is_extent() && negative(b) || negative(a) && b.is_extent()) {
-        return Element::constant(0);
-    }
-    let number = match (&a.number, &b.number) {
-        (Number::Known(x), Number::Known(y)) => {
-            compute(op_type, is_float, *x, *y).map_or(Number::Unknown, Number::Known)
-        }
-        (named @ Number::Named(_), Number::Known(v)) => match (op_type, v) {
-            ("Mul" | "Div", 1) | ("Add" | "Sub", 0) => named.clone(),
-            _ => Number::Unknown,
-        },
-        (Number::Known(v), named @ Number::Named(_)) => match (op_type, v) {
-            ("Mul", 1) | ("Add", 0) => named.clone(),
-            _ => Number::Unknown,
-        },
-        _ => Number::Unknown,
-    };
-    let constant = |e: &Element| e.number.known().filter(|_| e.sources.is_empty());
-    match (op_type, constant(a), constant(b)) {
-        ("Mul", _, Some(times)) => a.scaled(number, times, 1),
-        ("Mul", Some(times), _) => b.scaled(number, times, 1),
-        ("Div", _, Some(by)) => a.scaled(number, 1, by),
-        _ => Element::computed(number, &[a, b]),
-    }
-}
-
-/// Element `index` of a value with `len` elements after broadcasting.
-fn element(value: &IntValue, index: usize) -> Option<&Element> {
-    value
-        .elements
-        .get(if value.elements.len() == 1 { 0 } else { index })
-}
-
 impl OpRule for Broadcast {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
         if context.graph.opset < NUMPY_STYLE {
@@ -159,46 +103,19 @@ impl OpRule for Broadcast {
     }
 
     fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
-        let inputs: Vec<&IntValue> = (0..node.inputs.len())
+        let inputs = (0..node.inputs.len())
             .map(|slot| context.value(node, slot))
-            .collect::<Option<_>>()?;
-        let len = inputs.iter().map(|value| value.elements.len()).max()?;
-        let scalar = inputs.iter().all(|value| value.scalar);
-        let is_float = inputs.last()?.is_float;
-        let elements = (0..len)
-            .map(|index| {
-                let mut own = inputs.iter().map(|value| element(value, index));
-                let first = own.next()??;
-                if node.op_type == "Where" {
-                    let (yes, no) = (own.next()??, own.next()??);
-                    return Some(match first.number.known() {
-                        // Only a condition that no removal changes decides for good.
-                        Some(chosen) if first.sources.is_empty() => {
-                            if chosen != 0 {
-                                yes.clone()
-                            } else {
-                                no.clone()
-                            }
-                        }
-                        Some(chosen) => {
-                            let chosen = if chosen != 0 { yes } else { no };
-                            Element::computed(chosen.number.clone(), &[first, chosen])
-                        }
-                        None => Element::computed(Number::Unknown, &[first, yes, no]),
-                    });
-                }
-                let mut result = first.clone();
-                for other in own {
-                    result = combine(&node.op_type, is_float, &result, other?);
-                }
-                Some(result)
-            })
             .collect::<Option<Vec<_>>>()?;
-        Some(IntValue {
-            scalar,
-            is_float,
-            elements,
-        })
+        let shape = fixed_extents(self.shapes(node, context))?;
+        let operator = Arithmetic::of(node, inputs.last()?.format);
+        let elements = positions(&shape)?
+            .map(|position| {
+                let own = inputs.iter().map(|value| value.broadcast_at(&position));
+                let own = own.collect::<Option<Vec<&Element>>>()?;
+                operator.apply(&own)
+            })
+            .collect::<Option<_>>()?;
+        Some(IntValue::new(shape, inputs.last()?.format, elements))
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {

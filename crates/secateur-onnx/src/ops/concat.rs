@@ -2,10 +2,10 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Concat.html> (opset 1-13).
 
-use super::axes::{axis_of, misfit};
+use super::axes::{axis_of, fixed_extents, misfit};
 use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
-use crate::extents::{IntValue, ShapeContext};
+use crate::extents::{IntValue, ShapeContext, positions};
 use crate::graph::{Dim, Node};
 use crate::labels::{AxisLabels, LabelContext};
 
@@ -50,16 +50,25 @@ impl OpRule for Concat {
     }
 
     fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
-        let mut elements = Vec::new();
-        for slot in 0..node.inputs.len() {
-            elements.extend_from_slice(&context.value(node, slot)?.elements);
-        }
-        let is_float = context.value(node, 0)?.is_float;
-        Some(IntValue {
-            scalar: false,
-            is_float,
-            elements,
-        })
+        let parts = (0..node.inputs.len())
+            .map(|slot| context.value(node, slot))
+            .collect::<Option<Vec<_>>>()?;
+        let shape = fixed_extents(self.shapes(node, context))?;
+        let axis = axis_of(node.attr_i("axis", 1), shape.len())?;
+        let elements = positions(&shape)?
+            .map(|mut position| {
+                let part = parts.iter().find(|part| {
+                    let extent = part.shape[axis];
+                    let inside = position[axis] < extent;
+                    if !inside {
+                        position[axis] -= extent;
+                    }
+                    inside
+                });
+                part?.at(&position).cloned()
+            })
+            .collect::<Option<_>>()?;
+        Some(IntValue::new(shape, parts[0].format, elements))
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {

@@ -4,10 +4,10 @@
 //! <https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html>,
 //! <https://onnx.ai/onnx/operators/onnx__Range.html>.
 
-use super::axes::product;
+use super::axes::{extents_in, fixed_extents, product};
 use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
-use crate::extents::{Element, FOLD_LIMIT, IntValue, Number, ShapeContext};
+use crate::extents::{Element, Format, IntValue, Number, ShapeContext};
 use crate::graph::{Attribute, Dim, Node};
 use crate::labels::LabelContext;
 
@@ -92,11 +92,7 @@ impl OpRule for SizeOf {
             sources,
             ratio: None,
         };
-        Some(IntValue {
-            scalar: true,
-            is_float: false,
-            elements: vec![element],
-        })
+        Some(IntValue::scalar(element))
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
@@ -108,37 +104,24 @@ pub(super) struct ConstantOfShape;
 
 impl OpRule for ConstantOfShape {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
-        let shape = context.value(node, 0).map(|value| {
-            value
-                .elements
-                .iter()
-                .map(|element| element.number.dim())
-                .collect::<Vec<_>>()
-        });
-        Ok(vec![shape])
+        Ok(vec![extents_in(node, context, 0)])
     }
 
     fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
-        let extents = context.integers(node, 0)?;
-        let ([] | [_]) = extents.as_slice() else {
-            return None;
-        };
-        let len = extents.iter().product::<i64>();
-        let len = usize::try_from(len).ok().filter(|&len| len <= FOLD_LIMIT)?;
+        let extents = context.value(node, 0)?;
+        let shape = fixed_extents(self.shapes(node, context))?;
         let value = match node.attributes.get("value") {
             Some(Attribute::Tensor(tensor)) => IntValue::from_tensor(tensor)?,
-            None => IntValue::vector(vec![Element::constant(0)]),
+            // Zeros, of floats.
+            None => IntValue {
+                format: Format::Single,
+                ..IntValue::scalar(Element::constant(0))
+            },
             Some(_) => return None,
         };
-        let filling = value.elements.first()?.number.clone();
         // The elements do not depend on extents, but their number does.
-        let sources: Vec<&Element> = context.value(node, 0)?.elements.iter().collect();
-        let element = Element::computed(filling, &sources);
-        Some(IntValue {
-            scalar: extents.is_empty(),
-            is_float: value.is_float,
-            elements: vec![element; len],
-        })
+        let filled = value.reshaped(Vec::new())?.broadcast_to(shape)?;
+        filled.depending_on([extents])
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
@@ -171,6 +154,28 @@ impl OpRule for Range {
             _ => Dim::Unknown,
         };
         Ok(vec![Some(vec![len])])
+    }
+
+    fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
+        let [start, limit, delta] = [0, 1, 2].map(|slot| context.value(node, slot));
+        let (start, limit, delta) = (start?, limit?, delta?);
+        let [len] = fixed_extents(self.shapes(node, context))?[..] else {
+            return None;
+        };
+        let (first, step) = (start.known()?, delta.known()?);
+        let (first, step) = (*first.first()?, *step.first()?);
+        let elements = (0..i64::try_from(len).ok()?)
+            .map(|index| {
+                Some(Element::constant(
+                    first.checked_add(step.checked_mul(index)?)?,
+                ))
+            })
+            .collect::<Option<_>>()?;
+        let value = IntValue {
+            format: start.format,
+            ..IntValue::vector(elements)
+        };
+        value.depending_on([start, limit, delta])
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {

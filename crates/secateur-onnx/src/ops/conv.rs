@@ -13,7 +13,7 @@ use super::rule::{MacTerm, Macs, OpRule, OutputShapes, Stored};
 use crate::error::Result;
 use crate::extents::ShapeContext;
 use crate::graph::{Dim, Node};
-use crate::labels::{LabelContext, Labels, Role};
+use crate::labels::{AxisLabels, LabelContext, Labels, Role};
 
 pub(super) struct Conv;
 
@@ -24,19 +24,20 @@ pub(super) fn group_count(node: &Node) -> Option<usize> {
         .filter(|&groups| groups > 0)
 }
 
-/// Merges a bias with the channels it is added to.
+/// Merges the bias in that slot with the channels it is added to.
 pub(super) fn merge_bias(
     node: &Node,
     context: &mut LabelContext<'_>,
+    slot: usize,
     channels: &Labels,
 ) -> std::result::Result<(), String> {
-    if node.input(2).is_none() {
+    if node.input(slot).is_none() {
         return Ok(());
     }
-    let bias = context.input(node, 2)?;
+    let bias = context.input(node, slot)?;
     match bias.as_slice() {
         [Some(bias)] if bias.len() == channels.len() => {
-            context.use_parameter(node, 2, 0, Role::Output);
+            context.use_parameter(node, slot, 0, Role::Output);
             context.merge(channels, bias);
             Ok(())
         }
@@ -56,7 +57,102 @@ pub(super) fn window_macs(
     Some(MacTerm {
         axes: all_axes(weights, rank),
         scale: pixels(image?.get(2..)?)?,
+        samples: 1,
     })
+}
+
+/// Channels through a convolution with weights in slot 1 and a bias in slot `bias`.
+pub(super) fn follow_channels(
+    node: &Node,
+    context: &mut LabelContext<'_>,
+    bias: usize,
+) -> std::result::Result<(), String> {
+    if !context.is_stored(node, 1) {
+        return Err("its weights are computed, not stored".to_string());
+    }
+    let weights = context.input(node, 1)?;
+    let groups = group_count(node).ok_or("`group` must be positive")?;
+    let input = match context.input(node, 0) {
+        // Behind an operator without a rule only the output channels are known.
+        Err(_) if groups == 1 => {
+            context.pin_axes(&weights[1..], node, "the shape of its input is not known");
+            let mut unknown = vec![None; weights.len()];
+            unknown[1..].clone_from_slice(&weights[1..]);
+            unknown
+        }
+        input => input?,
+    };
+    let (Some(Some(channels)), Some(Some(rows)), Some(Some(columns))) =
+        (input.get(1), weights.first(), weights.get(1))
+    else {
+        return Err("the number of channels is not known".to_string());
+    };
+    let (channels, rows, columns) = (channels.clone(), rows.clone(), columns.clone());
+    if columns.len().checked_mul(groups) != Some(channels.len()) || rows.len() % groups != 0 {
+        return Err("its weights do not fit its input".to_string());
+    }
+    let per_group = rows.len() / groups;
+    if per_group == 0 || columns.is_empty() {
+        return Err("it has no channels".to_string());
+    }
+    context.use_parameter(node, 1, 0, Role::Output);
+    if groups == 1 {
+        context.use_parameter(node, 1, 1, Role::Input);
+        context.merge(&channels, &columns);
+    } else if columns.len() == 1 || per_group == 1 {
+        // Groups of the attribute are removed whole: all their channels are one kernel.
+        for (index, &channel) in channels.iter().enumerate() {
+            context.merge_one(channel, rows[index / columns.len() * per_group]);
+        }
+        for (index, &row) in rows.iter().enumerate() {
+            context.merge_one(row, rows[index / per_group * per_group]);
+        }
+        let firsts: Labels = rows.iter().step_by(per_group).copied().collect();
+        context.attribute_counts(node, "group", &firsts);
+    } else {
+        context.use_parameter(node, 1, 1, Role::Input);
+        for (index, &channel) in channels.iter().enumerate() {
+            context.merge_one(channel, columns[index % columns.len()]);
+        }
+        for (index, &row) in rows.iter().enumerate() {
+            context.merge_one(row, rows[index % per_group]);
+        }
+    }
+    merge_bias(node, context, bias, &rows)?;
+    let mut output = context.new_axes_of_rank(node, 0, input.len())?;
+    output[0] = input[0].clone();
+    output[1] = Some(rows);
+    for axis in 2..input.len() {
+        slide(node, context, (axis, &input[axis]), &mut output[axis]);
+    }
+    context.set_output(node, 0, output);
+    Ok(())
+}
+
+/// Labels of an axis that the window slides over. Where channels lie in the place of pixels
+/// (channel attention), each position of the output belongs to one of the input, if there are
+/// as many.
+fn slide(
+    node: &Node,
+    context: &mut LabelContext<'_>,
+    (axis, input): (usize, &AxisLabels),
+    output: &mut AxisLabels,
+) {
+    let stride = node
+        .attr_ints("strides")
+        .and_then(|strides| strides.get(axis - 2));
+    let is_kept = match (input, &*output) {
+        (Some(from), Some(to)) => {
+            from.len() == to.len() && stride.is_none_or(|&by| by == 1) && context.may_switch(from)
+        }
+        _ => false,
+    };
+    if is_kept {
+        context.mixes(node, input, "slides a window over these channels");
+        output.clone_from(input);
+    } else {
+        context.pin_axes(std::slice::from_ref(input), node, "a window slides over it");
+    }
 }
 
 impl OpRule for Conv {
@@ -115,64 +211,7 @@ impl OpRule for Conv {
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
-        if !context.is_stored(node, 1) {
-            return Err("its weights are computed, not stored".to_string());
-        }
-        let weights = context.input(node, 1)?;
-        let groups = group_count(node).ok_or("`group` must be positive")?;
-        let input = match context.input(node, 0) {
-            // Behind an operator without a rule only the output channels are known.
-            Err(_) if groups == 1 => {
-                context.pin_axes(&weights[1..], node, "the shape of its input is not known");
-                let mut unknown = vec![None; weights.len()];
-                unknown[1..].clone_from_slice(&weights[1..]);
-                unknown
-            }
-            input => input?,
-        };
-        let (Some(Some(channels)), Some(Some(rows)), Some(Some(columns))) =
-            (input.get(1), weights.first(), weights.get(1))
-        else {
-            return Err("the number of channels is not known".to_string());
-        };
-        let (channels, rows, columns) = (channels.clone(), rows.clone(), columns.clone());
-        if columns.len().checked_mul(groups) != Some(channels.len()) || rows.len() % groups != 0 {
-            return Err("its weights do not fit its input".to_string());
-        }
-        let per_group = rows.len() / groups;
-        if per_group == 0 || columns.is_empty() {
-            return Err("it has no channels".to_string());
-        }
-        context.use_parameter(node, 1, 0, Role::Output);
-        if groups == 1 {
-            context.use_parameter(node, 1, 1, Role::Input);
-            context.merge(&channels, &columns);
-        } else if columns.len() == 1 || per_group == 1 {
-            // Groups of the attribute are removed whole: all their channels are one kernel.
-            for (index, &channel) in channels.iter().enumerate() {
-                context.merge_one(channel, rows[index / columns.len() * per_group]);
-            }
-            for (index, &row) in rows.iter().enumerate() {
-                context.merge_one(row, rows[index / per_group * per_group]);
-            }
-            let firsts: Labels = rows.iter().step_by(per_group).copied().collect();
-            context.attribute_counts(node, "group", &firsts);
-        } else {
-            context.use_parameter(node, 1, 1, Role::Input);
-            for (index, &channel) in channels.iter().enumerate() {
-                context.merge_one(channel, columns[index % columns.len()]);
-            }
-            for (index, &row) in rows.iter().enumerate() {
-                context.merge_one(row, rows[index % per_group]);
-            }
-        }
-        merge_bias(node, context, &rows)?;
-        context.pin_axes(&input[2..], node, "a window slides over it");
-        let mut output = context.new_axes_of_rank(node, 0, input.len())?;
-        output[0] = input[0].clone();
-        output[1] = Some(rows);
-        context.set_output(node, 0, output);
-        Ok(())
+        follow_channels(node, context, 2)
     }
 
     fn stored(&self, slot: usize) -> Stored {

@@ -152,7 +152,7 @@ impl OpRule for ConvTranspose {
             }
             (0..groups).flat_map(|_| columns.iter().copied()).collect()
         };
-        merge_bias(node, context, &produced)?;
+        merge_bias(node, context, 2, &produced)?;
         context.pin_axes(&input[2..], node, "a window slides over it");
         let mut output = context.new_axes_of_rank(node, 0, input.len())?;
         output[0] = input[0].clone();

@@ -5,11 +5,11 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Flatten.html>.
 
-use super::axes::{misfit, product};
+use super::axes::{fixed_extents, misfit, product};
 use super::relabel::relabel;
 use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
-use crate::extents::ShapeContext;
+use crate::extents::{IntValue, ShapeContext};
 use crate::graph::{Dim, Node};
 use crate::labels::LabelContext;
 
@@ -43,6 +43,11 @@ impl OpRule for Flatten {
             }
         };
         Ok(vec![Some(vec![joined(rows), joined(columns)])])
+    }
+
+    fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
+        let shape = fixed_extents(self.shapes(node, context))?;
+        context.value(node, 0)?.reshaped(shape)
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {

@@ -2,7 +2,7 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Gather.html>.
 
-use super::axes::{axis_of, misfit};
+use super::axes::{axis_of, fixed_extents, misfit};
 use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
 use crate::extents::{IntValue, ShapeContext};
@@ -26,26 +26,15 @@ impl OpRule for Gather {
     }
 
     fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
-        let value = context.value(node, 0).filter(|value| !value.scalar)?;
-        let indices = context.value(node, 1)?;
-        if node.attr_i("axis", 0) != 0 && node.attr_i("axis", 0) != -1 {
-            return None;
-        }
-        let elements = indices
-            .known()?
-            .iter()
-            .map(|&index| {
-                value
-                    .elements
-                    .get(axis_of(index, value.elements.len())?)
-                    .cloned()
-            })
-            .collect::<Option<Vec<_>>>()?;
-        Some(IntValue {
-            scalar: indices.scalar,
-            is_float: value.is_float,
-            elements,
-        })
+        let (value, indices) = (context.value(node, 0)?, context.value(node, 1)?);
+        let axis = axis_of(node.attr_i("axis", 0), value.shape.len())?;
+        let behind = axis + indices.shape.len();
+        let picked = value.arranged(fixed_extents(self.shapes(node, context))?, |position| {
+            let index = indices.at(&position[axis..behind])?.number.known()?;
+            let pick = axis_of(index, value.shape[axis])?;
+            Some([&position[..axis], &[pick], &position[behind..]].concat())
+        });
+        picked?.depending_on([indices])
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
@@ -64,9 +53,7 @@ impl OpRule for Gather {
             }
         }
         let shapes = context.shapes();
-        let indices = shapes
-            .value(node, 1)
-            .filter(|value| !value.scalar && inserted == 1);
+        let indices = shapes.value(node, 1).filter(|_| inserted == 1);
         let picks: Option<Vec<usize>> = input[axis].as_ref().and_then(|labels| {
             let indices = indices?.known()?;
             indices

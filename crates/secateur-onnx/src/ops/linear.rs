@@ -7,9 +7,10 @@
 //! Specs: <https://onnx.ai/onnx/operators/onnx__Gemm.html> (opset 1-13),
 //! <https://onnx.ai/onnx/operators/onnx__MatMul.html>.
 
-use super::axes::{all_axes, misfit, pixels};
+use super::axes::{all_axes, misfit};
 use super::binary::{broadcast_labels, broadcast_shapes};
-use super::rule::{MacTerm, Macs, OpRule, OutputShapes, Stored, WeightRole};
+use super::product::Product;
+use super::rule::{Macs, OpRule, OutputShapes, Stored, WeightRole};
 use crate::error::Result;
 use crate::extents::ShapeContext;
 use crate::graph::{Dim, Node};
@@ -19,6 +20,15 @@ pub(super) struct Gemm;
 pub(super) struct MatMul;
 
 const SUMMED: &str = "it multiplies two computed values and sums over this axis";
+
+/// First and second axis of a matrix that a `Gemm` may transpose.
+fn matrix_axes(node: &Node, transposes: &str) -> (usize, usize) {
+    if node.attr_i(transposes, 0) != 0 {
+        (1, 0)
+    } else {
+        (0, 1)
+    }
+}
 
 /// Merges the axes that a product sums over.
 fn contract(
@@ -40,19 +50,12 @@ impl OpRule for Gemm {
         let (Some(a), Some(b)) = (context.input(node, 0), context.input(node, 1)) else {
             return Ok(vec![None]);
         };
-        let ([a0, a1], [b0, b1]) = (a, b) else {
+        if a.len() != 2 || b.len() != 2 {
             return Err(misfit(context, node, "expected two matrices"));
-        };
-        let (rows, inner_a) = if node.attr_i("transA", 0) != 0 {
-            (a1, a0)
-        } else {
-            (a0, a1)
-        };
-        let (inner_b, columns) = if node.attr_i("transB", 0) != 0 {
-            (b1, b0)
-        } else {
-            (b0, b1)
-        };
+        }
+        let (row, inner_a) = matrix_axes(node, "transA");
+        let (inner_b, column) = matrix_axes(node, "transB");
+        let (rows, inner_a, inner_b, columns) = (&a[row], &a[inner_a], &b[inner_b], &b[column]);
         if let (Some(x), Some(y)) = (inner_a.fixed(), inner_b.fixed())
             && x != y
         {
@@ -70,16 +73,8 @@ impl OpRule for Gemm {
         if a.len() != 2 || b.len() != 2 {
             return Err("expected two matrices".to_string());
         }
-        let (row, inner_a) = if node.attr_i("transA", 0) != 0 {
-            (1, 0)
-        } else {
-            (0, 1)
-        };
-        let (inner_b, column) = if node.attr_i("transB", 0) != 0 {
-            (1, 0)
-        } else {
-            (0, 1)
-        };
+        let (row, inner_a) = matrix_axes(node, "transA");
+        let (inner_b, column) = matrix_axes(node, "transB");
         contract(
             node,
             context,
@@ -113,40 +108,52 @@ impl OpRule for Gemm {
     }
 
     fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Macs {
-        let weights = node.input(1).filter(|_| context.input(node, 1).is_some());
-        Macs::of(weights.map(|weights| MacTerm {
-            axes: all_axes(weights, 2),
-            scale: 1,
-        }))
+        let (row, inner_a) = matrix_axes(node, "transA");
+        let (inner_b, column) = matrix_axes(node, "transB");
+        product_macs(node, context, (Some(row), inner_a), (inner_b, Some(column)))
     }
 }
 
-/// Multiply-adds of a `MatMul`; `None` where extents are not known.
-fn product_macs(node: &Node, context: &ShapeContext<'_>) -> Option<MacTerm> {
-    let (a, b) = (context.input(node, 0)?, context.input(node, 1)?);
-    if a.len() < 2 || b.len() < 2 {
-        return None;
-    }
-    if context.stored(node, 1).is_some() && b.len() == 2 {
-        // The rows of one sample: all axes between the batch and the features.
-        let rows = a.get(1..a.len() - 1).unwrap_or(&[]);
-        return Some(MacTerm {
-            axes: all_axes(node.input(1)?, 2),
-            scale: pixels(rows)?,
-        });
-    }
-    // All extents of the output but the batch, times the extent summed over.
-    let output = node.outputs.first()?;
-    let rank = context.known.shapes.get(output)?.len();
-    let mut axes: Vec<(String, usize)> = all_axes(output, rank).split_off(1.min(rank - 2));
-    axes.push((node.input(0)?.to_string(), a.len() - 1));
-    let known = |(name, axis): &(String, usize)| {
-        matches!(
-            context.known.shapes.get(name).and_then(|s| s.get(*axis)),
-            Some(Dim::Fixed(_))
-        )
+/// Multiply-adds of a product whose operands have these axes last: those that it sums over, and
+/// those of the output.
+fn product_macs(
+    node: &Node,
+    context: &ShapeContext<'_>,
+    (row, inner_a): (Option<usize>, usize),
+    (inner_b, column): (usize, Option<usize>),
+) -> Macs {
+    let (Some(a), Some(b), Some(output)) = (node.input(0), node.input(1), node.outputs.first())
+    else {
+        return Macs::Unknown;
     };
-    axes.iter().all(known).then_some(MacTerm { axes, scale: 1 })
+    let rank = context.known.shapes.get(output).map_or(0, Vec::len);
+    let axis = |name: &str, axis: Option<usize>| axis.map(|axis| (name.to_string(), axis));
+    // The axes of the output, without that of the stored operand: its last, or the one before.
+    let rows = |without: Option<usize>| {
+        let behind = without.and_then(|behind| rank.checked_sub(behind));
+        let rows = all_axes(output, rank).into_iter();
+        rows.filter(|(_, axis)| Some(*axis) != behind).collect()
+    };
+    let (rows, columns) = match (context.is_constant(a), context.is_constant(b)) {
+        // Runtimes compute it once.
+        (true, true) => return Macs::Zero,
+        (false, true) => (
+            rows(column.map(|_| 1)),
+            [axis(b, Some(inner_b)), axis(b, column)],
+        ),
+        (true, false) => (
+            rows(row.map(|_| 1 + usize::from(column.is_some()))),
+            [axis(a, row), axis(a, Some(inner_a))],
+        ),
+        (false, false) => {
+            let shape = context.known.shapes.get(a);
+            let known = shape.is_some_and(|shape| shape[inner_a].fixed().is_some());
+            let summed = if known { (a, inner_a) } else { (b, inner_b) };
+            (rows(None), [axis(summed.0, Some(summed.1)), None])
+        }
+    };
+    let columns = columns.into_iter().flatten().collect();
+    Product { rows, columns }.macs(context)
 }
 
 impl OpRule for MatMul {
@@ -154,9 +161,21 @@ impl OpRule for MatMul {
         let (Some(a), Some(b)) = (context.input(node, 0), context.input(node, 1)) else {
             return Ok(vec![None]);
         };
-        if a.len() < 2 || b.len() < 2 {
-            return Ok(vec![None]);
-        }
+        // A vector is a matrix of one row, or one column, that the output goes without.
+        let (row, column) = (a.len() == 1, b.len() == 1);
+        let one = Dim::Fixed(1);
+        let (as_row, as_column);
+        let (a, b) = match (a, b) {
+            ([], _) | (_, []) => return Err(misfit(context, node, "expected two matrices")),
+            _ => {
+                as_row = [std::slice::from_ref(&one), a].concat();
+                as_column = [b, std::slice::from_ref(&one)].concat();
+                (
+                    if row { &as_row[..] } else { a },
+                    if column { &as_column[..] } else { b },
+                )
+            }
+        };
         let (inner_a, inner_b) = (&a[a.len() - 1], &b[b.len() - 2]);
         if let (Some(x), Some(y)) = (inner_a.fixed(), inner_b.fixed())
             && x != y
@@ -175,8 +194,12 @@ impl OpRule for MatMul {
                     format!("extents {x} and {y} do not broadcast"),
                 )
             })?;
-        shape.push(a[a.len() - 2].clone());
-        shape.push(b[b.len() - 1].clone());
+        if !row {
+            shape.push(a[a.len() - 2].clone());
+        }
+        if !column {
+            shape.push(b[b.len() - 1].clone());
+        }
         Ok(vec![Some(shape)])
     }
 
@@ -215,6 +238,17 @@ impl OpRule for MatMul {
     }
 
     fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Macs {
-        Macs::of(product_macs(node, context))
+        let (Some(a), Some(b)) = (context.input(node, 0), context.input(node, 1)) else {
+            return Macs::Unknown;
+        };
+        let (Some(inner_a), Some(last_b)) = (a.len().checked_sub(1), b.len().checked_sub(1)) else {
+            return Macs::Unknown;
+        };
+        let row = inner_a.checked_sub(1);
+        let (inner_b, column) = match last_b.checked_sub(1) {
+            Some(inner) => (inner, Some(last_b)),
+            None => (last_b, None),
+        };
+        product_macs(node, context, (row, inner_a), (inner_b, column))
     }
 }

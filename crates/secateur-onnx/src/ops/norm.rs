@@ -1,24 +1,20 @@
 //! Normalisation: per channel (batch, instance) channels stay free; across
-//! channels (layer, group, local response) they are pinned.
+//! channels (layer, group, local response) they are pinned, unless mixing is allowed.
 //!
 //! Specs: <https://onnx.ai/onnx/operators/onnx__BatchNormalization.html> (opset 1-15),
 //! <https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html>,
 //! <https://onnx.ai/onnx/operators/onnx__LayerNormalization.html>,
 //! <https://onnx.ai/onnx/operators/onnx__GroupNormalization.html>.
 
-use super::axes::axis_of;
+use super::axes::{axis_of, same_shape};
+use super::binary::broadcast_labels;
 use super::rule::{OpRule, OutputShapes, Stored, WeightRole};
 use crate::error::Result;
 use crate::extents::ShapeContext;
 use crate::graph::{Dim, Node};
-use crate::labels::{LabelContext, Role};
+use crate::labels::{AxisLabels, LabelContext, Role};
 
-const ACROSS: &str = "it normalises across these channels";
-
-/// Shape of an operator that keeps the shape of its first input.
-fn same_shape(node: &Node, context: &ShapeContext<'_>) -> OutputShapes {
-    vec![context.input(node, 0).map(<[_]>::to_vec)]
-}
+const ACROSS: &str = "normalises across these channels";
 
 /// Merges the vectors in these slots with the channels of the first input.
 fn merge_vectors(
@@ -55,7 +51,7 @@ pub(super) struct BatchNormalization;
 
 impl OpRule for BatchNormalization {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
-        let mut shapes = vec![context.input(node, 0).map(<[_]>::to_vec)];
+        let mut shapes = same_shape(node, context);
         // Running statistics, where the node is in training mode.
         for _ in 1..node.outputs.len() {
             shapes.push(context.input(node, 1).map(<[_]>::to_vec));
@@ -88,11 +84,9 @@ impl OpRule for InstanceNormalization {
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
         let axes = context.input(node, 0)?;
-        context.pin_axes(
-            axes.get(2..).unwrap_or(&[]),
-            node,
-            "it takes a mean over them",
-        );
+        for labels in axes.iter().skip(2) {
+            context.mixes(node, labels, "takes a mean over these channels");
+        }
         merge_vectors(node, context, 1..3)
     }
 
@@ -105,6 +99,25 @@ impl OpRule for InstanceNormalization {
     }
 }
 
+/// Merges scale and shift, whose last axes are those of the input, with it.
+fn merge_aligned(
+    node: &Node,
+    context: &mut LabelContext<'_>,
+    axes: &[AxisLabels],
+) -> std::result::Result<(), String> {
+    for slot in (1..3).filter(|&slot| node.input(slot).is_some()) {
+        let vector = context.input(node, slot)?;
+        for (axis, labels) in vector.iter().enumerate() {
+            if labels.as_ref().is_some_and(|labels| labels.len() > 1) {
+                context.use_parameter(node, slot, axis, Role::Norm);
+            }
+        }
+        broadcast_labels(node, context, axes, &vector)?;
+    }
+    Ok(())
+}
+
+/// `LayerNormalization`, and `RMSNormalization`, which has no shift.
 pub(super) struct LayerNormalization;
 
 impl OpRule for LayerNormalization {
@@ -125,7 +138,12 @@ impl OpRule for LayerNormalization {
         let axes = context.input(node, 0)?;
         let axis = axis_of(node.attr_i("axis", -1), axes.len())
             .ok_or("its axis lies outside the input")?;
-        context.pin_axes(&axes[axis..], node, ACROSS);
+        for labels in &axes[axis..] {
+            context.mixes(node, labels, ACROSS);
+        }
+        if context.graph().allow_mixing {
+            merge_aligned(node, context, &axes)?;
+        }
         for slot in 1..node.outputs.len() {
             let mut output = context.new_axes_of_rank(node, slot, axes.len())?;
             output[..axis].clone_from_slice(&axes[..axis]);
@@ -144,14 +162,6 @@ impl OpRule for LayerNormalization {
     }
 }
 
-/// Labels of an operator that normalises across the channels of its first input.
-fn pin_channels(node: &Node, context: &mut LabelContext<'_>) -> std::result::Result<(), String> {
-    let axes = context.input(node, 0)?;
-    context.pin_axes(axes.get(1..).unwrap_or(&[]), node, ACROSS);
-    context.set_output(node, 0, axes);
-    Ok(())
-}
-
 pub(super) struct GroupNormalization;
 
 impl OpRule for GroupNormalization {
@@ -160,7 +170,27 @@ impl OpRule for GroupNormalization {
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
-        pin_channels(node, context)
+        let axes = context.input(node, 0)?;
+        if node.attr_i("num_groups", 0) != 1 {
+            let reason = format!("it {ACROSS}, in groups");
+            context.pin_axes(axes.get(1..).unwrap_or(&[]), node, &reason);
+            context.set_output(node, 0, axes);
+            return Ok(());
+        }
+        for labels in axes.iter().skip(1) {
+            context.mixes(node, labels, ACROSS);
+        }
+        // Before opset 21 there is one scale for the group.
+        let width = axes.get(1).and_then(|labels| Some(labels.as_ref()?.len()));
+        let scale = context.input(node, 1)?;
+        let each = scale
+            .first()
+            .and_then(|labels| Some(labels.as_ref()?.len()));
+        if context.graph().allow_mixing && each == width {
+            return merge_vectors(node, context, 1..3);
+        }
+        context.set_output(node, 0, axes);
+        Ok(())
     }
 
     fn stored(&self, slot: usize) -> Stored {
@@ -181,6 +211,15 @@ impl OpRule for LocalResponse {
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
-        pin_channels(node, context)
+        let axes = context.input(node, 0)?;
+        if let Some(channels) = axes.get(1) {
+            context.mixes(
+                node,
+                channels,
+                "normalises by neighbours among these channels",
+            );
+        }
+        context.set_output(node, 0, axes);
+        Ok(())
     }
 }

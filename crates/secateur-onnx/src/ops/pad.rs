@@ -3,25 +3,32 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Pad.html> (opset 2-25).
 
-use super::axes::axis_of;
+use super::axes::{axis_of, fixed_extents};
 use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
-use crate::extents::{Parameter, ShapeContext};
+use crate::extents::{Element, IntValue, ShapeContext, positions};
 use crate::graph::{Dim, Node};
 use crate::labels::LabelContext;
 
 pub(super) struct Pad;
 
-/// Per axis of the input: pads in front and behind, and where the file keeps them.
-struct Pads {
-    sizes: Vec<(i64, i64)>,
-    elements: Vec<Option<(usize, usize)>>,
+/// The pads of an axis.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pads {
+    /// In front and behind, and where the file keeps the two numbers; none for an axis that is not
+    /// named.
+    Known(i64, i64, Option<(usize, usize)>),
+    /// At least one of them is computed.
+    Computed,
 }
 
-fn pads(node: &Node, context: &ShapeContext<'_>, rank: usize) -> Option<Pads> {
-    let Parameter::Known(values) = context.parameter(node, "pads", 1) else {
-        return None;
-    };
+/// The pads of an axis that none are given for.
+const NONE: Pads = Pads::Known(0, 0, None);
+
+/// Per axis of the input its pads; `None` where not even their number is known, or which axes they
+/// belong to.
+fn pads(node: &Node, context: &ShapeContext<'_>, rank: usize) -> Option<Vec<Pads>> {
+    let values = context.list(node, "pads", 1)?;
     let axes: Vec<usize> = if node.input(3).is_some() {
         context
             .integers(node, 3)?
@@ -34,16 +41,36 @@ fn pads(node: &Node, context: &ShapeContext<'_>, rank: usize) -> Option<Pads> {
     if values.len() != 2 * axes.len() {
         return None;
     }
-    let mut pads = Pads {
-        sizes: vec![(0, 0); rank],
-        elements: vec![None; rank],
-    };
+    let mut pads = vec![NONE; rank];
     for (index, &axis) in axes.iter().enumerate() {
         let behind = index + axes.len();
-        pads.sizes[axis] = (values[index], values[behind]);
-        pads.elements[axis] = Some((index, behind));
+        pads[axis] = match (values[index], values[behind]) {
+            (Some(front), Some(back)) => Pads::Known(front, back, Some((index, behind))),
+            _ => Pads::Computed,
+        };
     }
     Some(pads)
+}
+
+impl Pads {
+    /// Extent of a padded axis.
+    fn extent(self, dim: &Dim) -> Dim {
+        match self {
+            Self::Known(0, 0, _) => dim.clone(),
+            Self::Known(front, behind, _) => dim
+                .fixed()
+                .and_then(|size| i64::try_from(size).ok())
+                .and_then(|size| size.checked_add(front)?.checked_add(behind))
+                .and_then(|size| usize::try_from(size).ok())
+                .map_or(Dim::Unknown, Dim::Fixed),
+            Self::Computed => Dim::Unknown,
+        }
+    }
+}
+
+/// True where the padding is one number.
+fn is_constant(node: &Node) -> bool {
+    matches!(node.attr_s("mode").as_deref(), None | Some("" | "constant"))
 }
 
 impl OpRule for Pad {
@@ -51,44 +78,59 @@ impl OpRule for Pad {
         let Some(input) = context.input(node, 0) else {
             return Ok(vec![None]);
         };
-        let Some(pads) = pads(node, context, input.len()) else {
-            return Ok(vec![Some(vec![Dim::Unknown; input.len()])]);
-        };
-        let shape = input
-            .iter()
-            .zip(&pads.sizes)
-            .map(|(dim, &(front, behind))| {
-                if (front, behind) == (0, 0) {
-                    return dim.clone();
-                }
-                dim.fixed()
-                    .and_then(|size| i64::try_from(size).ok())
-                    .and_then(|size| size.checked_add(front)?.checked_add(behind))
-                    .and_then(|size| usize::try_from(size).ok())
-                    .map_or(Dim::Unknown, Dim::Fixed)
-            });
+        let pads = pads(node, context, input.len());
+        let pads = pads.unwrap_or_else(|| vec![Pads::Computed; input.len()]);
+        let shape = input.iter().zip(pads).map(|(dim, pads)| pads.extent(dim));
         Ok(vec![Some(shape.collect())])
+    }
+
+    fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
+        let value = context.value(node, 0).filter(|_| is_constant(node))?;
+        let filling = match node.input(2) {
+            Some(_) => context.value(node, 2)?.elements.first()?.clone(),
+            None => Element::constant(0),
+        };
+        let fronts = pads(node, context, value.shape.len())?
+            .into_iter()
+            .map(|pads| match pads {
+                Pads::Known(front, ..) => Some(front),
+                Pads::Computed => None,
+            })
+            .collect::<Option<Vec<_>>>()?;
+        let shape = fixed_extents(self.shapes(node, context))?;
+        let elements = positions(&shape)?.map(|position| {
+            let own = position.iter().zip(&fronts).map(|(&at, &front)| {
+                let at = i64::try_from(at).ok()?.checked_sub(front)?;
+                usize::try_from(at).ok()
+            });
+            let own: Option<Vec<usize>> = own.collect();
+            own.and_then(|own| value.at(&own))
+                .unwrap_or(&filling)
+                .clone()
+        });
+        let padded = IntValue::new(shape.clone(), value.format, elements.collect());
+        padded.depending_on(context.value(node, 1))
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
         let input = context.input(node, 0)?;
-        let pads = pads(node, &context.shapes(), input.len()).ok_or("its pads are computed")?;
-        let constant = matches!(node.attr_s("mode").as_deref(), None | Some("" | "constant"));
+        let pads =
+            pads(node, &context.shapes(), input.len()).ok_or("which axes it pads is not known")?;
         let mut output = context.new_axes_of_rank(node, 0, input.len())?;
         let mut counts = Vec::new();
-        for (axis, labels) in input.iter().enumerate() {
-            let (front, behind) = pads.sizes[axis];
-            if (front, behind) == (0, 0) {
+        for (axis, (labels, pads)) in input.iter().zip(pads).enumerate() {
+            if let Pads::Known(0, 0, _) = pads {
                 output[axis] = labels.clone();
                 continue;
             }
-            let sizes = (
-                usize::try_from(front),
-                usize::try_from(behind),
-                pads.elements[axis],
-            );
+            let sizes = match pads {
+                Pads::Known(front, behind, places) => {
+                    (usize::try_from(front), usize::try_from(behind), places)
+                }
+                Pads::Computed => (Ok(0), Ok(0), None),
+            };
             if let (Some(labels), Some(_), (Ok(front), Ok(behind), Some((first, last))), true) =
-                (labels, &output[axis], sizes, constant)
+                (labels, &output[axis], sizes, is_constant(node))
                 && context.may_switch(labels)
                 && let (Some(before), Some(after)) = (context.fresh(front), context.fresh(behind))
             {

@@ -8,7 +8,7 @@ use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
 use crate::extents::ShapeContext;
 use crate::graph::{Dim, Node};
-use crate::labels::LabelContext;
+use crate::labels::{AxisLabels, LabelContext};
 
 /// Strides and the like stay below, so that sums of them do not overflow.
 const MAX_WINDOW: usize = 1 << 31;
@@ -90,13 +90,24 @@ pub(super) fn window(
     (0..rank).map(slide).collect()
 }
 
-/// Output axes of an operator that keeps batch and channels and makes new pixels.
-fn keep_channels(node: &Node, context: &mut LabelContext<'_>) -> std::result::Result<(), String> {
+/// Input axes, of which there must be a batch and channels.
+fn image_axes(
+    node: &Node,
+    context: &mut LabelContext<'_>,
+) -> std::result::Result<Vec<AxisLabels>, String> {
     let axes = context.input(node, 0)?;
-    if axes.len() < 2 {
-        return Err("expected [n, c, ...]".to_string());
+    match axes.len() {
+        0 | 1 => Err("expected [n, c, ...]".to_string()),
+        _ => Ok(axes),
     }
-    context.pin_axes(&axes[2..], node, "a window slides over it");
+}
+
+/// Output axes of an operator that keeps batch and channels and makes new pixels.
+fn keep_channels(
+    node: &Node,
+    context: &mut LabelContext<'_>,
+    axes: &[AxisLabels],
+) -> std::result::Result<(), String> {
     for slot in 0..node.outputs.len() {
         let mut output = context.new_axes_of_rank(node, slot, axes.len())?;
         output[0] = axes[0].clone();
@@ -136,7 +147,9 @@ impl OpRule for Pool {
         if node.outputs.get(1).is_some_and(|name| !name.is_empty()) {
             return Err("it also gives positions in the whole tensor".to_string());
         }
-        keep_channels(node, context)
+        let axes = image_axes(node, context)?;
+        context.pin_axes(&axes[2..], node, "a window slides over it");
+        keep_channels(node, context, &axes)
     }
 }
 
@@ -156,6 +169,15 @@ impl OpRule for GlobalPool {
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
-        keep_channels(node, context)
+        let axes = image_axes(node, context)?;
+        // Channels lie here where they were moved to the place of pixels.
+        let what = match node.op_type.as_str() {
+            "GlobalMaxPool" => "takes the largest of these channels",
+            _ => "takes a mean over these channels",
+        };
+        for labels in &axes[2..] {
+            context.mixes(node, labels, what);
+        }
+        keep_channels(node, context, &axes)
     }
 }

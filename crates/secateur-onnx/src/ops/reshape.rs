@@ -4,7 +4,7 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Reshape.html>.
 
-use super::axes::misfit;
+use super::axes::{extents_in, fixed_extents, misfit};
 use super::relabel::relabel;
 use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
@@ -113,7 +113,8 @@ impl OpRule for Reshape {
             (Some(value), _) => value.elements.iter().map(|e| e.number.clone()).collect(),
             // Before opset 5.
             (None, Some(shape)) => shape.iter().map(|&extent| Number::Known(extent)).collect(),
-            (None, None) => return Ok(vec![None]),
+            // An extent that is not known may be a 0 or a -1 as well.
+            (None, None) => return Ok(vec![extents_in(node, context, 1)]),
         };
         target(node, input, &extents)
             .map(|shape| vec![Some(shape)])
@@ -122,11 +123,8 @@ impl OpRule for Reshape {
 
     fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
         let value = context.value(node, 0)?;
-        let target = context.integers(node, 1)?;
-        (target.len() <= 1).then(|| IntValue {
-            scalar: target.is_empty(),
-            ..value.clone()
-        })
+        let shape = fixed_extents(self.shapes(node, context))?;
+        value.reshaped(shape)?.depending_on(context.value(node, 1))
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {

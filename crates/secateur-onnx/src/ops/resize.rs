@@ -7,8 +7,9 @@ use super::axes::axis_of;
 use super::rule::{OpRule, OutputShapes, Stored};
 use crate::error::Result;
 use crate::extents::{Number, ShapeContext};
-use crate::graph::{Dim, Node};
+use crate::graph::{Attribute, Dim, Node};
 use crate::labels::LabelContext;
+use crate::model::Tensor;
 
 pub(super) struct Resize;
 
@@ -60,20 +61,30 @@ fn axes(node: &Node, context: &ShapeContext<'_>, rank: usize) -> Option<Vec<Axis
     } else {
         1
     };
-    let scales: Option<Vec<f32>> = match node.attributes.get("scales") {
-        Some(crate::graph::Attribute::Floats(scales)) => Some(scales.clone()),
-        _ => context
-            .stored(node, slot)
-            .and_then(|t| t.as_f32().map(|s| s.into_owned())),
-    };
+    let scales = scales(node, context, slot);
     for (element, &axis) in places.iter().enumerate() {
-        found[axis] = match scales.as_ref().map(|scales| scales.get(element)) {
-            Some(Some(&1.0)) => Axis::Kept,
-            Some(Some(&scale)) => Axis::Scaled(scale),
-            _ => Axis::Computed,
+        found[axis] = match scales.get(element).copied().flatten() {
+            Some(1.0) => Axis::Kept,
+            Some(scale) => Axis::Scaled(scale),
+            None => Axis::Computed,
         };
     }
     Some(found)
+}
+
+/// Factors that attribute `scales` or input `slot` holds; some may be computed.
+fn scales(node: &Node, context: &ShapeContext<'_>, slot: usize) -> Vec<Option<f32>> {
+    if let Some(Attribute::Floats(scales)) = node.attributes.get("scales") {
+        return scales.iter().copied().map(Some).collect();
+    }
+    if let Some(scales) = context.stored(node, slot).and_then(Tensor::as_f32) {
+        return scales.iter().copied().map(Some).collect();
+    }
+    let Some(value) = context.value(node, slot) else {
+        return Vec::new();
+    };
+    let scales = value.elements.iter();
+    scales.map(|element| element.number.single()).collect()
 }
 
 impl OpRule for Resize {
@@ -88,7 +99,8 @@ impl OpRule for Resize {
             Axis::Kept => dim.clone(),
             Axis::Scaled(scale) => dim
                 .fixed()
-                .map(|size| (size as f64 * f64::from(*scale)).floor())
+                // In 32 bits, as runtimes compute it: 5 times 1.8 is 9 there, and less in 64.
+                .map(|size| (size as f32 * *scale).floor())
                 .filter(|size| (0.0..1e15).contains(size))
                 .map_or(Dim::Unknown, |size| Dim::Fixed(size as usize)),
             Axis::Sized(_, number) => number.dim(),

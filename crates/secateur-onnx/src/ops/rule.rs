@@ -11,13 +11,15 @@ use crate::labels::LabelContext;
 /// Shapes of a node's outputs; `None` where unknown.
 pub type OutputShapes = Vec<Option<Vec<Dim>>>;
 
-/// Multiply-adds of a sample: the product of these extents, times `scale`.
+/// Multiply-adds of a sample: the product of these extents, times `scale`, over `samples`.
 #[derive(Debug, Clone)]
 pub struct MacTerm {
     /// Axes of values.
     pub axes: Vec<(String, usize)>,
     /// Positions that no removal changes (pixels).
     pub scale: u64,
+    /// Samples that the extents hold together.
+    pub samples: u64,
 }
 
 /// Multiply-adds of a node.
@@ -27,14 +29,44 @@ pub enum Macs {
     Zero,
     /// Some, but the extents that tell how many are not known.
     Unknown,
-    /// So many.
-    Term(MacTerm),
+    /// The sum of these.
+    Terms(Vec<MacTerm>),
 }
 
 impl Macs {
     /// The term, or [`Macs::Unknown`] where an extent is missing.
     pub(super) fn of(term: Option<MacTerm>) -> Self {
-        term.map_or(Self::Unknown, Self::Term)
+        term.map_or(Self::Unknown, |term| Self::Terms(vec![term]))
+    }
+
+    /// So many times as often.
+    pub(super) fn times(self, count: u64) -> Self {
+        match self {
+            Self::Terms(mut terms) => {
+                for term in &mut terms {
+                    term.scale = term.scale.saturating_mul(count);
+                }
+                Self::Terms(terms)
+            }
+            other => other,
+        }
+    }
+
+    /// The sum; not known where a part is not.
+    pub(super) fn sum(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Vec::new();
+        for part in parts {
+            match part {
+                Self::Zero => {}
+                Self::Unknown => return Self::Unknown,
+                Self::Terms(terms) => all.extend(terms),
+            }
+        }
+        if all.is_empty() {
+            Self::Zero
+        } else {
+            Self::Terms(all)
+        }
     }
 }
 
@@ -49,7 +81,7 @@ pub enum WeightRole {
     Running,
 }
 
-/// What the floats are that a file stores for an input slot.
+/// What the numbers are that a file stores for an input slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
     /// A parameter of a layer.
@@ -57,6 +89,9 @@ pub enum Stored {
     /// An operand of a sum or product: a bias or a scale ([`WeightRole::Vector`]) if the other
     /// operand comes after a layer and it has more than one element.
     Operand,
+    /// Weights or a bias in few bits: a parameter of whatever type, unless it is a single
+    /// number, and not trained.
+    Quantised,
     /// Numbers of a formula whatever their shape, such as the scales of a `Resize`.
     Formula,
     /// The operator does not tell: counted as parameters unless it is a single number, and
@@ -96,6 +131,11 @@ pub trait OpRule: Sync {
         None
     }
 
+    /// As [`OpRule::fold`], for all outputs; those behind the last that folds are left out.
+    fn fold_all(&self, node: &Node, context: &ShapeContext<'_>) -> Vec<IntValue> {
+        self.fold(node, context).into_iter().collect()
+    }
+
     /// Channel rule: gives the outputs their labels and merges what must go together.
     /// Inputs that it does not ask for are pinned.
     ///
@@ -103,13 +143,18 @@ pub trait OpRule: Sync {
     /// The reason why the node's values must stay as they are; they are pinned then.
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String>;
 
-    /// What a float tensor stored for input `slot` is.
+    /// What a tensor stored for input `slot` is.
     fn stored(&self, _slot: usize) -> Stored {
         Stored::Other
     }
 
-    /// Axis of the weights in slot 1, which have `rank` axes, whose positions each make an
-    /// output channel; `None` for operators without such weights.
+    /// The input that holds a layer's weights.
+    fn weights_slot(&self) -> usize {
+        1
+    }
+
+    /// Axis of the weights, which have `rank` axes, whose positions each make an output
+    /// channel; `None` for operators without such weights.
     fn producing_axis(&self, _node: &Node, _rank: usize) -> Option<usize> {
         None
     }
@@ -130,8 +175,10 @@ pub trait OpRule: Sync {
         false
     }
 
-    /// True if the first output holds the values of the first input, at most in another type.
-    fn copies(&self) -> bool {
+    /// True if the first output holds the elements of the first input, at most in another type or
+    /// with its axes in another order: stored weights behind it are still those of the layer that
+    /// reads them.
+    fn is_view(&self) -> bool {
         false
     }
 }

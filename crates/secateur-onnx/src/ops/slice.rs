@@ -26,26 +26,17 @@ fn cuts(node: &Node, context: &ShapeContext<'_>, rank: usize) -> Option<Vec<Cut>
         Some(starts) => starts.len(),
         None => context.input(node, 1)?.first()?.fixed()?,
     };
-    let list = |name: &str, slot: usize| -> Vec<Option<i64>> {
-        match (
-            context.parameter(node, name, slot),
-            context.value(node, slot),
-        ) {
-            (Parameter::Known(values), _) => values.into_iter().map(Some).collect(),
-            (_, Some(value)) => value.elements.iter().map(|e| e.number.known()).collect(),
-            _ => Vec::new(),
-        }
-    };
-    let (starts, ends) = (list("starts", 1), list("ends", 2));
+    let list = |name: &str, slot: usize| context.list(node, name, slot);
+    let starts = list("starts", 1).unwrap_or_default();
+    let ends = list("ends", 2).unwrap_or_default();
     let axes: Vec<i64> = match context.parameter(node, "axes", 3) {
         Parameter::Known(axes) => axes,
         Parameter::Absent => (0..i64::try_from(len).ok()?).collect(),
         Parameter::Computed => return None,
     };
     let steps = match context.parameter(node, "steps", 4) {
-        Parameter::Known(steps) => steps.into_iter().map(Some).collect(),
         Parameter::Absent => vec![Some(1); len],
-        Parameter::Computed => vec![None; len],
+        _ => list("steps", 4).unwrap_or_else(|| vec![None; len]),
     };
     if axes.len() != len || steps.len() != len || len > rank {
         return None;
@@ -123,25 +114,23 @@ impl OpRule for Slice {
     }
 
     fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
-        let value = context.value(node, 0).filter(|value| !value.scalar)?;
-        let cuts = cuts(node, context, 1)?;
-        let mut elements = value.elements.clone();
-        for cut in cuts {
-            let (first, count, step) = positions(&cut, elements.len())?;
-            elements = (0..count)
-                .map(|i| {
-                    let offset = step.checked_mul(i64::try_from(i).ok()?)?;
-                    elements
-                        .get(usize::try_from(i64::try_from(first).ok()? + offset).ok()?)
-                        .cloned()
-                })
-                .collect::<Option<_>>()?;
+        let value = context.value(node, 0)?;
+        let mut shape = value.shape.clone();
+        let mut taken = Vec::new();
+        for cut in cuts(node, context, shape.len())? {
+            let (first, count, step) = positions(&cut, shape[cut.axis])?;
+            shape[cut.axis] = count;
+            taken.push((cut.axis, i64::try_from(first).ok()?, step));
         }
-        Some(IntValue {
-            scalar: false,
-            is_float: value.is_float,
-            elements,
-        })
+        let sliced = value.arranged(shape, |position| {
+            let mut place = position.to_vec();
+            for &(axis, first, step) in taken.iter().rev() {
+                let at = step.checked_mul(i64::try_from(place[axis]).ok()?)?;
+                place[axis] = usize::try_from(first.checked_add(at)?).ok()?;
+            }
+            Some(place)
+        });
+        sliced?.depending_on((1..node.inputs.len()).filter_map(|slot| context.value(node, slot)))
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {

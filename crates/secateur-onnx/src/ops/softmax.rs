@@ -1,23 +1,23 @@
-//! Operators that mix everything along an axis: those channels stay.
+//! Operators that mix everything along an axis: those channels stay, unless mixing is allowed.
 //!
 //! Specs: <https://onnx.ai/onnx/operators/onnx__Softmax.html> (opset 1-13),
 //! <https://onnx.ai/onnx/operators/onnx__LpNormalization.html>,
 //! <https://onnx.ai/onnx/operators/onnx__CumSum.html>.
 
-use super::axes::axis_of;
+use super::axes::{axis_of, same_shape};
 use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
 use crate::extents::ShapeContext;
 use crate::graph::Node;
 use crate::labels::LabelContext;
 
-const MIXES: &str = "it mixes these channels";
+const MIXES: &str = "mixes these channels";
 
 pub(super) struct Softmax;
 
 impl OpRule for Softmax {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
-        Ok(vec![context.input(node, 0).map(<[_]>::to_vec)])
+        Ok(same_shape(node, context))
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
@@ -31,24 +31,26 @@ impl OpRule for Softmax {
         } else {
             axis..axis + 1
         };
-        context.pin_axes(&axes[normalised], node, MIXES);
+        for labels in &axes[normalised] {
+            context.mixes(node, labels, MIXES);
+        }
         context.set_output(node, 0, axes);
         Ok(())
     }
 }
 
-/// `LpNormalization` and `CumSum`: along one axis.
+/// `LpNormalization`, `CumSum` and `CumProd`: along one axis.
 pub(super) struct AlongAxis;
 
 impl OpRule for AlongAxis {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
-        Ok(vec![context.input(node, 0).map(<[_]>::to_vec)])
+        Ok(same_shape(node, context))
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
         let axes = context.input(node, 0)?;
         let axis = match node.op_type.as_str() {
-            "CumSum" => context
+            "CumSum" | "CumProd" => context
                 .shapes()
                 .integers(node, 1)
                 .and_then(|v| v.first().copied()),
@@ -57,7 +59,7 @@ impl OpRule for AlongAxis {
         let axis = axis
             .and_then(|axis| axis_of(axis, axes.len()))
             .ok_or("its axis is computed, or lies outside the input")?;
-        context.pin_axes(&axes[axis..=axis], node, MIXES);
+        context.mixes(node, &axes[axis], MIXES);
         context.set_output(node, 0, axes);
         Ok(())
     }

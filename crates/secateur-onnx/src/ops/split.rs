@@ -5,7 +5,7 @@
 use super::axes::{axis_of, misfit};
 use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
-use crate::extents::{Parameter, ShapeContext};
+use crate::extents::{IntValue, Parameter, ShapeContext};
 use crate::graph::{Dim, Node};
 use crate::labels::{LabelContext, Labels};
 
@@ -13,6 +13,22 @@ pub(super) struct Split;
 
 /// Sizes of the parts; `None` where they are computed.
 fn sizes(node: &Node, context: &ShapeContext<'_>, extent: &Dim) -> Option<Vec<Dim>> {
+    let mut sizes = stated_sizes(node, context, extent)?;
+    // One that is not known is what the others leave.
+    let mut open = (0..sizes.len()).filter(|&part| sizes[part].fixed().is_none());
+    if let (Some(part), None, Some(left)) = (open.next(), open.next(), extent.fixed()) {
+        let left = sizes
+            .iter()
+            .filter_map(Dim::fixed)
+            .try_fold(left, usize::checked_sub);
+        if let Some(left) = left {
+            sizes[part] = Dim::Fixed(left);
+        }
+    }
+    Some(sizes)
+}
+
+fn stated_sizes(node: &Node, context: &ShapeContext<'_>, extent: &Dim) -> Option<Vec<Dim>> {
     match context.parameter(node, "split", 1) {
         Parameter::Known(sizes) => sizes
             .iter()
@@ -84,6 +100,27 @@ impl OpRule for Split {
             .collect())
     }
 
+    fn fold_all(&self, node: &Node, context: &ShapeContext<'_>) -> Vec<IntValue> {
+        let parts = context.value(node, 0).and_then(|value| {
+            let axis = axis_of(node.attr_i("axis", 0), value.shape.len())?;
+            let sizes = sizes(node, context, &Dim::Fixed(value.shape[axis]))?;
+            let mut start = 0;
+            let parts = sizes.iter().map(|size| {
+                let mut shape = value.shape.clone();
+                shape[axis] = size.fixed()?;
+                let part = value.arranged(shape, |position| {
+                    let mut place = position.to_vec();
+                    place[axis] += start;
+                    Some(place)
+                });
+                start += size.fixed()?;
+                part?.depending_on(context.value(node, 1))
+            });
+            parts.collect::<Option<Vec<_>>>()
+        });
+        parts.unwrap_or_default()
+    }
+
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
         let input = context.input(node, 0)?;
         let axis = axis_of(node.attr_i("axis", 0), input.len())
@@ -95,7 +132,15 @@ impl OpRule for Split {
         let sizes: Option<Vec<usize>> =
             sizes(node, &shapes, &extent).and_then(|sizes| sizes.iter().map(Dim::fixed).collect());
         let (Some(labels), Some(sizes)) = (&input[axis], sizes) else {
-            return Err("the sizes of its parts are computed".to_string());
+            let reason = "the sizes of its parts are computed";
+            context.pin_axes(&input[axis..=axis], node, reason);
+            for slot in 0..node.outputs.len() {
+                let mut output = input.clone();
+                output[axis] = context.new_axes_of_rank(node, slot, input.len())?[axis].clone();
+                context.pin_axes(&output[axis..=axis], node, reason);
+                context.set_output(node, slot, output);
+            }
+            return Ok(());
         };
         let total = sizes
             .iter()

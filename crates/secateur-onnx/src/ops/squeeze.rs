@@ -3,7 +3,7 @@
 //! Specs: <https://onnx.ai/onnx/operators/onnx__Squeeze.html>,
 //! <https://onnx.ai/onnx/operators/onnx__Unsqueeze.html> (axes: attribute until opset 12).
 
-use super::axes::{axes_of, misfit};
+use super::axes::{axes_of, fixed_extents, misfit};
 use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
 use crate::extents::{IntValue, Parameter, ShapeContext};
@@ -62,11 +62,8 @@ impl OpRule for Squeeze {
     }
 
     fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
-        let value = context.value(node, 0)?;
-        (value.elements.len() == 1).then(|| IntValue {
-            scalar: true,
-            ..value.clone()
-        })
+        let shape = fixed_extents(self.shapes(node, context))?;
+        context.value(node, 0)?.reshaped(shape)
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
@@ -96,6 +93,10 @@ impl OpRule for Squeeze {
         context.set_output(node, 0, output);
         Ok(())
     }
+
+    fn is_view(&self) -> bool {
+        true
+    }
 }
 
 impl OpRule for Unsqueeze {
@@ -120,11 +121,8 @@ impl OpRule for Unsqueeze {
     }
 
     fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
-        let value = context.value(node, 0).filter(|value| value.scalar)?;
-        Some(IntValue {
-            scalar: false,
-            ..value.clone()
-        })
+        let shape = fixed_extents(self.shapes(node, context))?;
+        context.value(node, 0)?.reshaped(shape)
     }
 
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {

@@ -5,7 +5,7 @@
 use super::axes::{axis_of, misfit};
 use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
-use crate::extents::ShapeContext;
+use crate::extents::{IntValue, ShapeContext};
 use crate::graph::Node;
 use crate::labels::LabelContext;
 
@@ -42,6 +42,19 @@ impl OpRule for Transpose {
         )])
     }
 
+    fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
+        let value = context.value(node, 0)?;
+        let perm = permutation(node, value.shape.len())?;
+        let shape = perm.iter().map(|&axis| value.shape[axis]).collect();
+        value.arranged(shape, |position| {
+            let mut place = vec![0; position.len()];
+            for (&at, &axis) in position.iter().zip(&perm) {
+                place[axis] = at;
+            }
+            Some(place)
+        })
+    }
+
     fn labels(&self, node: &Node, context: &mut LabelContext<'_>) -> Result<(), String> {
         let input = context.input(node, 0)?;
         let perm = permutation(node, input.len()).ok_or("`perm` is no permutation")?;
@@ -52,5 +65,9 @@ impl OpRule for Transpose {
             perm.iter().map(|&axis| input[axis].clone()).collect(),
         );
         Ok(())
+    }
+
+    fn is_view(&self) -> bool {
+        true
     }
 }

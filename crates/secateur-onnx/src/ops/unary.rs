@@ -4,7 +4,7 @@
 
 use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
-use crate::extents::{Element, IntValue, Number, ShapeContext};
+use crate::extents::{Element, Format, IntValue, Number, ShapeContext};
 use crate::graph::Node;
 use crate::labels::LabelContext;
 
@@ -16,8 +16,76 @@ pub(super) enum Unary {
     Computes,
 }
 
+/// Operators that are followed on the numbers of shape computations.
+const FOLDED: [&str; 11] = [
+    "Abs",
+    "Cast",
+    "Ceil",
+    "Floor",
+    "Identity",
+    "Neg",
+    "Not",
+    "Reciprocal",
+    "Relu",
+    "Round",
+    "Sign",
+];
+
+/// Data type number of truth values.
+const BOOL: i64 = 9;
+
+/// Data type numbers of 32 and 64 bits in floating point.
+const SINGLE: i64 = 1;
+const DOUBLE: i64 = 11;
+
 /// Data type numbers of floating point types, as targets of `Cast`.
 const FLOAT_TYPES: [i64; 4] = [1, 10, 11, 16];
+
+/// A fraction that is rounded, or cast to that format; `None` for what stays as it is.
+fn rounded(node: &Node, to: Format, number: &Number) -> Option<Number> {
+    let Number::Fraction(_) = number else {
+        return None;
+    };
+    let value = number.single()?;
+    Some(Number::of_single(match node.op_type.as_str() {
+        "Floor" => value.floor(),
+        "Ceil" => value.ceil(),
+        "Round" => value.round_ties_even(),
+        // To integers fractions are cut off.
+        _ if to == Format::Integer => value.trunc(),
+        _ if to == Format::Single || node.attr_i("to", 0) == DOUBLE => return None,
+        // It may lose digits.
+        _ => return Some(Number::Unknown),
+    }))
+}
+
+/// What an operator makes of a number.
+fn apply(node: &Node, format: Format, number: &Number) -> Option<Number> {
+    if format == Format::Single {
+        let value = number.single()?;
+        return Some(match node.op_type.as_str() {
+            "Neg" => Number::of_single(-value),
+            "Abs" => Number::of_single(value.abs()),
+            "Relu" => Number::of_single(value.max(0.0)),
+            "Sign" if value != 0.0 => Number::of_single(value.signum()),
+            "Reciprocal" => Number::of_single(1.0 / value),
+            // To a truth value.
+            "Cast" => Number::Known(i64::from(value != 0.0)),
+            _ => return None,
+        });
+    }
+    let value = number.known()?;
+    let result = match node.op_type.as_str() {
+        "Neg" => value.checked_neg(),
+        "Abs" => value.checked_abs(),
+        "Sign" => Some(value.signum()),
+        "Relu" => Some(value.max(0)),
+        "Not" => Some(i64::from(value == 0)),
+        "Cast" => Some(i64::from(value != 0)),
+        _ => None,
+    };
+    result.map(Number::Known)
+}
 
 impl OpRule for Unary {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
@@ -27,23 +95,33 @@ impl OpRule for Unary {
     }
 
     fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
+        if !FOLDED.contains(&node.op_type.as_str()) {
+            return None;
+        }
         let mut value = context.value(node, 0)?.clone();
-        match node.op_type.as_str() {
-            "Identity" | "Floor" | "Ceil" | "Round" => {}
-            "Cast" => value.is_float = FLOAT_TYPES.contains(&node.attr_i("to", 0)),
-            "Neg" | "Not" | "Abs" => {
-                let apply = |v: i64| match node.op_type.as_str() {
-                    "Neg" => v.checked_neg(),
-                    "Abs" => v.checked_abs(),
-                    _ => Some(i64::from(v == 0)),
-                };
-                for element in &mut value.elements {
-                    let number = element.number.known().and_then(apply);
-                    let number = number.map_or(Number::Unknown, Number::Known);
-                    *element = Element::computed(number, &[element]);
+        let from = value.format;
+        if node.op_type == "Cast" {
+            value.format = match node.attr_i("to", 0) {
+                SINGLE => Format::Single,
+                to if FLOAT_TYPES.contains(&to) => Format::Float,
+                _ => Format::Integer,
+            };
+        }
+        let to_bool = node.attr_i("to", 0) == BOOL;
+        for element in &mut value.elements {
+            let number = match node.op_type.as_str() {
+                "Identity" => continue,
+                "Floor" | "Ceil" | "Round" | "Cast" if !to_bool => {
+                    match rounded(node, value.format, &element.number) {
+                        // A whole number stays what it is.
+                        None => continue,
+                        number => number,
+                    }
                 }
-            }
-            _ => return None,
+                _ => apply(node, from, &element.number),
+            };
+            let number = number.unwrap_or(Number::Unknown);
+            *element = Element::computed(number, &[element]);
         }
         Some(value)
     }
@@ -53,27 +131,13 @@ impl OpRule for Unary {
         for slot in 0..node.outputs.len() {
             context.set_output(node, slot, axes.clone());
         }
-        if self.copies() {
+        if self.is_view() {
             context.view(node, &(0..axes.len()).collect::<Vec<_>>());
         }
         Ok(())
     }
 
-    fn copies(&self) -> bool {
+    fn is_view(&self) -> bool {
         matches!(self, Self::Copies)
-    }
-}
-
-/// Operators whose output has the shape of the first input, and whose channels are not
-/// followed.
-pub(super) struct SameShape;
-
-impl OpRule for SameShape {
-    fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
-        Ok(vec![context.input(node, 0).map(<[_]>::to_vec)])
-    }
-
-    fn labels(&self, node: &Node, _: &mut LabelContext<'_>) -> Result<(), String> {
-        Err(format!("the channels of {} are not followed", node.op_type))
     }
 }

@@ -6,16 +6,13 @@ use crate::model::Rewriter;
 /// Positions, with the kernel of each that has one.
 type Positions = Vec<Option<KernelRef>>;
 
-fn stays(masks: &Masks, kernel: Option<KernelRef>) -> bool {
+pub(super) fn stays(masks: &Masks, kernel: Option<KernelRef>) -> bool {
     kernel.is_none_or(|(group, index)| masks.0[group][index])
 }
 
 /// Number of positions that stay.
 pub(super) fn kept(masks: &Masks, positions: &[Option<KernelRef>]) -> i64 {
-    positions
-        .iter()
-        .filter(|kernel| stays(masks, **kernel))
-        .count() as i64
+    masks.kept(positions) as i64
 }
 
 /// Rewrites the graph after its stored tensors were cut.

@@ -5,7 +5,9 @@
 //! opset, metadata and unknown fields stay.
 
 mod edit;
+mod mixing;
 mod slice;
+mod zero;
 
 use std::collections::BTreeMap;
 
@@ -60,8 +62,7 @@ fn check(groups: &ChannelGroups, masks: &Masks) -> Result<()> {
 
 /// The model without its dormant kernels.
 ///
-/// With the consumers' weights of those kernels set to zero ([`zero_inputs`]), the
-/// original gives the same outputs.
+/// The masked network ([`zero_inputs`]) gives the same outputs.
 ///
 /// # Errors
 /// [`OnnxError::Surgery`] for masks that empty a group, cut a pinned one, or do not fit;
@@ -137,6 +138,7 @@ fn confirm(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Result<()> {
 }
 
 /// The masked network: consumers' weights of dormant kernels set to zero, nothing removed.
+/// Nodes that mix channels, such as a mean over them, compute on the active ones alone.
 ///
 /// # Errors
 /// As [`remove`].
@@ -152,7 +154,9 @@ pub fn zero_inputs(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Resu
         }
     }
     zeroed.retain(|_, kernels| !kernels.is_empty());
-    for mut stored in result.stored_mut() {
+    let mut tensors = result.stored_mut();
+    let zero_points = zero::ZeroPoints::read(groups, &tensors)?;
+    for stored in &mut tensors {
         let Some(kernels) = zeroed.get(stored.name.as_str()) else {
             continue;
         };
@@ -160,7 +164,7 @@ pub fn zero_inputs(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Resu
         let shape = tensor.shape.clone();
         for (member, kernel) in kernels {
             for block in member.blocks(&shape, *kernel) {
-                slice::clear(&mut tensor, block);
+                zero_points.clear(&stored.name, &mut tensor, block);
             }
         }
         stored.store(&tensor);
@@ -176,5 +180,6 @@ pub fn zero_inputs(model: &Model, groups: &ChannelGroups, masks: &Masks) -> Resu
             }
         }
     }
+    mixing::compact(&mut result, groups, masks)?;
     Ok(result)
 }

@@ -138,7 +138,7 @@ fn tensors_that_contradict_themselves_are_refused() {
     assert!(error.contains("it holds 5"), "{error}");
 }
 
-fn external(tensor: &mut TensorProto, entries: &[(&str, &str)]) {
+pub fn external(tensor: &mut TensorProto, entries: &[(&str, &str)]) {
     tensor.raw_data = None;
     tensor.set_data_location(DataLocation::EXTERNAL);
     tensor.external_data = entries
@@ -270,7 +270,7 @@ fn external_data_move_with_the_model() {
     );
 }
 
-fn every_second(model: &Model) -> (ChannelGroups, Masks) {
+pub fn every_second(model: &Model) -> (ChannelGroups, Masks) {
     let groups = ChannelGroups::find(&Graph::from_model(model).unwrap()).unwrap();
     let masks = groups.groups.iter().map(|group| {
         (0..group.width)
@@ -305,17 +305,15 @@ fn not_a_number_is_found() {
         .unwrap()
         .into_owned();
     values[2] = f32::NAN;
-    assert!(
-        Graph::from_model(&model)
-            .unwrap()
-            .find_non_finite()
-            .is_none()
-    );
+    let graph = Graph::from_model(&model).unwrap();
+    let names = || graph.initializers.keys().map(String::as_str);
+    assert!(graph.find_non_finite(names()).is_none());
     model = model
         .with_weights(&[("w_1".to_string(), values)].into())
         .unwrap();
     let graph = Graph::from_model(&model).unwrap();
-    assert_eq!(graph.find_non_finite(), Some(("w_1", 2)));
+    assert_eq!(graph.find_non_finite(["w_0", "w_1"]), Some(("w_1", 2)));
+    assert_eq!(graph.find_non_finite(["w_0", "no such"]), None);
 }
 
 /// Every way to store the weights of the template.
@@ -557,7 +555,7 @@ fn exercise(bytes: &[u8]) {
         return;
     };
     let _ = layer_table(&graph);
-    let _ = graph.find_non_finite();
+    let _ = graph.find_non_finite(graph.initializers.keys().map(String::as_str));
     let Ok(groups) = ChannelGroups::find(&graph) else {
         return;
     };

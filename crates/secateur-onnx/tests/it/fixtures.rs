@@ -7,14 +7,15 @@ use secateur_onnx::cost::CostModel;
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
+use secateur_onnx::shape::infer_shapes;
 use secateur_onnx::surgery;
 
-use crate::message::{TensorProto, proto_of};
+use crate::message::{GraphProto, TensorProto, proto_of};
 use crate::surgery as removal;
 
 /// What a fixture must show.
-struct Fixture {
-    idea: &'static str,
+pub struct Fixture {
+    pub idea: &'static str,
     /// Widths of the groups that can be pruned, sorted.
     free: &'static [usize],
     /// Why channels are pinned that are no outputs of the model.
@@ -44,25 +45,65 @@ const fn pinned(
     }
 }
 
-const FIXTURES: &[Fixture] = &[
+const fn quantised(fixture: Fixture) -> Fixture {
+    Fixture {
+        evaluated: false,
+        ..fixture
+    }
+}
+
+pub const FIXTURES: &[Fixture] = &[
+    // The five channels that leave both branches are one group.
+    Fixture {
+        evaluated: false,
+        ..plain("branches", &[3, 4, 4, 5, 6, 7])
+    },
+    // Without `allow_mixing`.
+    Fixture {
+        evaluated: false,
+        ..pinned(
+            "channel-attention",
+            &[5],
+            &["takes a mean", "slides a window over these channels"],
+        )
+    },
     // With stem s, units u and v, the last layer reads s0 v0 u0 v1 s1 v2 u1 v3: positions
     // that the second shuffle keeps apart are {s0 u0 v0 v1} and {s1 u1 v2 v3}, the first
     // {s2 u2} and {s3 u3}; s4 to s7 enter the first unit alone.
     plain("channel-shuffle", &[2, 2, 4, 4, 4, 6]),
     plain("concat", &[2, 4, 5, 6]),
     plain("constant-nodes", &[5, 6]),
+    // Offsets and masks stay; each position in both runs of three channels is one kernel.
+    Fixture {
+        evaluated: false,
+        ..pinned("deformable", &[3, 5], &["takes this input as a whole"])
+    },
     plain("dense", &[3, 3, 4, 5]),
     plain("depthwise", &[4, 8]),
     plain("double", &[5, 6]),
     plain("dynamic-size", &[4, 5]),
+    // What queries and keys are compared by stays.
+    Fixture {
+        evaluated: false,
+        ..pinned("einsum", &[5, 6, 7], &["sums over this axis"])
+    },
+    plain("explicit-padding", &[5, 6]),
     plain("external-data", &[5, 6]),
     plain("flatten", &[4, 6]),
     Fixture {
         evaluated: false,
         ..pinned("functions", &[5, 6], &["custom operator local::Swish"])
     },
-    // Exporters write it as an instance norm of the groups' pixels: its mean pins them.
-    pinned("group-norm", &[5], &["takes a mean"]),
+    Fixture {
+        evaluated: false,
+        ..plain("fused", &[4, 5, 6])
+    },
+    Fixture {
+        evaluated: false,
+        ..pinned("grid-sample", &[4, 5], &["takes this input as a whole"])
+    },
+    // Exporters write it as an instance norm of the groups' pixels: channels and pixels are one axis.
+    pinned("group-norm", &[5], &["splits or joins axes"]),
     // A kernel is the same position in both groups.
     plain("grouped", &[3, 4, 5]),
     plain("half", &[5, 6]),
@@ -71,15 +112,32 @@ const FIXTURES: &[Fixture] = &[
     Fixture {
         evaluated: false,
         ..pinned(
-            "nested-subgraph",
-            &[5, 6],
-            &["no channel rule for operator If"],
+            "loop",
+            &[5, 5, 6],
+            &["from one run of its body to the next"],
         )
     },
+    Fixture {
+        evaluated: false,
+        ..plain("nested-subgraph", &[4, 5, 6])
+    },
+    plain("padded-skip", &[4, 4, 5, 6, 7]),
     // Four channels make one after the shuffle.
     plain("pixel-shuffle", &[3, 5]),
     plain("plain", &[5, 6]),
     plain("prelu", &[5, 6]),
+    quantised(pinned(
+        "quantised-blocks",
+        &[5],
+        &["scales are those of blocks"],
+    )),
+    quantised(plain("quantised-dynamic", &[4, 5, 6])),
+    quantised(plain("quantised-operators", &[4, 5, 6])),
+    quantised(plain("quantised-qdq", &[4, 5, 6])),
+    Fixture {
+        evaluated: false,
+        ..plain("recurrent", &[6])
+    },
     plain("residual", &[4, 5, 6]),
     plain("residual-broadcast", &[4, 6]),
     plain("se-gate", &[2, 5, 6]),
@@ -87,19 +145,30 @@ const FIXTURES: &[Fixture] = &[
     // A stride over channels is not followed.
     pinned("slice", &[4], &["slices by steps"]),
     plain("split", &[4, 5, 5]),
+    plain("standardised", &[4, 5, 6]),
+    plain("twice", &[4, 4, 6]),
     plain("unet", &[4, 4, 5, 6]),
+    plain("views", &[5, 6, 7]),
 ];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
 }
 
-/// A fixture's models, by both exporters where there are two.
-fn models(idea: &str) -> Vec<(String, Model)> {
+/// A fixture's models as they are written, by both exporters where there are two.
+pub fn files(idea: &str) -> Vec<(String, Model)> {
     let files = ["model.onnx", "dynamo.onnx"].map(|file| folder().join(idea).join(file));
     let there = files.iter().filter(|path| path.exists());
     let read = |path: &PathBuf| (path.display().to_string(), Model::read(path).unwrap());
     there.map(read).collect()
+}
+
+/// As [`files`], as pruning takes them.
+fn models(idea: &str) -> Vec<(String, Model)> {
+    let files = files(idea).into_iter();
+    files
+        .map(|(name, model)| (name, model.prepared()))
+        .collect()
 }
 
 #[test]
@@ -169,6 +238,41 @@ fn removal_equals_zeroing_and_counts_agree() {
     }
 }
 
+/// Takes values of stored tensors, counts and stated extents out of a graph and its subgraphs.
+fn take_out_what_may_change(graph: &mut GraphProto) {
+    for tensor in &mut graph.initializer {
+        *tensor = {
+            let mut bare = TensorProto::new();
+            bare.set_name(tensor.name().to_string());
+            bare.set_data_type(tensor.data_type());
+            bare
+        };
+    }
+    for info in &mut graph.value_info {
+        info.type_.clear();
+    }
+    for node in &mut graph.node {
+        let changes = matches!(
+            node.op_type(),
+            "Constant" | "Split" | "Reshape" | "Slice" | "Conv" | "QLinearConv" | "ConvInteger"
+        );
+        if changes {
+            node.attribute.clear();
+            node.input.truncate(1);
+        }
+        let attributes = node.attribute.iter_mut();
+        for inner in attributes.filter_map(|attribute| attribute.g.as_mut()) {
+            for output in &mut inner.output {
+                output.type_.clear();
+            }
+            take_out_what_may_change(inner);
+        }
+    }
+    graph
+        .initializer
+        .retain(|tensor| !tensor.name().contains("/input"));
+}
+
 /// Everything that surgery has no business with is as it was.
 #[test]
 fn the_rest_of_the_message_stays() {
@@ -182,34 +286,84 @@ fn the_rest_of_the_message_stays() {
             let cut = surgery::remove(&model, &groups, &Masks(masks.collect())).unwrap();
             let (mut before, mut after) = (proto_of(&model), proto_of(&cut));
             for proto in [&mut before, &mut after] {
-                let graph = proto.graph.mut_or_insert_default();
-                // What may change: values of stored tensors, counts, stated extents.
-                for tensor in &mut graph.initializer {
-                    *tensor = {
-                        let mut bare = TensorProto::new();
-                        bare.set_name(tensor.name().to_string());
-                        bare.set_data_type(tensor.data_type());
-                        bare
-                    };
-                }
-                for info in &mut graph.value_info {
-                    info.type_.clear();
-                }
-                for node in &mut graph.node {
-                    let changes = matches!(
-                        node.op_type(),
-                        "Constant" | "Split" | "Reshape" | "Slice" | "Conv"
-                    );
-                    if changes {
-                        node.attribute.clear();
-                        node.input.truncate(1);
-                    }
-                }
-                graph
-                    .initializer
-                    .retain(|tensor| !tensor.name().contains("/input"));
+                take_out_what_may_change(proto.graph.mut_or_insert_default());
             }
             assert_eq!(before, after, "{name}");
+        }
+    }
+}
+
+/// On request channels go that a mean, a window or a norm mixes; the masked network computes
+/// those on what is left. Outputs are compared by `fixtures/check.py` and in training's tests: the
+/// reference evaluator lacks windows over one axis.
+#[test]
+fn mixed_channels_go_on_request() {
+    for (name, model) in models("channel-attention") {
+        let model = model.with_mixing(true);
+        let groups = ChannelGroups::find(&Graph::outline(&model).unwrap()).unwrap();
+        let free = groups.groups.iter().filter(|group| group.pinned.is_none());
+        let mut free: Vec<usize> = free.map(|group| group.width).collect();
+        free.sort_unstable();
+        assert_eq!(free, [5, 6, 7, 8], "{name}");
+        let halves = groups.groups.iter().map(|group| {
+            let keep = |kernel| group.pinned.is_some() || kernel % 2 == 0;
+            (0..group.width).map(keep).collect()
+        });
+        let halves = Masks(halves.collect());
+        let mixed = groups.mixed(&halves);
+        let of = |what: &str, counts: (usize, usize)| {
+            let found = mixed.iter().filter(|one| one.what.contains(what));
+            let mut found = found.map(|one| (one.before, one.after));
+            assert!(found.any(|own| own == counts), "{name}: {what}: {mixed:?}");
+        };
+        of("mean", (6, 3));
+        of("largest", (6, 3));
+        of("window", (8, 4));
+        of("normalises", (7, 4));
+        // The masked network is a whole graph, with the shapes of the original.
+        let masked = surgery::zero_inputs(&model, &groups, &halves).unwrap();
+        let masked = Graph::from_model(&masked).unwrap();
+        assert!(infer_shapes(&masked, None).is_ok(), "{name}");
+        let small = surgery::remove(&model, &groups, &halves).unwrap();
+        assert!(small.allows_mixing() && !small.with_mixing(false).allows_mixing());
+    }
+}
+
+/// Quantised weights count as those of a float file, and stand for its numbers.
+#[test]
+fn quantised_files_count_as_float_ones() {
+    for idea in ["quantised-dynamic", "quantised-operators", "quantised-qdq"] {
+        for (name, model) in models(idea) {
+            let graph = Graph::from_model(&model).unwrap();
+            let groups = ChannelGroups::find(&graph).unwrap();
+            let size = CostModel::new(&graph, &groups).unwrap();
+            let size = size.count(&Masks::all_active(&groups));
+            // Weights and biases of 3x3 convolutions to 6, 6 depthwise, 5 and 9, of a 1x1
+            // convolution to 4, and of the classifier.
+            let convs = 6 * 28 + 6 * 10 + 5 * 55 + 4 * 7 + 9 * 82;
+            assert_eq!(size.kernels, 30, "{name}");
+            assert_eq!(size.params, convs + 3 * 10, "{name}");
+            let weights = 6 * 27 + 6 * 9 + 5 * 54 + 4 * 6 + 9 * 81;
+            assert_eq!(size.macs, 64 * weights + 27, "{name}");
+            assert!(
+                groups.quantised.len() >= 5,
+                "{name}: {:?}",
+                groups.quantised
+            );
+            for tensor in groups.quantised.keys() {
+                let values = groups.floats(&graph, tensor).unwrap();
+                let shape = &graph.initializers[tensor].shape;
+                // Drawn with a variance of 2 over the fan-in (`fixtures/common.py`).
+                let fan_in = shape.iter().skip(1).product::<usize>().max(1);
+                let power = values.iter().map(|v| v * v).sum::<f32>() / values.len() as f32;
+                let expected = 2.0 / fan_in as f32;
+                if shape.len() == 4 {
+                    assert!(
+                        power > 0.4 * expected && power < 2.5 * expected,
+                        "{name}: `{tensor}` {power} for {expected}"
+                    );
+                }
+            }
         }
     }
 }

@@ -47,11 +47,11 @@ fn around(between: impl FnOnce(&mut Net, &str) -> String) -> Model {
 
 #[test]
 fn operators_without_a_rule_pin_what_they_touch() {
-    // `Det` is no operator for images, but a standard one without a rule.
-    let standard = around(|net, x| net.node("Det", &[x], &[]));
+    // A standard operator without a rule.
+    let standard = around(|net, x| net.node("ImageDecoder", &[x], &[]));
     let (node, reason) = pin_of_conv(&standard, 0);
     assert!(
-        node.starts_with("det") && reason.contains("Det"),
+        node.starts_with("imagedecoder") && reason.contains("ImageDecoder"),
         "{node}: {reason}"
     );
     assert_eq!(pin_of_conv(&standard, 1).1, "");
@@ -73,14 +73,15 @@ fn operators_without_a_rule_pin_what_they_touch() {
     assert_eq!(pin_of_conv(&custom, 1).1, "");
 }
 
-#[test]
-fn values_that_subgraphs_read_are_pinned() {
-    let model = around(|net, x| {
+/// An `If` between two convolutions whose branches each apply one operator, under equal names.
+fn branching(operators: [(&str, &str); 2]) -> Model {
+    around(|net, x| {
         let flag = net.floats(&[], &[1.0]);
         let y = net.node("If", &[&flag], &[]);
-        let branch = || {
+        let branch = |(domain, op_type): (&str, &str)| {
             let mut inner = NodeProto::new();
-            inner.set_op_type("Relu".to_string());
+            inner.set_op_type(op_type.to_string());
+            inner.set_domain(domain.to_string());
             inner.input = vec![x.to_string()];
             inner.output = vec!["inside".to_string()];
             let mut graph = GraphProto::new();
@@ -90,20 +91,41 @@ fn values_that_subgraphs_read_are_pinned() {
             graph.output.push(output);
             graph
         };
-        for name in ["then_branch", "else_branch"] {
+        for (name, operator) in ["then_branch", "else_branch"].into_iter().zip(operators) {
             let mut attribute = AttributeProto::new();
             attribute.set_name(name.to_string());
             attribute.set_type(AttributeType::GRAPH);
-            attribute.g = protobuf::MessageField::some(branch());
+            attribute.g = protobuf::MessageField::some(branch(operator));
             net.graph.node.last_mut().unwrap().attribute.push(attribute);
         }
         y
-    });
-    let graph = Graph::from_model(&model).unwrap();
-    assert_eq!(graph.nodes[1].captures, [graph.nodes[0].outputs[0].clone()]);
-    let (node, reason) = pin_of_conv(&model, 0);
+    })
+}
+
+#[test]
+fn channels_pass_through_branches_that_can_be_followed() {
+    let free = branching([("", "Relu"), ("", "Neg")]);
+    let graph = Graph::from_model(&free).unwrap();
+    let names: Vec<&str> = graph.nodes.iter().map(|n| n.op_type.as_str()).collect();
+    assert_eq!(names[..4], ["Conv", "Relu", "Neg", "If"]);
+    assert_eq!(pin_of_conv(&free, 0).1, "");
+    let groups = groups(&free);
+    let conv = groups.groups.iter().position(|group| group.width == 4);
+    let mut masks = Masks::all_active(&groups);
+    masks.0[conv.unwrap()][1] = false;
+    let small = surgery::remove(&free, &groups, &masks).unwrap();
+    let small = Graph::from_model(&small).unwrap();
+    let columns: Vec<usize> = small
+        .initializers
+        .values()
+        .map(|t| t.shape.get(1).copied().unwrap_or(0))
+        .collect();
+    assert!(columns.contains(&3), "{columns:?}");
+
+    let custom = branching([("", "Relu"), ("acme", "Relu")]);
+    let (node, reason) = pin_of_conv(&custom, 0);
     assert!(
-        node.starts_with("if") && reason.contains("If"),
+        node.contains("else_branch") && reason.contains("acme::Relu"),
         "{node}: {reason}"
     );
 }
@@ -124,12 +146,16 @@ fn mixing_across_channels_pins_them_and_mixing_pixels_does_not() {
     });
     assert!(pin_of_conv(&group_norm, 0).1.contains("normalises across"));
     let response = around(|net, x| net.node("LRN", &[x], &[("size", Attr::I(3))]));
-    assert!(pin_of_conv(&response, 0).1.contains("normalises across"));
+    assert!(
+        pin_of_conv(&response, 0)
+            .1
+            .contains("normalises by neighbours")
+    );
     let summed = around(|net, x| {
         let sum = net.node("ReduceMean", &[x], &[("axes", Attr::Is(&[1]))]);
         net.node("Mul", &[x, &sum], &[])
     });
-    assert!(pin_of_conv(&summed, 0).1.contains("reduces"));
+    assert!(pin_of_conv(&summed, 0).1.contains("takes a mean"));
 }
 
 #[test]
@@ -191,7 +217,7 @@ fn extents_that_enter_computations_are_pinned() {
 
 #[test]
 fn pinned_models_survive_removal_of_the_rest() {
-    let model = around(|net, x| net.node("Det", &[x], &[]));
+    let model = around(|net, x| net.node("ImageDecoder", &[x], &[]));
     let groups = groups(&model);
     let masks = groups.groups.iter().map(|group| {
         (0..group.width)

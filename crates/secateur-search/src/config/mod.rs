@@ -79,6 +79,7 @@ impl PruneConfig {
                 ("policy", format!("{:?}", search.policy)),
                 ("ignore", format!("{:?}", search.ignore)),
                 ("round_to", search.round_to.to_string()),
+                ("allow_mixing", search.allow_mixing.to_string()),
             ]
         };
         let mut pairs = fixed(self).into_iter().zip(fixed(begun));

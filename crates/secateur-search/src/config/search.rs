@@ -125,6 +125,17 @@ settings! {
         ///
         /// All are worth a look.
         pub ignore: Vec<String>, flag "--ignore <LAYER>...";
+        /// Prunes a network that is no better than guessing on the data, too.
+        ///
+        /// Nothing can be told from chance there; mostly the input is prepared in another way than
+        /// the network was trained with.
+        pub force: bool = false, flag "--force";
+        /// Prune layers too whose channels a node mixes: a mean, a maximum or a norm over channels
+        /// is then taken over fewer, which the report states.
+        ///
+        /// Attention over channels and norms across them hold every layer before them otherwise;
+        /// what they give changes with each channel that goes, so it takes a wish.
+        pub allow_mixing: bool = false, flag "--allow-mixing";
         /// Points below the floor at which re-activation by rule sets in; `inf` for never.
         ///
         /// After short slices a network of a fifth of the multiply-adds is 10 points below what a

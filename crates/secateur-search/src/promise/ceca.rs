@@ -11,6 +11,7 @@ use crate::config::{Budget, LEAST_RECOVERY, Metric, SearchConfig};
 use crate::environment::Rescue;
 use crate::error::SearchError;
 use crate::space::{Space, SpaceError};
+use secateur_onnx::text::counted;
 
 /// How far over its bound a run may end before the user is told: a slice may end a little later
 /// than planned.
@@ -107,11 +108,11 @@ impl Ceca {
         let (cost, bound) = (ledger.spent_share(), self.search.max_cost);
         (cost > OVERRUN * bound).then(|| {
             format!(
-                "the run cost {:.0} % of the initial training, more than `max_cost` ({:.0} %): each \
-                 of {} networks gets at least {:.0} % of recovery",
+                "the run cost {:.0} % of the initial training, more than `max_cost` ({:.0} %): each of {} gets \
+                 at least {:.0} % of recovery",
                 100.0 * cost,
                 100.0 * bound,
-                self.corridor.stops.len(),
+                counted(self.corridor.stops.len(), "network"),
                 100.0 * LEAST_RECOVERY
             )
         })

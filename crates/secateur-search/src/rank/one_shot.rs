@@ -11,7 +11,7 @@ use secateur_onnx::graph::Graph;
 
 use super::{Ranking, Scope};
 use crate::config::Budget;
-use crate::scores::{Evidence, Scores, own};
+use crate::scores::{Evidence, Scores, Stored, own};
 use crate::space::{Space, SpaceError};
 
 /// Steps between the smallest network and the whole one, where layers keep the same share.
@@ -63,9 +63,13 @@ impl Subject<'_> {
 
     /// Rank of every kernel, `[group][kernel]`, higher is worth keeping.
     fn ranks(&self, ranking: &Ranking, seed: u64) -> Vec<Vec<f32>> {
+        let stored = Stored {
+            graph: self.graph,
+            groups: &self.space.groups,
+        };
         let evidence = Evidence {
             space: self.space,
-            tensors: self.graph,
+            tensors: &stored,
             statistics: None,
         };
         let scores = Scores::measure(own(), &evidence);

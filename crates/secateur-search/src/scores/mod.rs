@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use indexmap::IndexMap;
 use secateur_net::weights::Weights;
-use secateur_onnx::coupling::{ChannelGroup, Member};
+use secateur_onnx::coupling::{ChannelGroup, ChannelGroups, Member};
 use secateur_onnx::graph::Graph;
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +42,7 @@ pub struct Statistics {
 
 /// Stored tensors by name.
 pub trait Tensors {
-    /// Shape and values of a float tensor, if there is one of that name.
+    /// Shape and values of a tensor, if there is one of that name that holds numbers of layers.
     fn tensor(&self, name: &str) -> Option<(&[usize], Cow<'_, [f32]>)>;
 }
 
@@ -53,10 +53,19 @@ impl Tensors for Weights {
     }
 }
 
-impl Tensors for Graph {
+/// The tensors of a file, floats or quantised.
+#[derive(Debug)]
+pub struct Stored<'a> {
+    /// The file's graph.
+    pub graph: &'a Graph,
+    /// Its channel groups.
+    pub groups: &'a ChannelGroups,
+}
+
+impl Tensors for Stored<'_> {
     fn tensor(&self, name: &str) -> Option<(&[usize], Cow<'_, [f32]>)> {
-        let tensor = self.initializers.get(name)?;
-        Some((&tensor.shape, tensor.as_f32()?))
+        let tensor = self.graph.initializers.get(name)?;
+        Some((&tensor.shape, self.groups.floats(self.graph, name)?))
     }
 }
 

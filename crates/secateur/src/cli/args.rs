@@ -7,6 +7,7 @@ use secateur::data::DataConfig;
 use secateur::train::TrainConfig;
 use secateur_net::settings;
 use secateur_net::settings::{EPOCHS, POINTS, WIDTH};
+use secateur_onnx::model::InputShape;
 use secateur_search::config::{Metric, PruneConfig};
 
 use super::flags::{Flags, within};
@@ -46,7 +47,7 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Check that a pruned file holds what it promises
     Verify(VerifyArgs),
-    /// Latency by batch size, in tract
+    /// Latency by batch size, in ONNX Runtime where it is found, else in tract
     Bench(BenchArgs),
     /// Write the report of a run folder again
     Report(ReportArgs),
@@ -202,6 +203,15 @@ pub struct EvalArgs {
     pub json: bool,
 }
 
+/// Shapes of inputs that files leave open.
+#[derive(Debug, Args)]
+pub struct InputShapes {
+    /// Shape of an input whose extents the file leaves open, such as x=1x3x48x320; ? for an extent
+    /// that stays open. Once for each input
+    #[arg(long, value_name = "INPUT=EXTENTS")]
+    pub input_shape: Vec<InputShape>,
+}
+
 /// `secateur inspect`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  secateur inspect net.onnx\n  \
@@ -214,6 +224,12 @@ pub struct InspectArgs {
     /// Show data instead: images and classes; with a model, whether they fit it
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Sizes of open inputs.
+    #[command(flatten)]
+    pub shapes: InputShapes,
+    /// Show what may go where nodes may mix fewer channels
+    #[arg(long, conflicts_with = "data")]
+    pub allow_mixing: bool,
     /// Show how training will run it: which nodes are fused, by which method
     #[arg(long)]
     pub plan: bool,
@@ -230,6 +246,9 @@ pub struct VerifyArgs {
     pub original: PathBuf,
     /// What `prune` wrote
     pub small: PathBuf,
+    /// Sizes of open inputs.
+    #[command(flatten)]
+    pub shapes: InputShapes,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -242,7 +261,10 @@ pub struct BenchArgs {
     /// Models; several are timed in turn
     #[arg(required = true)]
     pub models: Vec<PathBuf>,
-    /// Batch sizes
+    /// Sizes of open inputs.
+    #[command(flatten)]
+    pub shapes: InputShapes,
+    /// Batch sizes; a file of fixed batch is timed at its own
     #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
     pub batch: Vec<usize>,
     /// Timed runs of each

@@ -87,7 +87,7 @@ fn parts(flag: &'static str) -> (&'static str, Option<&'static str>) {
     let (name, value) = match flag.split_once(" <") {
         Some((name, value)) => (
             name,
-            Some(value.trim_end_matches("...").trim_end_matches('>')),
+            Some(value.trim_end_matches("...").trim_end_matches(['>', '*'])),
         ),
         None => (flag, None),
     };
@@ -109,6 +109,10 @@ fn arg<S: Settings>(flag: &'static str, settings: &[Setting]) -> Arg {
     if flag.ends_with("...") {
         return arg.num_args(1..).action(ArgAction::Append);
     }
+    let arg = match flag.ends_with('*') {
+        true => arg.action(ArgAction::Append),
+        false => arg,
+    };
     if first.choices.is_empty() {
         let key = first.key.clone();
         return arg.value_parser(move |text: &str| {

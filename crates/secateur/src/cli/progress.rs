@@ -1,5 +1,6 @@
 //! Progress on stderr, with rates and time left; silent where stderr is no terminal.
 
+mod check;
 mod meter;
 mod prune;
 mod train;
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::ProgressStyle;
 
+pub use check::CheckProgress;
 pub use prune::PruneProgress;
 pub use train::TrainProgress;
 

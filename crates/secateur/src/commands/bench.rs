@@ -1,14 +1,15 @@
 //! `secateur bench`.
 
+use secateur_onnx::text::counted;
 use std::path::Path;
 
 use anyhow::Result;
-use secateur::bench::{Latency, bench};
+use secateur::bench::{Bench, Latency, bench};
 use secateur::table::Align;
 use secateur_onnx::model::Model;
 use serde::Serialize;
 
-use super::{print_json, say_table};
+use super::{print_json, print_notes, say_table};
 use crate::cli::args::BenchArgs;
 use crate::cli::exit_code;
 
@@ -24,18 +25,19 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
     if args.batch.contains(&0) || args.rounds == 0 {
         anyhow::bail!("cannot time: batch sizes and rounds must be 1 or more");
     }
-    let models = args
-        .models
-        .iter()
-        .map(Model::read)
-        .collect::<Result<Vec<_>, _>>()?;
+    let read = |path| -> Result<Model> {
+        let mut model = Model::read(path)?;
+        model.give_input_shapes(&args.shapes.input_shape)?;
+        Ok(model)
+    };
+    let models = args.models.iter().map(read).collect::<Result<Vec<_>>>()?;
     let files: Vec<(&Path, &Model)> = args
         .models
         .iter()
         .map(std::path::PathBuf::as_path)
         .zip(&models)
         .collect();
-    let rows = bench(&files, &args.batch, args.rounds)?;
+    let Bench { rows, notes } = bench(&files, &args.batch, args.rounds)?;
     if args.json {
         let result: Vec<File<'_>> = files
             .iter()
@@ -50,17 +52,21 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
     } else {
         print(args, &rows);
     }
+    print_notes(&notes);
     Ok(exit_code::SUCCESS)
 }
 
 fn print(args: &BenchArgs, rows: &[Vec<Latency>]) {
+    let first = rows.first().and_then(|row| row.first());
     say!(
-        "latency in tract, milliseconds, of {} runs in turn",
-        args.rounds
+        "latency in {}, milliseconds, of {} in turn",
+        first.map_or("no engine", |latency| &latency.engine),
+        counted(args.rounds, "run")
     );
-    let head = ["batch", "model", "least", "median", "speed-up"].map(str::to_string);
+    let head = ["batch", "model", "least", "median", "speed-up", "inputs"].map(str::to_string);
     let files = || args.models.iter().zip(rows);
-    let times = (0..args.batch.len()).flat_map(|index| {
+    let n_batches = rows.first().map_or(0, Vec::len);
+    let times = (0..n_batches).flat_map(|index| {
         files().map(move |(path, row)| {
             let (first, latency) = (&rows[0][index], &row[index]);
             [
@@ -69,6 +75,7 @@ fn print(args: &BenchArgs, rows: &[Vec<Latency>]) {
                 format!("{:.3}", latency.min_ms),
                 format!("{:.3}", latency.median_ms),
                 format!("{:.2}x", first.median_ms / latency.median_ms.max(1e-9)),
+                latency.inputs.clone(),
             ]
         })
     });

@@ -148,7 +148,7 @@ fn prune_network(
     progress.finish();
     say_part!("{}", terminal_table(&result?));
     let checked = if cfg!(feature = "verify") {
-        " (verified in tract)"
+        " (verified)"
     } else {
         ""
     };

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use secateur::data::{DataConfig, ModelData, settle_image_size};
+use secateur::guessing::Counts;
 use secateur::table::Align;
 use secateur_net::task;
 use secateur_net::train::{Evaluation, evaluate};
@@ -9,6 +10,7 @@ use secateur_net::weights::Weights;
 use secateur_net::{Engine, Interpreter};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
+use secateur_onnx::text::counted;
 use secateur_search::environment::training::check_finite;
 use serde::Serialize;
 
@@ -42,9 +44,10 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
         ..args.settings.over(DataConfig::default())
     };
     let source = open_data(&args.data, &config, args.json)?;
+    model.give_input_shapes(&config.input_shapes)?;
     settle_image_size(&mut model, &source)?;
     let graph = Graph::from_model(&model)?;
-    check_finite(&graph)?;
+    check_finite(&graph, None)?;
     let task = task::find(&graph)?;
     let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
     let mut data = ModelData::new(
@@ -68,6 +71,12 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
     print_notes(&data.notes);
     let weights = Weights::from_graph(&graph)?;
     let result = evaluate(&network, task.as_ref(), &weights, &part)?;
+    if let Some(counts) = Counts::guessed(result.per_class.iter().copied()) {
+        print_notes(&[format!(
+            "the network is no better than guessing on these images: {counts}; docs/data.md says \
+             how images are prepared"
+        )]);
+    }
     let names = source.train.class_names();
     let summary = Summary {
         split: name,
@@ -99,12 +108,12 @@ fn classes<'a>(result: &Evaluation, names: &'a [String]) -> Vec<Class<'a>> {
 
 fn print(summary: &Summary<'_>) {
     say!(
-        "{}: {} {:.2} %, loss {:.4}, {} images{}",
+        "{}: {} {:.2} %, loss {:.4}, {}{}",
         summary.split,
         summary.quality_name,
         100.0 * summary.quality,
         summary.loss,
-        summary.images,
+        counted(summary.images, "image"),
         skipped_text(summary.skipped_images)
     );
     let rows = summary

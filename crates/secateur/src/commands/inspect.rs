@@ -1,17 +1,23 @@
 //! `secateur inspect`.
 
+mod verdict;
+
 use std::path::Path;
 
 use anyhow::Result;
 use secateur::table::Align;
 use secateur_net::task;
 use secateur_net::{Engine, Interpreter};
-use secateur_onnx::cost::{ASSUMED_EXTENT, CostModel, LayerInfo, Size, format_shape, layer_table};
-use secateur_onnx::coupling::{ChannelGroup, ChannelGroups, Masks};
+use secateur_onnx::cost::{LayerInfo, Size, format_shape, layer_table};
+use secateur_onnx::coupling::{ChannelGroup, FixedLayer};
 use secateur_onnx::graph::{Graph, ValueInfo};
 use secateur_onnx::model::Model;
+use secateur_onnx::text::counted;
 use secateur_search::environment::training::{check_finite, file_notes};
+use secateur_search::space::Space;
 use serde::Serialize;
+
+use verdict::Verdict;
 
 use super::{inspect_data, print_json, print_notes, say_table};
 use crate::cli::args::InspectArgs;
@@ -28,6 +34,15 @@ struct Group {
     reason: Option<String>,
 }
 
+/// A layer that no group belongs to.
+#[derive(Serialize)]
+struct Fixed {
+    node: String,
+    kernels: Option<usize>,
+    is_conv: bool,
+    reason: String,
+}
+
 #[derive(Serialize)]
 struct Summary<'a> {
     model: &'a Path,
@@ -38,8 +53,9 @@ struct Summary<'a> {
     size: Size,
     layers: Vec<LayerInfo>,
     groups: Vec<Group>,
-    trainable: bool,
-    not_trainable_because: Option<String>,
+    fixed_layers: Vec<Fixed>,
+    #[serde(flatten)]
+    verdict: Verdict,
     notes: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     plan: Vec<String>,
@@ -48,11 +64,13 @@ struct Summary<'a> {
 /// Runs the command.
 pub fn run(args: &InspectArgs) -> Result<u8> {
     if let Some(data) = &args.data {
-        return inspect_data::run(data, args.model.as_deref(), args.json);
+        return inspect_data::run(data, args);
     }
     // Without data the arguments hold a model.
     let path = args.model.as_deref().unwrap_or(Path::new(""));
-    let model = Model::read(path)?.unshared();
+    let model = Model::read(path)?.prepared();
+    let mut model = model.with_mixing(args.allow_mixing);
+    model.give_input_shapes(&args.shapes.input_shape)?;
     let summary = summary(path, &model, args.plan)?;
     if args.json {
         print_json(&summary)?;
@@ -65,18 +83,11 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
 
 fn summary<'a>(path: &'a Path, model: &Model, plan: bool) -> Result<Summary<'a>> {
     let graph = Graph::from_model(model)?;
-    let groups = ChannelGroups::find(&graph)?;
-    let cost = CostModel::new(&graph, &groups)?;
+    let space = Space::survey(&graph, &[])?;
     let network = task::find(&graph)
         .and_then(|task| Interpreter::new(&graph, &task.outputs(), &Engine::fused()));
-    let weights = check_finite(&graph);
-    let mut notes = file_notes(&graph, &cost);
-    if model.lacks_image_size() {
-        notes.push(format!(
-            "height and width of the input are open: MACs are those of {ASSUMED_EXTENT} x \
-             {ASSUMED_EXTENT} pixels"
-        ));
-    }
+    let weights = check_finite(&graph, Some(&space.groups)).err();
+    let notes = file_notes(model, &graph, &space.cost);
     let values = |infos: &[ValueInfo]| -> Vec<String> {
         let text = |info: &ValueInfo| format!("{} [{}]", info.name, format_shape(&info.shape));
         infos.iter().map(text).collect()
@@ -87,21 +98,32 @@ fn summary<'a>(path: &'a Path, model: &Model, plan: bool) -> Result<Summary<'a>>
         opset: graph.opset,
         inputs: values(&graph.inputs),
         outputs: values(&graph.outputs),
-        size: cost.count(&Masks::all_active(&groups)),
+        size: space.size,
         layers: layer_table(&graph)?,
-        groups: groups.groups.iter().map(Group::new).collect(),
-        trainable: network.is_ok() && weights.is_ok(),
-        not_trainable_because: match (&network, weights) {
-            (Err(error), _) => Some(error.to_string()),
-            (_, Err(error)) => Some(error.to_string()),
-            _ => None,
-        },
+        fixed_layers: space.groups.fixed.iter().map(Fixed::new).collect(),
+        groups: space.groups.groups.iter().map(Group::new).collect(),
+        verdict: Verdict::new(
+            &space,
+            network.as_ref().err().map(ToString::to_string),
+            weights.map(|error| error.to_string()),
+        ),
         notes,
         plan: match (&network, plan) {
             (Ok(network), true) => network.describe(),
             _ => Vec::new(),
         },
     })
+}
+
+impl Fixed {
+    fn new(layer: &FixedLayer) -> Self {
+        Self {
+            node: layer.node.clone(),
+            kernels: layer.kernels,
+            is_conv: layer.is_conv,
+            reason: layer.reason.clone(),
+        }
+    }
 }
 
 impl Group {
@@ -141,24 +163,26 @@ fn print(summary: &Summary<'_>) {
     say!("  out  {}", summary.outputs.join(", "));
     let size = &summary.size;
     say!(
-        "  {} kernels, {} parameters ({} in convolutions), {} MACs",
-        size.kernels,
-        size.params,
+        "  {}, {} ({} in convolutions), {} MACs{}",
+        counted(size.kernels as usize, "kernel"),
+        counted(size.params as usize, "parameter"),
         size.conv_params,
-        size.macs
+        size.macs,
+        if summary.verdict.macs_are_whole() {
+            ""
+        } else {
+            " (not all are known)"
+        }
     );
     print_layers(&summary.layers);
-    print_groups(&summary.groups);
-    match &summary.not_trainable_because {
-        None => say!("\ncan be trained and pruned"),
-        Some(reason) => say!("\n{reason}"),
-    }
+    print_groups(&summary.groups, &summary.fixed_layers);
     if !summary.plan.is_empty() {
         say!("\nplan");
         for (index, step) in summary.plan.iter().enumerate() {
             say!("  {:>3}  {step}", index + 1);
         }
     }
+    summary.verdict.print();
 }
 
 fn print_layers(layers: &[LayerInfo]) {
@@ -177,16 +201,25 @@ fn print_layers(layers: &[LayerInfo]) {
     say_table(&align, std::iter::once(head).chain(rows));
 }
 
-fn print_groups(groups: &[Group]) {
+fn print_groups(groups: &[Group], fixed: &[Fixed]) {
+    let kind = |is_conv: bool| if is_conv { "kernels" } else { "features" }.to_string();
     say!("\nchannel groups (kernels that go together)");
     let rows = groups.iter().map(|group| {
-        let kind = if group.is_conv { "kernels" } else { "features" };
         let producers = group.producers.join(" + ");
         [
             group.kernels.to_string(),
-            kind.to_string(),
+            kind(group.is_conv),
             format!("{producers}: {}", group.state()),
         ]
     });
-    say_table(&[Align::Right, Align::Left], rows);
+    let layers = fixed.iter().map(|layer| {
+        [
+            layer
+                .kernels
+                .map_or_else(|| "?".to_string(), |n| n.to_string()),
+            kind(layer.is_conv),
+            format!("{}: must stay: {}", layer.node, layer.reason),
+        ]
+    });
+    say_table(&[Align::Right, Align::Left], rows.chain(layers));
 }

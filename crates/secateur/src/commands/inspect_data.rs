@@ -1,5 +1,6 @@
 //! `secateur inspect --data`.
 
+use secateur_onnx::text::counted;
 use std::path::Path;
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ use secateur_onnx::model::Model;
 use serde::Serialize;
 
 use super::{print_json, print_notes, say_table};
+use crate::cli::args::InspectArgs;
 use crate::cli::exit_code;
 
 #[derive(Serialize)]
@@ -48,8 +50,12 @@ struct Summary<'a> {
 }
 
 /// Runs the command.
-pub fn run(path: &Path, model: Option<&Path>, json: bool) -> Result<u8> {
-    let config = DataConfig::default();
+pub fn run(path: &Path, args: &InspectArgs) -> Result<u8> {
+    let config = DataConfig {
+        input_shapes: args.shapes.input_shape.clone(),
+        ..DataConfig::default()
+    };
+    let (model, json) = (args.model.as_deref(), args.json);
     let source = data::open(path, &config)?;
     let mut notes = source.notes.clone();
     let fit = match model {
@@ -92,7 +98,8 @@ pub fn run(path: &Path, model: Option<&Path>, json: bool) -> Result<u8> {
 
 /// Fits the data to the model; decodes all training images once.
 fn fit(model: &Path, source: &Source, config: &DataConfig, notes: &mut Vec<String>) -> Result<Fit> {
-    let mut model = Model::read(model)?.unshared();
+    let mut model = Model::read(model)?.prepared();
+    model.give_input_shapes(&config.input_shapes)?;
     settle_image_size(&mut model, source)?;
     let graph = Graph::from_model(&model)?;
     let task = task::find(&graph)?;
@@ -143,12 +150,12 @@ fn print(path: &Path, summary: &Summary<'_>) {
 fn print_fit(fit: &Fit) {
     let [c, h, w] = fit.input;
     say!(
-        "\nfits the network: input {c}x{h}x{w}, {} outputs",
-        fit.outputs
+        "\nfits the network: input {c}x{h}x{w}, {}",
+        counted(fit.outputs, "output")
     );
     say!(
-        "  {} images to train on, {} to validate",
-        fit.train,
+        "  {} to train on, {} to validate",
+        counted(fit.train, "image"),
         fit.validation
     );
     say!(

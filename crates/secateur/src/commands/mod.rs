@@ -10,6 +10,7 @@ pub mod report;
 pub mod train;
 pub mod verify;
 
+use secateur_onnx::text::counted;
 use std::path::Path;
 
 use anyhow::Result;
@@ -38,8 +39,7 @@ fn print_notes(notes: &[String]) {
 fn skipped_text(n: usize) -> String {
     match n {
         0 => String::new(),
-        1 => ", 1 image left out".to_string(),
-        n => format!(", {n} images left out"),
+        n => format!(", {} left out", counted(n, "image")),
     }
 }
 

@@ -14,7 +14,7 @@ use secateur_search::config::PruneConfig;
 use super::{check_writable, open_data, print_json, print_notes};
 use crate::cli::args::{ModeName, PruneArgs};
 use crate::cli::exit_code;
-use crate::cli::progress::{PruneProgress, stop_flag};
+use crate::cli::progress::{CheckProgress, PruneProgress, stop_flag};
 use crate::cli::settings::{parse_budgets, prune_config};
 
 /// Runs the command.
@@ -77,13 +77,18 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
     let job = OneShotJob {
         model: &args.model,
         output: &args.output,
+        input_shapes: &config.data.input_shapes,
         ranking: ranking.parse()?,
         budgets: &parse_budgets(budget)?,
         ignore: &config.search.ignore,
+        allow_mixing: config.search.allow_mixing,
         round_to: config.search.round_to,
         seed: config.seed,
     };
-    let report = prune_one_shot(&job)?;
+    let mut progress = CheckProgress::new();
+    let report = prune_one_shot(&job, &mut progress);
+    progress.finish();
+    let report = report?;
     if args.json {
         print_json(&report)?;
         return Ok(exit_code::SUCCESS);
@@ -93,8 +98,16 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
     for file in &report.after {
         say!("wrote {}", file.figures.file.display());
         match &file.not_run {
-            None => say!("  outputs agree with the masked original (tract)"),
+            None => {
+                // Outputs are compared last.
+                if let Some(check) = file.checks.last() {
+                    say!("  {}: {}", check.name, check.detail);
+                }
+            }
             Some(reason) => say!("  outputs were not compared: {reason}"),
+        }
+        for mixed in &file.mixed {
+            say!("  {mixed}");
         }
     }
     print_notes(&report.notes);

@@ -1,5 +1,6 @@
 //! `secateur train`.
 
+use secateur_onnx::text::counted;
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -35,7 +36,7 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
     let config = args.settings.over(TrainConfig::default());
     let source = open_data(&args.data, &config.data, args.json)?;
     let model = match &args.init {
-        Some(path) => Model::read(path)?.unshared(),
+        Some(path) => Model::read(path)?.prepared(),
         None => new_model(args, &source, config.seed)?,
     };
     let mut progress = TrainProgress::new("training", config.batch_size, stop_flag("step")?);
@@ -94,11 +95,11 @@ fn report(args: &TrainArgs, trained: &Trained) -> Result<()> {
         ""
     };
     say!(
-        "wrote {}{stopped}: validation {} {:.2} % ({} images), {:.0} s{}",
+        "wrote {}{stopped}: validation {} {:.2} % ({}), {:.0} s{}",
         args.output.display(),
         trained.quality_name,
         100.0 * validation.quality,
-        validation.samples.len(),
+        counted(validation.samples.len(), "image"),
         trained.seconds,
         skipped_text(trained.skipped.len())
     );

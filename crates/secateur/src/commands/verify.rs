@@ -7,12 +7,19 @@ use secateur_onnx::model::Model;
 use super::print_json;
 use crate::cli::args::VerifyArgs;
 use crate::cli::exit_code;
+use crate::cli::progress::CheckProgress;
 
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> Result<u8> {
-    let (original, small) = (Model::read(&args.original)?, Model::read(&args.small)?);
+    let (mut original, mut small) = (Model::read(&args.original)?, Model::read(&args.small)?);
+    for model in [&mut original, &mut small] {
+        model.give_input_shapes(&args.shapes.input_shape)?;
+    }
     let pair = ((&*args.original, &original), (&*args.small, &small));
-    let (verdict, not_run) = verify_where_possible(pair.0, pair.1)?;
+    let mut progress = CheckProgress::new();
+    let result = verify_where_possible(pair.0, pair.1, &mut progress);
+    progress.finish();
+    let (verdict, not_run) = result?;
     if args.json {
         print_json(&verdict)?;
     } else {

@@ -13,6 +13,7 @@ use secateur_search::rank::RankingError;
 use secateur_search::space::SpaceError;
 use secateur_search::store::StoreError;
 
+use crate::guessing::{Guessing, GuessingError};
 use crate::report::ReportError;
 use crate::verify::VerifyError;
 
@@ -26,6 +27,9 @@ pub enum PruneError {
     /// The network, its data, or what may be pruned of it.
     #[error(transparent)]
     Problem(#[from] ProblemError),
+    /// The given network is no better than guessing on the data.
+    #[error("{0}")]
+    Guessing(Box<Guessing>),
     /// The search.
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -69,6 +73,15 @@ impl From<NetError> for PruneError {
 impl From<DataError> for PruneError {
     fn from(error: DataError) -> Self {
         Self::Problem(error.into())
+    }
+}
+
+impl From<GuessingError> for PruneError {
+    fn from(error: GuessingError) -> Self {
+        match error {
+            GuessingError::Net(error) => error.into(),
+            GuessingError::Data(error) => error.into(),
+        }
     }
 }
 

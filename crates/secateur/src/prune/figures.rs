@@ -45,6 +45,14 @@ pub(super) fn report(
     let mut warnings = searched.warnings.clone();
     warnings.extend_from_slice(&measures.notes);
     warnings.extend(notes(problem, &data));
+    for network in after.iter().chain(&front) {
+        warnings.extend(
+            network
+                .mixed
+                .iter()
+                .map(|mixed| format!("{}: {mixed}", network.file)),
+        );
+    }
     Ok(RunReport {
         version: env!("CARGO_PKG_VERSION").to_string(),
         mode: mode_text(&config.mode, problem.task.quality_name()),
@@ -92,6 +100,7 @@ fn given_figures(run: &Run<'_>, measured: &Measured) -> NetworkFigures {
         test_difference: None,
         confirm_difference: None,
         record: None,
+        mixed: Vec::new(),
     }
 }
 
@@ -120,6 +129,7 @@ fn result_figures(
             .map(|(a, b)| paired_difference(&a.samples, &b.samples)),
         confirm_difference: changed.then(|| paired_difference(&before.samples, &after.samples)),
         record: network.record,
+        mixed: problem.space.groups.mixed(&network.masks),
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) fn verify(
     let mut not_compared = Vec::new();
     for network in networks {
         let file = network.file();
-        let (verdict, not_run) = verify_where_possible(given, (&file, &network.model))?;
+        let (verdict, not_run) = verify_where_possible(given, (&file, &network.model), &mut ())?;
         check_verdict(&file, &verdict)?;
         not_compared.extend(not_run.map(|reason| {
             format!(

@@ -1,5 +1,7 @@
 //! What machine this is, for the report.
 
+use secateur_onnx::text::counted;
+
 /// Processor, threads, vector unit in use.
 pub fn machine_text() -> String {
     let cpu = fs_err::read_to_string("/proc/cpuinfo")
@@ -9,10 +11,7 @@ pub fn machine_text() -> String {
             Some(line.split_once(':')?.1.trim().to_string())
         })
         .unwrap_or_else(|| format!("{} processor", std::env::consts::ARCH));
-    let threads = match rayon::current_num_threads() {
-        1 => "1 thread".to_string(),
-        n => format!("{n} threads"),
-    };
+    let threads = counted(rayon::current_num_threads(), "thread");
     format!(
         "{cpu}, {threads}, {}",
         secateur_cpu::isa::active().to_string().to_uppercase()

@@ -49,10 +49,16 @@ impl Measures {
         files.extend(results.map(|(path, network)| (path.as_path(), &network.model)));
         let mut notes = Vec::new();
         // A run is not lost for want of an engine that knows all operators.
-        let latencies = bench(&files, &LATENCY_BATCHES, LATENCY_ROUNDS).unwrap_or_else(|error| {
-            notes.push(format!("latencies were not measured: {error}"));
-            vec![Vec::new(); files.len()]
-        });
+        let latencies = match bench(&files, &LATENCY_BATCHES, LATENCY_ROUNDS) {
+            Ok(bench) => {
+                notes.extend(bench.notes);
+                bench.rows
+            }
+            Err(error) => {
+                notes.push(format!("latencies were not measured: {error}"));
+                vec![Vec::new(); files.len()]
+            }
+        };
         let test = problem.data.test()?;
         let measured = files.iter().zip(latencies).map(|((_, model), latency)| {
             Ok(Measured {

@@ -33,6 +33,7 @@ pub(crate) use files::{check_verdict, file_name, keep_input, output_paths};
 pub use machine::machine_text;
 use measure::Measures;
 
+use crate::guessing::Guessing;
 use crate::pruner::Pruner;
 use crate::report::{RunReport, write_html, write_json};
 use crate::verify::store_masks;
@@ -128,7 +129,7 @@ impl Pruner<'_> {
         observer: &mut dyn Observer,
     ) -> Result<Pruned, PruneError> {
         let asked = Asked::of(&self, Path::new("the given network"));
-        let problem = plan(&self, model.unshared(), source)?;
+        let problem = plan(&self, model.prepared(), source)?;
         let mut store = Memory::default();
 
         let mut searched = search(self, &problem, &mut store, None, "", observer)?;
@@ -155,7 +156,7 @@ impl Pruner<'_> {
     ) -> Result<RunReport, PruneError> {
         let asked = Asked::of(&self, &files.model);
         keep_input(&files.model, &planned_paths(&self.config, &files.output))?;
-        let problem = plan(&self, Model::read(&files.model)?.unshared(), source)?;
+        let problem = plan(&self, Model::read(&files.model)?.prepared(), source)?;
         let mut store = open(files, &self.config)?;
 
         let name = file_name(&files.model);
@@ -220,6 +221,11 @@ fn plan(pruner: &Pruner<'_>, model: Model, source: &Source) -> Result<Problem, P
     let problem = Problem::new(model, source, data, search, &pruner.engine)?;
     for budget in budgets(config) {
         problem.space.check_budget(budget, search.round_to)?;
+    }
+    if !search.force
+        && let Some(guessing) = Guessing::find(&problem)?
+    {
+        return Err(PruneError::Guessing(Box::new(guessing)));
     }
     Ok(problem)
 }

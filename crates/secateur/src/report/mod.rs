@@ -18,6 +18,7 @@ pub use command::command_text;
 pub use html::write_html;
 pub use json::{read_json, write_json};
 use secateur_onnx::cost::Size;
+use secateur_onnx::coupling::Mixed;
 use secateur_search::store::{StoreError, read_run};
 pub use terminal::terminal_table;
 
@@ -91,6 +92,9 @@ pub struct NetworkFigures {
     pub confirm_difference: Option<PairedDifference>,
     /// Which pruning epoch made it.
     pub record: Option<usize>,
+    /// Nodes that mix channels, and over how many they do now.
+    #[serde(default)]
+    pub mixed: Vec<Mixed>,
 }
 
 /// A layer before and after.

@@ -80,6 +80,57 @@ pub fn paired_difference(first: &[f32], second: &[f32]) -> PairedDifference {
     }
 }
 
+/// How often chance does as well or better: at least `successes` of `trials`, each with
+/// probability `p`.
+///
+/// P(X >= k) = 1 - Σ_{i<k} C(n, i) p^i (1 - p)^(n - i): the exact binomial test, one-sided.
+///
+/// Source: Clopper and Pearson, Biometrika 26 (1934) 404-413, doi 10.1093/biomet/26.4.404.
+pub fn binomial_tail(successes: u64, trials: u64, p: f64) -> f64 {
+    if successes == 0 || p >= 1.0 {
+        return 1.0;
+    }
+    if p <= 0.0 {
+        return 0.0;
+    }
+    let n = trials as f64;
+    let (mut log_term, mut below) = (n * (1.0 - p).ln(), 0.0);
+    for i in 0..successes {
+        below += f64::exp(log_term);
+        let i = i as f64;
+        log_term += ((n - i) / (i + 1.0)).ln() + (p / (1.0 - p)).ln();
+    }
+    (1.0 - below).clamp(0.0, 1.0)
+}
+
+/// How many deviations answers agree with labels above what they would in a random order; 0
+/// where no order differs from another.
+///
+/// With r_c of n answers and l_c of n labels in class c, the number of agreements has over all
+/// orders the mean n m and the variance n² / (n - 1) · (m - Σ r_c l_c (r_c + l_c) / n³ + m²), where
+/// m = Σ r_c l_c / n². That is Cohen's kappa, tested against 0.
+///
+/// Source: Fleiss, Cohen and Everitt, Psychological Bulletin 72 (1969) 323-327, doi
+/// 10.1037/h0028106; the exact variance over orders by Hoeffding, Annals of Mathematical
+/// Statistics 22 (1951) 558-566, doi 10.1214/aoms/1177729545.
+pub fn chance_agreement(answers: &[usize], labels: &[usize], n_classes: usize) -> f64 {
+    let n = labels.len() as f64;
+    let share = |of: &[usize], class: usize| of.iter().filter(|&&c| c == class).count() as f64 / n;
+    let (mut mean, mut less) = (0.0, 0.0);
+    for class in 0..n_classes {
+        let (r, l) = (share(answers, class), share(labels, class));
+        mean += r * l;
+        less += r * l * (r + l);
+    }
+    let variance = n * n / (n - 1.0) * (mean - less + mean * mean);
+    let agreed = answers.iter().zip(labels).filter(|(a, b)| a == b).count() as f64;
+    if variance > 0.0 {
+        (agreed - n * mean) / variance.sqrt()
+    } else {
+        0.0
+    }
+}
+
 /// Spearman's rank correlation; ties share their mean rank. `None` where one side does
 /// not vary or there are fewer than 3 pairs.
 pub fn spearman(a: &[f32], b: &[f32]) -> Option<f64> {
@@ -170,6 +221,36 @@ mod tests {
         assert_eq!((d.gained, d.lost, d.images), (2, 1, 4));
         let one = paired_difference(&[0.25], &[0.5]);
         assert_eq!((one.low, one.high), (-1.0, 1.0));
+    }
+
+    #[test]
+    fn binomial_tails_by_hand() {
+        // 3 or 4 heads of 4 coins: (4 + 1) / 16.
+        assert!((binomial_tail(3, 4, 0.5) - 0.3125).abs() < 1e-12);
+        assert_eq!(binomial_tail(0, 4, 0.5), 1.0);
+        assert!((binomial_tail(4, 4, 0.1) - 1e-4).abs() < 1e-12);
+        // Of many trials the normal distribution is close: 2 deviations above the mean.
+        let tail = binomial_tail(5100, 10_000, 0.5);
+        assert!((tail - 0.0233).abs() < 5e-4, "{tail}");
+        assert!(binomial_tail(450, 5000, 0.1) > 0.98);
+    }
+
+    #[test]
+    fn agreement_is_counted_against_all_orders() {
+        // Orders of answers 0, 0, 1 against labels 0, 0, 1: 3, 1, 1 agree; mean 5/3, variance 8/9.
+        let z = chance_agreement(&[0, 0, 1], &[0, 0, 1], 2);
+        let expected = (3.0 - 5.0 / 3.0) / (8.0f64 / 9.0).sqrt();
+        assert!((z - expected).abs() < 1e-12, "{z}");
+        assert_eq!(chance_agreement(&[1, 1, 1], &[0, 1, 0], 2), 0.0);
+        // Nine of ten images are of one class: a network that finds half of the others, at the
+        // cost of some of the many, is less often right than a guess, and yet knows something.
+        let labels: Vec<usize> = (0..400).map(|i| usize::from(i % 10 == 0)).collect();
+        let answers: Vec<usize> = (0..400)
+            .map(|i| usize::from(i % 20 == 0 || i % 13 == 1))
+            .collect();
+        let right = answers.iter().zip(&labels).filter(|(a, b)| a == b).count() as u64;
+        assert!(binomial_tail(right, 400, 0.9) > 0.5, "{right}");
+        assert!(chance_agreement(&answers, &labels, 2) > 3.0);
     }
 
     #[test]

@@ -82,7 +82,8 @@ fn networks(report: &RunReport) -> String {
         row("bytes", &share(|n| n.bytes)),
     ];
     if !before.latency.is_empty() {
-        rows.push(row("latency, batch 1", &|n| {
+        let batch = before.latency[0].batch;
+        rows.push(row(&format!("latency, batch {batch}"), &|n| {
             let first = n.latency.first();
             first.map_or_else(String::new, |l| format!("{:.3} ms", l.median_ms))
         }));

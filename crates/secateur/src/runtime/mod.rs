@@ -1,9 +1,13 @@
-//! Other programs' engines for inference: what a written file is checked and timed in.
+//! Engines that written files are checked and timed in.
 //!
-//! Today that is tract, built in by the Cargo feature `verify`. Without it every model is
-//! refused with [`RuntimeError::NotBuilt`], and callers say what was therefore not done.
+//! In this order: ONNX Runtime where it is found (`ORT_DYLIB_PATH`, or the package of the Python
+//! at hand), tract, and for comparing our own interpreter. The Cargo feature `verify` builds the
+//! first two.
 
+mod feed;
 #[cfg(feature = "verify")]
+mod onnxruntime;
+mod own;
 mod panics;
 #[cfg(feature = "verify")]
 mod tract;
@@ -12,11 +16,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use secateur_onnx::OnnxError;
-use secateur_onnx::graph::{Dim, Graph};
 use secateur_onnx::model::Model;
 use thiserror::Error;
 
 #[cfg(feature = "verify")]
+pub(crate) use feed::Element;
+pub(crate) use feed::{Feed, feeds, fixed_batch, given_batch, shapes_text};
 pub use panics::panic_is_expected;
 
 /// Why a model was not run.
@@ -31,15 +36,13 @@ pub enum RuntimeError {
         /// What is in the way.
         reason: String,
     },
-    /// The engine cannot run it.
-    #[error("cannot run `{model}` in {runtime}: {reason}")]
+    /// No engine at hand runs it.
+    #[error("no engine at hand runs `{model}`: {}", listed(.refusals))]
     Refused {
         /// The file.
         model: String,
-        /// Name of the engine.
-        runtime: &'static str,
-        /// What it said.
-        reason: String,
+        /// Each engine with what it said.
+        refusals: Vec<(String, String)>,
     },
     /// There is no engine.
     #[error(
@@ -55,135 +58,107 @@ pub enum RuntimeError {
     Onnx(#[from] OnnxError),
 }
 
-/// A model that an engine has loaded, for one batch size.
-trait Inference {
-    /// Runs one batch: `input` of `shape`, returns every output flat.
+fn listed(refusals: &[(String, String)]) -> String {
+    let each = refusals
+        .iter()
+        .map(|(engine, reason)| format!("{engine} said: {reason}"));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+/// Numbers of one output, widened.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Output {
+    /// False for whole numbers and truth values.
+    pub is_float: bool,
+    /// Flat.
+    pub values: Vec<f64>,
+}
+
+/// An engine.
+pub(crate) trait Runtime {
+    /// Its name, version and threads.
+    fn describe(&self) -> String;
+
+    /// Loads a model of `n_nodes` nodes for these inputs, and optimises it.
     ///
     /// # Errors
     /// The engine's reason.
-    fn run(&self, shape: &[usize], input: &[f32]) -> Result<Vec<Vec<f32>>, String>;
+    fn load(
+        &self,
+        model: &Model,
+        n_nodes: usize,
+        feeds: &[Feed],
+    ) -> Result<Box<dyn Inference>, String>;
+}
+
+/// A model that an engine has loaded, with its inputs.
+pub(crate) trait Inference {
+    /// Runs it once; returns every output.
+    ///
+    /// # Errors
+    /// The engine's reason.
+    fn run(&mut self) -> Result<Vec<Output>, String>;
 
     /// Time of one run.
     ///
     /// # Errors
     /// The engine's reason.
-    fn time(&self, shape: &[usize], input: &[f32]) -> Result<Duration, String>;
+    fn time(&mut self) -> Result<Duration, String>;
 }
 
-/// A model ready to run in another engine.
-pub(crate) struct LoadedModel {
-    name: String,
-    shape: Vec<usize>,
-    inference: Box<dyn Inference>,
+/// Engines to compare outputs in, the best first.
+pub(crate) fn for_comparing() -> Vec<Box<dyn Runtime>> {
+    let mut engines = for_timing();
+    engines.push(Box::new(own::Own));
+    engines
 }
 
-impl LoadedModel {
-    /// Loads and optimises a model for batches of `batch` samples.
-    ///
-    /// # Errors
-    /// See [`RuntimeError`].
-    pub(crate) fn new(model: &Model, name: &Path, batch: usize) -> Result<Self, RuntimeError> {
-        let name = name.display().to_string();
-        let graph = Graph::from_model(model)?;
-        let shape = input_shape(&graph, batch).map_err(|reason| RuntimeError::Unfit {
-            model: name.clone(),
-            reason,
-        })?;
-        let n_nodes = graph.nodes.len();
-        // It holds all weights, decoded; loading makes copies of its own.
-        drop(graph);
-        let inference = load(model, &name, n_nodes, &shape)?;
-        Ok(Self {
-            name,
-            shape,
-            inference,
-        })
+/// Engines to time files in, the best first: others than our own, which is made for training.
+pub(crate) fn for_timing() -> Vec<Box<dyn Runtime>> {
+    #[allow(unused_mut)]
+    let mut engines: Vec<Box<dyn Runtime>> = Vec::new();
+    #[cfg(feature = "verify")]
+    {
+        match onnxruntime::OnnxRuntime::find() {
+            Ok(found) => engines.push(Box::new(found)),
+            Err(reason) => tracing::info!("ONNX Runtime is not used: {reason}"),
+        }
+        engines.push(Box::new(tract::Tract));
     }
+    engines
+}
 
-    /// Numbers of the input of one batch.
-    pub(crate) fn input_len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// Runs one batch; `input` in the model's own layout. Returns every output flat; all must
-    /// be floats.
-    ///
-    /// # Errors
-    /// [`RuntimeError::Refused`] with the engine's reason.
-    pub(crate) fn run(&self, input: &[f32]) -> Result<Vec<Vec<f32>>, RuntimeError> {
-        let outputs = self.inference.run(&self.shape, input);
-        outputs.map_err(|reason| self.refused(reason))
-    }
-
-    /// As [`Self::run`], for the time alone.
-    ///
-    /// # Errors
-    /// [`RuntimeError::Refused`] with the engine's reason.
-    pub(crate) fn time(&self, input: &[f32]) -> Result<Duration, RuntimeError> {
-        let time = self.inference.time(&self.shape, input);
-        time.map_err(|reason| self.refused(reason))
-    }
-
-    fn refused(&self, reason: String) -> RuntimeError {
-        RuntimeError::Refused {
-            model: self.name.clone(),
-            runtime: NAME,
-            reason,
+/// Calls `each` with one engine after the other until one succeeds.
+///
+/// # Errors
+/// [`RuntimeError::Refused`] with what every engine said, [`RuntimeError::NotBuilt`] without one.
+pub(crate) fn first_that_runs<T>(
+    engines: &[Box<dyn Runtime>],
+    model: &Path,
+    mut each: impl FnMut(&dyn Runtime) -> Result<T, String>,
+) -> Result<T, RuntimeError> {
+    let mut refusals = Vec::new();
+    for engine in engines {
+        match each(engine.as_ref()) {
+            Ok(result) => return Ok(result),
+            Err(reason) => {
+                tracing::info!("{}: {reason}", engine.describe());
+                refusals.push((engine.describe(), reason));
+            }
         }
     }
-}
-
-/// The engine that this build holds.
-pub(crate) const NAME: &str = "tract";
-
-#[cfg(feature = "verify")]
-fn load(
-    model: &Model,
-    name: &str,
-    n_nodes: usize,
-    shape: &[usize],
-) -> Result<Box<dyn Inference>, RuntimeError> {
-    let bytes = model.self_contained()?.to_bytes()?;
-    match tract::load(&bytes, n_nodes, shape) {
-        Ok(loaded) => Ok(Box::new(loaded)),
-        Err(reason) => Err(RuntimeError::Refused {
-            model: name.to_string(),
-            runtime: NAME,
-            reason,
-        }),
-    }
-}
-
-#[cfg(not(feature = "verify"))]
-fn load(_: &Model, name: &str, _: usize, _: &[usize]) -> Result<Box<dyn Inference>, RuntimeError> {
-    Err(RuntimeError::NotBuilt {
-        model: name.to_string(),
+    let model = model.display().to_string();
+    Err(match refusals.is_empty() {
+        true => RuntimeError::NotBuilt { model },
+        false => RuntimeError::Refused { model, refusals },
     })
 }
 
-/// Most floats of an input that is made up to compare or time models: 1 GiB.
-const MOST_INPUT: usize = 1 << 28;
-
-/// Shape of the one input, batch first.
-fn input_shape(graph: &Graph, batch: usize) -> Result<Vec<usize>, String> {
-    let [input] = graph.inputs.as_slice() else {
-        return Err(format!("expected one input, got {}", graph.inputs.len()));
-    };
-    let shape: Vec<usize> = input
-        .shape
-        .iter()
-        .enumerate()
-        .map(|(axis, dim)| match (axis, dim) {
-            (0, _) => Ok(batch),
-            (_, Dim::Fixed(size)) => Ok(*size),
-            (_, other) => Err(format!("extent `{other}` of its input is not fixed")),
-        })
-        .collect::<Result<_, _>>()?;
-    let floats = shape
-        .iter()
-        .try_fold(1usize, |product, &extent| product.checked_mul(extent));
-    if floats.is_none_or(|n| n > MOST_INPUT) {
-        return Err(format!("its input {shape:?} is too large to try"));
+/// `2 threads`.
+#[cfg_attr(not(feature = "verify"), allow(dead_code))]
+fn threads_text(threads: usize) -> String {
+    match threads {
+        1 => "1 thread".to_string(),
+        n => format!("{n} threads"),
     }
-    Ok(shape)
 }

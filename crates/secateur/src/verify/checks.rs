@@ -1,6 +1,7 @@
 //! What needs no engine: interface, size and shapes.
 
 use secateur_onnx::cost::Size;
+use secateur_onnx::coupling::ChannelGroups;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 
@@ -54,6 +55,26 @@ pub(super) fn size(counted: Size, found: Size) -> Check {
             "expected {} kernels, {} parameters, {} MACs; found {}, {}, {}",
             counted.kernels, counted.params, counted.macs, found.kernels, found.params, found.macs
         ),
+    }
+}
+
+/// Quantised weights are not trained: those of the file are the original's, cut.
+pub(super) fn same_quantised(groups: &ChannelGroups, expected: &Graph, found: &Graph) -> Check {
+    let mut names = groups.quantised.keys().map(String::as_str);
+    let differing = names.find(|name| {
+        let (cut, own) = (
+            expected.initializers.get(*name),
+            found.initializers.get(*name),
+        );
+        cut.is_some_and(|cut| !cut.is_float()) && cut != own
+    });
+    Check {
+        name: "quantised weights are the original's".to_string(),
+        passed: differing.is_none(),
+        detail: match differing {
+            None => format!("{} tensors", groups.quantised.len()),
+            Some(name) => format!("`{name}` holds other numbers"),
+        },
     }
 }
 

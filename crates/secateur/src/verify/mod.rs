@@ -2,11 +2,15 @@
 //!
 //! The pruned file carries the masks that made it. With them its weights go back
 //! to their places in the original; the consumers' weights of removed kernels are
-//! set to zero. That masked network must give the same outputs, in another engine.
+//! set to zero. That masked network must give the same outputs, in another engine where one
+//! runs it.
 
 mod checks;
+mod difference;
 mod masks;
 mod outputs;
+mod saturation;
+mod tolerance;
 
 use std::path::Path;
 
@@ -20,7 +24,8 @@ use thiserror::Error;
 
 use crate::runtime::RuntimeError;
 pub use masks::{MASKS, store_masks};
-pub use outputs::TOLERANCE;
+use outputs::Comparison;
+pub use tolerance::TOLERANCE;
 
 /// What can go wrong before there is a verdict.
 #[derive(Debug, Error)]
@@ -54,6 +59,12 @@ pub enum VerifyError {
         /// The given network's file.
         file: String,
     },
+    /// No outputs at all.
+    #[error("outputs of `{file}` cannot be compared: for a made-up input they are empty")]
+    Empty {
+        /// The given network's file.
+        file: String,
+    },
     /// A file.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
@@ -81,7 +92,7 @@ impl VerifyError {
     fn leaves_the_rest(&self) -> bool {
         matches!(
             self,
-            Self::TooLarge { .. } | Self::NonFinite { .. } | Self::Runtime(_)
+            Self::TooLarge { .. } | Self::NonFinite { .. } | Self::Empty { .. } | Self::Runtime(_)
         )
     }
 }
@@ -111,7 +122,17 @@ impl Verdict {
     }
 }
 
-/// Verifies `small` against the model it was made from. Where no other engine can run a model,
+/// Is told of what takes long.
+pub trait CheckObserver {
+    /// Outputs are now compared in this engine, for inputs of these shapes.
+    fn comparing(&mut self, engine: &str, inputs: &str) {
+        let _ = (engine, inputs);
+    }
+}
+
+impl CheckObserver for () {}
+
+/// Verifies `small` against the model it was made from. Where no engine can run a model,
 /// outputs are not compared, and the reason comes beside the verdict on everything else.
 ///
 /// # Errors
@@ -120,11 +141,13 @@ impl Verdict {
 pub fn verify_where_possible(
     original: (&Path, &Model),
     small: (&Path, &Model),
+    observer: &mut dyn CheckObserver,
 ) -> Result<(Verdict, Option<String>), VerifyError> {
     // Pruning looks for coupled kernels after the same change: a tensor that several layers share
     // would tie them together.
-    let unshared = original.1.unshared().with_image_size_of(small.1);
-    let original = (original.0, &unshared);
+    let prepared = original.1.prepared().with_input_shapes_of(small.1);
+    let prepared = prepared.with_mixing(small.1.allows_mixing());
+    let original = (original.0, &prepared);
     let graph = Graph::outline(original.1)?;
     let small_graph = Graph::outline(small.1)?;
     let groups = ChannelGroups::find(&graph)?;
@@ -139,7 +162,8 @@ pub fn verify_where_possible(
     let mut checks = vec![checks::interface(original.1, small.1, &graph, &small_graph)];
 
     let removed = surgery::remove(original.1, &groups, &masks)?;
-    let counted = CostModel::new(&graph, &groups)?.count(&masks);
+    let cost = CostModel::new(&graph, &groups)?;
+    let counted = cost.count(&masks);
     let own = ChannelGroups::find(&small_graph)?;
     let found = CostModel::new(&small_graph, &own)?.count(&Masks::all_active(&own));
     checks.push(checks::size(counted, found));
@@ -147,10 +171,22 @@ pub fn verify_where_possible(
         &Graph::outline(&removed)?,
         &small_graph,
     ));
+    if !groups.quantised.is_empty() {
+        let (expected, found) = (Graph::from_model(&removed)?, Graph::from_model(small.1)?);
+        checks.push(checks::same_quantised(&groups, &expected, &found));
+    }
     drop(removed);
     let mut not_run = None;
     if checks.iter().all(|check| check.passed) {
-        match outputs::compare(original, small, &graph, &groups, &masks) {
+        let comparison = Comparison {
+            original,
+            small,
+            graph: &graph,
+            groups: &groups,
+            masks: &masks,
+            macs: cost.count(&Masks::all_active(&groups)).macs,
+        };
+        match comparison.run(observer) {
             Ok(check) => checks.push(check),
             Err(error) if error.leaves_the_rest() => not_run = Some(error.to_string()),
             Err(error) => return Err(error),

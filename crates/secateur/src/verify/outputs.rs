@@ -9,12 +9,14 @@ use secateur_onnx::graph::Graph;
 use secateur_onnx::model::{Model, Tensor};
 use secateur_onnx::{OnnxError, surgery};
 
-use super::{Check, VerifyError};
-use crate::runtime::{self, LoadedModel};
-
-/// Largest difference of outputs, relative to the largest output: sums of f32 run in
-/// another order in a smaller network.
-pub const TOLERANCE: f32 = 1e-4;
+use super::difference::Difference;
+use super::saturation::saturated;
+use super::tolerance::Tolerance;
+use super::{Check, CheckObserver, VerifyError};
+use crate::runtime::{
+    Output, Runtime, RuntimeError, feeds, first_that_runs, fixed_batch, for_comparing, given_batch,
+    shapes_text,
+};
 
 /// Bytes of weights beyond which outputs are not compared.
 const MOST_WEIGHTS: usize = 1 << 30;
@@ -22,52 +24,110 @@ const MOST_WEIGHTS: usize = 1 << 30;
 /// Nodes beyond which outputs are not compared: loading takes the other engine a minute there.
 const MOST_NODES: usize = 20_000;
 
-/// Samples of the made-up input.
-const SAMPLES: usize = 8;
+/// Samples of the made-up input, where the file leaves the batch open.
+const MOST_SAMPLES: usize = 8;
 
-/// Compares all outputs for a made-up input.
-///
-/// # Errors
-/// [`VerifyError::TooLarge`], [`VerifyError::NonFinite`] and [`VerifyError::Runtime`] where that
-/// cannot be done.
-pub(super) fn compare(
-    original: (&Path, &Model),
-    small: (&Path, &Model),
-    graph: &Graph,
-    groups: &ChannelGroups,
-    masks: &Masks,
-) -> Result<Check, VerifyError> {
-    let file = || original.0.display().to_string();
-    if let Some(reason) = too_large(graph) {
-        return Err(VerifyError::TooLarge {
-            file: file(),
-            reason,
-        });
+/// Multiply-adds of all samples together, from which on fewer are compared: some seconds.
+const MOST_MACS: u64 = 4_000_000_000;
+
+/// What is compared.
+pub(super) struct Comparison<'a> {
+    pub original: (&'a Path, &'a Model),
+    pub small: (&'a Path, &'a Model),
+    pub graph: &'a Graph,
+    pub groups: &'a ChannelGroups,
+    pub masks: &'a Masks,
+    /// Multiply-adds of a sample of the original.
+    pub macs: u64,
+}
+
+impl Comparison<'_> {
+    /// Compares all outputs for made-up inputs, in the first engine that runs both files.
+    ///
+    /// # Errors
+    /// [`VerifyError::TooLarge`], [`VerifyError::NonFinite`], [`VerifyError::Empty`] and
+    /// [`VerifyError::Runtime`] where that cannot be done.
+    pub(super) fn run(&self, observer: &mut dyn CheckObserver) -> Result<Check, VerifyError> {
+        let file = || self.original.0.display().to_string();
+        if let Some(reason) = too_large(self.graph) {
+            let file = file();
+            return Err(VerifyError::TooLarge { file, reason });
+        }
+        for &batch in &self.batches() {
+            feeds(self.graph, batch).map_err(|reason| RuntimeError::Unfit {
+                model: file(),
+                reason,
+            })?;
+        }
+        let (instead, saturating) = saturated(self.graph);
+        let masked = masked(self.original.1, self.small.1, self.groups, self.masks)?;
+        let masked = masked.with_outputs(&instead);
+        let small = self.small.1.with_outputs(&instead);
+        let (engine, inputs, outputs) =
+            first_that_runs(&for_comparing(), self.original.0, |engine| {
+                let ran = self.in_engine(engine, [&masked, &small], observer)?;
+                Ok((engine.describe(), ran.0, ran.1))
+            })?;
+        let [expected, found] = outputs;
+        let floats = expected.iter().filter(|output| output.is_float);
+        if floats.flat_map(|o| &o.values).any(|v| !v.is_finite()) {
+            return Err(VerifyError::NonFinite { file: file() });
+        }
+        if expected.iter().all(|output| output.values.is_empty()) {
+            return Err(VerifyError::Empty { file: file() });
+        }
+        let tolerance = Tolerance::of(self.graph);
+        let types: Vec<i32> = self.graph.outputs.iter().map(|o| o.elem_type).collect();
+        let difference = Difference::between(&expected, &found, &types, &tolerance);
+        Ok(Check {
+            name: format!("outputs agree with the masked network ({engine})"),
+            passed: difference.is_within(&tolerance),
+            detail: match &saturating[..] {
+                [] => format!("{}; inputs {inputs}", difference.text(&tolerance)),
+                operators => format!(
+                    "{}, in front of {}; inputs {inputs}",
+                    difference.text(&tolerance),
+                    operators.join(" and ")
+                ),
+            },
+        })
     }
-    let masked = masked(original.1, small.1, groups, masks)?;
-    let big = LoadedModel::new(&masked, original.0, SAMPLES)?;
-    drop(masked);
-    let little = LoadedModel::new(small.1, small.0, SAMPLES)?;
-    // A fixed, uneven pattern over about -2..2: normalised images lie in that range.
-    let input: Vec<f32> = (0..big.input_len())
-        .map(|i| ((i * 7919 % 1009) as f32 / 252.0 - 2.0) * ((i % 13) as f32 / 12.0))
-        .collect();
-    let (a, b) = (big.run(&input)?, little.run(&input)?);
-    if a.iter().flatten().any(|value| !value.is_finite()) {
-        return Err(VerifyError::NonFinite { file: file() });
+
+    /// Batches to try: what was given or is fixed, else as many samples as are quick. Reshapes
+    /// may hold one sample although the file leaves its batch open.
+    fn batches(&self) -> Vec<usize> {
+        let fixed = given_batch(self.original.1, self.graph).or_else(|| fixed_batch(self.graph));
+        if let Some(batch) = fixed {
+            return vec![batch];
+        }
+        let quick = (MOST_MACS / self.macs.max(1)).clamp(1, MOST_SAMPLES as u64) as usize;
+        if quick > 1 { vec![quick, 1] } else { vec![1] }
     }
-    let difference = if a.len() == b.len() {
-        let each = a.iter().zip(&b);
-        each.map(|(a, b)| relative_difference(a, b))
-            .fold(0.0, f32::max)
-    } else {
-        f32::INFINITY
-    };
-    Ok(Check {
-        name: format!("outputs agree with the masked network ({})", runtime::NAME),
-        passed: difference <= TOLERANCE,
-        detail: format!("largest relative difference {difference:.1e}, allowed {TOLERANCE:.0e}"),
-    })
+
+    /// Shapes of the inputs, and the outputs of both networks.
+    fn in_engine(
+        &self,
+        engine: &dyn Runtime,
+        [masked, small]: [&Model; 2],
+        observer: &mut dyn CheckObserver,
+    ) -> Result<(String, [Vec<Output>; 2]), String> {
+        let mut reason = String::new();
+        for batch in self.batches() {
+            let feeds = feeds(self.graph, batch)?;
+            let inputs = shapes_text(&feeds);
+            observer.comparing(&engine.describe(), &inputs);
+            let outputs = |model: &Model| {
+                engine
+                    .load(model, self.graph.nodes.len(), &feeds)
+                    .and_then(|mut loaded| loaded.run())
+            };
+            match outputs(masked).and_then(|a| Ok([a, outputs(small)?])) {
+                Ok(outputs) => return Ok((inputs, outputs)),
+                Err(error) => reason = error,
+            }
+        }
+        Err(reason)
+    }
 }
 
 /// What makes a comparison too large.
@@ -103,17 +163,4 @@ fn masked(
     let model = original.with_weights(&values)?;
     drop(values);
     surgery::zero_inputs(&model, groups, masks)
-}
-
-/// Largest difference over the largest value; infinite where lengths differ or one is NaN.
-fn relative_difference(a: &[f32], b: &[f32]) -> f32 {
-    if a.len() != b.len() {
-        return f32::INFINITY;
-    }
-    let largest = a.iter().map(|v| v.abs()).fold(0.0f32, f32::max).max(1e-6);
-    let pairs = a.iter().zip(b).filter(|(a, b)| a != b);
-    pairs
-        .map(|(a, b)| (a - b).abs() / largest)
-        .map(|d| if d.is_nan() { f32::INFINITY } else { d })
-        .fold(0.0, f32::max)
 }

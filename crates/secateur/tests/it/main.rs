@@ -7,6 +7,8 @@ mod data;
 mod disk;
 mod docs;
 mod examples;
+mod given;
+mod inputs;
 mod interrupt;
 // The same helper as in the tests of `secateur-onnx`; not all of it is needed here.
 #[allow(dead_code)]

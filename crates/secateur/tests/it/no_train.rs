@@ -10,7 +10,7 @@ use crate::common::{net, path, run, stderr};
 use crate::message::with_graph;
 use crate::promises::size;
 
-fn fixture(name: &str) -> PathBuf {
+pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../fixtures")
         .join(name)

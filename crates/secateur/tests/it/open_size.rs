@@ -1,7 +1,7 @@
 //! Files that leave height and width of their images open.
 
 use secateur_onnx::graph::{Dim, Graph};
-use secateur_onnx::model::{IMAGE_SIZE, Model};
+use secateur_onnx::model::{INPUT_SHAPES, Model};
 
 use crate::common::{MODE, data_dir, net, path, prune, quick_config, run, stderr};
 use crate::message::{edited, with_graph};
@@ -9,7 +9,7 @@ use crate::message::{edited, with_graph};
 fn open(model: &Model) -> Vec<Dim> {
     let model = edited(model, |proto| {
         let entries = &mut proto.metadata_props;
-        entries.retain(|entry| entry.key() != IMAGE_SIZE);
+        entries.retain(|entry| entry.key() != INPUT_SHAPES);
     });
     Graph::from_model(&model).unwrap().inputs[0].shape.clone()
 }
@@ -33,7 +33,7 @@ fn they_are_pruned_at_the_size_of_the_data_and_stay_open() {
     assert!(output.status.success(), "{}", stderr(&output));
     let pruned = Model::read(&small).unwrap();
     assert_eq!(open(&pruned), dims);
-    assert_eq!(pruned.image_size(), Some([28, 28]));
+    assert_eq!(pruned.metadata(INPUT_SHAPES), Some("input=?x1x28x28"));
     let data = data_dir();
     for args in [
         // The given file does not say a size: that of the other counts.

@@ -1,5 +1,6 @@
 //! The environment that trains: compact networks in our own interpreter.
 
+mod given;
 mod problem;
 mod state;
 mod statistics;
@@ -19,7 +20,8 @@ use secateur_net::train::{
 };
 use secateur_onnx::coupling::Masks;
 
-pub use problem::{Problem, ProblemError, check_finite, file_notes};
+pub use given::{check_finite, file_notes};
+pub use problem::{Problem, ProblemError};
 pub use state::{KernelState, Shared, State};
 
 use super::{

@@ -1,5 +1,6 @@
 //! What is given and stays: network, data, baseline.
 
+use secateur_onnx::text::counted;
 use std::sync::Arc;
 
 use secateur_net::data::{DataError, ModelData, Part, Source, metadata, settle_image_size};
@@ -8,13 +9,13 @@ use secateur_net::task::{self, Task};
 use secateur_net::train::{Evaluation, evaluate};
 use secateur_net::weights::Weights;
 use secateur_net::{Engine, Interpreter, NetError};
-use secateur_onnx::cost::CostModel;
 use secateur_onnx::coupling::Masks;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_onnx::{OnnxError, surgery};
 use thiserror::Error;
 
+use super::given::{check_finite, file_notes};
 use super::{PROBE_IMAGES, State};
 use crate::baseline::Baseline;
 use crate::config::{DataConfig, SearchConfig};
@@ -39,10 +40,15 @@ pub enum ProblemError {
     #[error(transparent)]
     Space(#[from] SpaceError),
     /// NaN or infinity in the given weights.
-    #[error("cannot use these weights: tensor `{tensor}` holds {value} at index {index}")]
+    #[error(
+        "cannot use these weights: tensor `{tensor}`, which node `{node}` reads, holds {value} at \
+         index {index}"
+    )]
     NonFinite {
         /// Its name.
         tensor: String,
+        /// The first node that reads it.
+        node: String,
         /// Offset of the first such value.
         index: usize,
         /// `NaN` or `infinity`.
@@ -117,10 +123,10 @@ impl Problem {
         search: &SearchConfig,
         engine: &Engine,
     ) -> Result<Self, ProblemError> {
-        let mut model = model;
+        let mut model = model.with_mixing(search.allow_mixing);
+        model.give_input_shapes(&data.input_shapes)?;
         settle_image_size(&mut model, source)?;
         let graph = Graph::from_model(&model)?;
-        check_finite(&graph)?;
         let task = task::find(&graph)?;
         let network = Interpreter::new(&graph, &task.outputs(), engine)?;
         let input = network.input_shape()?;
@@ -128,6 +134,7 @@ impl Problem {
         let mut data = ModelData::new(&model, source, data, input, n_classes)?;
         data.store(&mut model);
         let space = Space::new(&graph, &search.ignore)?;
+        check_finite(&graph, Some(&space.groups))?;
         let weights = Weights::from_graph(&graph)?;
         let train = data.train()?;
         let search_part = data.load(&data.splits.search)?;
@@ -135,7 +142,7 @@ impl Problem {
         let judge = |part: &Part| evaluate(&network, task.as_ref(), &weights, part);
         let baseline = baseline(judge, &search_part, &confirm)?;
         let mut notes = data.notes.clone();
-        notes.extend(file_notes(&graph, &space.cost));
+        notes.extend(file_notes(&model, &graph, &space.cost));
         notes.extend(few_images_note(&baseline, task.quality_name()));
         let reference = reference(&model, &space, train.len(), search.reference_epochs);
         Ok(Self {
@@ -238,7 +245,8 @@ fn few_images_note(baseline: &Baseline, quality_name: &str) -> Option<String> {
     let images = baseline.n_samples();
     (images < FEW_IMAGES).then(|| {
         format!(
-            "{images} validation images decide little: one is {:.2} points of {quality_name}",
+            "a validation part of {} decides little: one is {:.2} points of {quality_name}",
+            counted(images, "image"),
             100.0 / images as f64
         )
     })
@@ -259,47 +267,4 @@ fn reference(model: &Model, space: &Space, n_train: usize, epochs: f64) -> Refer
             is_measured: false,
         },
     }
-}
-
-/// Refuses weights that hold NaN or infinity.
-///
-/// # Errors
-/// [`ProblemError::NonFinite`] for the first.
-pub fn check_finite(graph: &Graph) -> Result<(), ProblemError> {
-    let Some((tensor, index)) = graph.find_non_finite() else {
-        return Ok(());
-    };
-    let values = graph.initializers.get(tensor).and_then(|t| t.as_f32());
-    let value = values.map_or(f32::NAN, |values| values[index]);
-    Err(ProblemError::NonFinite {
-        tensor: tensor.to_string(),
-        index,
-        value: if value.is_nan() { "NaN" } else { "infinity" }.to_string(),
-    })
-}
-
-/// Opsets whose operators are understood as they are now.
-const OPSETS: std::ops::RangeInclusive<i64> = 9..=26;
-
-/// What to say of a file: an opset that is not known, multiply-adds that are not all counted.
-pub fn file_notes(graph: &Graph, cost: &CostModel) -> Vec<String> {
-    let mut notes = Vec::new();
-    if !OPSETS.contains(&graph.opset) {
-        notes.push(format!(
-            "opset {} is not one of {} to {}: operators are read as if it were",
-            graph.opset,
-            OPSETS.start(),
-            OPSETS.end()
-        ));
-    }
-    if let [first, rest @ ..] = cost.uncounted() {
-        let more = match rest.len() {
-            0 => String::new(),
-            n => format!(" and {n} more"),
-        };
-        notes.push(format!(
-            "MACs leave out `{first}`{more}: extents there do not follow from the file"
-        ));
-    }
-    notes
 }

@@ -8,6 +8,7 @@ use std::error::Error;
 
 use secateur::PruneError;
 use secateur::data::DataError;
+use secateur::guessing::{Change, Guessing};
 use secateur::report::ReportError;
 use secateur::runtime::RuntimeError;
 use secateur::train::TrainError;
@@ -53,11 +54,42 @@ fn prune(error: &PruneError) -> Hint {
     match error {
         PruneError::Setting(error) => error.hint(),
         PruneError::Problem(error) => problem(error),
+        PruneError::Guessing(found) => Some(guessing(found)),
         PruneError::Search(error) => search(error),
         PruneError::Verify(error) => verify(error),
         PruneError::Report(error) => report(error),
         PruneError::OverInput { .. } => say("give another file with `-o`"),
         _ => None,
+    }
+}
+
+fn guessing(found: &Guessing) -> String {
+    let way_out = match found.best() {
+        Some(trial) => prepare(&trial.change),
+        None => "nothing that was tried helps: see that network and data belong together, and \
+                 docs/data.md for how images are prepared"
+            .to_string(),
+    };
+    format!("{way_out}; `--force` prunes all the same")
+}
+
+/// How to make a change of the input.
+fn prepare(change: &Change) -> String {
+    match change {
+        Change::Input { normalise, colour } => {
+            let colour = colour.map(|colour| format!(" --colour {}", colour.name()));
+            let colour = colour.unwrap_or_default();
+            format!("give `--normalise {normalise}{colour}`")
+        }
+        Change::Classes(input) => {
+            let classes = "name the classes in the order of the network's outputs in a file \
+                           `classes.txt` beside the data";
+            match **input {
+                Change::Nothing => classes.to_string(),
+                _ => format!("{}, and {classes}", prepare(input)),
+            }
+        }
+        change => format!("prepare the images so: {change}"),
     }
 }
 
@@ -112,13 +144,18 @@ fn problem(error: &ProblemError) -> Hint {
 
 fn space(error: &SpaceError) -> Hint {
     match error {
-        SpaceError::NothingToPrune => say("`secateur inspect` shows why each layer must stay"),
+        SpaceError::NothingToPrune { is_quantised: true } => say(
+            "prune the float file, then quantise; `secateur inspect` shows why each layer must stay",
+        ),
+        SpaceError::NothingToPrune { .. } => {
+            say("`secateur inspect` shows why each layer must stay")
+        }
         SpaceError::UnknownLayer { .. } | SpaceError::Pattern { .. } => {
             say("layers are named as in `secateur inspect`; `*` stands for any text")
         }
         SpaceError::UnknownMacs { .. } => say(
-            "give the budget in `params` or `kernels`, or export the network with fixed extents \
-             and its shapes inferred",
+            "say the sizes of the inputs with `--input-shape`, such as x=1x3x48x320, or give the \
+             budget in `params` or `kernels`",
         ),
         SpaceError::Unreachable { least, .. } if *least > 0.999 => say(
             "`secateur inspect` shows what holds each layer; a smaller `--round-to` or a shorter \
@@ -159,6 +196,13 @@ fn runtime(error: &RuntimeError) -> Hint {
     match error {
         RuntimeError::NotBuilt { .. } => say("build the program with its default features"),
         RuntimeError::Onnx(error) => onnx(error),
+        RuntimeError::Unfit { .. } => {
+            say("say the sizes of the inputs with `--input-shape`, such as x=1x3x48x320")
+        }
+        RuntimeError::Refused { .. } => say(
+            "this says nothing against the file: an engine that knows its operators can run it; \
+             `ORT_DYLIB_PATH` names the library of an ONNX Runtime",
+        ),
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! What happened to kernels, and which mattered.
 
 use maud::{Markup, PreEscaped, html};
+use secateur_onnx::text::counted;
 use secateur_search::record::{EpochRecord, RunHeader};
 
 use super::legend;
@@ -112,8 +113,8 @@ fn bars(values: &[f32], order: &[usize], class: &str) -> Markup {
 fn looked_at(e: &Effectiveness, header: &RunHeader) -> String {
     let width = header.groups.get(e.group).map_or(0, |g| g.width);
     let mut text = match e.ablation.len() {
-        all if all == width => format!("{all} kernels"),
-        some => format!("{some} of {width} kernels"),
+        all if all == width => counted(all, "kernel"),
+        some => format!("{some} of {}", counted(width, "kernel")),
     };
     let each = kernels_a_bar(e.ablation.len());
     if each > 1 {

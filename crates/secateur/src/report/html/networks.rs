@@ -50,7 +50,9 @@ pub(super) fn before_after(report: &RunReport) -> Markup {
         @if batches.is_empty() {
             p.muted { "Latencies were not measured." }
         } @else {
-            p.muted { "Latency: median in tract, the files in turn, on " (report.machine) "." }
+            @let engine = before.latency.first().map_or("", |latency| &latency.engine);
+            @let inputs: Vec<&str> = before.latency.iter().map(|l| l.inputs.as_str()).collect();
+            p.muted { "Latency: median in " (engine) ", the files in turn, on " (report.machine) "; inputs " (inputs.join("; ")) "." }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Which images a folder holds, and of which class.
 
+use secateur_onnx::text::counted;
 use std::path::{Path, PathBuf};
 
 use crate::data::DataError;
@@ -137,18 +138,18 @@ impl Scan {
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if let (n, Some(first)) = &self.ignored {
-            let files = if *n == 1 { "file" } else { "files" };
             notes.push(format!(
-                "{n} {files} in `{}` left out: only jpg, jpeg, png and webp are read (`{}`)",
+                "{} in `{}` left out: only jpg, jpeg, png and webp are read (`{}`)",
+                counted(*n, "file"),
                 self.dir.display(),
                 first.display()
             ));
         }
         if !self.missing.is_empty() {
             notes.push(format!(
-                "{} of {} classes have no images in `{}`: {}",
+                "{} of {} without images in `{}`: {}",
                 self.missing.len(),
-                self.class_names.len(),
+                counted(self.class_names.len(), "class"),
                 self.dir.display(),
                 shortened(&self.missing)
             ));

@@ -1,0 +1,37 @@
+//! That outputs are being compared, where that takes a while.
+
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use secateur::verify::CheckObserver;
+
+use super::style;
+
+/// Shows what is compared, in which engine and for how long.
+pub struct CheckProgress(ProgressBar);
+
+/// The bar is drawn anew this often, and first after it: what is quicker shows nothing.
+const TICK: Duration = Duration::from_secs(1);
+
+impl CheckProgress {
+    /// Shows nothing yet.
+    pub fn new() -> Self {
+        let bar = ProgressBar::new_spinner();
+        bar.set_style(style("{spinner} {msg}, {elapsed}"));
+        Self(bar)
+    }
+
+    /// Removes the line.
+    pub fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl CheckObserver for CheckProgress {
+    fn comparing(&mut self, engine: &str, inputs: &str) {
+        self.0.reset_elapsed();
+        let text = format!("comparing outputs in {engine}: {inputs}");
+        self.0.set_message(text);
+        self.0.enable_steady_tick(TICK);
+    }
+}

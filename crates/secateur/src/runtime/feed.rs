@@ -1,0 +1,171 @@
+//! Made-up inputs of any type and shape.
+
+use secateur_onnx::cost::counted_inputs;
+use secateur_onnx::graph::{Dim, Graph, ValueInfo};
+use secateur_onnx::model::Model;
+
+/// Most numbers of an input that is made up: 1 GiB of f32.
+const MOST_NUMBERS: usize = 1 << 28;
+
+/// Types of numbers, as ONNX counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Element {
+    F32,
+    F64,
+    F16,
+    Bf16,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    Bool,
+}
+
+impl Element {
+    /// Of an ONNX data type number; `None` for text and types of fewer than 8 bits.
+    pub(crate) fn from_onnx(number: i32) -> Option<Self> {
+        Some(match number {
+            1 => Self::F32,
+            2 => Self::U8,
+            3 => Self::I8,
+            4 => Self::U16,
+            5 => Self::I16,
+            6 => Self::I32,
+            7 => Self::I64,
+            9 => Self::Bool,
+            10 => Self::F16,
+            11 => Self::F64,
+            12 => Self::U32,
+            13 => Self::U64,
+            16 => Self::Bf16,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn is_float(self) -> bool {
+        matches!(self, Self::F32 | Self::F64 | Self::F16 | Self::Bf16)
+    }
+}
+
+/// One input of a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Feed {
+    pub name: String,
+    #[cfg_attr(
+        not(feature = "verify"),
+        allow(dead_code, reason = "other engines ask for it")
+    )]
+    pub element: Element,
+    pub shape: Vec<usize>,
+    /// In the input's own layout; whole numbers where the type has no others.
+    pub values: Vec<f32>,
+}
+
+/// The batch that a model takes: that of its first input, where the file fixes it.
+pub(crate) fn fixed_batch(graph: &Graph) -> Option<usize> {
+    graph.inputs.first()?.shape.first()?.fixed()
+}
+
+/// The batch that the metadata give for the first input.
+pub(crate) fn given_batch(model: &Model, graph: &Graph) -> Option<usize> {
+    let first = graph.inputs.first()?;
+    let shapes = model.input_shapes();
+    let given = shapes.iter().find(|shape| shape.input == first.name)?;
+    *given.extents.first()?
+}
+
+/// Inputs of every type and shape for a batch of `batch` samples, at the sizes that
+/// multiply-adds are counted at.
+///
+/// # Errors
+/// Says which input cannot be made up, and why.
+pub(crate) fn feeds(graph: &Graph, batch: usize) -> Result<Vec<Feed>, String> {
+    let counted = counted_inputs(graph).map_err(|error| error.to_string())?;
+    let inputs = counted.inputs.iter().enumerate();
+    inputs.map(|(i, input)| feed(input, i, batch)).collect()
+}
+
+fn feed(input: &ValueInfo, index: usize, batch: usize) -> Result<Feed, String> {
+    let name = &input.name;
+    let element = Element::from_onnx(input.elem_type)
+        .ok_or_else(|| format!("no values can be made up for the type of its input `{name}`"))?;
+    if !input.has_shape {
+        return Err(format!("the file states no shape for its input `{name}`"));
+    }
+    let extent = |(axis, dim): (usize, &Dim)| match (axis, dim) {
+        (_, Dim::Fixed(extent)) => Ok(*extent),
+        (0, _) => Ok(batch),
+        (_, other) => Err(format!("extent `{other}` of its input `{name}` is open")),
+    };
+    let shape: Vec<usize> = input
+        .shape
+        .iter()
+        .enumerate()
+        .map(extent)
+        .collect::<Result<_, _>>()?;
+    let len = shape.iter().try_fold(1usize, |n, &e| n.checked_mul(e));
+    let len = len
+        .filter(|&n| n <= MOST_NUMBERS)
+        .ok_or_else(|| format!("its input `{name}` of {shape:?} is too large to be made up"))?;
+    let kind = Kind::of(element, index, shape.len());
+    Ok(Feed {
+        name: name.clone(),
+        element,
+        values: (0..len).map(|i| kind.value(i)).collect(),
+        shape,
+    })
+}
+
+/// What an input most likely holds.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Normalised images: a fixed, uneven pattern over about -2..2.
+    Images,
+    /// Images of bytes.
+    Bytes,
+    /// Scales and sizes beside the images: about 1.
+    Scales,
+    /// Indices, masks: 0 and 1, which every table has.
+    Indices,
+    /// Lengths and counts: 1.
+    Counts,
+}
+
+impl Kind {
+    fn of(element: Element, index: usize, rank: usize) -> Self {
+        match (element, rank) {
+            (_, 0 | 1) if !element.is_float() => Self::Counts,
+            (Element::U8 | Element::I8, 3..) => Self::Bytes,
+            _ if !element.is_float() => Self::Indices,
+            (_, 0..=2) if index > 0 => Self::Scales,
+            _ => Self::Images,
+        }
+    }
+
+    fn value(self, i: usize) -> f32 {
+        let uneven = i * 7919 % 1009;
+        let pattern = (uneven as f32 / 252.0 - 2.0) * ((i % 13) as f32 / 12.0);
+        match self {
+            Self::Images => pattern,
+            Self::Bytes => (uneven % 128) as f32,
+            Self::Scales => 1.0 + pattern / 8.0,
+            Self::Indices => (uneven % 2) as f32,
+            Self::Counts => 1.0,
+        }
+    }
+}
+
+/// `x 8x3x224x224, lengths 8`.
+pub(crate) fn shapes_text(feeds: &[Feed]) -> String {
+    let text = |feed: &Feed| {
+        let extents: Vec<String> = feed.shape.iter().map(ToString::to_string).collect();
+        format!("{} {}", feed.name, extents.join("x"))
+            .trim_end()
+            .to_string()
+    };
+    feeds.iter().map(text).collect::<Vec<_>>().join(", ")
+}

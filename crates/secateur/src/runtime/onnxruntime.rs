@@ -1,0 +1,234 @@
+//! Models in ONNX Runtime, which is looked for when the program runs.
+//!
+//! `ORT_DYLIB_PATH` names its library (left empty, none is used); else it is that of the package
+//! `onnxruntime` of the Python at hand. One that is missing or too old is not used.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use half::{bf16, f16};
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::{DynValue, Tensor, TensorElementType};
+use secateur_onnx::model::Model;
+
+use super::panics::caught;
+use super::{Element, Feed, Inference, Output, Runtime, threads_text};
+
+/// The library as it was loaded.
+pub(super) struct OnnxRuntime(&'static Library);
+
+struct Library {
+    environment: Environment,
+    version: String,
+}
+
+/// A model ready to run.
+struct Loaded {
+    session: Session,
+    inputs: Vec<(String, DynValue)>,
+}
+
+impl OnnxRuntime {
+    /// The library at hand.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn find() -> Result<Self, String> {
+        static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
+        let library = LIBRARY.get_or_init(|| {
+            let file = library_file()?;
+            let library = caught(|| open(&file))?;
+            tracing::info!("ONNX Runtime {} from {}", library.version, file.display());
+            Ok(library)
+        });
+        library.as_ref().map(Self).map_err(Clone::clone)
+    }
+}
+
+/// Path of the library.
+fn library_file() -> Result<PathBuf, String> {
+    if let Some(path) = std::env::var_os("ORT_DYLIB_PATH") {
+        let path = PathBuf::from(path);
+        return match path.is_file() {
+            true => Ok(path),
+            false => Err(format!(
+                "`ORT_DYLIB_PATH` names no file: `{}`",
+                path.display()
+            )),
+        };
+    }
+    let folder = python_package()?.join("capi");
+    let entries = fs_err::read_dir(&folder).map_err(text)?;
+    let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_library = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        [
+            "libonnxruntime.so",
+            "libonnxruntime.dylib",
+            "onnxruntime.dll",
+        ]
+        .iter()
+        .any(|stem| name.starts_with(stem))
+            || (name.starts_with("libonnxruntime.") && name.ends_with(".dylib"))
+    };
+    files
+        .filter(is_library)
+        .max()
+        .ok_or_else(|| format!("no library of it in `{}`", folder.display()))
+}
+
+/// Folder of Python's package, without importing it.
+fn python_package() -> Result<PathBuf, String> {
+    const SCRIPT: &str = "import importlib.util as u; s = u.find_spec('onnxruntime'); \
+                          print(s.submodule_search_locations[0] if s else '')";
+    for python in ["python3", "python"] {
+        let Ok(output) = Command::new(python).args(["-c", SCRIPT]).output() else {
+            continue;
+        };
+        let folder = String::from_utf8_lossy(&output.stdout).trim().to_string();
+        if output.status.success() && !folder.is_empty() {
+            return Ok(PathBuf::from(folder));
+        }
+    }
+    Err("no Python at hand has the package `onnxruntime`".to_string())
+}
+
+fn open(file: &Path) -> Result<Library, String> {
+    let environment = ort::init_from(file).map_err(text)?;
+    let environment = environment.with_telemetry(false).build().map_err(text)?;
+    environment.set_log_level(LogLevel::Fatal);
+    // `libonnxruntime.so.1.32.0`
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let version = name.trim_start_matches(|c: char| !c.is_ascii_digit());
+    Ok(Library {
+        environment,
+        version: version.trim_end_matches(".dylib").to_string(),
+    })
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    // Its messages run over several lines.
+    let text = error.to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl Runtime for OnnxRuntime {
+    fn describe(&self) -> String {
+        let threads = threads_text(rayon::current_num_threads());
+        match self.0.version.as_str() {
+            "" => format!("ONNX Runtime, {threads}"),
+            version => format!("ONNX Runtime {version}, {threads}"),
+        }
+    }
+
+    fn load(&self, model: &Model, _: usize, feeds: &[Feed]) -> Result<Box<dyn Inference>, String> {
+        let whole = model.self_contained().and_then(|model| model.to_bytes());
+        let bytes = whole.map_err(text)?;
+        caught(|| {
+            let inputs = feeds
+                .iter()
+                .map(|feed| Ok((feed.name.clone(), tensor(feed)?)));
+            let inputs = inputs.collect::<ort::Result<_>>().map_err(text)?;
+            let session = Session::builder(&self.0.environment).map_err(text)?;
+            let session = session.with_log_level(LogLevel::Fatal).map_err(text)?;
+            let session = session
+                .with_intra_threads(rayon::current_num_threads())
+                .map_err(text)?;
+            let mut session = session.with_inter_threads(1).map_err(text)?;
+            Ok(Box::new(Loaded {
+                session: session.commit_from_memory(&bytes).map_err(text)?,
+                inputs,
+            }) as Box<dyn Inference>)
+        })
+    }
+}
+
+fn tensor(feed: &Feed) -> ort::Result<DynValue> {
+    macro_rules! of {
+        ($type:ty, $from:expr) => {{
+            let values: Vec<$type> = feed.values.iter().map($from).collect();
+            Tensor::from_array((feed.shape.clone(), values))?.into_dyn()
+        }};
+    }
+    Ok(match feed.element {
+        Element::F32 => of!(f32, |v| *v),
+        Element::F64 => of!(f64, |v| f64::from(*v)),
+        Element::F16 => of!(f16, |v| f16::from_f32(*v)),
+        Element::Bf16 => of!(bf16, |v| bf16::from_f32(*v)),
+        Element::I8 => of!(i8, |v| *v as i8),
+        Element::I16 => of!(i16, |v| *v as i16),
+        Element::I32 => of!(i32, |v| *v as i32),
+        Element::I64 => of!(i64, |v| *v as i64),
+        Element::U8 => of!(u8, |v| *v as u8),
+        Element::U16 => of!(u16, |v| *v as u16),
+        Element::U32 => of!(u32, |v| *v as u32),
+        Element::U64 => of!(u64, |v| *v as u64),
+        Element::Bool => of!(bool, |v| *v != 0.0),
+    })
+}
+
+fn output(name: &str, value: &DynValue) -> Result<Output, String> {
+    let Some(element) = value.dtype().tensor_type() else {
+        return Err(format!("output `{name}` is no tensor"));
+    };
+    macro_rules! of {
+        ($type:ty, $wide:expr) => {{
+            let (_, values) = value.try_extract_tensor::<$type>().map_err(text)?;
+            values.iter().map($wide).collect()
+        }};
+    }
+    let (is_float, values): (bool, Vec<f64>) = match element {
+        TensorElementType::Float32 => (true, of!(f32, |v| f64::from(*v))),
+        TensorElementType::Float64 => (true, of!(f64, |v| *v)),
+        TensorElementType::Float16 => (true, of!(f16, |v| v.to_f64())),
+        TensorElementType::Bfloat16 => (true, of!(bf16, |v| v.to_f64())),
+        TensorElementType::Int8 => (false, of!(i8, |v| f64::from(*v))),
+        TensorElementType::Int16 => (false, of!(i16, |v| f64::from(*v))),
+        TensorElementType::Int32 => (false, of!(i32, |v| f64::from(*v))),
+        TensorElementType::Int64 => (false, of!(i64, |v| *v as f64)),
+        TensorElementType::Uint8 => (false, of!(u8, |v| f64::from(*v))),
+        TensorElementType::Uint16 => (false, of!(u16, |v| f64::from(*v))),
+        TensorElementType::Uint32 => (false, of!(u32, |v| f64::from(*v))),
+        TensorElementType::Uint64 => (false, of!(u64, |v| *v as f64)),
+        TensorElementType::Bool => (false, of!(bool, |v| f64::from(u8::from(*v)))),
+        other => return Err(format!("output `{name}` holds no numbers, but {other}")),
+    };
+    Ok(Output { is_float, values })
+}
+
+impl Loaded {
+    fn outputs<T>(
+        &mut self,
+        take: impl FnOnce(&ort::session::SessionOutputs<'_>) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let inputs: Vec<(&str, SessionInputValue<'_>)> = self
+            .inputs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.into()))
+            .collect();
+        take(&self.session.run(inputs).map_err(text)?)
+    }
+}
+
+impl Inference for Loaded {
+    fn run(&mut self) -> Result<Vec<Output>, String> {
+        caught(|| {
+            self.outputs(|outputs| {
+                let each = outputs.iter();
+                each.map(|(name, value)| output(name, &value)).collect()
+            })
+        })
+    }
+
+    fn time(&mut self) -> Result<Duration, String> {
+        caught(|| {
+            let started = Instant::now();
+            self.outputs(|_| Ok(()))?;
+            Ok(started.elapsed())
+        })
+    }
+}
