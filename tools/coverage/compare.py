@@ -6,6 +6,7 @@ import onnx
 import onnxruntime
 
 TYPES = {"tensor(float)": numpy.float32, "tensor(double)": numpy.float64, "tensor(float16)": numpy.float16}
+INTEGERS = {f"tensor({sign}int{bits})": numpy.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)}
 
 
 def same_message(path, copy):
@@ -26,17 +27,31 @@ def same_message(path, copy):
     return one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)
 
 
-def feeds(session, seed, extents):
-    """Random inputs; dynamic extents are taken from `extents`, by axis."""
+def values(rng, kind, shape):
+    """Random numbers of a type: images, integers of a byte, yes and no."""
+    if kind in TYPES:
+        return numpy.asarray(rng.standard_normal(shape), dtype=TYPES[kind])
+    if kind == "tensor(bool)":
+        return rng.integers(0, 2, shape).astype(bool)
+    return rng.integers(0, 256 if "int8" not in kind else 100, shape).astype(INTEGERS[kind])
+
+
+def feeds(session, seed, extents, given):
+    """Random inputs of every type. `given` holds shapes (tuples) or the values themselves, by
+    name; other open extents are taken from `extents`, by axis."""
     rng = numpy.random.default_rng(seed)
     made = {}
-    for given in session.get_inputs():
-        shape = [d if isinstance(d, int) else extents[axis] for axis, d in enumerate(given.shape)]
-        made[given.name] = rng.standard_normal(shape).astype(TYPES[given.type])
+    for entry in session.get_inputs():
+        wanted = given.get(entry.name)
+        if wanted is not None and not isinstance(wanted, tuple):
+            made[entry.name] = numpy.asarray(wanted, {**TYPES, **INTEGERS}[entry.type])
+            continue
+        shape = wanted or [d if isinstance(d, int) else extents[axis] for axis, d in enumerate(entry.shape)]
+        made[entry.name] = values(rng, entry.type, shape)
     return made
 
 
-def run(path, inputs=None, extents=(2, 3, 8, 8)):
+def run(path, inputs=None, extents=(2, 3, 8, 8), given=None):
     """Inputs and outputs of a file under onnxruntime."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
@@ -44,7 +59,7 @@ def run(path, inputs=None, extents=(2, 3, 8, 8)):
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    inputs = inputs or feeds(session, 7, extents)
+    inputs = inputs or feeds(session, 7, extents, given or {})
     outputs = [numpy.asarray(value, dtype=numpy.float64) for value in session.run(None, inputs)]
     del session
     gc.collect()

@@ -3,6 +3,7 @@ and segmentation nets that its own do not have."""
 import torch
 from torch import nn
 from torchvision.models import MobileNetV2
+from torchvision.ops import DeformConv2d
 
 
 class BasicBlock(nn.Module):
@@ -184,3 +185,154 @@ class Yolo(nn.Module):
         n, _, a = box.shape
         box = box.view(n, 4, self.bins, a).transpose(1, 2).softmax(1)
         return torch.cat([self.dfl(box).view(n, 4, a), cls.sigmoid()], 1)
+
+
+class CRNN(nn.Module):
+    """Shi et al., PAMI 2017: convolutions, columns as a sequence, two recurrent layers."""
+
+    def __init__(self, recurrent=nn.LSTM, hidden=128, num_classes=37):
+        super().__init__()
+        pool = lambda *size: nn.MaxPool2d(size, size)
+        self.features = nn.Sequential(
+            conv_bn(3, 32), pool(2, 2), conv_bn(32, 64), pool(2, 2), conv_bn(64, 128), conv_bn(128, 128), pool(2, 1),
+            conv_bn(128, 256), pool(2, 1), nn.Conv2d(256, 256, (2, 1)), nn.ReLU(),
+        )
+        self.recurrent = recurrent(256, hidden, 2, bidirectional=True)
+        self.head = nn.Linear(2 * hidden, num_classes)
+
+    def forward(self, x):
+        x, _ = self.recurrent(self.features(x).squeeze(2).permute(2, 0, 1))
+        return self.head(x)
+
+
+class PaddedUNet(UNet):
+    """The U-Net that many projects copy: what comes up is padded to the size of the skip."""
+
+    def forward(self, x):
+        kept = []
+        for index, block in enumerate(self.down):
+            x = block(self.pool(x) if index else x)
+            kept.append(x)
+        kept.pop()
+        for up, merge in zip(self.up, self.merge):
+            x, skip = up(x), kept.pop()
+            high, wide = skip.size(2) - x.size(2), skip.size(3) - x.size(3)
+            x = nn.functional.pad(x, [wide // 2, wide - wide // 2, high // 2, high - high // 2])
+            x = merge(torch.cat([skip, x], 1))
+        return self.head(x)
+
+
+class Style(nn.Module):
+    """Johnson et al., ECCV 2016: reflection padding, instance norms, nearest upsampling."""
+
+    def __init__(self, widths=(32, 64, 128), blocks=3):
+        super().__init__()
+        a, b, c = widths
+        norm = lambda width: nn.InstanceNorm2d(width, affine=True)
+        layer = lambda i, o, size, stride=1: nn.Sequential(
+            nn.ReflectionPad2d(size // 2), nn.Conv2d(i, o, size, stride), norm(o)
+        )
+        self.down = nn.Sequential(layer(3, a, 9), nn.ReLU(), layer(a, b, 3, 2), nn.ReLU(), layer(b, c, 3, 2), nn.ReLU())
+        self.blocks = nn.ModuleList(nn.Sequential(layer(c, c, 3), nn.ReLU(), layer(c, c, 3)) for _ in range(blocks))
+        up = nn.Upsample(scale_factor=2, mode="nearest")
+        self.up = nn.Sequential(up, layer(c, b, 3), nn.ReLU(), up, layer(b, a, 3), nn.ReLU())
+        self.last = nn.Sequential(nn.ReflectionPad2d(4), nn.Conv2d(a, 3, 9))
+
+    def forward(self, x):
+        x = self.down(x)
+        for block in self.blocks:
+            x = x + block(x)
+        return self.last(self.up(x))
+
+
+class SpatialTransformer(nn.Module):
+    """Jaderberg et al., NeurIPS 2015: a small net says from where the image is sampled."""
+
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.place = nn.Sequential(conv_bn(3, 8, 7, 2), conv_bn(8, 10, 5, 2), nn.AdaptiveAvgPool2d(4))
+        self.affine = nn.Sequential(nn.Linear(160, 32), nn.ReLU(), nn.Linear(32, 6))
+        self.features = nn.Sequential(conv_bn(3, 32), conv_bn(32, 64, stride=2), conv_bn(64, 64, stride=2))
+        self.fc = nn.Linear(64, num_classes)
+
+    def forward(self, x):
+        theta = self.affine(self.place(x).flatten(1)).view(-1, 2, 3)
+        grid = nn.functional.affine_grid(theta, x.size(), align_corners=False)
+        x = nn.functional.grid_sample(x, grid, align_corners=False)
+        return self.fc(self.features(x).mean((2, 3)))
+
+
+class Warped(nn.Module):
+    """Features sampled along a flow that the net computes itself (as in optical flow)."""
+
+    def __init__(self, width=32):
+        super().__init__()
+        self.features = nn.Sequential(conv_bn(3, width), conv_bn(width, width))
+        self.flow = nn.Sequential(conv_bn(width, width), nn.Conv2d(width, 2, 3, padding=1), nn.Tanh())
+        self.last = nn.Sequential(conv_bn(2 * width, width), nn.Conv2d(width, 3, 1))
+
+    def forward(self, x):
+        x = self.features(x)
+        warped = nn.functional.grid_sample(x, self.flow(x).permute(0, 2, 3, 1), align_corners=False)
+        return self.last(torch.cat([x, warped], 1))
+
+
+class Deformable(nn.Module):
+    """Zhu et al., CVPR 2019: convolutions whose windows offsets move and a mask weighs."""
+
+    def __init__(self, width=32, num_classes=10):
+        super().__init__()
+        self.stem = nn.Sequential(conv_bn(3, width, stride=2), conv_bn(width, width))
+        self.offsets = nn.Conv2d(width, 18, 3, padding=1)
+        self.mask = nn.Conv2d(width, 9, 3, padding=1)
+        self.conv = DeformConv2d(width, 2 * width, 3, padding=1)
+        self.last = conv_bn(2 * width, 2 * width)
+        self.fc = nn.Linear(2 * width, num_classes)
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = self.conv(x, self.offsets(x), torch.sigmoid(self.mask(x)))
+        return self.fc(self.last(torch.relu(x)).mean((2, 3)))
+
+
+class StandardConv2d(nn.Conv2d):
+    """Qiao et al., 2019: every kernel is standardised before it is applied."""
+
+    def forward(self, x):
+        mean = self.weight.mean((1, 2, 3), keepdim=True)
+        deviation = self.weight.var((1, 2, 3), keepdim=True, unbiased=False).add(1e-5).sqrt()
+        weight = (self.weight - mean) / deviation * 0.1
+        return nn.functional.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+def standardised_resnet20():
+    """ResNet-20 with standardised weights and group norms."""
+    model = ResNet20()
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.Conv2d) and child.in_channels > 3:
+                bias, size = child.bias is not None, child.kernel_size
+                conv = StandardConv2d(child.in_channels, child.out_channels, size, child.stride, child.padding, bias=bias)
+                setattr(module, name, conv)
+            elif isinstance(child, nn.BatchNorm2d):
+                setattr(module, name, nn.GroupNorm(8, child.num_features))
+    return model
+
+
+class Branching(nn.Module):
+    """Large and small images go through layers of their own: an If with layers in its branches."""
+
+    def __init__(self, num_classes=10):
+        super().__init__()
+        self.stem = conv_bn(3, 32)
+        self.large = nn.Sequential(conv_bn(32, 64, stride=2), conv_bn(64, 64, stride=2))
+        self.small = nn.Sequential(conv_bn(32, 48), conv_bn(48, 64))
+        self.fc = nn.Linear(64, num_classes)
+
+    def forward(self, x):
+        x = self.stem(x)
+        if bool(x.mean() > 0.0):
+            x = self.large(x)
+        else:
+            x = self.small(x)
+        return self.fc(x.mean((2, 3)))

@@ -4,7 +4,8 @@ Usage: python3 tools/coverage/run.py [--work FOLDER] [--only GLOB] [--again GLOB
 
 Installs PyTorch and what else it needs into FOLDER/venv, outside the project; every
 finished model is a line of FOLDER/results.jsonl, so a stopped run goes on where it was.
-`--again` does models anew; `--table` only writes docs/coverage.md from the lines there.
+`--again` does models anew; `--table` only writes docs/coverage.md from the lines there (rows of
+other runs stay on the page).
 """
 import argparse
 import fnmatch
@@ -16,15 +17,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-PACKAGES = ["torch", "torchvision", "numpy", "onnx", "onnxscript", "onnxruntime", "torch-pruning"]
+PACKAGES = ["torch", "torchvision", "numpy", "onnx", "onnxscript", "onnxruntime", "torch-pruning", "timm"]
 
 # A model that takes longer has failed: export, surgery and three evaluations.
 TIME_LIMIT = 1500
 
-KINDS = ("file", "filled", "torchscript", "dynamo", "torch-pruning")
+KINDS = (
+    "file filled torchscript dynamo torch-pruning package "
+    "fixed-batch f16 qdq qoperator dynamic-int8 ort-optimised scripted"
+).split()
 
 # Exporters keep some memory for themselves.
 JOBS_A_PROCESS = 12
@@ -34,7 +39,7 @@ def prepare(venv):
     python = venv / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-    ready = [str(python), "-c", "import torch, torchvision, onnx, onnxscript, onnxruntime, torch_pruning"]
+    ready = [str(python), "-c", "import torch, torchvision, onnx, onnxscript, onnxruntime, torch_pruning, timm"]
     if subprocess.run(ready, capture_output=True).returncode:
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
         subprocess.run(ready, check=True)
@@ -50,13 +55,9 @@ def halve():
 
 
 def jobs(python):
-    code = "import zoo, json; print(json.dumps([zoo.packaged_names(), zoo.names()]))"
+    code = "import zoo, json; print(json.dumps(zoo.jobs()))"
     listed = subprocess.run([str(python), "-c", code], cwd=HERE, check=True, capture_output=True, text=True)
-    packaged, names = json.loads(listed.stdout.splitlines()[-1])
-    found = [(name, kind) for name in packaged for kind in ("file", "filled")]
-    for name in names:
-        found += [(name, "torchscript"), (name, "dynamo"), (name, "torch-pruning")]
-    return found
+    return json.loads(listed.stdout.splitlines()[-1])
 
 
 class Worker:
@@ -120,14 +121,15 @@ def main():
     if not options.table:
         python = prepare(options.venv or options.work / "venv")
         program = shutil.copy(options.halve or halve(), options.work / f"halve-{os.getpid()}")
-        worker = Worker([str(python), str(HERE / "worker.py"), str(program)])
+        worker = Worker([str(python), str(HERE / "worker.py"), str(program), str(options.work / "packages")])
         for name, exporter in jobs(python):
             key = f"{name}/{exporter}"
             again = fnmatch.fnmatch(key, options.again)
-            wanted = exporter in options.exporters.split(",") and fnmatch.fnmatch(key, options.only)
+            wanted = exporter.split("+")[0] in options.exporters.split(",") and fnmatch.fnmatch(key, options.only)
             if not wanted or ((name, exporter) in done and not again):
                 continue
             line = worker.run(name, exporter)
+            line.setdefault("date", time.strftime("%Y-%m-%d", time.gmtime()))
             done[name, exporter] = line
             with results.open("a") as file:
                 file.write(json.dumps(line) + "\n")

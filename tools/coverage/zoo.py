@@ -9,15 +9,32 @@ from torchvision.models import segmentation
 from torchvision.models.convnext import CNBlock
 
 import nets
+import timm_nets
 
 OPSET = 18
+OPSETS = {"deformable": 19}
 
 OWN = {
     "resnet20": (nets.ResNet20, 32),
     "mobilenet_v2_32": (nets.mobilenet_v2_32, 32),
     "unet": (nets.UNet, 96),
     "yolo": (nets.Yolo, 160),
+    "unet_padded": (nets.PaddedUNet, (3, 100, 84)),
+    "crnn_lstm": (nets.CRNN, (3, 32, 96)),
+    "crnn_gru": (lambda: nets.CRNN(nn.GRU), (3, 32, 96)),
+    "style_transfer": (nets.Style, 64),
+    "spatial_transformer": (nets.SpatialTransformer, 32),
+    "warped": (nets.Warped, 32),
+    "deformable": (nets.Deformable, 32),
+    "standardised_resnet20": (nets.standardised_resnet20, 32),
+    "branching": (nets.Branching, 32),
 }
+
+# Nets that end where channels are mixed (CBAM, ECA, norms over channels): also with `--allow-mixing`.
+MIXING = ["convnext_tiny", "vit_b_32", "timm:resnet18+cbam", "timm:eca_resnet33ts", "timm:convnextv2_atto"]
+
+# Their branches are only in a file if they are scripted: `files.JOBS` has them.
+SCRIPTED = ["branching"]
 
 # With heads that suppress boxes: they end in data-dependent shapes.
 DETECTORS = [
@@ -52,8 +69,22 @@ FIRST = (
 
 def names():
     rest = [n for n in list_models(torchvision.models) if n not in LARGE and not n.startswith("quantized_")]
-    rest += [*list_models(segmentation), *BACKBONES, *DETECTORS]
+    rest += [*(n for n in OWN if n not in SCRIPTED), *list_models(segmentation), *BACKBONES, *DETECTORS]
     return FIRST + [n for n in rest if n not in FIRST] + LARGE
+
+
+def jobs():
+    """Every row: a model, and how its file is made."""
+    import files
+    import packages
+
+    found = [(name, kind) for name in packaged_names() for kind in ("file", "filled")]
+    for name in names():
+        found += [(name, "torchscript"), (name, "dynamo"), (name, "torch-pruning")]
+    for name in timm_nets.names():
+        found += [(name, "torchscript"), (name, "dynamo")]
+    found += [(name, "torchscript+mixing") for name in MIXING]
+    return found + files.JOBS + [(name, "package") for name in packages.names()]
 
 
 def packaged_names():
@@ -117,6 +148,8 @@ def build(name):
     if name in OWN:
         make, size = OWN[name]
         model = make()
+    elif name.startswith("timm:"):
+        model, size = timm_nets.build(name)
     elif ":" in name:
         model = OutOnly(get_model(name.split(":")[0], weights=None, weights_backbone=None).backbone)
         size = BACKBONES[name]
@@ -132,7 +165,8 @@ def build(name):
         size = 299 if name == "inception_v3" else 224
     model.eval()
     vary_norms(model)
-    return model, torch.randn(1 if name in DETECTORS else 2, 3, size, size)
+    size = size if isinstance(size, tuple) else (3, size, size)
+    return model, torch.randn(1 if name in DETECTORS else 2, *size)
 
 
 def vary_norms(model):
@@ -158,7 +192,7 @@ def export(name, exporter, path):
     model, x = build(name)
     detector = name in DETECTORS
     args = ([x[0]],) if detector else (x,)
-    common = dict(opset_version=OPSET)
+    common = dict(opset_version=OPSETS.get(name, OPSET))
     if exporter == "torchscript":
         torch.onnx.export(
             model,

@@ -75,6 +75,8 @@ impl Limits {
             }
         };
         let mut held_by = holders(space, Metric::Params, &smallest);
+        held_by.extend(fixed_holders(space, &smallest));
+        held_by.sort_by(|a, b| b.share.total_cmp(&a.share));
         held_by.retain(|holder| holder.cause != Cause::AtItsLeast);
         held_by.truncate(NAMED);
         Self {
@@ -111,9 +113,30 @@ fn holders(space: &Space, metric: Metric, smallest: &Masks) -> Vec<Holder> {
     holders
 }
 
+/// The layers without a group, by their parameters in the smallest network.
+fn fixed_holders(space: &Space, smallest: &Masks) -> Vec<Holder> {
+    let counts = space.cost.fixed_params(smallest);
+    let layers = space.groups.fixed.iter().zip(counts);
+    layers
+        .map(|(layer, count)| Holder {
+            layer: layer.node.clone(),
+            share: count as f64 / space.size.params.max(1) as f64,
+            cause: Cause::Pinned {
+                node: layer.node.clone(),
+                reason: layer.reason.clone(),
+            },
+        })
+        .collect()
+}
+
 /// The layers that hold most of the smallest network, and why, in words.
 pub(crate) fn bounding(space: &Space, metric: Metric, smallest: &Masks) -> String {
-    let holders = holders(space, metric, smallest).into_iter().take(NAMED);
+    let mut holders = holders(space, metric, smallest);
+    if metric == Metric::Params {
+        holders.extend(fixed_holders(space, smallest));
+        holders.sort_by(|a, b| b.share.total_cmp(&a.share));
+    }
+    let holders = holders.into_iter().take(NAMED);
     let named: Vec<String> = holders
         .map(
             |Holder {

@@ -34,8 +34,8 @@ pub(super) fn infer_with_extents(graph: &Graph) -> Result<Inferred> {
 }
 
 fn settle(graph: &Graph) -> Result<(CountedInputs, Inferred)> {
-    let is_open = |input: &ValueInfo| input.shape.iter().skip(1).any(|dim| dim.fixed().is_none());
-    let extents: Vec<usize> = match graph.inputs.iter().any(is_open) {
+    let inputs = &graph.inputs;
+    let extents: Vec<usize> = match filled(inputs, ASSUMED_EXTENT) != *inputs {
         true => std::iter::once(ASSUMED_EXTENT)
             .chain(OTHER_EXTENTS)
             .collect(),
@@ -64,25 +64,38 @@ fn settle(graph: &Graph) -> Result<(CountedInputs, Inferred)> {
     Ok((counted, one.or_else(|_| infer(graph, None))?))
 }
 
-/// The inputs with an open batch, the first axis of the first, of one sample.
+/// The inputs with an open batch of one sample.
 fn one_sample(inputs: &[ValueInfo]) -> Vec<ValueInfo> {
+    let name = named_batch(inputs).cloned();
     let mut inputs = inputs.to_vec();
-    let batch = inputs.first_mut().and_then(|input| input.shape.first_mut());
-    if let Some(batch) = batch.filter(|batch| batch.fixed().is_none()) {
-        *batch = Dim::Fixed(1);
+    for (i, input) in inputs.iter_mut().enumerate() {
+        for (axis, dim) in input.shape.iter_mut().enumerate() {
+            let is_first = i == 0 && axis == 0 && dim.fixed().is_none();
+            if is_first || name.as_ref() == Some(&*dim) {
+                *dim = Dim::Fixed(1);
+            }
+        }
     }
     inputs
 }
 
+/// The inputs with `extent` for what is open, without the batch: the first axis of each, and
+/// axes that have the name of the first's.
 fn filled(inputs: &[ValueInfo], extent: usize) -> Vec<ValueInfo> {
+    let batch = named_batch(inputs).cloned();
     let mut inputs = inputs.to_vec();
-    for dim in inputs
+    let dims = inputs
         .iter_mut()
-        .flat_map(|input| input.shape.iter_mut().skip(1))
-    {
-        if dim.fixed().is_none() {
-            *dim = Dim::Fixed(extent);
-        }
+        .flat_map(|input| input.shape.iter_mut().skip(1));
+    for dim in dims.filter(|dim| dim.fixed().is_none() && Some(&**dim) != batch.as_ref()) {
+        *dim = Dim::Fixed(extent);
     }
     inputs
+}
+
+/// The open batch of the first input, if it has a name, by which other inputs have it in other
+/// places.
+pub fn named_batch(inputs: &[ValueInfo]) -> Option<&Dim> {
+    let batch = inputs.first()?.shape.first()?;
+    matches!(batch, Dim::Named(_)).then_some(batch)
 }

@@ -5,13 +5,13 @@ mod extents;
 mod layers;
 mod term;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use counting::{is_conv, is_weights, macs_of, parameter_slots};
 use extents::infer_with_extents;
-pub use extents::{ASSUMED_EXTENT, CountedInputs, counted_inputs};
+pub use extents::{ASSUMED_EXTENT, CountedInputs, counted_inputs, named_batch};
 pub use layers::{LayerInfo, format_shape, layer_table};
 use term::{Term, extent_of};
 
@@ -57,6 +57,8 @@ pub struct CostModel {
     other_params: Vec<Term>,
     macs: Vec<Term>,
     uncounted: Vec<String>,
+    /// Parameters of each layer without a group.
+    fixed: Vec<Vec<Term>>,
 }
 
 impl CostModel {
@@ -74,7 +76,9 @@ impl CostModel {
         };
         let mut parameters: BTreeMap<&str, bool> = BTreeMap::new();
         let mut kernels: BTreeMap<&str, Term> = BTreeMap::new();
+        let mut of_node: HashMap<&str, Vec<&str>> = HashMap::new();
         for (node, slot, name) in parameter_slots(graph) {
+            of_node.entry(&node.name).or_default().push(name);
             let is_conv = is_conv(node);
             *parameters.entry(name).or_default() |= is_conv;
             if is_conv && is_weights(node, slot) {
@@ -94,6 +98,11 @@ impl CostModel {
             let axes: Vec<_> = (0..rank).map(|axis| (name.to_string(), axis)).collect();
             Term::new(&known, groups, &axes, 1)
         };
+        let fixed = groups.fixed.iter().map(|layer| {
+            let own = of_node.get(layer.node.as_str()).into_iter().flatten();
+            own.map(|name| whole(name)).collect()
+        });
+        let fixed = fixed.collect();
         let of = |conv: bool| {
             let own = parameters.iter().filter(|(_, is_conv)| **is_conv == conv);
             own.map(|(name, _)| whole(name)).collect::<Vec<_>>()
@@ -117,6 +126,7 @@ impl CostModel {
         Ok(Self {
             macs,
             uncounted,
+            fixed,
             kernels: kernels.into_values().collect(),
             conv_params: of(true),
             other_params: of(false),
@@ -127,6 +137,14 @@ impl CostModel {
     /// file.
     pub fn uncounted(&self) -> &[String] {
         &self.uncounted
+    }
+
+    /// Parameters of each of [`ChannelGroups::fixed`] in the network that the masks leave.
+    pub fn fixed_params(&self, masks: &Masks) -> Vec<u64> {
+        let layers = self.fixed.iter();
+        layers
+            .map(|terms| terms.iter().map(|term| term.count(masks)).sum())
+            .collect()
     }
 
     /// Size of the network that the masks leave.

@@ -96,7 +96,8 @@ pub(super) fn without_group(
                 computed::why_not_stored(&constants, weights).to_string()
             }
             (_, Some(reason)) => reason.clone(),
-            (_, None) => "its outputs are not followed".to_string(),
+            (_, None) => "the channels that it gives are not followed; those that it reads may go"
+                .to_string(),
         };
     }
     fixed

@@ -71,6 +71,8 @@ pub struct Node {
     /// Its subgraphs: branches of `If`, bodies of `Loop` and `Scan`. Their nodes are among those
     /// of the graph.
     pub bodies: Vec<Body>,
+    /// True for a node of a subgraph, which runs under some conditions alone.
+    pub is_inner: bool,
 }
 
 /// The ends of a subgraph, under the names that they have in the whole graph.
@@ -110,6 +112,7 @@ impl Node {
             outputs: proto.output.clone(),
             attributes,
             bodies: Vec::new(),
+            is_inner: false,
         })
     }
 

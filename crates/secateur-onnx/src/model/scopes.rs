@@ -169,6 +169,7 @@ impl<'a> Scope<'a> {
     /// Whole names for the node of that index, and its subgraphs.
     pub(super) fn place(&self, index: usize, mut node: Node) -> Node {
         if self.names.is_some() {
+            node.is_inner = true;
             let outputs = node.outputs.iter_mut().filter(|name| !name.is_empty());
             for name in node.inputs.iter_mut().flatten().chain(outputs) {
                 *name = self.resolve(name);

@@ -46,17 +46,25 @@ pub(super) fn merge_bias(
 }
 
 /// Every weight multiplies once at each pixel of `image`: the output of a convolution, the
-/// input of a transposed one.
+/// input of a transposed one. The pixels are counted as axes of `image`, because channels may lie
+/// along them, as where a convolution runs over the means of channels.
 pub(super) fn window_macs(
     node: &Node,
     context: &ShapeContext<'_>,
-    image: Option<&[Dim]>,
+    image: Option<&str>,
 ) -> Option<MacTerm> {
     let weights = node.input(1)?;
     let rank = context.input(node, 1)?.len();
+    let image = image?;
+    let extents = context.known.shapes.get(image)?;
+    pixels(extents.get(2..)?)?;
+    let pixel_axes = (2..extents.len()).map(|axis| (image.to_string(), axis));
     Some(MacTerm {
-        axes: all_axes(weights, rank),
-        scale: pixels(image?.get(2..)?)?,
+        axes: all_axes(weights, rank)
+            .into_iter()
+            .chain(pixel_axes)
+            .collect(),
+        scale: 1,
         samples: 1,
     })
 }
@@ -228,7 +236,6 @@ impl OpRule for Conv {
 
     fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Macs {
         let output = node.outputs.first();
-        let output = output.and_then(|name| context.known.shapes.get(name));
-        Macs::of(window_macs(node, context, output.map(Vec::as_slice)))
+        Macs::of(window_macs(node, context, output.map(String::as_str)))
     }
 }

@@ -174,6 +174,6 @@ impl OpRule for ConvTranspose {
     }
 
     fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Macs {
-        Macs::of(window_macs(node, context, context.input(node, 0)))
+        Macs::of(window_macs(node, context, node.input(0)))
     }
 }

@@ -93,12 +93,36 @@ fn is_plain(node: &Node) -> bool {
     turns.iter().all(|name| node.attr_i(name, 0) == 0)
 }
 
+/// Rank of an operand, and its last two axes in the order in which the product takes them; `None`
+/// where other axes move too.
+fn matrix_axes(
+    node: &Node,
+    context: &ShapeContext<'_>,
+    (slot, operand): (usize, &str),
+) -> Option<(usize, [usize; 2])> {
+    let rank = context.input(node, slot)?.len();
+    let is_moved = node.attr_i(&format!("transBatch{operand}"), 0) != 0;
+    let (row, column) = (rank.checked_sub(2)?, rank - 1);
+    let is_turned = node.attr_i(&format!("trans{operand}"), 0) != 0;
+    let axes = if is_turned {
+        [column, row]
+    } else {
+        [row, column]
+    };
+    (!is_moved).then_some((rank, axes))
+}
+
 impl OpRule for FusedMatMul {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
-        match is_plain(node) {
-            true => linear::MatMul.shapes(node, context),
-            false => Ok(vec![None]),
-        }
+        let shape = || {
+            let (rank_a, [row, _]) = matrix_axes(node, context, (0, "A"))?;
+            let (rank_b, [_, column]) = matrix_axes(node, context, (1, "B"))?;
+            let (a, b) = (context.input(node, 0)?, context.input(node, 1)?);
+            let mut shape = binary::broadcast_shapes(&a[..rank_a - 2], &b[..rank_b - 2]).ok()?;
+            shape.extend([a[row].clone(), b[column].clone()]);
+            Some(shape)
+        };
+        Ok(vec![shape()])
     }
 
     fn labels(
@@ -121,9 +145,12 @@ impl OpRule for FusedMatMul {
     }
 
     fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Macs {
-        match is_plain(node) {
-            true => linear::MatMul.macs(node, context),
-            false => Macs::Unknown,
-        }
+        let axes = |slot, operand| matrix_axes(node, context, (slot, operand));
+        let (Some((_, [row, inner_a])), Some((_, [inner_b, column]))) =
+            (axes(0, "A"), axes(1, "B"))
+        else {
+            return Macs::Unknown;
+        };
+        linear::product_macs(node, context, (Some(row), inner_a), (inner_b, Some(column)))
     }
 }

@@ -116,7 +116,7 @@ impl OpRule for Gemm {
 
 /// Multiply-adds of a product whose operands have these axes last: those that it sums over, and
 /// those of the output.
-fn product_macs(
+pub(super) fn product_macs(
     node: &Node,
     context: &ShapeContext<'_>,
     (row, inner_a): (Option<usize>, usize),

@@ -107,6 +107,15 @@ fn partition(
     )
 }
 
+/// True if a coordinate of an axis, as extent and stride, follows from the kernel alone.
+fn is_of_kernels(
+    (kernels, kernel_stride): (usize, usize),
+    (extent, stride): (usize, usize),
+) -> bool {
+    let (whole, part) = (kernels * kernel_stride, extent * stride);
+    stride.is_multiple_of(kernel_stride) && whole.is_multiple_of(part)
+}
+
 /// The one axis of several positions; `None` if there are more, or an extent is unknown.
 fn only_axis(axes: &[AxisLabels]) -> Option<usize> {
     let lens = extents(axes)?;
@@ -130,8 +139,8 @@ struct Carrier {
 }
 
 impl Carrier {
-    /// The axis of `to` that keeps most classes of axis `axis` of `from` apart; `None` if all
-    /// have one position.
+    /// The axis of `to` that keeps most classes of axis `axis` of `from` apart, one of kernels
+    /// alone before any other; `None` if all have one position.
     ///
     /// # Errors
     /// The reason if the block is too large, or the extents do not fit.
@@ -144,17 +153,20 @@ impl Carrier {
         let total = total.ok_or("its extents are too large, or do not fit")?;
         let stride = |extents: &[usize], axis: usize| extents[axis + 1..].iter().product();
         let kernels = (from[axis], stride(from, axis));
-        let mut best: Option<(usize, Self)> = None;
+        let mut best: Option<((bool, usize), Self)> = None;
         for axis in (0..to.len()).filter(|&axis| to[axis] > 1) {
             let own = (to[axis], stride(to, axis));
             let (channels, coordinates, count) = partition(total, kernels, own);
-            if best.as_ref().is_none_or(|(most, _)| count > *most) {
+            // An axis of channels alone goes first: along one that joins them with pixels a norm
+            // takes its mean (the groups of a group norm, and the values of each).
+            let rank = (is_of_kernels(kernels, own), count);
+            if best.as_ref().is_none_or(|(most, _)| rank > *most) {
                 let carrier = Self {
                     axis,
                     channels,
                     coordinates,
                 };
-                best = Some((count, carrier));
+                best = Some((rank, carrier));
             }
         }
         Ok(best.map(|(_, carrier)| carrier))

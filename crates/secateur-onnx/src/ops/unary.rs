@@ -2,6 +2,7 @@
 //!
 //! Activations, rounding, casts, dropout. Bounds of `Clip` and the like are scalars.
 
+use super::arithmetic::Arithmetic;
 use super::rule::{OpRule, OutputShapes};
 use crate::error::Result;
 use crate::extents::{Element, Format, IntValue, Number, ShapeContext};
@@ -87,6 +88,44 @@ fn apply(node: &Node, format: Format, number: &Number) -> Option<Number> {
     result.map(Number::Known)
 }
 
+/// A bound of a `Clip`, which older opsets write as an attribute.
+enum Bound {
+    /// There is none.
+    Absent,
+    /// One number.
+    Given(Element),
+}
+
+/// The bound of that name; `None` if it is computed and cannot be followed.
+fn bound(node: &Node, context: &ShapeContext<'_>, name: &str, slot: usize) -> Option<Bound> {
+    let stated = node.attr_f(name, f32::NAN);
+    if !stated.is_nan() {
+        return Some(Bound::Given(Element::of(Number::of_single(stated))));
+    }
+    if node.input(slot).is_none() {
+        return Some(Bound::Absent);
+    }
+    match context.value(node, slot)?.elements.as_slice() {
+        [element] => Some(Bound::Given(element.clone())),
+        _ => None,
+    }
+}
+
+/// Sizes between bounds, such as a padding that is not to be negative.
+fn clipped(node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
+    let mut value = context.value(node, 0)?.clone();
+    // A lower bound above the upper one gives the upper one, as runtimes do it.
+    for (name, slot, operator) in [("min", 1, "Max"), ("max", 2, "Min")] {
+        if let Bound::Given(bound) = bound(node, context, name, slot)? {
+            let arithmetic = Arithmetic::named(operator, value.format);
+            for element in &mut value.elements {
+                *element = arithmetic.apply(&[&*element, &bound])?;
+            }
+        }
+    }
+    Some(value)
+}
+
 impl OpRule for Unary {
     fn shapes(&self, node: &Node, context: &ShapeContext<'_>) -> Result<OutputShapes> {
         let shape = context.input(node, 0).map(<[_]>::to_vec);
@@ -95,6 +134,9 @@ impl OpRule for Unary {
     }
 
     fn fold(&self, node: &Node, context: &ShapeContext<'_>) -> Option<IntValue> {
+        if node.op_type == "Clip" {
+            return clipped(node, context);
+        }
         if !FOLDED.contains(&node.op_type.as_str()) {
             return None;
         }

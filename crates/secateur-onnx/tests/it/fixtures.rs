@@ -102,8 +102,8 @@ pub const FIXTURES: &[Fixture] = &[
         evaluated: false,
         ..pinned("grid-sample", &[4, 5], &["takes this input as a whole"])
     },
-    // Exporters write it as an instance norm of the groups' pixels: channels and pixels are one axis.
-    pinned("group-norm", &[5], &["splits or joins axes"]),
+    // Exporters write it as an instance norm over the groups: whole groups go.
+    plain("group-norm", &[2, 5]),
     // A kernel is the same position in both groups.
     plain("grouped", &[3, 4, 5]),
     plain("half", &[5, 6]),

@@ -4,6 +4,7 @@ use secateur_onnx::cost::CostModel;
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
+use secateur_onnx::surgery;
 
 use crate::build::{Attr, Net};
 
@@ -200,4 +201,44 @@ fn attention_counts_scores_and_means() {
             "batch {batch}"
         );
     }
+}
+
+/// Efficient channel attention: a convolution runs over the means of the channels, so that it has
+/// fewer places to run over where channels go.
+#[test]
+fn a_convolution_over_channels_takes_fewer_steps_behind_fewer_of_them() {
+    let model = behind_conv(1, |net, x| {
+        let means = net.node(
+            "ReduceMean",
+            &[x],
+            &[("axes", Attr::Is(&[2, 3])), ("keepdims", Attr::I(0))],
+        );
+        let first = net.ints(&[1]);
+        let means = net.node("Unsqueeze", &[&means, &first], &[]);
+        let w = net.weights(&[1, 1, 3]);
+        let gates = net.node("Conv", &[&means, &w], &[("pads", Attr::Is(&[1, 1]))]);
+        let gates = net.node("Sigmoid", &[&gates], &[]);
+        let gates = transpose(net, &gates, &[0, 2, 1]);
+        let last = net.ints(&[3]);
+        let gates = net.node("Unsqueeze", &[&gates, &last], &[]);
+        let gated = net.node("Mul", &[x, &gates], &[]);
+        net.conv(&gated, 4, 2, 3, 1)
+    });
+    let model = model.with_mixing(true);
+    let graph = Graph::from_model(&model).unwrap();
+    let groups = ChannelGroups::find(&graph).unwrap();
+    let cost = CostModel::new(&graph, &groups).unwrap();
+    let mut masks = Masks::all_active(&groups);
+    let (over_channels, behind) = (3 * 4, 2 * 36 * 36);
+    assert_eq!(cost.count(&masks).macs, CONV + over_channels + behind);
+    let free = groups
+        .groups
+        .iter()
+        .position(|group| group.pinned.is_none());
+    masks.0[free.unwrap()][1] = false;
+    masks.0[free.unwrap()][2] = false;
+    let left = (CONV + over_channels + behind) / 2;
+    assert_eq!(cost.count(&masks).macs, left);
+    let small = surgery::remove(&model, &groups, &masks).unwrap();
+    assert_eq!(count(&small).0, left);
 }

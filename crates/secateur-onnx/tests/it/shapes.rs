@@ -287,3 +287,39 @@ fn fractions_are_rounded_as_files_round_them() {
         assert_eq!(sources, &[(x.clone(), 3)], "{op_type}");
     }
 }
+
+/// A padding that exporters keep from being negative, with either bound or both left out.
+#[test]
+fn sizes_are_kept_between_their_bounds() {
+    for (lower, upper, expected) in [
+        (Some(0.0), None, 0),
+        (None, Some(-4.0), -4),
+        (Some(-2.5), Some(9.0), -2),
+        (None, None, -3),
+        (Some(2.0), Some(1.0), 1),
+    ] {
+        let mut net = Net::new(1, 17);
+        let x = net.input(&[2, 3, 4, 5]);
+        let shape = net.node("Shape", &[&x], &[]);
+        let width = net.scalar(3);
+        let width = net.node("Gather", &[&shape, &width], &[]);
+        let width = net.node("Cast", &[&width], &[("to", Attr::I(1))]);
+        let eight = net.floats(&[], &[8.0]);
+        let missing = net.node("Sub", &[&width, &eight], &[]);
+        let bounds = [lower, upper].map(|bound| match bound {
+            Some(bound) => net.floats(&[], &[bound]),
+            None => String::new(),
+        });
+        let clipped = net.node("Clip", &[&missing, &bounds[0], &bounds[1]], &[]);
+        let clipped = net.node("Cast", &[&clipped], &[("to", Attr::I(7))]);
+        let model = net.finish(&clipped);
+        let known = infer(&Graph::from_model(&model).unwrap(), None).unwrap();
+        let element = &known.values[&clipped].elements[0];
+        assert_eq!(
+            element.number.known(),
+            Some(expected),
+            "{lower:?} {upper:?}"
+        );
+        assert_eq!(element.sources, [(x.clone(), 3)], "{lower:?} {upper:?}");
+    }
+}

@@ -29,6 +29,10 @@ pub(super) fn grouped(value: u64) -> String {
 /// Before and after, a column a network, with the cost of the search and the notes below.
 pub fn terminal_table(report: &RunReport) -> String {
     let mut text = networks(report);
+    if let Some(latency) = report.before.latency.first() {
+        let (engine, inputs) = (&latency.engine, &latency.inputs);
+        let _ = writeln!(text, "latency in {engine}; inputs {inputs}");
+    }
     let share = 100.0 * report.search_sample_macs / report.training_sample_macs.max(1.0);
     let _ = write!(
         text,

@@ -1,6 +1,6 @@
 //! Made-up inputs of any type and shape.
 
-use secateur_onnx::cost::counted_inputs;
+use secateur_onnx::cost::{counted_inputs, named_batch};
 use secateur_onnx::graph::{Dim, Graph, ValueInfo};
 use secateur_onnx::model::Model;
 
@@ -55,10 +55,6 @@ impl Element {
 #[derive(Debug, Clone)]
 pub(crate) struct Feed {
     pub name: String,
-    #[cfg_attr(
-        not(feature = "verify"),
-        allow(dead_code, reason = "other engines ask for it")
-    )]
     pub element: Element,
     pub shape: Vec<usize>,
     /// In the input's own layout; whole numbers where the type has no others.
@@ -85,11 +81,40 @@ pub(crate) fn given_batch(model: &Model, graph: &Graph) -> Option<usize> {
 /// Says which input cannot be made up, and why.
 pub(crate) fn feeds(graph: &Graph, batch: usize) -> Result<Vec<Feed>, String> {
     let counted = counted_inputs(graph).map_err(|error| error.to_string())?;
+    let name = named_batch(&counted.inputs);
     let inputs = counted.inputs.iter().enumerate();
-    inputs.map(|(i, input)| feed(input, i, batch)).collect()
+    let mut feeds = inputs
+        .map(|(i, input)| feed(input, i, (name, batch)))
+        .collect::<Result<Vec<Feed>, _>>()?;
+    for feed in feeds.iter_mut().filter(|feed| feed.values.len() == 1) {
+        if let Some(value) = compared_with(graph, &feed.name).filter(|_| !feed.element.is_float()) {
+            feed.values = vec![value];
+        }
+    }
+    Ok(feeds)
 }
 
-fn feed(input: &ValueInfo, index: usize, batch: usize) -> Result<Feed, String> {
+/// The number that a network compares an input with: a sampling rate, a mode. With another it
+/// may take a branch that other inputs do not fit.
+fn compared_with(graph: &Graph, input: &str) -> Option<f32> {
+    let mut nodes = graph.nodes.iter().filter(|node| node.op_type == "Equal");
+    nodes.find_map(|node| {
+        let operands = [node.input(0)?, node.input(1)?];
+        let place = operands.iter().position(|name| *name == input)?;
+        let stored = graph.initializers.get(operands[1 - place])?;
+        match stored.as_i64()?.as_ref() {
+            [value] => Some(*value as f32),
+            _ => None,
+        }
+    })
+}
+
+/// `batch` is how many samples, and the name that axes of them have, if any.
+fn feed(
+    input: &ValueInfo,
+    index: usize,
+    (batch_name, batch): (Option<&Dim>, usize),
+) -> Result<Feed, String> {
     let name = &input.name;
     let element = Element::from_onnx(input.elem_type)
         .ok_or_else(|| format!("no values can be made up for the type of its input `{name}`"))?;
@@ -99,6 +124,7 @@ fn feed(input: &ValueInfo, index: usize, batch: usize) -> Result<Feed, String> {
     let extent = |(axis, dim): (usize, &Dim)| match (axis, dim) {
         (_, Dim::Fixed(extent)) => Ok(*extent),
         (0, _) => Ok(batch),
+        (_, dim) if Some(dim) == batch_name => Ok(batch),
         (_, other) => Err(format!("extent `{other}` of its input `{name}` is open")),
     };
     let shape: Vec<usize> = input
@@ -131,7 +157,7 @@ enum Kind {
     Scales,
     /// Indices, masks: 0 and 1, which every table has.
     Indices,
-    /// Lengths and counts: 1.
+    /// Lengths and counts: 1, unless the network compares it with another number.
     Counts,
 }
 

@@ -8,7 +8,7 @@ use crate::runtime::Output;
 pub(super) struct Difference {
     /// Of floats, relative to the largest of the same output; infinite where numbers of outputs
     /// or of their values differ, or one is NaN.
-    relative: f64,
+    pub relative: f64,
     /// Whole numbers that differ by more than they may.
     n_whole: usize,
     /// All whole numbers.

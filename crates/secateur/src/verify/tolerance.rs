@@ -1,5 +1,6 @@
 //! How far outputs may differ, from the numbers that a file computes in.
 
+use super::difference::Difference;
 use secateur_onnx::graph::{Graph, Node};
 use secateur_onnx::model::Values;
 
@@ -13,6 +14,8 @@ const ROUNDING_BF16: f64 = 1.0 / (1 << 8) as f64;
 
 /// Steps of 8 bits that an output may differ by.
 const STEPS: f64 = 2.0;
+/// Largest difference that is allowed for a network that amplifies rounding.
+const MOST_MOVED: f64 = 0.25;
 /// Steps from zero to the largest value, where 8 bits have a sign.
 const STEPS_TO_LARGEST: f64 = 127.0;
 
@@ -72,6 +75,19 @@ impl Tolerance {
             tolerance.reason = "two steps of 8 bits: activations are quantised";
         }
         tolerance
+    }
+
+    /// Allows for what rounding alone does to a network that amplifies it, in deep quantised
+    /// ones above all: `moved` is how far its own outputs move with inputs moved by a millionth.
+    /// The other network rounds in another place, so that twice as much may lie between them.
+    /// A network that moves by more than [`MOST_MOVED`] is given no allowance: agreement within
+    /// that would say nothing.
+    pub(super) fn allow_for(&mut self, moved: Difference) {
+        let allowed = 2.0 * moved.relative;
+        if allowed > self.relative && allowed <= MOST_MOVED {
+            self.relative = allowed;
+            self.reason = "twice what inputs moved by a millionth change in the masked network";
+        }
     }
 
     /// For an output of this ONNX type.

@@ -254,3 +254,37 @@ fn what_no_engine_runs_is_told_as_theirs() {
     assert!(said.contains("tract, 1 thread said: "), "{said}");
     assert!(said.contains("nothing against the file"), "{said}");
 }
+
+/// A softmax behind everything, as in files that give probabilities.
+fn with_softmax(graph: &mut GraphProto) {
+    let output = graph.output[0].name().to_string();
+    for name in graph.node.iter_mut().flat_map(|node| &mut node.output) {
+        if *name == output {
+            *name = "scores".to_string();
+        }
+    }
+    let mut node = NodeProto::new();
+    node.set_op_type("Softmax".to_string());
+    node.input = vec!["scores".to_string()];
+    node.output = vec![output];
+    graph.node.push(node);
+}
+
+/// The file's own output is a probability, which may saturate: the scores in front of it are
+/// compared, and the file is as it was.
+#[test]
+fn outputs_that_saturate_are_compared_in_front() {
+    let (_folder, model) = changed("flatten", with_softmax);
+    let (small, done) = prune(&model, &["--budget", "params=0.7"]);
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert!(
+        stdout(&done).contains("in front of Softmax"),
+        "{}",
+        stdout(&done)
+    );
+    let written = Model::read(&small).unwrap();
+    let graph = secateur_onnx::graph::Graph::from_model(&written).unwrap();
+    let last = graph.nodes.last().unwrap();
+    assert_eq!(last.op_type, "Softmax", "the file keeps its own output");
+    assert_eq!(last.outputs[0], graph.outputs[0].name);
+}
