@@ -10,9 +10,10 @@ pub fn data_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist")
 }
 
+/// The program without ONNX Runtime, which this machine may have or not.
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_secateur"));
-    command.args(["--threads", "2"]);
+    command.args(["--threads", "2"]).env("ORT_DYLIB_PATH", "");
     command
 }
 
