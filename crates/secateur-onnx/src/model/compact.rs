@@ -7,8 +7,8 @@ use super::initializer::{Tensor, Values};
 use super::message::Model;
 use super::proto::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType};
 use super::rewrite::integers;
+use super::scopes::all_names;
 use super::stored::tensors_mut;
-use super::unshare::taken_names;
 
 /// Axes with the positions that are picked along each.
 pub(crate) type Picks = Vec<(usize, Vec<i64>)>;
@@ -77,7 +77,7 @@ impl Model {
     ) -> Vec<(String, Picks)> {
         let graph = self.proto.graph.mut_or_insert_default();
         let mut gathers = Gathers {
-            taken: taken_names(graph),
+            taken: all_names(graph),
             indices: Vec::new(),
         };
         let stored = tensors_mut(graph).into_iter();

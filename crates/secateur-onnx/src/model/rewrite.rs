@@ -1,6 +1,6 @@
 //! Numbers of the graph that are written anew: attributes, constant inputs, stated shapes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::decode::decode;
@@ -10,7 +10,7 @@ use super::proto::attribute_proto::AttributeType;
 use super::proto::tensor_proto::DataType;
 use super::proto::{AttributeProto, GraphProto, NodeProto, TensorProto, TensorShapeProto};
 use super::proto::{ValueInfoProto, tensor_shape_proto::Dimension};
-use super::scopes::{Place, subgraphs};
+use super::scopes::{Place, all_names, subgraphs};
 use super::store;
 use super::stored::tensors_mut;
 
@@ -190,8 +190,7 @@ impl NodePlace {
 
 /// A name that no value of a graph and its subgraphs has.
 fn free_name(graph: &GraphProto, base: &str) -> String {
-    let mut taken: HashSet<String> = HashSet::new();
-    own_names(graph, &mut taken);
+    let taken = all_names(graph);
     let mut name = base.to_string();
     let mut number = 1;
     while taken.contains(&name) {
@@ -199,16 +198,6 @@ fn free_name(graph: &GraphProto, base: &str) -> String {
         name = format!("{base}_{number}");
     }
     name
-}
-
-/// Names of values as they are written in a graph and in its subgraphs.
-fn own_names(graph: &GraphProto, taken: &mut HashSet<String>) {
-    taken.extend(graph.initializer.iter().map(|t| t.name().to_string()));
-    taken.extend(graph.input.iter().map(|input| input.name().to_string()));
-    taken.extend(graph.node.iter().flat_map(|node| node.output.clone()));
-    for (.., inner) in subgraphs(&graph.node, "") {
-        own_names(inner, taken);
-    }
 }
 
 /// Writes known extents of the values of a graph and of its subgraphs anew. Outputs of the

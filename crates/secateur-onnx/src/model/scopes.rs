@@ -206,3 +206,13 @@ fn names_of(graph: &GraphProto) -> HashSet<&str> {
     names.extend(outputs.filter(|name| !name.is_empty()).map(String::as_str));
     names
 }
+
+/// Names of values as they are written in a graph and in its subgraphs, where none may be given
+/// twice.
+pub(super) fn all_names(graph: &GraphProto) -> HashSet<String> {
+    let mut names: HashSet<String> = names_of(graph).into_iter().map(str::to_string).collect();
+    for (.., inner) in subgraphs(&graph.node, "") {
+        names.extend(all_names(inner));
+    }
+    names
+}

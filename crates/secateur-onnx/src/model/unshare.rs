@@ -1,9 +1,10 @@
 //! Copies of vectors that layers share by accident. Nodes and their names stay.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::message::Model;
 use super::proto::GraphProto;
+use super::scopes::all_names;
 use super::vectors::{Reader, Use, Vectors};
 
 impl Model {
@@ -29,14 +30,6 @@ impl Model {
     }
 }
 
-/// Names of all values of the graph.
-pub(super) fn taken_names(graph: &GraphProto) -> HashSet<String> {
-    let stored = graph.initializer.iter().map(|t| t.name().to_string());
-    let computed = graph.node.iter().flat_map(|node| node.output.clone());
-    let inputs = graph.input.iter().map(|input| input.name().to_string());
-    stored.chain(computed).chain(inputs).collect()
-}
-
 /// The readers that keep the tensor of a vector: those that read it under its own name go
 /// before those that read it through an `Identity`. None where a formula, a subgraph or an
 /// output keeps it.
@@ -56,7 +49,7 @@ fn owners<'a>(vectors: &Vectors, uses: &'a [Use]) -> HashMap<&'a str, &'a Reader
 /// Gives every layer that reads a shared vector, but the first, a copy of its own.
 fn unshare(graph: &mut GraphProto, vectors: &Vectors, uses: &[Use]) {
     let owners = owners(vectors, uses);
-    let mut taken = taken_names(graph);
+    let mut taken = all_names(graph);
     let mut copies: HashMap<(&str, &Reader), String> = HashMap::new();
     for Use {
         node,

@@ -6,7 +6,7 @@
 //!
 //! Spec: <https://onnx.ai/onnx/operators/onnx__DeformConv.html> (opset 19-22).
 
-use super::conv::{Conv, follow_channels, window_macs};
+use super::conv::{Conv, follow_channels};
 use super::rule::{Macs, OpRule, OutputShapes, Stored, WeightRole};
 use crate::error::Result;
 use crate::extents::ShapeContext;
@@ -57,7 +57,6 @@ impl OpRule for DeformConv {
     }
 
     fn macs(&self, node: &Node, context: &ShapeContext<'_>) -> Macs {
-        let output = node.outputs.first();
-        Macs::of(window_macs(node, context, output.map(String::as_str)))
+        Conv.macs(node, context)
     }
 }
