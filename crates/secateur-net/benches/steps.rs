@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use nets::{BATCH, NETS, build, images, random};
+use secateur_net::Inputs;
 use secateur_net::data::{Augment, BatchSampler};
+use secateur_net::task::Against;
 use secateur_net::task::{self, Task};
 use secateur_net::train::{Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, train_slice};
 use secateur_net::weights::Weights;
@@ -32,7 +34,7 @@ struct Net {
 fn network(name: &str) -> Net {
     let (model, [c, h, w]) = build(name).expect("a network of the list");
     let graph = Graph::from_model(&model).expect("built by us");
-    let task = task::find(&graph).expect("a classifier");
+    let task = task::find(&graph, Against::Labels).expect("a classifier");
     Net {
         interpreter: Interpreter::new(&graph, &task.outputs(), &Engine::fused())
             .expect("can be trained"),
@@ -60,7 +62,7 @@ fn training_step(bencher: Bencher<'_, '_>, name: &str) {
             },
             smoothing: 0.0,
             augment: Augment::default(),
-            distillation: None,
+            teacher: None,
             collector: None,
         };
         train_slice(
@@ -86,7 +88,7 @@ fn inference(bencher: Bencher<'_, '_>, name: &str) {
     let images = images(&random(net.shape));
     let pass = || {
         net.interpreter
-            .forward_inference(&bound, images.clone(), BATCH)
+            .forward_inference(&bound, Inputs::images(images.clone(), BATCH))
             .expect("images of the right shape")
     };
     pass();

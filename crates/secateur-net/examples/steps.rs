@@ -14,9 +14,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secateur_cpu::{isa, memory, peak};
+use secateur_net::Inputs;
 use secateur_net::data::{Augment, BatchSampler, Part};
 use secateur_net::extension::time_in_routines;
 use secateur_net::pass::Bound;
+use secateur_net::task::Against;
 use secateur_net::task::{self, Task};
 use secateur_net::train::{
     Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, StepObserver, train_slice,
@@ -74,7 +76,7 @@ impl Case {
     fn new(name: &str) -> Result<Self, Failure> {
         let (model, [c, h, w]) = build(name)?;
         let graph = Graph::from_model(&model)?;
-        let task = task::find(&graph)?;
+        let task = task::find(&graph, Against::Labels)?;
         let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
         let weights = Weights::from_graph(&graph)?;
         let data = random([h, w, c]);
@@ -103,7 +105,7 @@ impl Case {
             },
             smoothing: 0.0,
             augment: Augment::default(),
-            distillation: None,
+            teacher: None,
             collector: None,
         };
         let mut clock = Clock {
@@ -122,7 +124,8 @@ impl Case {
             .map(|_| {
                 let start = Instant::now();
                 let images = batch.clone();
-                self.network.forward_inference(&self.bound, images, BATCH)?;
+                self.network
+                    .forward_inference(&self.bound, Inputs::images(images, BATCH))?;
                 Ok(start.elapsed().as_secs_f64())
             })
             .collect()

@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::interpreter::Interpreter;
 use crate::pass::Bound;
 use crate::task::{Targets, Task};
+use crate::value::Inputs;
 use crate::weights::Weights;
 
 /// Told group, kernel and consumer of a dormant kernel.
@@ -33,8 +34,8 @@ fn gradient_of(bound: &Bound, gradients: &Gradients, name: &str) -> Vec<f32> {
 
 /// Health of every kernel, `[group][kernel]`, in units of loss; zero for active ones.
 ///
-/// `network` is the full-width network, `full` its parameters, `images`
-/// (`[n, h, w, c]`) and `labels` one batch of training data.
+/// `network` is the full-width network, `full` its parameters, `inputs` and `targets` one batch
+/// of training data.
 ///
 /// # Errors
 /// As a training pass.
@@ -47,8 +48,8 @@ pub fn probe_health(
     full: &Weights,
     groups: &ChannelGroups,
     masks: &Masks,
-    images: Vec<f32>,
-    labels: &[u32],
+    inputs: Inputs,
+    targets: &Targets<'_>,
 ) -> Result<Vec<Vec<f32>>> {
     let mut zeroed = full.clone();
     let dormant = |visit: &mut Visit<'_>| {
@@ -68,12 +69,11 @@ pub fn probe_health(
         }
     });
     let bound = network.bind_training(&zeroed);
-    let n = labels.len();
-    let pass = network.forward_training(&bound, images, n, None)?;
+    let pass = network.forward_training(&bound, inputs, None)?;
     // By stock operations whatever the engine is: rounding differs between the two, health
     // decides which kernels a search turns on, and runs with a given seed are to stay the same.
     let engine = network.engine().to_stock();
-    let loss = task.loss(&engine, &pass.outputs, &Targets::labels(labels))?;
+    let loss = task.loss(&engine, &pass.outputs, targets)?;
     let gradients = pass.backward(&loss);
     let mut health: Vec<Vec<f32>> = groups
         .groups

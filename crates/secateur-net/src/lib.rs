@@ -27,4 +27,4 @@ pub mod weights;
 pub use engine::Engine;
 pub use error::{NetError, Result};
 pub use interpreter::Interpreter;
-pub use value::{Dense, Host, HostData, Output, Value};
+pub use value::{Dense, Host, HostData, Input, Inputs, Output, Value};

@@ -1,10 +1,13 @@
 //! How good the given network is: what all others are held against.
 
+use secateur_net::task::Against;
 use secateur_net::train::Evaluation;
 
 /// The given network on the two parts of the held-out data.
 #[derive(Debug, Clone)]
 pub struct Baseline {
+    /// What quality is held against.
+    pub against: Against,
     /// On the part that guides the search.
     pub search: Evaluation,
     /// On the part that confirms its result, which the search never sees.

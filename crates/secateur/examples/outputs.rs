@@ -3,9 +3,9 @@
 //! `cargo run --release --example outputs -- net.onnx` prints JSON: the input (in the
 //! model's own layout, `[n, c, h, w]`) and the class scores.
 
-use secateur_net::task;
+use secateur_net::task::{self, Against};
 use secateur_net::weights::Weights;
-use secateur_net::{Engine, Interpreter};
+use secateur_net::{Engine, Inputs, Interpreter};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 
@@ -14,7 +14,7 @@ const IMAGES: usize = 3;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: outputs MODEL")?;
     let graph = Graph::from_model(&Model::read(path)?.prepared())?;
-    let task = task::find(&graph)?;
+    let task = task::find(&graph, Against::Labels)?;
     let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
     let [c, h, w] = network.input_shape()?;
     let input: Vec<f32> = (0..IMAGES * c * h * w)
@@ -31,7 +31,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let bound = network.bind_inference(&Weights::from_graph(&graph)?)?;
-    let output = &network.forward_inference(&bound, images, IMAGES)?[0].values;
+    let output = &network
+        .forward_inference(&bound, Inputs::images(Inputs::images(images, IMAGES)))?[0]
+        .values;
     println!(
         "{}",
         serde_json::json!({ "shape": [IMAGES, c, h, w], "input": input, "output": output })

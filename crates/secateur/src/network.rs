@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use secateur_net::data::{DataConfig, DataError, Source};
-use secateur_net::task::{self, Task};
-use secateur_net::train::{Evaluation, evaluate};
+use secateur_net::task::{self, Against, Task};
+use secateur_net::train::{Evaluation, Reference, evaluate};
 use secateur_net::weights::Weights;
-use secateur_net::{Engine, Interpreter, NetError};
+use secateur_net::{Engine, Inputs, Interpreter, NetError};
 use secateur_onnx::OnnxError;
 use secateur_onnx::cost::{CostModel, Size};
 use secateur_onnx::coupling::{ChannelGroups, Masks};
@@ -86,7 +86,7 @@ impl Network {
         let graph = Graph::from_model(&model)?;
         let groups = ChannelGroups::find(&graph)?;
         let size = CostModel::new(&graph, &groups)?.count(&Masks::all_active(&groups));
-        let task = task::find(&graph)?;
+        let task = task::find(&graph, Against::Labels)?;
         let interpreter = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
         Ok(Self {
             input_shape: interpreter.input_shape()?,
@@ -148,7 +148,9 @@ impl Network {
             }
         }
         let bound = self.interpreter.bind_inference(&self.weights)?;
-        let outputs = self.interpreter.forward_inference(&bound, last, n)?;
+        let outputs = self
+            .interpreter
+            .forward_inference(&bound, Inputs::images(last, n))?;
         Ok(outputs.into_iter().next().unwrap_or_default().values)
     }
 
@@ -163,7 +165,7 @@ impl Network {
             source,
             &DataConfig::default(),
             self.input_shape(),
-            self.task.n_classes().unwrap_or_default(),
+            self.task.n_classes(),
         )?;
         let Some(test) = data.test()? else {
             return Ok(None);
@@ -174,6 +176,7 @@ impl Network {
             task,
             &self.weights,
             &test,
+            &Reference::Labels,
         )?))
     }
 }

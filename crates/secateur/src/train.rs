@@ -8,10 +8,10 @@ use secateur_net::data::{
 };
 use secateur_net::settings;
 use secateur_net::settings::{BATCH, EPOCHS, NOT_ALL, RATE, SHIFT, SettingError, Settings};
-use secateur_net::task::{self, Task};
+use secateur_net::task::{self, Against, Task};
 use secateur_net::train::{
-    Evaluation, Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, StepObserver, evaluate,
-    train_slice,
+    Evaluation, Optimizer, OptimizerConfig, Reference, Schedule, ScheduleKind, Slice, StepObserver,
+    evaluate, train_slice,
 };
 use secateur_net::weights::Weights;
 use secateur_net::{Engine, Interpreter, NetError};
@@ -162,7 +162,7 @@ pub fn train(
     let model = &model;
     let graph = Graph::from_model(model)?;
     check_finite(&graph, None)?;
-    let task = task::find(&graph)?;
+    let task = task::find(&graph, Against::Labels)?;
     let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
     let data_config = DataConfig {
         split_seed: config.seed,
@@ -174,7 +174,7 @@ pub fn train(
         source,
         &data_config,
         network.input_shape()?,
-        task.n_classes().unwrap_or_default(),
+        task.n_classes(),
     )?;
     let part = data.train()?;
     let validation_part = data.load(&data.splits.search)?;
@@ -210,7 +210,13 @@ pub fn train(
     notes.extend(training_mode_note(&graph));
     Ok(Trained {
         quality_name: task.quality_name(),
-        validation: evaluate(&network, task.as_ref(), &weights, &validation_part)?,
+        validation: evaluate(
+            &network,
+            task.as_ref(),
+            &weights,
+            &validation_part,
+            &Reference::Labels,
+        )?,
         model: trained,
         sample_macs,
         seconds,
@@ -263,7 +269,7 @@ fn descend(
             max_zoom: config.max_zoom,
             flip: config.flip,
         },
-        distillation: None,
+        teacher: None,
         collector: None,
     };
     let mut optimizer = Optimizer::new(config.optimizer.clone());

@@ -65,5 +65,10 @@ pub fn images(data: &Part) -> Vec<f32> {
         augment: Augment::default(),
         seed: 0,
     };
-    data.batch(&job).expect("images in memory").inputs
+    data.batch(&job)
+        .expect("images in memory")
+        .inputs
+        .as_images()
+        .expect("images")
+        .to_vec()
 }

@@ -31,6 +31,11 @@ pub trait Dataset: Send + Sync {
     /// `[h, w, c]`, the same for all.
     fn image_shape(&self) -> [usize; 3];
 
+    /// False if nothing is known of what the images show: labels are then all 0.
+    fn is_labelled(&self) -> bool {
+        true
+    }
+
     /// Names of the classes, in the order of their labels.
     fn class_names(&self) -> &[String];
 
@@ -93,7 +98,8 @@ pub fn count_classes(data: &dyn Dataset) -> Vec<usize> {
     counts
 }
 
-/// Checks that images `[h, w, c]` fit a network's input `[c, h, w]` and labels its outputs.
+/// Checks that images `[h, w, c]` fit a network's input `[c, h, w]`, and labels its outputs
+/// where they count.
 ///
 /// # Errors
 /// [`DataError::ShapeDiffers`], [`DataError::LabelBeyondClasses`].
@@ -101,7 +107,7 @@ pub(super) fn check_fits(
     data: &dyn Dataset,
     place: &str,
     model_input: [usize; 3],
-    classes: usize,
+    n_classes: Option<usize>,
 ) -> Result<(), DataError> {
     let [h, w, c] = data.image_shape();
     if model_input != [c, h, w] {
@@ -111,6 +117,9 @@ pub(super) fn check_fits(
             data: format!("{c}x{h}x{w}"),
         });
     }
+    let Some(classes) = n_classes else {
+        return Ok(());
+    };
     let beyond = (0..data.len())
         .map(|i| (i, data.label(i)))
         .find(|&(_, label)| label >= classes);

@@ -53,7 +53,8 @@ pub struct ModelData {
 }
 
 impl ModelData {
-    /// Fits `source` to a model with input `[c, h, w]` and `n_classes` outputs.
+    /// Fits `source` to a model with input `[c, h, w]`. Labels must be below `n_classes`, where
+    /// they count.
     ///
     /// Settings go first, then what the model carries, then the defaults; the split is the
     /// model's if it carries one, so that nothing it was trained on becomes validation data.
@@ -66,7 +67,7 @@ impl ModelData {
         source: &Source,
         config: &DataConfig,
         input: [usize; 3],
-        n_classes: usize,
+        n_classes: Option<usize>,
     ) -> Result<Self, DataError> {
         let stored: Option<Preprocessing> = stored(model, metadata::PREPROCESSING);
         let preprocessing = Preprocessing {
@@ -87,7 +88,9 @@ impl ModelData {
             check_fits(test.as_ref(), "the test data", input, n_classes)?;
         }
         let mut notes = source.notes.clone();
-        notes.extend(check_classes(model, &source, n_classes)?);
+        if let Some(n_classes) = n_classes {
+            notes.extend(check_classes(model, &source, n_classes)?);
+        }
         let (split, note) = split_of(model, &source, config);
         notes.extend(note.filter(|_| !source.has_validation()));
         let splits = source.splits(split.1, config.confirm_share, split.0)?;

@@ -12,18 +12,17 @@ use super::memory::{InMemory, Values};
 use super::normaliser::Normaliser;
 use super::sums::Sums;
 use super::{Augment, BatchJob, Colour, DataError, Dataset, Normalisation, Pixels};
+use crate::value::Inputs;
 
-/// Inputs and targets of one step.
+/// Inputs and labels of one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// `[n, h, w, c]`, normalised.
-    pub inputs: Vec<f32>,
-    /// What the outputs should be: labels, `[n]`.
-    pub targets: Vec<u32>,
+    /// What the network takes; images are normalised.
+    pub inputs: Inputs,
+    /// `[n]`; empty where the data have none.
+    pub labels: Vec<u32>,
     /// Which samples of the part they are.
     pub indices: Vec<usize>,
-    /// Number of samples.
-    pub n: usize,
 }
 
 /// Images of a data set that can all be decoded, and how they become the network's input.
@@ -156,6 +155,11 @@ impl Part {
         self.data.image_shape()
     }
 
+    /// Values that the inputs of one sample hold.
+    pub fn n_values(&self) -> usize {
+        self.shape().iter().product()
+    }
+
     /// True if nothing has to be decoded any more.
     pub fn is_in_memory(&self) -> bool {
         self.data.is_in_memory()
@@ -205,10 +209,12 @@ impl Part {
             }
         }
         Ok(Batch {
-            inputs,
-            targets: job.indices.iter().map(|&index| self.label(index)).collect(),
+            inputs: Inputs::images(inputs, n),
+            labels: match self.data.is_labelled() {
+                true => job.indices.iter().map(|&index| self.label(index)).collect(),
+                false => Vec::new(),
+            },
             indices: job.indices.clone(),
-            n,
         })
     }
 

@@ -13,6 +13,7 @@ use super::{
     Colour, DataConfig, DataError, Dataset, Part, Parts, Resize, SkippedImage, Splits,
     count_classes,
 };
+use crate::task::Against;
 
 /// Training data, and test data where there are some.
 #[derive(Clone)]
@@ -150,6 +151,14 @@ impl Source {
             sizes_differ: None,
             colour,
             ..self.clone()
+        }
+    }
+
+    /// What networks are held against on these data: labels, where there are some.
+    pub fn against(&self) -> Against {
+        match self.train.is_labelled() {
+            true => Against::Labels,
+            false => Against::Original,
         }
     }
 

@@ -28,6 +28,10 @@ impl Dataset for Subset {
         self.data.image_shape()
     }
 
+    fn is_labelled(&self) -> bool {
+        self.data.is_labelled()
+    }
+
     fn class_names(&self) -> &[String] {
         self.data.class_names()
     }
@@ -73,6 +77,10 @@ impl Dataset for Chain {
 
     fn image_shape(&self) -> [usize; 3] {
         self.first.image_shape()
+    }
+
+    fn is_labelled(&self) -> bool {
+        self.first.is_labelled() && self.second.is_labelled()
     }
 
     fn class_names(&self) -> &[String] {

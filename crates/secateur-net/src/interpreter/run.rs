@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 
-use super::Interpreter;
 use super::chains::count_readers;
 use super::step::Step;
+use super::{ImageInput, Interpreter};
 use crate::error::{NetError, Result};
 use crate::ops::ConvBlock;
 use crate::pass::{BatchMoments, Bound, Pass, Phase, Watched, missing};
 use crate::score::Collector;
-use crate::value::{Dense, Output, Value};
+use crate::value::{Dense, Host, HostData, Input, Inputs, Output, Value};
 
 /// What a training pass gives.
 pub struct TrainingPass {
@@ -52,45 +52,57 @@ impl Interpreter {
         pass
     }
 
-    /// Training pass over `images` (`n` of them, `[n, h, w, c]`), for the planned outputs.
+    /// Training pass for the planned outputs.
     ///
     /// # Errors
-    /// As [`crate::ops::Operator::forward`], and as [`Self::image_input`].
+    /// As [`crate::ops::Operator::forward`], and [`NetError::Shape`] for inputs that do not fit.
     pub fn forward_training(
         &self,
         bound: &Bound,
-        images: Vec<f32>,
-        n: usize,
+        inputs: Inputs,
         collector: Option<Arc<Collector>>,
     ) -> Result<TrainingPass> {
         let pass = self.pass(Phase::Training, bound, collector);
         Ok(TrainingPass {
-            outputs: self.run_images(&pass, images, n)?,
+            outputs: self.run_inputs(&pass, inputs)?,
             moments: pass.take_moments(),
             watched: pass.take_watched(),
             collector: pass.collector,
         })
     }
 
-    /// The planned outputs for `images` (`n` of them, `[n, h, w, c]`), in plain memory.
+    /// The planned outputs, in plain memory.
     ///
     /// # Errors
-    /// As [`crate::ops::Operator::forward`], and as [`Self::image_input`].
-    pub fn forward_inference(
-        &self,
-        bound: &Bound,
-        images: Vec<f32>,
-        n: usize,
-    ) -> Result<Vec<Output>> {
+    /// As [`crate::ops::Operator::forward`], and [`NetError::Shape`] for inputs that do not fit.
+    pub fn forward_inference(&self, bound: &Bound, inputs: Inputs) -> Result<Vec<Output>> {
         let pass = self.pass(Phase::Inference, bound, None);
-        let outputs = self.run_images(&pass, images, n)?;
+        let outputs = self.run_inputs(&pass, inputs)?;
         Ok(outputs.iter().map(Output::from_dense).collect())
     }
 
-    fn run_images(&self, pass: &Pass<'_>, images: Vec<f32>, n: usize) -> Result<Vec<Dense>> {
-        let input = self.image_input()?;
-        let images = input.value(images, n, &pass.device)?;
-        let outputs = self.run(pass, &[(&input.name, images)], &self.outputs())?;
+    fn run_inputs(&self, pass: &Pass<'_>, inputs: Inputs) -> Result<Vec<Dense>> {
+        let given = inputs.values.len();
+        if given != self.inputs.len() {
+            return Err(NetError::Shape {
+                node: self.graph_name.clone(),
+                expected: format!("values for {} inputs", self.inputs.len()),
+                got: format!("for {given}"),
+            });
+        }
+        let pairs = self.inputs.iter().zip(inputs.values);
+        let values = pairs
+            .map(|(info, input)| {
+                let value = match input {
+                    Input::Images(values) => {
+                        ImageInput::of(info)?.value(values, inputs.n, &pass.device)?
+                    }
+                    Input::Array(host) => array_value(host, &pass.device),
+                };
+                Ok((info.name.as_str(), value))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let outputs = self.run(pass, &values, &self.outputs())?;
         Ok(outputs.iter().map(|v| v.dense(&pass.device)).collect())
     }
 
@@ -175,5 +187,13 @@ impl Interpreter {
         computed
             .or_else(|| pass.parameter(name).map(Value::Dense))
             .or_else(|| self.stored.get(name).cloned())
+    }
+}
+
+/// An array as the network takes it: floats on the device, anything else in plain memory.
+fn array_value(array: Host, device: &Device) -> Value {
+    match &array.data {
+        HostData::Float(_) => Value::Dense(array.to_device(device)),
+        HostData::Int(_) | HostData::Bool(_) => Value::Host(Arc::new(array)),
     }
 }

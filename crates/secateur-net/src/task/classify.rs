@@ -1,32 +1,36 @@
-//! One class of several for each image.
+//! One class of several for each sample.
+//!
+//! With labels quality is the share of right answers. Without, it is the share of samples to
+//! which the original gives the same class (agreement): since a network can only be wrong more
+//! often where it answers differently, its accuracy lies at most the share of disagreement
+//! below the original's, on these samples.
 
 use burn::tensor::Tensor;
 use secateur_onnx::graph::{Dim, Graph, ValueInfo};
 
 use super::cross_entropy::CrossEntropy;
-use super::{Judged, Targets, Task};
+use super::{Against, Judged, Targets, Task, Wanted};
 use crate::engine::Engine;
 use crate::error::{NetError, Result, listed};
-use crate::interpreter::ImageInput;
 use crate::value::{Dense, Output};
 
-/// Images with one label each; quality is the share of right answers.
+/// Samples of one class each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Classify {
     output: String,
     n_classes: usize,
+    against: Against,
 }
 
 impl Classify {
-    /// Of a graph that takes one image and gives one row of class scores.
+    /// Of a graph that gives one row of class scores a sample.
     ///
     /// A softmax at the very end (also its logarithm) is left out: the loss works on the scores
     /// before it.
     ///
     /// # Errors
     /// [`NetError::Task`] says what the file has instead.
-    pub fn find(graph: &Graph) -> Result<Self> {
-        let input = ImageInput::only(&graph.name, &graph.inputs)?;
+    pub fn find(graph: &Graph, against: Against) -> Result<Self> {
         let [output] = graph.outputs.as_slice() else {
             return Err(NetError::Task {
                 place: format!("graph `{}`", graph.name),
@@ -37,7 +41,6 @@ impl Classify {
                 ),
             });
         };
-        ImageInput::of(input)?;
         let n_classes = class_count(graph, output)?;
         let last = graph
             .nodes
@@ -51,7 +54,12 @@ impl Classify {
         Ok(Self {
             output: scores.unwrap_or(&output.name).to_string(),
             n_classes,
+            against,
         })
+    }
+
+    fn lacking(&self, outputs: usize) -> NetError {
+        self.misfit(0, format!("{outputs} outputs"))
     }
 
     fn misfit(&self, n: usize, got: String) -> NetError {
@@ -62,12 +70,16 @@ impl Classify {
         }
     }
 
-    /// Fails unless an output of these extents is a row of scores for each label.
-    fn check(&self, dims: &[usize], labels: &[u32]) -> Result<()> {
-        let (n, len) = (labels.len(), dims.iter().product::<usize>());
-        if dims.first() != Some(&n) || len != n * self.n_classes {
+    /// Fails unless an output of these extents is a row of scores for each of `n` samples.
+    fn check_rows(&self, dims: &[usize], n: usize) -> Result<()> {
+        if dims.first() != Some(&n) || dims.iter().product::<usize>() != n * self.n_classes {
             return Err(self.misfit(n, format!("{dims:?}")));
         }
+        Ok(())
+    }
+
+    /// Fails for a label beyond the classes.
+    fn check_labels(&self, labels: &[u32]) -> Result<()> {
         match labels.iter().find(|&&l| l as usize >= self.n_classes) {
             Some(label) => Err(NetError::Shape {
                 node: self.output.clone(),
@@ -85,11 +97,18 @@ impl Task for Classify {
     }
 
     fn quality_name(&self) -> &'static str {
-        "accuracy"
+        match self.against {
+            Against::Labels => "accuracy",
+            Against::Original => "agreement",
+        }
     }
 
     fn outputs(&self) -> Vec<&str> {
         vec![&self.output]
+    }
+
+    fn against(&self) -> Against {
+        self.against
     }
 
     fn n_classes(&self) -> Option<usize> {
@@ -101,49 +120,103 @@ impl Task for Classify {
     }
 
     fn loss(&self, engine: &Engine, outputs: &[Dense], targets: &Targets<'_>) -> Result<Tensor<1>> {
-        let n = targets.labels.len();
-        let Some(scores) = outputs.first() else {
-            return Err(self.misfit(n, "no output".to_string()));
+        let scores = outputs.first().ok_or_else(|| self.lacking(outputs.len()))?;
+        let n = scores.dims().first().copied().unwrap_or(0);
+        self.check_rows(scores.dims(), n)?;
+        let mut wanted = match self.against {
+            Against::Labels => {
+                self.check_rows(scores.dims(), targets.labels.len())?;
+                self.check_labels(targets.labels)?;
+                CrossEntropy::new(targets.labels, self.n_classes, targets.smoothing)
+            }
+            Against::Original => CrossEntropy::of_teacher(self.n_classes),
         };
-        self.check(scores.dims(), targets.labels)?;
-        let mut wanted = CrossEntropy::new(targets.labels, self.n_classes, targets.smoothing);
-        if let Some(teacher) = &targets.teacher {
-            let Some(rows) = teacher.outputs.first() else {
-                return Err(self.misfit(n, "no output of the teacher".to_string()));
-            };
-            self.check(&rows.shape, targets.labels)?;
-            wanted = wanted.with_teacher(&rows.values, teacher.weight, teacher.temperature);
+        match (&targets.teacher, self.against) {
+            (Some(teacher), against) => {
+                let rows = teacher.outputs.first();
+                let rows = rows.ok_or_else(|| self.lacking(teacher.outputs.len()))?;
+                self.check_rows(&rows.shape, n)?;
+                let share = match against {
+                    Against::Labels => teacher.weight.share,
+                    Against::Original => 1.0,
+                };
+                wanted = wanted.with_teacher(&rows.values, share, teacher.weight.temperature);
+            }
+            (None, Against::Original) => return Err(self.lacking(0)),
+            (None, Against::Labels) => {}
         }
         let scores = scores.reshape(&[n, self.n_classes]).tensor();
         Ok(wanted.loss(scores, engine))
     }
 
-    fn judge(&self, outputs: &[Output], labels: &[u32]) -> Result<Vec<Judged>> {
-        let Some(scores) = outputs.first() else {
-            return Err(self.misfit(labels.len(), "no output".to_string()));
-        };
-        self.check(&scores.shape, labels)?;
+    fn judge(&self, outputs: &[Output], wanted: Wanted<'_>) -> Result<Vec<Judged>> {
+        let scores = outputs.first().ok_or_else(|| self.lacking(outputs.len()))?;
         let rows = scores.values.chunks_exact(self.n_classes);
-        Ok(rows.zip(labels).map(|(row, &l)| judge(row, l)).collect())
+        match (wanted, self.against) {
+            (Wanted::Labels(labels), Against::Labels) => {
+                self.check_rows(&scores.shape, labels.len())?;
+                self.check_labels(labels)?;
+                Ok(rows.zip(labels).map(|(row, &l)| judge(row, l)).collect())
+            }
+            (Wanted::Original(original), Against::Original) => {
+                let given = original
+                    .first()
+                    .ok_or_else(|| self.lacking(original.len()))?;
+                self.check_rows(&scores.shape, given.n())?;
+                self.check_rows(&given.shape, given.n())?;
+                let given = given.values.chunks_exact(self.n_classes);
+                Ok(rows
+                    .zip(given)
+                    .map(|(row, given)| agree(row, given))
+                    .collect())
+            }
+            (wanted, _) => Err(self.misfit(scores.n(), format!("no such targets: {wanted:?}"))),
+        }
     }
+}
+
+/// The largest score, the first of equal ones.
+fn best(scores: &[f32]) -> usize {
+    let scores = scores.iter().enumerate();
+    scores
+        .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)))
+        .map_or(0, |(class, _)| class)
 }
 
 /// Right or wrong, and the cross-entropy.
 fn judge(scores: &[f32], label: u32) -> Judged {
-    let label = label as usize;
+    let class = label as usize;
     let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = scores.iter().map(|&z| f64::from(z - max).exp()).sum();
-    let best = scores
-        .iter()
-        .enumerate()
-        .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)))
-        .map_or(0, |(class, _)| class);
-    // If scores are NaN, `max_by` still finds a best one; that is no right answer.
-    let is_right = best == label && scores[label].is_finite();
+    // If scores are NaN there is still a best one; that is no right answer.
+    let is_right = best(scores) == class && scores[class].is_finite();
     Judged {
         quality: f32::from(u8::from(is_right)),
-        loss: sum.ln() - f64::from(scores[label] - max),
+        loss: sum.ln() - f64::from(scores[class] - max),
+        class: Some(label),
     }
+}
+
+/// The same class or another, and the Kullback-Leibler divergence from the original's shares
+/// to those of `scores`, Σ p · ln(p / q).
+fn agree(scores: &[f32], original: &[f32]) -> Judged {
+    let class = best(original);
+    let is_same = best(scores) == class && scores[class].is_finite();
+    let (logs, of_original) = (log_softmax(scores), log_softmax(original));
+    // A score of minus infinity has no share: p · ln(p / q) goes to 0 with p.
+    let terms = of_original.iter().zip(&logs).filter(|(p, _)| p.is_finite());
+    Judged {
+        quality: f32::from(u8::from(is_same)),
+        loss: terms.map(|(p, q)| p.exp() * (p - q)).sum(),
+        class: u32::try_from(class).ok(),
+    }
+}
+
+fn log_softmax(scores: &[f32]) -> Vec<f64> {
+    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let shifted = scores.iter().map(|&z| f64::from(z - max));
+    let sum: f64 = shifted.clone().map(f64::exp).sum();
+    shifted.map(|z| z - sum.ln()).collect()
 }
 
 fn class_count(graph: &Graph, output: &ValueInfo) -> Result<usize> {
@@ -168,11 +241,12 @@ fn class_count(graph: &Graph, output: &ValueInfo) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::Distillation;
+    use crate::task::{Distillation, TeacherWeight};
 
     const TASK: Classify = Classify {
         output: String::new(),
         n_classes: 3,
+        against: Against::Labels,
     };
 
     fn output(shape: &[usize], values: &[f32]) -> Output {
@@ -185,7 +259,7 @@ mod tests {
     #[test]
     fn the_largest_score_is_the_answer_and_the_loss_is_cross_entropy() {
         let scores = [1.0, 2.0, 0.0, 5.0, 5.0, 0.0, f32::NAN, 0.0, 1.0];
-        let judged = TASK.judge(&[output(&[3, 3], &scores)], &[1, 1, 0]);
+        let judged = TASK.judge(&[output(&[3, 3], &scores)], Wanted::Labels(&[1, 1, 0]));
         let judged = judged.unwrap();
         // The first of equal scores wins; NaN is no answer.
         let quality: Vec<f32> = judged.iter().map(|j| j.quality).collect();
@@ -197,22 +271,25 @@ mod tests {
     #[test]
     fn outputs_labels_and_teachers_that_do_not_fit_are_errors() {
         let judge = |shape: &[usize], values: &[f32], labels: &[u32]| {
-            TASK.judge(&[output(shape, values)], labels)
+            TASK.judge(&[output(shape, values)], Wanted::Labels(labels))
         };
         assert!(judge(&[1, 3], &[0.0; 3], &[2]).is_ok());
         assert!(judge(&[1, 3, 1, 1], &[0.0; 3], &[2]).is_ok());
         assert!(judge(&[1, 3], &[0.0; 3], &[3]).is_err());
         assert!(judge(&[1, 2], &[0.0; 2], &[1]).is_err());
         assert!(judge(&[3, 1], &[0.0; 3], &[1]).is_err());
-        assert!(TASK.judge(&[], &[1]).is_err());
+        assert!(TASK.judge(&[], Wanted::Labels(&[1])).is_err());
+        assert!(TASK.judge(&[], Wanted::Original(&[])).is_err());
         let engine = Engine::fused();
         let scores = Tensor::<2>::zeros([1, 3], engine.device());
         let loss = |labels: &[u32], teacher: Vec<Output>| {
             let targets = Targets {
                 teacher: Some(Distillation {
                     outputs: teacher,
-                    weight: 0.5,
-                    temperature: 2.0,
+                    weight: TeacherWeight {
+                        share: 0.5,
+                        temperature: 2.0,
+                    },
                 }),
                 ..Targets::labels(labels)
             };
@@ -222,5 +299,38 @@ mod tests {
         assert!(loss(&[3], vec![output(&[1, 3], &[0.0; 3])]).is_err());
         assert!(loss(&[0], vec![output(&[2, 3], &[0.0; 6])]).is_err());
         assert!(loss(&[0], Vec::new()).is_err());
+    }
+
+    #[test]
+    fn without_labels_quality_is_agreement_and_the_original_loses_nothing() {
+        let task = Classify {
+            against: Against::Original,
+            ..TASK
+        };
+        let original = output(&[2, 3], &[1.0, 3.0, 0.0, 5.0, 0.0, 4.0]);
+        let other = output(&[2, 3], &[1.0, 2.0, 0.0, 4.0, 0.0, 5.0]);
+        let judge = |output: &Output| {
+            let (given, wanted) = ([output.clone()], [original.clone()]);
+            task.judge(&given, Wanted::Original(&wanted)).unwrap()
+        };
+        let own = judge(&original);
+        assert!(own.iter().all(|j| j.quality == 1.0 && j.loss.abs() < 1e-12));
+        let judged = judge(&other);
+        assert_eq!(judged[0].quality, 1.0);
+        assert_eq!((judged[1].quality, judged[1].class), (0.0, Some(0)));
+        // p · ln(p / q) of the shares of both by hand.
+        let shares = |z: [f64; 3]| {
+            let sum: f64 = z.iter().map(|z| z.exp()).sum();
+            z.map(|z| z.exp() / sum)
+        };
+        let pairs = shares([1.0, 3.0, 0.0])
+            .into_iter()
+            .zip(shares([1.0, 2.0, 0.0]));
+        let expected: f64 = pairs.map(|(p, q)| p * (p / q).ln()).sum();
+        assert!((judged[0].loss - expected).abs() < 1e-9);
+        assert!(
+            task.judge(&[original.clone()], Wanted::Labels(&[1, 0]))
+                .is_err()
+        );
     }
 }

@@ -58,6 +58,14 @@ impl CrossEntropy {
         }
     }
 
+    /// Held against a teacher's scores alone: without terms until [`Self::with_teacher`] adds one.
+    pub fn of_teacher(classes: usize) -> Self {
+        Self {
+            classes,
+            terms: Vec::new(),
+        }
+    }
+
     /// Mixed with a teacher's scores.
     ///
     /// L = (1 - w) · CE(labels) + w · T² · CE(softmax(teacher / T), softmax(z / T))

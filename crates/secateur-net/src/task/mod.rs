@@ -14,7 +14,7 @@ use burn::tensor::Tensor;
 use secateur_onnx::graph::Graph;
 
 pub use classify::Classify;
-pub use targets::{Distillation, Judged, Targets};
+pub use targets::{Against, Distillation, Judged, Targets, TeacherWeight, Wanted};
 
 use crate::engine::Engine;
 use crate::error::Result;
@@ -34,7 +34,10 @@ pub trait Task: Debug + Send + Sync {
     /// The values of the graph that it reads.
     fn outputs(&self) -> Vec<&str>;
 
-    /// Number of classes that labels name; `None` where labels are no classes.
+    /// What its quality is held against.
+    fn against(&self) -> Against;
+
+    /// Number of classes that samples fall into; `None` without classes.
     fn n_classes(&self) -> Option<usize>;
 
     /// One line for people.
@@ -43,20 +46,21 @@ pub trait Task: Debug + Send + Sync {
     /// Mean loss of a batch, of which gradients are taken.
     ///
     /// # Errors
-    /// [`crate::NetError::Shape`] for outputs or labels that do not fit.
+    /// [`crate::NetError::Shape`] for outputs or targets that do not fit.
     fn loss(&self, engine: &Engine, outputs: &[Dense], targets: &Targets<'_>) -> Result<Tensor<1>>;
 
     /// How good the outputs of each sample are; smoothing and teachers have no part in it.
     ///
     /// # Errors
-    /// [`crate::NetError::Shape`] for outputs or labels that do not fit.
-    fn judge(&self, outputs: &[Output], labels: &[u32]) -> Result<Vec<Judged>>;
+    /// [`crate::NetError::Shape`] for outputs that do not fit, and where `wanted` is not what
+    /// [`Task::against`] says.
+    fn judge(&self, outputs: &[Output], wanted: Wanted<'_>) -> Result<Vec<Judged>>;
 }
 
-/// The task of a graph.
+/// The task of a graph on data with or without labels.
 ///
 /// # Errors
 /// [`crate::NetError::Task`] says what the file has instead of what a task takes.
-pub fn find(graph: &Graph) -> Result<Arc<dyn Task>> {
-    Ok(Arc::new(Classify::find(graph)?))
+pub fn find(graph: &Graph, against: Against) -> Result<Arc<dyn Task>> {
+    Ok(Arc::new(Classify::find(graph, against)?))
 }

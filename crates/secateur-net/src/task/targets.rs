@@ -2,14 +2,32 @@
 
 use crate::value::Output;
 
-/// What the outputs of a batch should be.
+/// What quality is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against {
+    /// The labels of the data.
+    Labels,
+    /// What the original gives for the same samples.
+    Original,
+}
+
+/// What the outputs of some samples are held against.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// A label for each sample.
+    Labels(&'a [u32]),
+    /// The original's outputs for the same samples, in the order of [`super::Task::outputs`].
+    Original(&'a [Output]),
+}
+
+/// What the outputs of a batch should be, to learn from.
 #[derive(Debug, Clone, Default)]
 pub struct Targets<'a> {
     /// `[n]`; empty where the task needs none.
     pub labels: &'a [u32],
     /// Label smoothing, 0..1.
     pub smoothing: f32,
-    /// What a teacher gives for the samples of the batch.
+    /// What the original gives for the samples of the batch.
     pub teacher: Option<Distillation>,
 }
 
@@ -23,25 +41,22 @@ impl<'a> Targets<'a> {
     }
 }
 
-/// Learning from a teacher's outputs.
+/// Learning from the original's outputs.
 #[derive(Debug, Clone)]
 pub struct Distillation {
-    /// What the task reads of the teacher, for every sample.
+    /// What the task reads of the original, for the samples of the batch.
     pub outputs: Vec<Output>,
-    /// Share of the loss that follows the teacher, 0..=1.
-    pub weight: f32,
-    /// Softens what both say; above 0.
-    pub temperature: f32,
+    /// How much they count.
+    pub weight: TeacherWeight,
 }
 
-impl Distillation {
-    /// For the samples at `indices`.
-    pub fn pick(&self, indices: &[usize]) -> Self {
-        Self {
-            outputs: self.outputs.iter().map(|o| o.pick(indices)).collect(),
-            ..*self
-        }
-    }
+/// How much of the loss follows the original.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TeacherWeight {
+    /// Share of the loss, 0..=1; tasks that are held against the original take all of it.
+    pub share: f32,
+    /// Softens the class scores of both; above 0.
+    pub temperature: f32,
 }
 
 /// How good the outputs of one sample are.
@@ -49,6 +64,8 @@ impl Distillation {
 pub struct Judged {
     /// 0..=1, larger is better; never NaN.
     pub quality: f32,
-    /// Loss without smoothing.
+    /// Loss without smoothing; against the original, 0 for the original itself.
     pub loss: f64,
+    /// The class that the sample counts as, where there are classes.
+    pub class: Option<u32>,
 }

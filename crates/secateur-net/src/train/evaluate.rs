@@ -2,54 +2,60 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Part, in_order, with_batches};
+use super::original::Reference;
+use crate::data::{Batch, Part, in_order, with_batches};
 use crate::error::{NetError, Result};
 use crate::interpreter::Interpreter;
-use crate::task::Task;
-use crate::value::Output;
+use crate::pass::Bound;
+use crate::task::{Task, Wanted};
+use crate::value::{Inputs, Output};
 use crate::weights::Weights;
 
-/// Images per inference pass.
-const BATCH: usize = 250;
+/// Samples per inference pass at most.
+const MOST_SAMPLES: usize = 250;
+/// Values that the inputs of an inference pass hold at most: with them the memory of a pass
+/// stays within bounds, whatever the size of the samples.
+const MOST_VALUES: usize = 1 << 22;
 
 /// How well a network does on a part of the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Mean quality of all samples, 0..=1; of a classifier, its accuracy.
+    /// Mean quality of all samples, 0..=1; of a classifier with labels, its accuracy.
     pub quality: f64,
     /// Mean loss without smoothing.
     pub loss: f64,
     /// Quality of each sample, 0..=1; of a classifier, 1 for a right answer.
     pub samples: Vec<f32>,
-    /// Per class, where labels are classes: samples of quality 1, and all.
+    /// Per class, where samples fall into classes: those of quality 1, and all.
     pub per_class: Vec<(u64, u64)>,
 }
 
-/// Calls `take` with the outputs and labels of each batch of a part, in order.
-fn for_each_batch(
-    network: &Interpreter,
-    weights: &Weights,
-    part: &Part,
-    mut take: impl FnMut(Vec<Output>, &[u32]) -> Result<()>,
-) -> Result<()> {
-    let bound = network.bind_inference(weights)?;
-    with_batches(part, in_order(part, BATCH), |batches| {
+/// Calls `take` with each batch of a part, in order.
+fn for_each_batch(part: &Part, mut take: impl FnMut(Batch) -> Result<()>) -> Result<()> {
+    let most = MOST_VALUES / part.n_values().max(1);
+    let batch = most.clamp(1, MOST_SAMPLES);
+    with_batches(part, in_order(part, batch), |batches| {
         while let Some(batch) = batches.next() {
-            let batch = batch?;
-            let outputs = network.forward_inference(&bound, batch.inputs, batch.n)?;
-            for (name, output) in network.outputs().into_iter().zip(&outputs) {
-                if output.n() != batch.n {
-                    return Err(NetError::Shape {
-                        node: name.to_string(),
-                        expected: format!("values for {} samples", batch.n),
-                        got: format!("{:?}", output.shape),
-                    });
-                }
-            }
-            take(outputs, &batch.targets)?;
+            take(batch?)?;
         }
         Ok(())
     })
+}
+
+/// The outputs of a network, one row for each sample.
+fn outputs(network: &Interpreter, bound: &Bound, inputs: Inputs) -> Result<Vec<Output>> {
+    let n = inputs.n;
+    let outputs = network.forward_inference(bound, inputs)?;
+    for (name, output) in network.outputs().into_iter().zip(&outputs) {
+        if output.n() != n {
+            return Err(NetError::Shape {
+                node: name.to_string(),
+                expected: format!("values for {n} samples"),
+                got: format!("{:?}", output.shape),
+            });
+        }
+    }
+    Ok(outputs)
 }
 
 /// The outputs of every sample of a part.
@@ -57,8 +63,18 @@ fn for_each_batch(
 /// # Errors
 /// As [`Interpreter::forward_inference`].
 pub fn predict(network: &Interpreter, weights: &Weights, part: &Part) -> Result<Vec<Output>> {
+    predict_bound(network, &network.bind_inference(weights)?, part)
+}
+
+/// [`predict`] with parameters that are bound.
+pub(super) fn predict_bound(
+    network: &Interpreter,
+    bound: &Bound,
+    part: &Part,
+) -> Result<Vec<Output>> {
     let mut all = vec![Output::default(); network.outputs().len()];
-    for_each_batch(network, weights, part, |outputs, _| {
+    for_each_batch(part, |batch| {
+        let outputs = outputs(network, bound, batch.inputs)?;
         for (all, output) in all.iter_mut().zip(outputs) {
             all.append(output);
         }
@@ -76,17 +92,23 @@ pub fn evaluate(
     task: &dyn Task,
     weights: &Weights,
     part: &Part,
+    reference: &Reference,
 ) -> Result<Evaluation> {
+    let bound = network.bind_inference(weights)?;
     let mut samples = Vec::with_capacity(part.len());
     let mut per_class = vec![(0u64, 0u64); task.n_classes().unwrap_or(0)];
     let mut loss = 0.0f64;
-    for_each_batch(network, weights, part, |outputs, labels| {
-        for (index, judged) in task.judge(&outputs, labels)?.into_iter().enumerate() {
+    for_each_batch(part, |batch| {
+        let wanted = reference.outputs(&batch)?;
+        let wanted = match &wanted {
+            Some(outputs) => Wanted::Original(outputs),
+            None => Wanted::Labels(&batch.labels),
+        };
+        let outputs = outputs(network, &bound, batch.inputs)?;
+        for judged in task.judge(&outputs, wanted)? {
             samples.push(judged.quality);
             loss += judged.loss;
-            let class = labels
-                .get(index)
-                .and_then(|&l| per_class.get_mut(l as usize));
+            let class = judged.class.and_then(|c| per_class.get_mut(c as usize));
             if let Some((right, all)) = class {
                 *right += u64::from(judged.quality >= 1.0);
                 *all += 1;

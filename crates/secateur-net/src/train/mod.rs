@@ -2,10 +2,12 @@
 
 mod evaluate;
 mod optimizer;
+mod original;
 mod schedule;
 mod trainer;
 
 pub use evaluate::{Evaluation, evaluate, predict};
 pub use optimizer::{Optimizer, OptimizerConfig, OptimizerKind};
+pub use original::{Original, Reference};
 pub use schedule::{Schedule, ScheduleKind};
-pub use trainer::{Slice, SliceReport, StepObserver, train_slice};
+pub use trainer::{Slice, SliceReport, StepObserver, Teacher, train_slice};

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use burn::tensor::Gradients;
 
-use super::{Optimizer, Schedule};
+use super::{Optimizer, Reference, Schedule};
 use crate::data::{Augment, Batch, BatchSampler, DataError, Part, Shuffled, with_batches};
 use crate::error::{NetError, Result};
 use crate::interpreter::Interpreter;
 use crate::pass::Bound;
 use crate::score::Collector;
-use crate::task::{Distillation, Targets, Task};
+use crate::task::{Distillation, Targets, Task, TeacherWeight};
 use crate::weights::Weights;
 
 /// A training run of some steps: what is trained, on what and for how long.
@@ -28,10 +28,33 @@ pub struct Slice<'a> {
     pub smoothing: f32,
     /// Changes to the images.
     pub augment: Augment,
-    /// Learn from a teacher's outputs for `data` too.
-    pub distillation: Option<&'a Distillation>,
+    /// Learn from the original's outputs for `data` too.
+    pub teacher: Option<&'a Teacher>,
     /// Gather kernel scores here.
     pub collector: Option<Arc<Collector>>,
+}
+
+/// Whom a network learns from besides the labels.
+#[derive(Debug, Clone)]
+pub struct Teacher {
+    /// The original's outputs for the training part.
+    pub reference: Reference,
+    /// How much they count.
+    pub weight: TeacherWeight,
+}
+
+impl Teacher {
+    /// What it gives for a batch of the training part; none where the reference is labels.
+    ///
+    /// # Errors
+    /// As an inference pass of the original.
+    pub fn lesson(&self, batch: &Batch) -> Result<Option<Distillation>> {
+        let outputs = self.reference.outputs(batch)?;
+        Ok(outputs.map(|outputs| Distillation {
+            outputs,
+            weight: self.weight,
+        }))
+    }
 }
 
 /// Told about every step; may end the slice early.
@@ -141,7 +164,7 @@ pub fn train_slice(
             // The batch was prepared with a copy of the sampler; drawing the same here keeps the
             // sampler in step with the slice, so that a run can stop and go on.
             sampler.next_job(slice.augment);
-            report.samples += batch.n;
+            report.samples += batch.inputs.n;
             let loss = train_step(slice, step, batch, weights, optimizer)?;
             report.steps += 1;
             report.losses.push(loss);
@@ -168,7 +191,10 @@ pub fn train_slice(
 
 /// Fails unless a teacher has outputs for every sample.
 fn check_teacher(slice: &Slice<'_>) -> Result<()> {
-    let outputs = slice.distillation.map_or(&[][..], |t| &t.outputs);
+    let outputs = match slice.teacher.map(|teacher| &teacher.reference) {
+        Some(Reference::Stored(outputs)) => outputs,
+        _ => return Ok(()),
+    };
     match outputs.iter().find(|o| o.n() != slice.data.len()) {
         Some(output) => Err(NetError::Shape {
             node: slice.task.outputs().join("`, `"),
@@ -189,13 +215,14 @@ fn train_step(
 ) -> Result<f32> {
     let bound = slice.network.bind_training(weights);
     let collector = slice.collector.clone();
+    let lesson = slice.teacher.map(|teacher| teacher.lesson(&batch));
     let pass = slice
         .network
-        .forward_training(&bound, batch.inputs, batch.n, collector)?;
+        .forward_training(&bound, batch.inputs, collector)?;
     let targets = Targets {
-        labels: &batch.targets,
+        labels: &batch.labels,
         smoothing: slice.smoothing,
-        teacher: slice.distillation.map(|t| t.pick(&batch.indices)),
+        teacher: lesson.transpose()?.flatten(),
     };
     let engine = slice.network.engine();
     let loss = slice.task.loss(engine, &pass.outputs, &targets)?;

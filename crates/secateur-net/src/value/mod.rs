@@ -8,6 +8,7 @@
 
 mod dense;
 mod host;
+mod inputs;
 mod output;
 mod pending;
 
@@ -17,6 +18,7 @@ use burn::tensor::{Device, Tensor};
 
 pub use dense::Dense;
 pub use host::{Host, HostData};
+pub use inputs::{Input, Inputs};
 pub use output::Output;
 pub use pending::PendingImage;
 pub(crate) use pending::PendingNorm;

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use secateur_net::data::{Augment, Part};
 use secateur_net::interpreter::TrainingPass;
 use secateur_net::score::{LayerScores, Score};
+use secateur_net::task::Against;
 use secateur_net::task::{self, Targets, Task};
 use secateur_net::train::{Schedule, Slice};
 use secateur_net::weights::Weights;
@@ -78,7 +79,7 @@ pub fn case(model: Model, seed: u64) -> Case {
         }
     }
     Case {
-        task: task::find(&graph).unwrap(),
+        task: task::find(&graph, Against::Labels).unwrap(),
         model,
         graph,
         groups,
@@ -119,7 +120,7 @@ pub fn slice<'a>(
         schedule,
         smoothing: 0.0,
         augment: Augment::default(),
-        distillation: None,
+        teacher: None,
         collector: None,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use secateur_net::Engine;
+use secateur_net::Inputs;
 use secateur_net::score::{Collector, LayerScores};
 use secateur_net::weights::Weights;
 use secateur_onnx::graph::{Attribute, Node};
@@ -28,7 +29,9 @@ fn check(name: &str, case: &Case, tolerance: f32) {
     let inference = |engine: &Engine| {
         let net = network(case, engine);
         let bound = net.bind_inference(&case.weights).unwrap();
-        let outputs = net.forward_inference(&bound, x.clone(), 6).unwrap();
+        let outputs = net
+            .forward_inference(&bound, Inputs::images(x.clone(), 6))
+            .unwrap();
         outputs[0].values.clone()
     };
     let (fused, stock) = (inference(&Engine::fused()), inference(&Engine::stock()));
@@ -209,7 +212,11 @@ fn outcome(case: &Case, engine: &Engine) -> Outcome {
     let bound = net.bind_training(&case.weights);
     let collector = Arc::new(Collector::default());
     let pass = net
-        .forward_training(&bound, images(6, len, 5), 6, Some(Arc::clone(&collector)))
+        .forward_training(
+            &bound,
+            Inputs::images(images(6, len, 5), 6),
+            Some(Arc::clone(&collector)),
+        )
         .unwrap();
     let logits: Vec<f32> = scores_of(&pass);
     let gradients = pass.backward(&loss_of(case, &pass, &LABELS, 0.1));

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use secateur_net::Inputs;
 use secateur_net::data::{BatchSampler, InMemory, Part};
 use secateur_net::mask::Selection;
 use secateur_net::score::{Collector, LayerScores};
+use secateur_net::task::Against;
 use secateur_net::task::{self, Targets, Task};
 use secateur_net::train::{Optimizer, OptimizerConfig, Schedule, ScheduleKind, train_slice};
 use secateur_net::weights::Weights;
@@ -71,7 +73,7 @@ fn half(groups: &ChannelGroups) -> Masks {
 }
 
 fn network(graph: &Graph) -> Result<(Interpreter, Arc<dyn Task>)> {
-    let task = task::find(graph)?;
+    let task = task::find(graph, Against::Labels)?;
     let net = Interpreter::new(graph, &task.outputs(), &Engine::fused())?;
     Ok((net, task))
 }
@@ -81,7 +83,9 @@ fn scores(model: &Model, x: &[f32]) -> Vec<f32> {
     let (net, _) = network(&graph).unwrap();
     let weights = Weights::from_graph(&graph).unwrap();
     let bound = net.bind_inference(&weights).unwrap();
-    let outputs = net.forward_inference(&bound, x.to_vec(), IMAGES).unwrap();
+    let outputs = net
+        .forward_inference(&bound, Inputs::images(x.to_vec(), IMAGES))
+        .unwrap();
     outputs[0].values.clone()
 }
 
@@ -144,7 +148,7 @@ const SCORE_TOLERANCE: f32 = 5e-5;
 
 /// Scores of every layer by one engine.
 fn gathered(graph: &Graph, engine: &Engine) -> BTreeMap<String, LayerScores> {
-    let task = task::find(graph).unwrap();
+    let task = task::find(graph, Against::Labels).unwrap();
     let net = Interpreter::new(graph, &task.outputs(), engine).unwrap();
     let bound = net.bind_training(&Weights::from_graph(graph).unwrap());
     let len = net.input_shape().unwrap().iter().product();
@@ -152,7 +156,7 @@ fn gathered(graph: &Graph, engine: &Engine) -> BTreeMap<String, LayerScores> {
     let labels: Vec<u32> = (0..IMAGES).map(|i| (i % n_classes) as u32).collect();
     let collector = Arc::new(Collector::default());
     let x = images(IMAGES, len, 7);
-    let pass = net.forward_training(&bound, x, IMAGES, Some(collector.clone()));
+    let pass = net.forward_training(&bound, Inputs::images(x, IMAGES), Some(collector.clone()));
     let pass = pass.unwrap();
     let loss = task.loss(engine, &pass.outputs, &Targets::labels(&labels));
     pass.backward(&loss.unwrap());

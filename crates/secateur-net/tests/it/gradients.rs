@@ -1,6 +1,7 @@
 //! Gradients of the whole network against finite differences.
 
 use burn::tensor::Tensor;
+use secateur_net::Inputs;
 use secateur_net::weights::{WeightRole, Weights};
 use secateur_net::{Engine, Interpreter};
 
@@ -31,7 +32,9 @@ fn loss(scores: &[f32]) -> f64 {
 /// Loss, and the gradient of each trained parameter.
 fn pass(case: &Case, net: &Interpreter, weights: &Weights, x: &[f32]) -> (f64, Vec<Vec<f32>>) {
     let bound = net.bind_training(weights);
-    let pass = net.forward_training(&bound, x.to_vec(), 8, None).unwrap();
+    let pass = net
+        .forward_training(&bound, Inputs::images(x.to_vec(), 8), None)
+        .unwrap();
     let scores: Vec<f32> = scores_of(&pass);
     let value: Tensor<1> = loss_of(case, &pass, &LABELS, 0.0);
     // Always: a tape that is never played back is never freed.

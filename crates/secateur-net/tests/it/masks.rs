@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use secateur_net::Inputs;
 use secateur_net::mask::Selection;
 use secateur_net::task;
+use secateur_net::task::Against;
 use secateur_net::weights::Weights;
 use secateur_net::{Engine, Interpreter};
 use secateur_onnx::coupling::Masks;
@@ -50,10 +52,12 @@ fn masks(case: &Case, seed: u64) -> Masks {
 }
 
 fn outputs(graph: &Graph, weights: &Weights, x: &[f32]) -> Vec<f32> {
-    let task = task::find(graph).unwrap();
+    let task = task::find(graph, Against::Labels).unwrap();
     let net = Interpreter::new(graph, &task.outputs(), &Engine::fused()).unwrap();
     let bound = net.bind_inference(weights).unwrap();
-    let outputs = net.forward_inference(&bound, x.to_vec(), 4).unwrap();
+    let outputs = net
+        .forward_inference(&bound, Inputs::images(x.to_vec(), 4))
+        .unwrap();
     outputs[0].values.clone()
 }
 

@@ -2,6 +2,7 @@
 
 use secateur_cpu::memory;
 use secateur_net::Engine;
+use secateur_net::Inputs;
 
 use crate::common::{
     Case, images, largest, loss_of, max_difference, network, scores_of, small_mobilenet,
@@ -18,7 +19,9 @@ fn step(case: &Case) -> Vec<Vec<f32>> {
     let net = network(case, &Engine::fused());
     let x = images(6, net.input_shape().unwrap().iter().product(), 5);
     let bound = net.bind_training(&case.weights);
-    let pass = net.forward_training(&bound, x, 6, None).unwrap();
+    let pass = net
+        .forward_training(&bound, Inputs::images(x, 6), None)
+        .unwrap();
     let scores: Vec<f32> = scores_of(&pass);
     let gradients = pass.backward(&loss_of(case, &pass, &LABELS, 0.1));
     let mut values = vec![scores];

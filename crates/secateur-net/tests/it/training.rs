@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use secateur_net::Inputs;
 use secateur_net::data::{Augment, BatchSampler, InMemory, Part};
 use secateur_net::health::probe_health;
 use secateur_net::score::{Collector, Score};
-use secateur_net::task;
+use secateur_net::task::{self, Against, Targets};
+use secateur_net::train::Reference;
 use secateur_net::train::{
     Optimizer, OptimizerConfig, OptimizerKind, Schedule, ScheduleKind, Slice, evaluate, train_slice,
 };
@@ -60,10 +62,24 @@ fn both_optimisers_learn_the_stripes() {
     let case = small_vgg("8,M,16", 6);
     let (data, test) = (stripes(1200, 1), stripes(300, 2));
     let net = network(&case, &Engine::fused());
-    let before = evaluate(&net, case.task.as_ref(), &case.weights, &test).unwrap();
+    let before = evaluate(
+        &net,
+        case.task.as_ref(),
+        &case.weights,
+        &test,
+        &Reference::Labels,
+    )
+    .unwrap();
     for (kind, lr) in [(OptimizerKind::Sgd, 0.02), (OptimizerKind::Adamw, 0.01)] {
         let weights = train(&case, &data, lr, kind).unwrap();
-        let after = evaluate(&net, case.task.as_ref(), &weights, &test).unwrap();
+        let after = evaluate(
+            &net,
+            case.task.as_ref(),
+            &weights,
+            &test,
+            &Reference::Labels,
+        )
+        .unwrap();
         assert!(
             after.quality > 0.95,
             "{kind:?}: {} before, {}",
@@ -136,7 +152,7 @@ fn networks_with_two_heads_are_refused_by_name() {
     let mut head = case.graph.outputs[0].clone();
     head.name = case.graph.nodes[0].outputs[0].clone();
     case.graph.outputs.push(head.clone());
-    let Err(error) = task::find(&case.graph) else {
+    let Err(error) = task::find(&case.graph, Against::Labels) else {
         panic!("two outputs were taken");
     };
     let text = error.to_string();
@@ -161,7 +177,7 @@ fn a_network_gives_every_output_that_it_was_planned_for() {
         let outputs = |net: &Interpreter| {
             let bound = net.bind_inference(&case.weights).unwrap();
             let x = images(6, 2 * 9 * 8, 5);
-            net.forward_inference(&bound, x, 6).unwrap()
+            net.forward_inference(&bound, Inputs::images(x, 6)).unwrap()
         };
         let (both, one) = (outputs(&both), outputs(&one));
         assert_eq!(both[0].shape, [6, 4, 9, 8]);
@@ -232,7 +248,11 @@ fn taylor_scores_follow_their_definition() {
     let collector = Arc::new(Collector::default());
     let bound = fused.bind_training(&case.weights);
     let pass = fused
-        .forward_training(&bound, x.clone(), 6, Some(collector.clone()))
+        .forward_training(
+            &bound,
+            Inputs::images(x.clone(), 6),
+            Some(collector.clone()),
+        )
         .unwrap();
     pass.backward(&loss_of(&case, &pass, &label, 0.0));
     let scores = collector.scores();
@@ -250,7 +270,9 @@ fn taylor_scores_follow_their_definition() {
                 row[columns.clone()].iter_mut().for_each(|w| *w *= scale);
             }
             let bound = net.bind_training(&weights);
-            let pass = net.forward_training(&bound, x.clone(), 6, None).unwrap();
+            let pass = net
+                .forward_training(&bound, Inputs::images(x.clone(), 6), None)
+                .unwrap();
             let all: Vec<f32> = scores_of(&pass);
             let row = &all[sample * 3..sample * 3 + 3];
             let sum: f64 = row.iter().map(|&z| f64::from(z).exp()).sum();
@@ -294,8 +316,8 @@ fn health_predicts_what_turning_on_does() {
         &case.weights,
         &case.groups,
         &masks,
-        x.clone(),
-        &labels,
+        Inputs::images(x.clone(), labels.len()),
+        &Targets::labels(&labels),
     )
     .unwrap();
     assert_eq!(health[0][0], 0.0, "active kernels have no health");
@@ -328,7 +350,9 @@ fn health_predicts_what_turning_on_does() {
                 }
             }
             let bound = net.bind_training(&weights);
-            let pass = net.forward_training(&bound, x.clone(), 32, None).unwrap();
+            let pass = net
+                .forward_training(&bound, Inputs::images(x.clone(), 32), None)
+                .unwrap();
             let value: f32 = loss_of(&case, &pass, &labels, 0.0).into_scalar();
             f64::from(value)
         };

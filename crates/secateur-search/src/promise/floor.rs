@@ -1,5 +1,6 @@
 //! The floor of quality: what holds it, and on which samples.
 
+use secateur_net::task::Against;
 use secateur_net::train::Evaluation;
 
 use crate::baseline::Baseline;
@@ -22,7 +23,8 @@ impl Floor {
         Self {
             baseline: baseline.clone(),
             max_drop,
-            hold_loss,
+            // The original's loss against itself is none at all, which no other network holds.
+            hold_loss: hold_loss && baseline.against == Against::Labels,
         }
     }
 
@@ -146,6 +148,7 @@ mod tests {
     /// 16 errors of 1,000 on the search part, 20 of 1,000 on the other.
     fn baseline() -> Baseline {
         Baseline {
+            against: Against::Labels,
             search: evaluation(984, 1000, 0.04),
             confirm: evaluation(980, 1000, 0.05),
         }

@@ -78,6 +78,7 @@ pub fn next_size(tried: &[Recovered], given: f64, floor: &Floor) -> NextSize {
 mod tests {
     use super::*;
     use crate::baseline::Baseline;
+    use secateur_net::task::Against;
     use secateur_net::train::Evaluation;
 
     /// 160 errors of 1,000 in both parts; a standard error is 12.6 images.
@@ -89,6 +90,7 @@ mod tests {
             per_class: Vec::new(),
         };
         Baseline {
+            against: Against::Labels,
             search: part.clone(),
             confirm: part,
         }

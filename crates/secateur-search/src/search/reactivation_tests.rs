@@ -6,11 +6,10 @@ use std::sync::OnceLock;
 
 use secateur_net::data::{Augment, BatchSampler, ModelData, Source, open};
 use secateur_net::mask::Selection;
-use secateur_net::train::{
-    Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, evaluate, train_slice,
-};
+use secateur_net::task::{self, Against};
+use secateur_net::train::{Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, train_slice};
 use secateur_net::weights::Weights;
-use secateur_net::{Engine, Interpreter, task};
+use secateur_net::{Engine, Interpreter};
 use secateur_onnx::arch::{VggConfig, vgg_like};
 use secateur_onnx::coupling::Masks;
 use secateur_onnx::graph::Graph;
@@ -43,18 +42,18 @@ fn source() -> &'static Source {
 fn trained() -> &'static Model {
     static MODEL: OnceLock<Model> = OnceLock::new();
     MODEL.get_or_init(|| {
-        let mut architecture = VggConfig::new([1, 28, 28], 10);
+        let mut architecture = VggConfig::new([1, 28, 28], Some(10));
         architecture.stages = VggConfig::parse_stages("6,M,10,M").unwrap();
         architecture.hidden = vec![16];
         let model = vgg_like(&architecture, 1).unwrap();
         let graph = Graph::from_model(&model).unwrap();
-        let task = task::find(&graph).unwrap();
+        let task = task::find(&graph, Against::Labels).unwrap();
         let engine = Engine::fused();
         let network = Interpreter::new(&graph, &task.outputs(), &engine).unwrap();
         // From the end: the splits of the tests take what they want, this is only a start.
         let indices: Vec<usize> = (0..19_200).collect();
         let settings = DataConfig::default();
-        let data = ModelData::new(&model, source(), &settings, [1, 28, 28], 10).unwrap();
+        let data = ModelData::new(&model, source(), &settings, [1, 28, 28], Some(10)).unwrap();
         let data = data.load(&indices).unwrap();
         let slice = Slice {
             network: &network,
@@ -67,7 +66,7 @@ fn trained() -> &'static Model {
             },
             smoothing: 0.0,
             augment: Augment::default(),
-            distillation: None,
+            teacher: None,
             collector: None,
         };
         let mut weights = Weights::from_graph(&graph).unwrap();
@@ -104,7 +103,8 @@ fn problem(model: &Model, config: &PruneConfig) -> Problem {
 fn accuracy(problem: &Problem, masks: &Masks) -> f64 {
     let network = problem.compact(masks).unwrap();
     let compact = Selection::new(&problem.space.groups, masks).gather(&problem.weights);
-    let found = evaluate(&network, problem.task.as_ref(), &compact, &problem.search);
+    let task = problem.task.as_ref();
+    let found = problem.search.evaluate(&network, task, &compact);
     found.unwrap().quality
 }
 

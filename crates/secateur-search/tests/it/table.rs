@@ -5,6 +5,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use secateur_net::Engine;
+use secateur_net::task::Against;
 use secateur_net::train::{Evaluation, StepObserver};
 use secateur_onnx::arch::{VggConfig, vgg_like};
 use secateur_onnx::coupling::Masks;
@@ -85,6 +86,7 @@ impl Table {
                 setup: 0.0,
             },
             baseline: Baseline {
+                against: Against::Labels,
                 search: part.clone(),
                 confirm: part,
             },

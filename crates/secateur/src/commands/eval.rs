@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 use secateur::data::{DataConfig, ModelData, settle_image_size};
 use secateur::guessing::Counts;
 use secateur::table::Align;
-use secateur_net::task;
-use secateur_net::train::{Evaluation, evaluate};
+use secateur_net::task::{self, Against};
+use secateur_net::train::{Evaluation, Reference, evaluate};
 use secateur_net::weights::Weights;
 use secateur_net::{Engine, Interpreter};
 use secateur_onnx::graph::Graph;
@@ -48,14 +48,14 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
     settle_image_size(&mut model, &source)?;
     let graph = Graph::from_model(&model)?;
     check_finite(&graph, None)?;
-    let task = task::find(&graph)?;
+    let task = task::find(&graph, Against::Labels)?;
     let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
     let mut data = ModelData::new(
         &model,
         &source,
         &config,
         network.input_shape()?,
-        task.n_classes().unwrap_or_default(),
+        task.n_classes(),
     )?;
     let (part, name) = match args.split {
         Part::Test => match data.test()? {
@@ -70,7 +70,7 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
     };
     print_notes(&data.notes);
     let weights = Weights::from_graph(&graph)?;
-    let result = evaluate(&network, task.as_ref(), &weights, &part)?;
+    let result = evaluate(&network, task.as_ref(), &weights, &part, &Reference::Labels)?;
     if let Some(counts) = Counts::guessed(result.per_class.iter().copied()) {
         print_notes(&[format!(
             "the network is no better than guessing on these images: {counts}; docs/data.md says \

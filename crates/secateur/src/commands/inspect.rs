@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use secateur::table::Align;
-use secateur_net::task;
+use secateur_net::task::{self, Against};
 use secateur_net::{Engine, Interpreter};
 use secateur_onnx::cost::{LayerInfo, Size, format_shape, layer_table};
 use secateur_onnx::coupling::{ChannelGroup, FixedLayer};
@@ -84,7 +84,7 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
 fn summary<'a>(path: &'a Path, model: &Model, plan: bool) -> Result<Summary<'a>> {
     let graph = Graph::from_model(model)?;
     let space = Space::survey(&graph, &[])?;
-    let network = task::find(&graph)
+    let network = task::find(&graph, Against::Labels)
         .and_then(|task| Interpreter::new(&graph, &task.outputs(), &Engine::fused()));
     let weights = check_finite(&graph, Some(&space.groups)).err();
     let notes = file_notes(model, &graph, &space.cost);

@@ -28,7 +28,7 @@ struct Class<'a> {
 struct Fit {
     /// Network input `[channels, height, width]`.
     input: [usize; 3],
-    outputs: usize,
+    outputs: Option<usize>,
     train: usize,
     validation: usize,
     normalisation: data::Normalisation,
@@ -102,9 +102,9 @@ fn fit(model: &Path, source: &Source, config: &DataConfig, notes: &mut Vec<Strin
     model.give_input_shapes(&config.input_shapes)?;
     settle_image_size(&mut model, source)?;
     let graph = Graph::from_model(&model)?;
-    let task = task::find(&graph)?;
+    let task = task::find(&graph, source.against())?;
     let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
-    let (input, outputs) = (network.input_shape()?, task.n_classes().unwrap_or_default());
+    let (input, outputs) = (network.input_shape()?, task.n_classes());
     let mut data = ModelData::new(&model, source, config, input, outputs)?;
     data.train()?;
     notes.clone_from(&data.notes);
@@ -150,8 +150,9 @@ fn print(path: &Path, summary: &Summary<'_>) {
 fn print_fit(fit: &Fit) {
     let [c, h, w] = fit.input;
     say!(
-        "\nfits the network: input {c}x{h}x{w}, {}",
-        counted(fit.outputs, "output")
+        "\nfits the network: input {c}x{h}x{w}{}",
+        fit.outputs
+            .map_or_else(String::new, |n| format!(", {}", counted(n, "output")))
     );
     say!(
         "  {} to train on, {} to validate",

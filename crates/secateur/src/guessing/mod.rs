@@ -9,6 +9,7 @@ use std::fmt;
 
 use secateur_net::NetError;
 use secateur_net::data::{Augment, Batch, BatchJob, DataError, Normalisation, Part};
+use secateur_net::task::Against;
 use secateur_search::environment::training::Problem;
 
 use crate::report::stats::{binomial_tail, chance_agreement};
@@ -106,19 +107,22 @@ impl Guessing {
         let Some(n_classes) = problem.task.n_classes() else {
             return Ok(None);
         };
+        if problem.task.against() == Against::Original {
+            return Ok(None);
+        }
         let (search, confirm) = (&problem.baseline.search, &problem.baseline.confirm);
         let counts = search.per_class.iter().zip(&confirm.per_class);
         let Some(counts) = Counts::guessed(counts.map(|(a, b)| (a.0 + b.0, a.1 + b.1))) else {
             return Ok(None);
         };
-        let (answers, labels) = trials::answers(problem, &problem.search)?;
+        let (answers, labels) = trials::answers(problem, &problem.search.part)?;
         if chance_agreement(&answers, &labels, n_classes) > Z95_ONE_SIDED {
             return Ok(None);
         }
-        let sample = sample(&problem.search)?;
+        let sample = sample(&problem.search.part)?;
         Ok(Some(Self {
             counts,
-            tried_on: sample.n,
+            tried_on: sample.inputs.n,
             tried: trials::try_all(problem, &sample)?,
         }))
     }

@@ -93,20 +93,21 @@ pub(super) fn answers(
 /// Tries all changes on images that are not normalised.
 pub(super) fn try_all(problem: &Problem, sample: &Batch) -> Result<Vec<Trial>, GuessingError> {
     let given = &problem.data.normalisation;
-    let mut inputs = vec![(Change::Nothing, normalised(&sample.inputs, given))];
+    let images = sample.inputs.as_images().unwrap_or_default();
+    let mut inputs = vec![(Change::Nothing, normalised(images, given))];
     inputs.extend(other_inputs(problem, sample)?);
-    let [h, w, channels] = problem.search.shape();
+    let [h, w, channels] = problem.search.part.shape();
     if channels == 3 {
-        let grey = grey(&sample.inputs, problem.data.preprocessing.colour);
+        let grey = grey(images, problem.data.preprocessing.colour);
         inputs.push((Change::Grey, normalised(&grey, given)));
     }
-    let inverted: Vec<f32> = sample.inputs.iter().map(|value| 1.0 - value).collect();
+    let inverted: Vec<f32> = images.iter().map(|value| 1.0 - value).collect();
     inputs.push((Change::Inverted, normalised(&inverted, given)));
     if h == w {
-        let turned = turned(&sample.inputs, [h, w, channels]);
+        let turned = turned(images, [h, w, channels]);
         inputs.push((Change::Turned, normalised(&turned, given)));
     }
-    let labels: Vec<usize> = sample.targets.iter().map(|&label| label as usize).collect();
+    let labels: Vec<usize> = sample.labels.iter().map(|&label| label as usize).collect();
     let n_trials = 2 * inputs.len();
     let judge = |change: Change, answers: &[usize], labels: &[usize]| {
         let is_right = |(answer, label): (&usize, &usize)| answer == label;
@@ -127,7 +128,7 @@ pub(super) fn try_all(problem: &Problem, sample: &Batch) -> Result<Vec<Trial>, G
     let mut trials = Vec::new();
     let mut reordered: Option<Trial> = None;
     for (change, values) in inputs {
-        let images = InMemory::floats([h, w, channels], values, sample.targets.clone())?;
+        let images = InMemory::floats([h, w, channels], values, sample.labels.clone())?;
         let (answers, _) = answers(problem, &Part::of(images))?;
         let (matched, rest) = matched(&answers, &labels);
         let other = judge(Change::Classes(Box::new(change.clone())), &matched, &rest);
@@ -148,7 +149,7 @@ fn other_inputs(
     problem: &Problem,
     sample: &Batch,
 ) -> Result<Vec<(Change, Vec<f32>)>, GuessingError> {
-    let channels = problem.search.shape()[2];
+    let channels = problem.search.part.shape()[2];
     let own = problem.data.preprocessing.colour;
     let other = match own {
         Colour::Rgb => Colour::Bgr,
@@ -156,7 +157,7 @@ fn other_inputs(
     };
     let mut ways = vec![NormaliseBy::Measured];
     ways.extend(NAMED.map(|(name, ..)| NormaliseBy::Name(name.to_string())));
-    let measured = problem.search.measure()?;
+    let measured = problem.search.part.measure()?;
     let mut inputs = Vec::new();
     for normalise in ways {
         let orders = if channels == 3 {
@@ -169,7 +170,7 @@ fn other_inputs(
             let Ok(known) = normalise.resolve(channels, colour.unwrap_or(own)) else {
                 continue;
             };
-            let mut values = sample.inputs.clone();
+            let mut values = sample.inputs.as_images().unwrap_or_default().to_vec();
             let mut normalisation = known.unwrap_or_else(|| measured.clone());
             if colour.is_some() {
                 values.chunks_exact_mut(3).for_each(<[f32]>::reverse);

@@ -2,11 +2,9 @@
 //! test of taking one kernel out.
 
 use secateur_net::NetError;
-use secateur_net::data::Part;
-use secateur_net::train::evaluate;
 use secateur_onnx::coupling::Role;
 use secateur_search::config::PruneConfig;
-use secateur_search::environment::training::Problem;
+use secateur_search::environment::training::{Held, Problem};
 use secateur_search::record::{EpochRecord, RunHeader, Stage};
 
 use crate::report::Effectiveness;
@@ -48,19 +46,17 @@ pub(super) fn measure(
     history: &[EpochRecord],
     config: &PruneConfig,
 ) -> Result<Vec<Effectiveness>, NetError> {
-    let images = config.search.ablation_images.min(problem.search.len());
+    let images = config.search.ablation_images.min(problem.search.part.len());
     if images == 0 {
         return Ok(Vec::new());
     }
     let (images, most) = affordable(problem, header, images);
-    let part = problem.search.head(images);
-    let base = evaluate(
-        &problem.network,
-        problem.task.as_ref(),
-        &problem.weights,
-        &part,
-    )?
-    .loss;
+    let task = problem.task.as_ref();
+    let part = problem.search.part.head(images);
+    let part = Held::new(part, task, &problem.original)?;
+    let base = part
+        .evaluate(&problem.network, task, &problem.weights)?
+        .loss;
     let groups = header.groups.iter().enumerate();
     groups
         .filter(|(_, group)| group.switchable)
@@ -124,7 +120,7 @@ fn ablated_loss(
     problem: &Problem,
     group: usize,
     kernel: usize,
-    part: &Part,
+    part: &Held,
 ) -> Result<f64, NetError> {
     let mut weights = problem.weights.clone();
     let members = &problem.space.groups.groups[group].members;
@@ -136,5 +132,6 @@ fn ablated_loss(
             weight.data[block].fill(0.0);
         }
     }
-    Ok(evaluate(&problem.network, problem.task.as_ref(), &weights, part)?.loss)
+    let task = problem.task.as_ref();
+    Ok(part.evaluate(&problem.network, task, &weights)?.loss)
 }

@@ -154,8 +154,8 @@ fn data_figures(problem: &Problem, config: &PruneConfig, n_test: Option<usize>) 
     DataFigures {
         kind: data.source.kind.to_string(),
         n_train: problem.train.len(),
-        n_search: problem.search.len(),
-        n_confirm: problem.confirm.len(),
+        n_search: problem.search.part.len(),
+        n_confirm: problem.confirm.part.len(),
         n_test,
         class_names: data.source.train.class_names().to_vec(),
         normalisation: data.normalisation.clone(),

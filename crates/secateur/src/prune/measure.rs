@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use secateur_net::Interpreter;
-use secateur_net::data::Part;
-use secateur_net::train::{Evaluation, evaluate};
+use secateur_net::train::Evaluation;
 use secateur_net::weights::Weights;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
-use secateur_search::environment::training::Problem;
+use secateur_search::environment::training::{Held, Problem};
 
 use super::{PruneError, PrunedNetwork};
 use crate::bench::{Latency, bench};
@@ -60,6 +59,8 @@ impl Measures {
             }
         };
         let test = problem.data.test()?;
+        let held = |part| Held::new(part, problem.task.as_ref(), &problem.original);
+        let test = test.map(held).transpose()?;
         let measured = files.iter().zip(latencies).map(|((_, model), latency)| {
             Ok(Measured {
                 test: tested(problem, model, test.as_ref())?,
@@ -70,7 +71,7 @@ impl Measures {
         Ok(Self {
             results: measured.split_off(1),
             given: measured.remove(0),
-            n_test: test.as_ref().map(Part::len),
+            n_test: test.as_ref().map(|test| test.part.len()),
             notes,
         })
     }
@@ -80,12 +81,12 @@ impl Measures {
 fn tested(
     problem: &Problem,
     model: &Model,
-    test: Option<&Part>,
+    test: Option<&Held>,
 ) -> Result<Option<Evaluation>, PruneError> {
     let Some(test) = test else { return Ok(None) };
     let graph = Graph::from_model(model)?;
     let task = problem.task.as_ref();
     let network = Interpreter::new(&graph, &task.outputs(), &problem.engine)?;
     let weights = Weights::from_graph(&graph)?;
-    Ok(Some(evaluate(&network, task, &weights, test)?))
+    Ok(Some(test.evaluate(&network, task, &weights)?))
 }

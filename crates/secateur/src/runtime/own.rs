@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use secateur_net::pass::Bound;
 use secateur_net::weights::Weights;
-use secateur_net::{Engine, Interpreter};
+use secateur_net::{Engine, Inputs, Interpreter};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 
@@ -81,7 +81,7 @@ impl Inference for Loaded {
     fn run(&mut self) -> Result<Vec<Output>, String> {
         let (network, images) = (&self.network, self.images.clone());
         let outputs = caught(|| {
-            let outputs = network.forward_inference(&self.bound, images, self.n);
+            let outputs = network.forward_inference(&self.bound, Inputs::images(images, self.n));
             outputs.map_err(text)
         })?;
         let wide = |values: Vec<f32>| Output {

@@ -6,6 +6,7 @@ use secateur_net::data::{
     Augment, BatchJob, BatchSampler, Colour, DataConfig, DataError, Normalisation, NormaliseBy,
     Part, Resize, Source, open, with_batches,
 };
+use secateur_net::train::Reference;
 use secateur_net::train::{
     Optimizer, OptimizerConfig, Schedule, ScheduleKind, Slice, StepObserver, evaluate, train_slice,
 };
@@ -66,7 +67,8 @@ fn batches(part: &Part, n: usize, threads: usize) -> Vec<(Vec<f32>, Vec<u32>)> {
             let mut result = Vec::new();
             while let Some(batch) = batches.next() {
                 let batch = batch.unwrap();
-                result.push((batch.inputs, batch.targets));
+                let images = batch.inputs.as_images().unwrap().to_vec();
+                result.push((images, batch.labels));
             }
             result
         })
@@ -127,7 +129,7 @@ fn train(
         },
         smoothing: 0.0,
         augment: AUGMENT,
-        distillation: None,
+        teacher: None,
         collector: None,
     };
     // Without momentum, so that nothing but weights and sampler carries over.
@@ -164,7 +166,14 @@ fn training_is_the_same_from_memory_and_from_files_and_after_a_stop() {
         }
         let net = network(&case, &Engine::fused());
         (
-            evaluate(&net, case.task.as_ref(), &weights, &part).unwrap(),
+            evaluate(
+                &net,
+                case.task.as_ref(),
+                &weights,
+                &part,
+                &Reference::Labels,
+            )
+            .unwrap(),
             weights,
         )
     };
@@ -271,7 +280,8 @@ fn a_file_that_goes_away_ends_the_training_with_its_name() {
         "{text}"
     );
     let net = network(&case, &Engine::fused());
-    let text = evaluate(&net, case.task.as_ref(), &case.weights, &part)
+    let task = case.task.as_ref();
+    let text = evaluate(&net, task, &case.weights, &part, &Reference::Labels)
         .unwrap_err()
         .to_string();
     assert!(text.contains("003.png"), "{text}");
@@ -325,12 +335,12 @@ fn channels_are_normalised_in_the_networks_order() {
     for cache_mib in [0, 1] {
         let (rgb, measured) = pixel(Colour::Rgb, cache_mib);
         assert_eq!(measured, [1.0, 0.2, 0.0]);
-        for (found, expected) in rgb.iter().zip([1.0, 0.2, -2.0]) {
+        for (found, expected) in rgb.as_images().unwrap().iter().zip([1.0, 0.2, -2.0]) {
             assert!((found - expected).abs() < 1e-6, "{rgb:?}");
         }
         let (bgr, measured) = pixel(Colour::Bgr, cache_mib);
         assert_eq!(measured, [0.0, 0.2, 1.0]);
-        for (found, expected) in bgr.iter().zip([0.0, 0.2, 2.0]) {
+        for (found, expected) in bgr.as_images().unwrap().iter().zip([0.0, 0.2, 2.0]) {
             assert!((found - expected).abs() < 1e-6, "{bgr:?}");
         }
     }

@@ -111,7 +111,8 @@ fn computed_images_of_floats_are_read_as_they_are() {
     let batch = part
         .batch(&sampler.next_job(secateur_net::data::Augment::default()))
         .unwrap();
-    for (image, &index) in batch.inputs.chunks(6).zip(&batch.indices) {
+    let images = batch.inputs.as_images().unwrap();
+    for (image, &index) in images.chunks(6).zip(&batch.indices) {
         let index = [3, 8, 5][index];
         let expected: Vec<f32> = (0..6).map(|pixel| value(index, pixel)).collect();
         assert_eq!(image, expected);

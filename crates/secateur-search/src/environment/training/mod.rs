@@ -1,6 +1,7 @@
 //! The environment that trains: compact networks in our own interpreter.
 
 mod given;
+mod held;
 mod problem;
 mod state;
 mod statistics;
@@ -13,14 +14,16 @@ use secateur_net::data::{Augment, BatchJob, BatchSampler};
 use secateur_net::health::probe_health;
 use secateur_net::mask::Selection;
 use secateur_net::score::Collector;
-use secateur_net::task::Distillation;
+use secateur_net::task::{Against, Targets, TeacherWeight};
 use secateur_net::train::{
-    Evaluation, Optimizer, Schedule, ScheduleKind, Slice, StepObserver, evaluate, predict,
+    Evaluation, Optimizer, Reference, Schedule, ScheduleKind, Slice, StepObserver, Teacher,
     train_slice,
 };
 use secateur_onnx::coupling::Masks;
 
 pub use given::{check_finite, file_notes};
+pub use held::Held;
+use held::MOST_STORED;
 pub use problem::{Problem, ProblemError};
 pub use state::{KernelState, Shared, State};
 
@@ -48,7 +51,7 @@ pub struct TrainingEnvironment<'a> {
     problem: &'a Problem,
     training: &'a TrainingConfig,
     reward: &'a RewardConfig,
-    teacher: Option<Distillation>,
+    teacher: Option<Teacher>,
     scores: Vec<&'a dyn Score>,
     costs: Costs,
     state: State,
@@ -75,12 +78,15 @@ impl<'a> TrainingEnvironment<'a> {
     pub fn new(problem: &'a Problem, config: &'a PruneConfig) -> Result<Self, NetError> {
         let training = &config.training;
         let mut costs = problem.costs(training.batch_size);
-        let teacher = if training.distillation > 0.0 {
+        let learns = training.distillation > 0.0 || problem.task.against() == Against::Original;
+        let teacher = if learns {
             costs.setup = problem.train.len() as f64 * problem.space.size.macs as f64;
-            Some(Distillation {
-                outputs: predict(&problem.network, &problem.weights, &problem.train)?,
-                weight: training.distillation,
-                temperature: training.temperature,
+            Some(Teacher {
+                reference: Reference::of(&problem.original, &problem.train, MOST_STORED)?,
+                weight: TeacherWeight {
+                    share: training.distillation,
+                    temperature: training.temperature,
+                },
             })
         } else {
             None
@@ -134,7 +140,8 @@ impl<'a> TrainingEnvironment<'a> {
         let masks = &self.state.standing.masks;
         let macs = problem.space.count(masks).macs as f64;
         let compact = Selection::new(&problem.space.groups, masks).gather(&self.state.weights);
-        let evaluation = evaluate(&network, problem.task.as_ref(), &compact, &problem.search)?;
+        let task = problem.task.as_ref();
+        let evaluation = problem.search.evaluate(&network, task, &compact)?;
         let any_dormant = masks.0.iter().flatten().any(|on| !on);
         self.state.standing.quality = evaluation.quality;
         self.state.standing.loss = evaluation.loss;
@@ -155,7 +162,16 @@ impl<'a> TrainingEnvironment<'a> {
             augment: Augment::default(),
             seed: 0,
         })?;
-        let n = batch.n;
+        let n = batch.inputs.n;
+        // Against the labels health is that of the labels' loss alone.
+        let lesson = match (&self.teacher, problem.task.against()) {
+            (Some(teacher), Against::Original) => teacher.lesson(&batch)?,
+            _ => None,
+        };
+        let targets = Targets {
+            teacher: lesson,
+            ..Targets::labels(&batch.labels)
+        };
         let health = probe_health(
             &problem.network,
             problem.task.as_ref(),
@@ -163,7 +179,7 @@ impl<'a> TrainingEnvironment<'a> {
             &problem.space.groups,
             &self.state.standing.masks,
             batch.inputs,
-            &batch.targets,
+            &targets,
         )?;
         for (kernels, health) in self.state.kernels.iter_mut().zip(health) {
             for (kernel, health) in kernels.iter_mut().zip(health) {
@@ -196,7 +212,7 @@ impl<'a> TrainingEnvironment<'a> {
             },
             smoothing: self.training.smoothing,
             augment: plan.augment,
-            distillation: self.teacher.as_ref(),
+            teacher: self.teacher.as_ref(),
             collector: Some(collector.clone()),
         };
         let report = train_slice(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use secateur_net::data::{DataError, ModelData, Part, Source, metadata, settle_image_size};
 use secateur_net::mask::Selection;
-use secateur_net::task::{self, Task};
-use secateur_net::train::{Evaluation, evaluate};
+use secateur_net::task::{self, Against, Task};
+use secateur_net::train::{Evaluation, Original};
 use secateur_net::weights::Weights;
 use secateur_net::{Engine, Interpreter, NetError};
 use secateur_onnx::coupling::Masks;
@@ -16,6 +16,7 @@ use secateur_onnx::{OnnxError, surgery};
 use thiserror::Error;
 
 use super::given::{check_finite, file_notes};
+use super::held::Held;
 use super::{PROBE_IMAGES, State};
 use crate::baseline::Baseline;
 use crate::config::{DataConfig, SearchConfig};
@@ -94,13 +95,15 @@ pub struct Problem {
     /// What outputs mean.
     pub task: Arc<dyn Task>,
     /// The network at full width.
-    pub network: Interpreter,
+    pub network: Arc<Interpreter>,
+    /// The given network, for what it gives.
+    pub original: Arc<Original>,
     /// Training part.
     pub train: Part,
     /// Validation data that guide.
-    pub search: Part,
+    pub search: Held,
     /// Validation data that confirm.
-    pub confirm: Part,
+    pub confirm: Held,
     /// The data as the model takes them.
     pub data: ModelData,
     /// How good the given network is.
@@ -127,10 +130,10 @@ impl Problem {
         model.give_input_shapes(&data.input_shapes)?;
         settle_image_size(&mut model, source)?;
         let graph = Graph::from_model(&model)?;
-        let task = task::find(&graph)?;
-        let network = Interpreter::new(&graph, &task.outputs(), engine)?;
+        let task = task::find(&graph, source.against())?;
+        let network = Arc::new(Interpreter::new(&graph, &task.outputs(), engine)?);
         let input = network.input_shape()?;
-        let n_classes = task.n_classes().unwrap_or_default();
+        let n_classes = task.n_classes();
         let mut data = ModelData::new(&model, source, data, input, n_classes)?;
         data.store(&mut model);
         let space = Space::new(&graph, &search.ignore)?;
@@ -139,8 +142,11 @@ impl Problem {
         let train = data.train()?;
         let search_part = data.load(&data.splits.search)?;
         let confirm = data.load(&data.splits.confirm)?;
-        let judge = |part: &Part| evaluate(&network, task.as_ref(), &weights, part);
-        let baseline = baseline(judge, &search_part, &confirm)?;
+        let original = Arc::new(Original::new(network.clone(), &weights)?);
+        let held = |part: Part| Held::new(part, task.as_ref(), &original);
+        let (search_part, confirm) = (held(search_part)?, held(confirm)?);
+        let judge = |held: &Held| held.evaluate(&network, task.as_ref(), &weights);
+        let baseline = baseline(task.against(), judge, &search_part, &confirm)?;
         let mut notes = data.notes.clone();
         notes.extend(file_notes(&model, &graph, &space.cost));
         notes.extend(few_images_note(&baseline, task.quality_name()));
@@ -153,6 +159,7 @@ impl Problem {
             engine: engine.clone(),
             task,
             network,
+            original,
             train,
             search: search_part,
             confirm,
@@ -192,7 +199,8 @@ impl Problem {
         let masks = &state.standing.masks;
         let weights = Selection::new(&self.space.groups, masks).gather(&state.weights);
         let network = self.compact(masks)?;
-        evaluate(&network, self.task.as_ref(), &weights, &self.confirm)
+        self.confirm
+            .evaluate(&network, self.task.as_ref(), &weights)
     }
 
     /// The prices of training in batches of this size.
@@ -202,7 +210,7 @@ impl Problem {
             full_macs: self.space.size.macs as f64,
             batch_size,
             n_train: self.train.len(),
-            n_search: self.search.len(),
+            n_search: self.search.part.len(),
             n_probe: PROBE_IMAGES,
             setup: 0.0,
         }
@@ -220,17 +228,19 @@ impl Problem {
 
 /// The given network on both parts of the validation data, if there are both.
 fn baseline(
-    judge: impl Fn(&Part) -> Result<Evaluation, NetError>,
-    search: &Part,
-    confirm: &Part,
+    against: Against,
+    judge: impl Fn(&Held) -> Result<Evaluation, NetError>,
+    search: &Held,
+    confirm: &Held,
 ) -> Result<Baseline, ProblemError> {
-    if search.is_empty() || confirm.is_empty() {
+    if search.part.is_empty() || confirm.part.is_empty() {
         return Err(ProblemError::NoValidation {
-            search: search.len(),
-            confirm: confirm.len(),
+            search: search.part.len(),
+            confirm: confirm.part.len(),
         });
     }
     let baseline = Baseline {
+        against,
         search: judge(search)?,
         confirm: judge(confirm)?,
     };
