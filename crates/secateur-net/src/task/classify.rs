@@ -12,6 +12,7 @@ use super::cross_entropy::CrossEntropy;
 use super::{Against, Judged, Targets, Task, Wanted};
 use crate::engine::Engine;
 use crate::error::{NetError, Result, listed};
+use crate::interpreter::ImageInput;
 use crate::value::{Dense, Output};
 
 /// Samples of one class each.
@@ -23,7 +24,7 @@ pub struct Classify {
 }
 
 impl Classify {
-    /// Of a graph that gives one row of class scores a sample.
+    /// Of a graph that takes one image and gives one row of class scores.
     ///
     /// A softmax at the very end (also its logarithm) is left out: the loss works on the scores
     /// before it.
@@ -31,6 +32,7 @@ impl Classify {
     /// # Errors
     /// [`NetError::Task`] says what the file has instead.
     pub fn find(graph: &Graph, against: Against) -> Result<Self> {
+        let input = ImageInput::only(&graph.name, &graph.inputs)?;
         let [output] = graph.outputs.as_slice() else {
             return Err(NetError::Task {
                 place: format!("graph `{}`", graph.name),
@@ -41,6 +43,7 @@ impl Classify {
                 ),
             });
         };
+        ImageInput::of(input)?;
         let n_classes = class_count(graph, output)?;
         let last = graph
             .nodes

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use secateur_net::task::Against;
+use secateur_net::train::Evaluation;
 use secateur_search::config::{Budget, Mode, PruneConfig};
 use secateur_search::environment::training::Problem;
 use secateur_search::record::{EpochRecord, RunHeader};
@@ -9,7 +11,7 @@ use secateur_search::record::{EpochRecord, RunHeader};
 use super::measure::{Measured, Measures};
 use super::{PruneError, PrunedNetwork, Searched, effectiveness, file_name, machine_text};
 use crate::report::data::DataFigures;
-use crate::report::stats::paired_difference;
+use crate::report::stats::{Disagreement, paired_difference};
 use crate::report::{LayerFigures, NetworkFigures, RunReport};
 use crate::train::training_mode_note;
 
@@ -60,6 +62,7 @@ pub(super) fn report(
         config: config_text(config),
         seed: config.seed,
         quality_name: problem.task.quality_name().to_string(),
+        is_against_original: problem.task.against() == Against::Original,
         machine: machine_text(),
         before: given_figures(run, &measures.given),
         after,
@@ -99,6 +102,8 @@ fn given_figures(run: &Run<'_>, measured: &Measured) -> NetworkFigures {
         latency: measured.latency.clone(),
         test_difference: None,
         confirm_difference: None,
+        confirm_disagreement: None,
+        test_disagreement: None,
         record: None,
         mixed: Vec::new(),
     }
@@ -128,9 +133,17 @@ fn result_figures(
             .filter(|_| changed)
             .map(|(a, b)| paired_difference(&a.samples, &b.samples)),
         confirm_difference: changed.then(|| paired_difference(&before.samples, &after.samples)),
+        confirm_disagreement: disagreement(problem, Some(after)),
+        test_disagreement: disagreement(problem, measured.test.as_ref()),
         record: network.record,
         mixed: problem.space.groups.mixed(&network.masks),
     }
+}
+
+/// Decisions that differ from the original's, where those are what counts.
+fn disagreement(problem: &Problem, found: Option<&Evaluation>) -> Option<Disagreement> {
+    let found = found.filter(|_| problem.task.against() == Against::Original)?;
+    Disagreement::of(&found.samples)
 }
 
 fn per_class(measured: &Measured) -> Vec<(u64, u64)> {

@@ -23,7 +23,7 @@ use secateur_search::store::{StoreError, read_run};
 pub use terminal::terminal_table;
 
 use crate::bench::Latency;
-use stats::PairedDifference;
+use stats::{Disagreement, PairedDifference};
 
 /// What can go wrong with a report.
 #[derive(Debug, Error)]
@@ -90,6 +90,13 @@ pub struct NetworkFigures {
     pub test_difference: Option<PairedDifference>,
     /// Quality on the confirmation data minus the given network's.
     pub confirm_difference: Option<PairedDifference>,
+    /// Where there are no labels: decisions on the confirmation data that differ from the given
+    /// network's.
+    #[serde(default)]
+    pub confirm_disagreement: Option<Disagreement>,
+    /// The same on test data.
+    #[serde(default)]
+    pub test_disagreement: Option<Disagreement>,
     /// Which pruning epoch made it.
     pub record: Option<usize>,
     /// Nodes that mix channels, and over how many they do now.
@@ -148,6 +155,9 @@ pub struct RunReport {
     /// What the task calls its quality, for people: `accuracy` for classification.
     #[serde(default = "accuracy")]
     pub quality_name: String,
+    /// True if quality is held against the given network, as there are no labels.
+    #[serde(default)]
+    pub is_against_original: bool,
     /// Machine: processor, threads, vector unit in use.
     pub machine: String,
     /// The given network.

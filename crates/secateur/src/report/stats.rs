@@ -24,6 +24,9 @@ pub struct PairedDifference {
 /// Source: OEIS A220510 (1.95996398454005423552...).
 const Z95: f64 = 1.959_963_984_540_054;
 
+/// Confidence of one-sided bounds.
+const CONFIDENCE: f64 = 0.95;
+
 /// Paired difference of two networks' qualities, each in 0..=1, by image.
 ///
 /// Where every quality is 0 or 1 (right or wrong), by the adjusted Wald interval: with b images
@@ -101,6 +104,54 @@ pub fn binomial_tail(successes: u64, trials: u64, p: f64) -> f64 {
         log_term += ((n - i) / (i + 1.0)).ln() + (p / (1.0 - p)).ln();
     }
     (1.0 - below).clamp(0.0, 1.0)
+}
+
+/// How often a network decided otherwise than the given one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Disagreement {
+    /// Samples that it decided otherwise.
+    pub found: u64,
+    /// Samples.
+    pub samples: u64,
+    /// Largest share of such samples in all data of this kind that the figures leave open, 95 %,
+    /// one-sided ([`upper_bound`]).
+    pub at_most: f64,
+}
+
+impl Disagreement {
+    /// Of qualities that are each 0 (otherwise) or 1 (alike); `None` for others.
+    pub fn of(samples: &[f32]) -> Option<Self> {
+        let is_binary = samples.iter().all(|&q| q == 0.0 || q == 1.0);
+        let found = samples.iter().filter(|&&q| q == 0.0).count() as u64;
+        let n = samples.len() as u64;
+        (is_binary && n > 0).then(|| Self {
+            found,
+            samples: n,
+            at_most: upper_bound(found, n),
+        })
+    }
+}
+
+/// The largest share of a population that `found` of `n` samples drawn from it leave open, one-sided,
+/// with 95 % confidence: the p at which so few or fewer are found in 5 % of all cases.
+///
+/// Source: Clopper and Pearson, Biometrika 26 (1934) 404-413, doi 10.1093/biomet/26.4.404.
+pub fn upper_bound(found: u64, n: u64) -> f64 {
+    if found >= n {
+        return 1.0;
+    }
+    let (mut low, mut high) = (found as f64 / n as f64, 1.0);
+    // Halved until nothing is left between them that a report could show.
+    while high - low > 1e-9 {
+        let middle = (low + high) / 2.0;
+        let at_most_found = 1.0 - binomial_tail(found + 1, n, middle);
+        if at_most_found > 1.0 - CONFIDENCE {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
 }
 
 /// How many deviations answers agree with labels above what they would in a random order; 0
@@ -233,6 +284,21 @@ mod tests {
         let tail = binomial_tail(5100, 10_000, 0.5);
         assert!((tail - 0.0233).abs() < 5e-4, "{tail}");
         assert!(binomial_tail(450, 5000, 0.1) > 0.98);
+    }
+
+    #[test]
+    fn upper_bounds_by_hand() {
+        // None of n: 1 - 0.05^(1/n); all of n: 1.
+        for n in [1, 20, 250, 5000] {
+            let expected = 1.0 - 0.05f64.powf(1.0 / n as f64);
+            assert!((upper_bound(0, n) - expected).abs() < 1e-8, "{n}");
+            assert_eq!(upper_bound(n, n), 1.0);
+        }
+        assert_eq!(upper_bound(0, 0), 1.0);
+        // One of two: (1 - p)^2 + 2 p (1 - p) = 1 - p^2 = 0.05.
+        assert!((upper_bound(1, 2) - 0.95f64.sqrt()).abs() < 1e-8);
+        // Of many, the normal distribution is close: 100 of 10,000 and 1.645 deviations.
+        assert!((upper_bound(100, 10_000) - 0.0118).abs() < 2e-4);
     }
 
     #[test]

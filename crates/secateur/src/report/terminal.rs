@@ -85,6 +85,10 @@ fn networks(report: &RunReport) -> String {
         row("MACs", &share(|n| n.size.macs)),
         row("bytes", &share(|n| n.bytes)),
     ];
+    let decided = row("  decides otherwise", &disagreement);
+    if decided.iter().skip(1).any(|cell| !cell.is_empty()) {
+        rows.insert(3, decided);
+    }
     if !before.latency.is_empty() {
         let batch = before.latency[0].batch;
         rows.push(row(&format!("latency, batch {batch}"), &|n| {
@@ -93,6 +97,15 @@ fn networks(report: &RunReport) -> String {
         }));
     }
     table(&[Align::Left, Align::Right], rows)
+}
+
+/// Decisions that differ from the given network's, and how many there may be at most.
+fn disagreement(network: &NetworkFigures) -> String {
+    let found = network.test_disagreement.or(network.confirm_disagreement);
+    found.map_or_else(String::new, |d| {
+        let share = 100.0 * d.found as f64 / d.samples as f64;
+        format!("{share:.2} % (at most {:.2} %)", 100.0 * d.at_most)
+    })
 }
 
 fn difference(network: &NetworkFigures) -> String {

@@ -56,7 +56,9 @@ fn verdict(best: &NetworkFigures, report: &RunReport) -> Markup {
         p.lead {
             (best.file) " keeps " (grouped(best.size.params)) " of " (grouped(before.size.params))
             " parameters. "
-            @match (best.test_quality, before.test_quality, &best.test_difference) {
+            @if report.is_against_original {
+                (against_original(best, report))
+            } @else { @match (best.test_quality, before.test_quality, &best.test_difference) {
                 (Some(after), Some(first), Some(d)) => {
                     "On test images that nothing was chosen by, its " (report.quality_name) " is " (percent(after))
                     ", the given network's " (percent(first)) ": " (points(d))
@@ -70,7 +72,33 @@ fn verdict(best: &NetworkFigures, report: &RunReport) -> Markup {
                     }
                 }
                 _ => "There are no test images, so nothing is said of unseen data beyond validation.",
-            }
+            } }
+        }
+    }
+}
+
+/// How near a network is to the given one on data that nothing was chosen by, and what that says
+/// of an accuracy that nobody measured.
+fn against_original(best: &NetworkFigures, report: &RunReport) -> Markup {
+    let (held, which) = match best.test_disagreement {
+        Some(of_test) => (Some(of_test), "test"),
+        None => (best.confirm_disagreement, "confirming"),
+    };
+    html! {
+        "The data have no labels: the given network itself says what is right. "
+        @match (held, best.test_quality) {
+            (Some(d), _) => {
+                "On " (grouped(d.samples)) " " (which) " samples it decides otherwise for " (grouped(d.found))
+                "; of all data of this kind for at most " (percent(d.at_most)) " (95 %, one-sided). "
+                "Its accuracy can lie below the given network's by no more than that, as far as these samples are like those that it will meet."
+            },
+            (None, Some(quality)) => {
+                "On test samples that nothing was chosen by, its " (report.quality_name) " is " (percent(quality)) "."
+            },
+            (None, None) => {
+                "There are no test samples; on those that confirmed the result, its " (report.quality_name)
+                " is " (percent(best.confirm_quality)) "."
+            },
         }
     }
 }
