@@ -42,7 +42,7 @@ fn source() -> &'static Source {
 fn trained() -> &'static Model {
     static MODEL: OnceLock<Model> = OnceLock::new();
     MODEL.get_or_init(|| {
-        let mut architecture = VggConfig::new([1, 28, 28], Some(10));
+        let mut architecture = VggConfig::new([1, 28, 28], 10);
         architecture.stages = VggConfig::parse_stages("6,M,10,M").unwrap();
         architecture.hidden = vec![16];
         let model = vgg_like(&architecture, 1).unwrap();
