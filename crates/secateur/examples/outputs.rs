@@ -31,9 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let bound = network.bind_inference(&Weights::from_graph(&graph)?)?;
-    let output = &network
-        .forward_inference(&bound, Inputs::images(Inputs::images(images, IMAGES)))?[0]
-        .values;
+    let output = &network.forward_inference(&bound, Inputs::images(images, IMAGES))?[0].values;
     println!(
         "{}",
         serde_json::json!({ "shape": [IMAGES, c, h, w], "input": input, "output": output })
