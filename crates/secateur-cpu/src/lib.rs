@@ -21,6 +21,7 @@ pub mod conv;
 pub mod isa;
 pub mod layout;
 pub mod linear;
+pub mod matrix;
 pub mod memory;
 pub mod norm;
 pub mod optimizer;

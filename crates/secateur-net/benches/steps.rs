@@ -34,7 +34,7 @@ struct Net {
 fn network(name: &str) -> Net {
     let (model, [c, h, w]) = build(name).expect("a network of the list");
     let graph = Graph::from_model(&model).expect("built by us");
-    let task = task::find(&graph, Against::Labels).expect("a classifier");
+    let task = task::find(&graph, Against::Labels, None).expect("a classifier");
     Net {
         interpreter: Interpreter::new(&graph, &task.outputs(), &Engine::fused())
             .expect("can be trained"),

@@ -76,7 +76,7 @@ impl Case {
     fn new(name: &str) -> Result<Self, Failure> {
         let (model, [c, h, w]) = build(name)?;
         let graph = Graph::from_model(&model)?;
-        let task = task::find(&graph, Against::Labels)?;
+        let task = task::find(&graph, Against::Labels, None)?;
         let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
         let weights = Weights::from_graph(&graph)?;
         let data = random([h, w, c]);

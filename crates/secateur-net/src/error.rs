@@ -27,6 +27,16 @@ pub enum NetError {
         /// What was expected and what was found.
         reason: String,
     },
+    /// Outputs that cannot be what the user says that they are.
+    #[error("cannot take the outputs for task `{task}`: {place}: {reason}")]
+    Wish {
+        /// The task.
+        task: &'static str,
+        /// Graph, input or output.
+        place: String,
+        /// What was expected and what was found.
+        reason: String,
+    },
     /// The graph refers to something that is not there or does not fit.
     #[error("cannot build the network: {place}: {reason}")]
     Graph {
@@ -83,6 +93,7 @@ impl NetError {
                  looking at the file still works"
                     .to_string(),
             ),
+            Self::Wish { .. } => Some("task `match` takes any outputs (docs/tasks.md)".to_string()),
             Self::Diverged { .. } => Some("lower the learning rate".to_string()),
             Self::Data(error) => error.hint(),
             _ => None,

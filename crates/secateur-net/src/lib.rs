@@ -3,14 +3,15 @@
 //! An [`Engine`] says where and by which code networks are computed; [`task::find`] what a
 //! graph's outputs mean; an [`Interpreter`] plans the graph once. [`weights::Weights`] hold
 //! the parameters as plain memory at full width; [`mask::Selection`] gathers the active part
-//! for a compact network and scatters it back; [`train`] trains and evaluates; [`score`] tells
-//! how much active kernels matter and [`health`] what dormant ones would bring. Nothing here
-//! decides anything: decisions are in `secateur-search`.
+//! for a compact network and scatters it back; [`train`] trains and evaluates; [`heal`] solves
+//! weights without gradients; [`score`] tells how much active kernels matter and [`health`] what
+//! dormant ones would bring. Nothing here decides anything: decisions are in `secateur-search`.
 
 pub mod data;
 mod engine;
 mod error;
 pub mod extension;
+pub mod heal;
 pub mod health;
 pub mod interpreter;
 mod lock;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use indexmap::IndexMap;
 use secateur_onnx::graph::Graph;
-use secateur_onnx::model::Tensor;
+use secateur_onnx::model::{Tensor, Values};
 pub use secateur_onnx::ops::WeightRole;
 use secateur_onnx::ops::{self, Stored};
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,10 @@ impl Weights {
         let mut tensors = BTreeMap::new();
         for (name, role) in trained_parameters(graph) {
             let tensor = &graph.initializers[name];
+            // Quantised numbers are no parameters: their nodes are behind the frontier.
+            if matches!(tensor.values, Values::Other { .. } | Values::Opaque { .. }) {
+                continue;
+            }
             let data = tensor.as_f32().ok_or_else(|| {
                 let reader = graph
                     .nodes
@@ -113,6 +117,15 @@ impl Weights {
             tensors.insert(name.to_string(), weight);
         }
         Ok(Self { tensors })
+    }
+
+    /// Leaves parameters as they are from now on: no gradient changes them.
+    pub fn freeze(&mut self, names: &[String]) {
+        for name in names {
+            if let Some(weight) = self.tensors.get_mut(name) {
+                weight.role = WeightRole::Running;
+            }
+        }
     }
 
     /// Every float initialiser, trained or not; for moving values between files.

@@ -31,6 +31,9 @@ pub struct Costs {
     pub n_search: usize,
     /// Samples of a probe of dormant kernels, which runs the given network forward and backward.
     pub n_probe: usize,
+    /// Multiply-adds of the original for each sample that is trained on, where its outputs are not
+    /// stored.
+    pub teacher_macs: f64,
     /// Sample-MACs spent before the first epoch.
     pub setup: f64,
 }
@@ -38,7 +41,7 @@ pub struct Costs {
 impl Costs {
     /// One training step of a network of so many multiply-adds.
     pub fn step(&self, macs: f64) -> f64 {
-        TRAINING_PASS * self.batch_size as f64 * macs
+        (TRAINING_PASS * macs + self.teacher_macs) * self.batch_size as f64
     }
 
     /// An evaluation of such a network.

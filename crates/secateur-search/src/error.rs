@@ -55,6 +55,19 @@ pub enum SearchError {
         /// Step and value.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The user's own measure failed; what was done before is kept.
+    #[error(
+        "cannot measure {network}{}: {source}",
+        kept_in(path.as_ref(), "; the run up to here is kept in")
+    )]
+    Measure {
+        /// Which network.
+        network: String,
+        /// The folder, if there is one to go on with.
+        path: Option<PathBuf>,
+        /// What failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// What cannot be pruned, or not as far as asked for.
     #[error(transparent)]
     Space(#[from] SpaceError),

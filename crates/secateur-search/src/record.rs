@@ -4,6 +4,8 @@
 use secateur_onnx::cost::Size;
 use serde::{Deserialize, Serialize};
 
+use crate::measure::Reading;
+
 /// One kernel (one index of a channel group), the unit that is switched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KernelId {
@@ -128,6 +130,9 @@ pub struct RunHeader {
     /// The same on the confirmation part.
     #[serde(alias = "baseline_confirm_accuracy")]
     pub baseline_confirm_quality: f64,
+    /// The given network's number by the user's own measure, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_measure: Option<Reading>,
     /// Sample-MACs of the initial training that costs are compared with.
     pub initial_training_sample_macs: f64,
     /// Wall-clock seconds of the initial training, where known.

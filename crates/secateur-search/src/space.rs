@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use globset::GlobBuilder;
+use secateur_net::interpreter::Frontier;
 use secateur_onnx::OnnxError;
 use secateur_onnx::cost::{CostModel, Size};
 use secateur_onnx::coupling::{ChannelGroups, Masks};
@@ -103,9 +104,25 @@ impl Space {
     /// # Errors
     /// As [`Space::survey`], and [`SpaceError::NothingToPrune`] if no group is left.
     pub fn new(graph: &Graph, ignore: &[String]) -> Result<Self, SpaceError> {
-        let space = Self::survey(graph, ignore)?;
-        match space.can_be_pruned() {
-            true => Ok(space),
+        Self::survey(graph, ignore)?.unless_empty(graph)
+    }
+
+    /// As [`Space::new`], for a network that is to be trained up to its frontier: the frontier
+    /// and what lies behind keep their kernels.
+    ///
+    /// # Errors
+    /// As [`Space::new`].
+    pub fn up_to(
+        graph: &Graph,
+        frontier: &Frontier,
+        ignore: &[String],
+    ) -> Result<Self, SpaceError> {
+        Self::survey_up_to(graph, frontier, ignore)?.unless_empty(graph)
+    }
+
+    fn unless_empty(self, graph: &Graph) -> Result<Self, SpaceError> {
+        match self.can_be_pruned() {
+            true => Ok(self),
             false => Err(SpaceError::NothingToPrune {
                 is_quantised: graph.nodes.iter().any(is_quantised),
             }),
@@ -118,7 +135,27 @@ impl Space {
     /// [`SpaceError::UnknownLayer`] and [`SpaceError::Pattern`] for what no layer matches,
     /// [`SpaceError::Onnx`] for a graph that contradicts itself.
     pub fn survey(graph: &Graph, ignore: &[String]) -> Result<Self, SpaceError> {
-        let groups = ChannelGroups::find(graph)?;
+        Self::of_groups(graph, ChannelGroups::find(graph)?, ignore)
+    }
+
+    /// As [`Space::survey`], for a network that is to be trained up to its frontier.
+    ///
+    /// # Errors
+    /// As [`Space::survey`].
+    pub fn survey_up_to(
+        graph: &Graph,
+        frontier: &Frontier,
+        ignore: &[String],
+    ) -> Result<Self, SpaceError> {
+        let groups = ChannelGroups::find_keeping(graph, &frontier.keeps())?;
+        Self::of_groups(graph, groups, ignore)
+    }
+
+    fn of_groups(
+        graph: &Graph,
+        groups: ChannelGroups,
+        ignore: &[String],
+    ) -> Result<Self, SpaceError> {
         let switchable = switchable(&groups, ignore)?;
         let cost = CostModel::new(graph, &groups)?;
         let size = cost.count(&Masks::all_active(&groups));

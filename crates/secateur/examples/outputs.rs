@@ -14,7 +14,7 @@ const IMAGES: usize = 3;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: outputs MODEL")?;
     let graph = Graph::from_model(&Model::read(path)?.prepared())?;
-    let task = task::find(&graph, Against::Labels)?;
+    let task = task::find(&graph, Against::Labels, None)?;
     let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
     let [c, h, w] = network.input_shape()?;
     let input: Vec<f32> = (0..IMAGES * c * h * w)

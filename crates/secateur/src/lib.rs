@@ -12,7 +12,9 @@
 //! interpreter where it runs the file, latencies are not measured, and reports say so.
 
 pub mod bench;
+pub mod calibrate;
 pub mod guessing;
+pub mod measure;
 mod network;
 pub mod one_shot;
 pub mod prune;

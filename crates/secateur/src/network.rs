@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use secateur_net::data::{DataConfig, DataError, Source};
-use secateur_net::task::{self, Against, Task};
+use secateur_net::task::{self, Against, Task, TaskKind};
 use secateur_net::train::{Evaluation, Reference, evaluate};
 use secateur_net::weights::Weights;
 use secateur_net::{Engine, Inputs, Interpreter, NetError};
@@ -86,7 +86,7 @@ impl Network {
         let graph = Graph::from_model(&model)?;
         let groups = ChannelGroups::find(&graph)?;
         let size = CostModel::new(&graph, &groups)?.count(&Masks::all_active(&groups));
-        let task = task::find(&graph, Against::Labels)?;
+        let task = task::find(&graph, Against::Labels, Some(TaskKind::Classify))?;
         let interpreter = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
         Ok(Self {
             input_shape: interpreter.input_shape()?,
@@ -160,11 +160,12 @@ impl Network {
     /// # Errors
     /// [`NetworkError::Data`] for images or labels that do not fit.
     pub fn test(&self, source: &Source) -> Result<Option<Evaluation>, NetworkError> {
+        source.check_labelled("test a network")?;
         let data = ModelData::new(
             &self.model,
             source,
             &DataConfig::default(),
-            self.input_shape(),
+            self.interpreter.inputs(),
             self.task.n_classes(),
         )?;
         let Some(test) = data.test()? else {

@@ -2,7 +2,8 @@
 //!
 //! Needs no data and no gradients, so it takes every model that can be read, whatever its
 //! operators, inputs and outputs. What accuracy is left nobody knows before the file is
-//! trained or measured elsewhere.
+//! trained or measured elsewhere. With inputs the weights that are left can be solved anew, which
+//! needs no gradients either and shows how far the outputs are from the original's.
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,7 @@ use secateur_search::rank::one_shot::Subject;
 use secateur_search::space::Space;
 use serde::Serialize;
 
+use crate::calibrate::{Calibrated, Calibration, Calibrator};
 use crate::prune::{PruneError, check_verdict, file_name, keep_input, output_paths};
 use crate::verify::{Check, CheckObserver, store_masks, verify_where_possible};
 
@@ -42,6 +44,8 @@ pub struct OneShotJob<'a> {
     pub round_to: usize,
     /// Of random numbers.
     pub seed: u64,
+    /// Solve the weights that are left on these inputs.
+    pub calibration: Option<Calibration<'a>>,
 }
 
 /// A file and its size.
@@ -78,6 +82,9 @@ pub struct OneShotFile {
     pub kept: Vec<KeptKernels>,
     /// Nodes that mix channels, and over how many they do now.
     pub mixed: Vec<Mixed>,
+    /// What solving its weights did, if they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibrated: Option<Calibrated>,
     /// What was verified.
     pub checks: Vec<Check>,
     /// Why outputs were not compared, if they were not.
@@ -116,6 +123,9 @@ pub fn prune_one_shot(
     let model = Model::read(job.model)?;
     let mut model = model.prepared().with_mixing(job.allow_mixing);
     model.give_input_shapes(job.input_shapes)?;
+    if let Some(calibration) = &job.calibration {
+        Calibrator::settle(&mut model, calibration)?;
+    }
     let graph = Graph::from_model(&model)?;
     let space = Space::new(&graph, job.ignore)?;
     check_finite(&graph, Some(&space.groups))?;
@@ -130,13 +140,29 @@ pub fn prune_one_shot(
         .iter()
         .map(|&budget| subject.masks(&job.ranking, budget, job.seed))
         .collect::<Result<Vec<Masks>, _>>()?;
-    let notes = file_notes(&model, &graph, &space.cost);
+    let mut notes = file_notes(&model, &graph, &space.cost);
+    let calibrator = match &job.calibration {
+        Some(calibration) => Some(Calibrator::new(
+            &model,
+            &graph,
+            &space.groups,
+            calibration,
+            job.seed,
+        )?),
+        None => None,
+    };
+    notes.extend(calibrator.iter().flat_map(|c| c.notes.clone()));
     // All weights, decoded: not needed any more.
     drop(graph);
     let before = figures(job.model, &model, space.size);
     let mut after = Vec::new();
     for ((budget, path), masks) in job.budgets.iter().zip(paths).zip(chosen) {
         let mut small = surgery::remove(&model, &space.groups, &masks)?;
+        let mut calibrated = None;
+        if let Some(calibrator) = &calibrator {
+            let (healed, result) = calibrator.heal(&small, &masks)?;
+            (small, calibrated) = (healed, Some(result));
+        }
         store_masks(&mut small, &masks);
         small.write(&path)?;
         let (verdict, not_run) =
@@ -154,6 +180,7 @@ pub fn prune_one_shot(
                 })
                 .collect(),
             mixed: space.groups.mixed(&masks),
+            calibrated,
             checks: verdict.checks,
             not_run,
         });

@@ -1,11 +1,14 @@
 //! What the main job is asked with.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use secateur_net::Engine;
 use secateur_search::config::{Mode, PruneConfig};
 use secateur_search::policy::Policy;
 use secateur_search::scores::Score;
+
+use crate::measure::Function;
 
 /// Prunes trained networks, in memory or from file to file.
 ///
@@ -45,6 +48,7 @@ pub struct Pruner<'a> {
     pub(crate) scores: Vec<&'a dyn Score>,
     pub(crate) agent: Option<PathBuf>,
     pub(crate) command: String,
+    pub(crate) measure: Option<Box<Function<'a>>>,
 }
 
 impl<'a> Pruner<'a> {
@@ -62,6 +66,7 @@ impl<'a> Pruner<'a> {
             scores: Vec::new(),
             agent: None,
             command: "the library".to_string(),
+            measure: None,
         }
     }
 
@@ -83,6 +88,19 @@ impl<'a> Pruner<'a> {
     #[must_use]
     pub fn score(mut self, score: &'a dyn Score) -> Self {
         self.scores.push(score);
+        self
+    }
+
+    /// Measures written networks by this function, instead of the command that the settings name:
+    /// a number for the network in a file, larger is better unless the settings say otherwise.
+    /// AEC holds its floor on it, and its `max_drop` is in the number's unit. It is asked of the
+    /// given network first, and then seldom.
+    #[must_use]
+    pub fn measure<E: Into<Box<dyn Error + Send + Sync>>>(
+        mut self,
+        mut measure: impl FnMut(&Path) -> Result<f64, E> + 'a,
+    ) -> Self {
+        self.measure = Some(Box::new(move |file| measure(file).map_err(Into::into)));
         self
     }
 

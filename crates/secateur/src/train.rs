@@ -8,7 +8,7 @@ use secateur_net::data::{
 };
 use secateur_net::settings;
 use secateur_net::settings::{BATCH, EPOCHS, NOT_ALL, RATE, SHIFT, SettingError, Settings};
-use secateur_net::task::{self, Against, Task};
+use secateur_net::task::{self, Against, Task, TaskKind};
 use secateur_net::train::{
     Evaluation, Optimizer, OptimizerConfig, Reference, Schedule, ScheduleKind, Slice, StepObserver,
     evaluate, train_slice,
@@ -156,13 +156,14 @@ pub fn train(
     observer: &mut dyn StepObserver,
 ) -> Result<Trained, TrainError> {
     config.check_ranges()?;
+    source.check_labelled("train")?;
     let mut model = model.clone();
     model.give_input_shapes(&config.data.input_shapes)?;
     settle_image_size(&mut model, source)?;
     let model = &model;
     let graph = Graph::from_model(model)?;
     check_finite(&graph, None)?;
-    let task = task::find(&graph, Against::Labels)?;
+    let task = task::find(&graph, Against::Labels, Some(TaskKind::Classify))?;
     let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
     let data_config = DataConfig {
         split_seed: config.seed,
@@ -173,7 +174,7 @@ pub fn train(
         model,
         source,
         &data_config,
-        network.input_shape()?,
+        network.inputs(),
         task.n_classes(),
     )?;
     let part = data.train()?;

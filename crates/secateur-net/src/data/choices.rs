@@ -39,7 +39,13 @@ pub enum Resize {
     Crop(f32),
     /// Scaled by both sides alone.
     Stretch,
+    /// Scaled, keeping its shape, until all of it fits; put in the middle, and what is left
+    /// filled with a byte. YOLO networks take 114.
+    Letterbox(u8),
 }
+
+/// What fills the sides of a letterbox unless told otherwise: the grey of YOLO's training.
+const LETTERBOX: u8 = 114;
 
 impl Default for Resize {
     fn default() -> Self {
@@ -53,6 +59,8 @@ impl fmt::Display for Resize {
             Self::Crop(1.0) => f.write_str("crop"),
             Self::Crop(share) => write!(f, "crop:{share}"),
             Self::Stretch => f.write_str("stretch"),
+            Self::Letterbox(LETTERBOX) => f.write_str("letterbox"),
+            Self::Letterbox(value) => write!(f, "letterbox:{value}"),
         }
     }
 }
@@ -61,16 +69,23 @@ impl FromStr for Resize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let share = match text {
-            "stretch" => return Ok(Self::Stretch),
-            "crop" => Some(1.0),
-            _ => text
-                .strip_prefix("crop:")
-                .and_then(|share| share.parse::<f32>().ok())
-                .filter(|&share| share > 0.0 && share <= 1.0),
+        let share = |text: &str| {
+            let share = text.parse::<f32>().ok();
+            share.filter(|&share| share > 0.0 && share <= 1.0)
         };
-        share.map(Self::Crop).ok_or_else(|| {
-            format!("expected `crop`, `crop:SHARE` (such as crop:0.875) or `stretch`, got `{text}`")
+        let found = match text.split_once(':') {
+            None if text == "stretch" => Some(Self::Stretch),
+            None if text == "crop" => Some(Self::default()),
+            None if text == "letterbox" => Some(Self::Letterbox(LETTERBOX)),
+            Some(("crop", text)) => share(text).map(Self::Crop),
+            Some(("letterbox", text)) => text.parse().ok().map(Self::Letterbox),
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            format!(
+                "expected `crop`, `crop:SHARE` (such as crop:0.875), `stretch`, `letterbox` or \
+                 `letterbox:BYTE` (0 to 255), got `{text}`"
+            )
         })
     }
 }
@@ -84,6 +99,16 @@ choices! {
         Rgb = "rgb",
         /// Blue first, as OpenCV and Caffe have it.
         Bgr = "bgr",
+    }
+}
+
+choices! {
+    /// What says which class a sample is of.
+    pub enum Labels {
+        /// What the data bring: class folders, label files, arrays of labels.
+        Auto = "auto",
+        /// Nothing: sub-folders are no classes, and labels that the data bring are not used.
+        None = "none",
     }
 }
 
@@ -103,10 +128,18 @@ mod tests {
 
     #[test]
     fn texts_come_back() {
-        for text in ["crop", "crop:0.875", "stretch"] {
+        for text in ["crop", "crop:0.875", "stretch", "letterbox", "letterbox:0"] {
             assert_eq!(text.parse::<Resize>().unwrap().to_string(), text);
         }
-        for text in ["", "crop:", "crop:0", "crop:1.5", "crop:NaN", "fit"] {
+        for text in [
+            "",
+            "crop:",
+            "crop:0",
+            "crop:1.5",
+            "crop:NaN",
+            "letterbox:256",
+            "fit",
+        ] {
             let error = text.parse::<Resize>().unwrap_err();
             assert!(error.contains("crop:SHARE"), "{text}: {error}");
         }

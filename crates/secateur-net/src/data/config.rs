@@ -2,9 +2,10 @@
 
 use secateur_onnx::model::InputShape;
 
-use super::{Colour, Layout, NormaliseBy, Resize};
+use super::{Colour, Labels, Layout, NormaliseBy, Resize};
 use crate::settings;
 use crate::settings::{AMOUNT, NOT_ALL, SIDE, TRUE_SHARE};
+use crate::task::TaskKind;
 
 settings! {
     /// Settings of the data; part `[data]` of the config.
@@ -12,13 +13,18 @@ settings! {
     /// What is not set is taken from the model if it carries it (`secateur train` and `prune`
     /// leave it there), and else from the defaults.
     pub struct DataConfig, under "Data" {
-        /// Training images set apart for validation.
+        /// What says which class a sample is of: `auto`, what the data bring, or `none`, so that
+        /// sub-folders are no classes and networks are held against the given one.
+        ///
+        /// Labels tell how good a network is, and not only how near to the given one.
+        pub labels: Labels = Labels::Auto, flag "--labels <FROM>";
+        /// Training samples set apart for validation.
         ///
         /// Not used where the data bring a validation part of their own beside a test part. One
         /// standard error of 5,000 images at 99.5 % is 0.1 points.
         pub validation: Option<usize>,
             unset "the model's, else 5000, at most a fifth", in AMOUNT, flag "--validation <N>";
-        /// Share of the validation images that the search never sees.
+        /// Share of the validation samples that the search never sees.
         ///
         /// Half of them guide the search, half confirm its result.
         pub confirm_share: f64 = 0.5, in TRUE_SHARE;
@@ -29,10 +35,16 @@ settings! {
         /// Mean and deviation: `measured`, `imagenet`, `cifar10`, `mnist`, `half`, `none`,
         /// `bytes`, or numbers such as 0.5,0.5,0.5/0.2,0.2,0.2.
         pub normalise: Option<NormaliseBy>,
-            unset "the model's, else measured on the training part",
+            unset "the model's, else measured for class scores, none for other outputs",
             flag "--normalise <NAME|MEAN/DEV>";
-        /// How images in folders get the network's size: `crop`, `crop:SHARE` or `stretch`.
+        /// How images in folders get the network's size: `crop`, `crop:SHARE`, `stretch`,
+        /// `letterbox` or `letterbox:BYTE`.
         pub resize: Option<Resize>, unset "the model's, else crop", flag "--resize <HOW>";
+        /// What the outputs mean.
+        ///
+        /// Files do not say it: what they look like may mislead.
+        pub task: Option<TaskKind>,
+            unset "what the outputs look like", flag "--task <TASK>";
         /// Order of three channels as the network takes them.
         pub colour: Option<Colour>, unset "the model's, else rgb", flag "--colour <ORDER>";
         /// Size of images in folders where no network says it: N, or HEIGHTxWIDTH.
@@ -47,7 +59,7 @@ settings! {
         pub input_shapes: Vec<InputShape>, flag "--input-shape <INPUT=EXTENTS>*";
         /// Axes of arrays of images.
         pub layout: Option<Layout>, unset "seen from their extents", flag "--layout <AXES>";
-        /// Share of the images that is set apart for the test where the data have no parts.
+        /// Share of the samples that is set apart for the test where the data have no parts.
         ///
         /// About as much as CIFAR-10 and MNIST keep.
         pub test_share: f64 = 0.1, in NOT_ALL;

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{DataError, Resize};
+use secateur_onnx::model::{InputShape, ValueInfo};
+
+use super::{Column, DataError, Resize, Row};
 
 /// Values of one image, `[h, w, c]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,28 +17,35 @@ pub enum Pixels<'a> {
     Floats(Cow<'a, [f32]>),
 }
 
-/// Images with labels, from memory or decoded on demand.
+/// Samples with or without labels, from memory or decoded on demand: images, or arrays for the
+/// inputs of a network.
 ///
 /// The trait to implement for data that this crate does not read: see [`super::Parts`] for
-/// what becomes of it.
+/// what becomes of it. Images need nothing but the methods without a default.
 pub trait Dataset: Send + Sync {
-    /// Number of images.
+    /// Number of samples.
     fn len(&self) -> usize;
 
-    /// True without images.
+    /// True without samples.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// `[h, w, c]`, the same for all.
+    /// False where the samples are arrays: those have no pixels to resize, normalise or augment.
+    fn is_images(&self) -> bool {
+        true
+    }
+
+    /// `[h, w, c]`, the same for all images; zeros where the samples are arrays.
     fn image_shape(&self) -> [usize; 3];
 
-    /// False if nothing is known of what the images show: labels are then all 0.
+    /// False if nothing is known of what the images show. Labels then only tell images apart that
+    /// belong together, such as those of a folder, of each of which the test part gets a share.
     fn is_labelled(&self) -> bool {
         true
     }
 
-    /// Names of the classes, in the order of their labels.
+    /// Names of the classes, in the order of their labels; empty without labels.
     fn class_names(&self) -> &[String];
 
     /// Number of classes.
@@ -44,7 +53,7 @@ pub trait Dataset: Send + Sync {
         self.class_names().len()
     }
 
-    /// Label of an image, below [`Dataset::n_classes`].
+    /// Label of an image, below [`Dataset::n_classes`] where there are classes.
     fn label(&self, index: usize) -> usize;
 
     /// An image of [`Dataset::image_shape`]. Called from several threads, in any order and
@@ -53,6 +62,31 @@ pub trait Dataset: Send + Sync {
     /// # Errors
     /// [`DataError::Image`] if it cannot be decoded; images in memory always can.
     fn image(&self, index: usize) -> Result<Pixels<'_>, DataError>;
+
+    /// Arrays as the inputs of a network take them, or images that an array holds; `None` where
+    /// the data are images anyway.
+    fn for_inputs(&self, inputs: &[ValueInfo]) -> Option<Result<Arc<dyn Dataset>, DataError>> {
+        let _ = inputs;
+        None
+    }
+
+    /// Shapes that arrays give to the inputs of a network, as far as they are known before
+    /// [`Dataset::for_inputs`] has checked them; none for images.
+    fn input_shapes(&self, inputs: &[ValueInfo]) -> Vec<InputShape> {
+        let _ = inputs;
+        Vec::new()
+    }
+
+    /// What the arrays of [`Dataset::for_inputs`] hold, one entry for each input.
+    fn columns(&self) -> &[Column] {
+        &[]
+    }
+
+    /// The values of a sample for one of [`Dataset::columns`].
+    fn row(&self, index: usize, column: usize) -> Option<Row<'_>> {
+        let _ = (index, column);
+        None
+    }
 
     /// True if [`Dataset::image`] costs next to nothing. Other images are all decoded once
     /// before anything starts: damaged ones are left out, and those of bytes are kept while
@@ -89,10 +123,19 @@ pub(super) fn sound_image(data: &dyn Dataset, index: usize) -> Result<Pixels<'_>
     ))
 }
 
-/// Number of images of each class.
+/// What a sample is called, for people.
+pub(super) fn noun(data: &dyn Dataset) -> &'static str {
+    match data.is_images() {
+        true => "image",
+        false => "sample",
+    }
+}
+
+/// Number of images of each class; empty without labels.
 pub fn count_classes(data: &dyn Dataset) -> Vec<usize> {
     let mut counts = vec![0; data.n_classes()];
-    for index in 0..data.len() {
+    let n = if data.is_labelled() { data.len() } else { 0 };
+    for index in 0..n {
         counts[data.label(index)] += 1;
     }
     counts

@@ -61,6 +61,14 @@ pub enum DataError {
         /// What is there.
         got: String,
     },
+    /// Nothing says which class a sample is of.
+    #[error("cannot {what}: the data in `{}` have no labels", path.display())]
+    NoLabels {
+        /// What needs labels: `train`.
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// No images at all.
     #[error("cannot use `{}`: it holds no images", path.display())]
     Empty {
@@ -111,6 +119,27 @@ pub enum DataError {
         class: String,
         /// The classes that are known.
         known: String,
+    },
+    /// An input of the network that the data hold nothing for.
+    #[error(
+        "cannot feed the network: the data hold no array for its input `{input}` (`{}`: {arrays}); \
+         its inputs are {inputs}", path.display()
+    )]
+    NoArray {
+        /// The input.
+        input: String,
+        /// All inputs.
+        inputs: String,
+        /// The arrays that are there.
+        arrays: String,
+        /// Where the first lies.
+        path: PathBuf,
+    },
+    /// Images for a network that does not take images alone.
+    #[error("cannot feed the network with images: {reason}")]
+    NoImageInput {
+        /// What it takes instead.
+        reason: String,
     },
     /// Images that the network does not take.
     #[error("cannot feed the network: it takes images of {model}, the data hold {data}")]
@@ -189,13 +218,23 @@ pub enum DataError {
     /// More validation images than there are.
     #[error(
         "cannot split the training data: {} and at least one to train on, got \
-         {available} in all", counted(*validation, "validation image")
+         {available} in all", counted(*validation, "validation sample")
     )]
     SplitTooLarge {
         /// Wanted for validation.
         validation: usize,
         /// In the training data.
         available: usize,
+    },
+    /// Fewer inputs than something needs.
+    #[error("cannot {what}: expected {needed} training samples or more, got {got}")]
+    TooFew {
+        /// What needs them: `solve weights`.
+        what: &'static str,
+        /// How many it needs.
+        needed: usize,
+        /// How many there are.
+        got: usize,
     },
     /// Mean and deviation do not fit the images.
     #[error("cannot normalise: expected {expected}, got {got}")]
@@ -238,6 +277,14 @@ impl DataError {
             Self::LabelBeyondClasses { .. } => {
                 "the network was made for other classes; its last layer needs an output for each"
             }
+            Self::NoLabels { .. } => {
+                "labels are folders of classes, label files or arrays of labels (docs/data.md); \
+                 pruning needs none: it holds networks against the given one"
+            }
+            Self::Empty { .. } => {
+                "sub-folders are taken for classes, each of which needs images; with `labels` none \
+                 they are not"
+            }
             Self::UnknownClass { .. } => {
                 "every part needs the class folders of the training part; `classes.txt` names \
                  the classes in the order of the network's outputs"
@@ -245,6 +292,11 @@ impl DataError {
             Self::ShapeDiffers { .. } => {
                 "images in folders are resized to fit; other formats must have the right size"
             }
+            Self::NoArray { .. } | Self::NoImageInput { .. } => {
+                "give an array for each input: `<input>.npy` in a folder, or an npz file with the \
+                 inputs' names as keys; the first axis counts samples"
+            }
+            Self::TooFew { .. } => "give more inputs: some hundred do well",
             Self::TooManySkipped { .. } => {
                 "copy the images again; `max_skipped` sets how many may be left out"
             }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::views::Unlabelled;
 use super::{DataConfig, DataError, Dataset};
 
 /// A format of data on disk.
@@ -53,6 +54,68 @@ impl Parts {
             has_parts: false,
             sizes_differ: None,
             notes: Vec::new(),
+        }
+    }
+
+    /// The same samples without labels.
+    #[must_use]
+    pub(super) fn without_labels(self) -> Self {
+        let hide = |data: Arc<dyn Dataset>| -> Arc<dyn Dataset> {
+            match data.is_labelled() {
+                true => Arc::new(Unlabelled(data)),
+                false => data,
+            }
+        };
+        Self {
+            train: hide(self.train),
+            validation: self.validation.map(hide),
+            test: self.test.map(hide),
+            ..self
+        }
+    }
+
+    /// Checks what every reader should see to, so that a mistake in one is no panic later.
+    pub(super) fn check(&self, path: &Path) -> Result<(), DataError> {
+        let shape = self.train.image_shape();
+        if self.train.is_empty() && !self.train.is_images() {
+            let expected = "arrays whose first axis counts samples";
+            return Err(DataError::unsupported(path, expected, "no samples"));
+        }
+        if self.train.is_images() && (self.train.is_empty() || shape.contains(&0)) {
+            return Err(DataError::Empty {
+                path: path.to_path_buf(),
+            });
+        }
+        // Validation images are appended to the training images, whose classes then count.
+        let own = self.train.n_classes();
+        let all = [
+            Some((&self.train, own)),
+            self.validation.as_ref().map(|data| (data, own)),
+            self.test.as_ref().map(|data| (data, data.n_classes())),
+        ];
+        let labelled = all
+            .into_iter()
+            .flatten()
+            .filter(|(data, _)| data.is_labelled());
+        for (data, n_classes) in labelled {
+            let beyond = (0..data.len())
+                .map(|index| (index, data.label(index)))
+                .find(|&(_, label)| label >= n_classes);
+            if let Some((index, label)) = beyond {
+                return Err(DataError::unsupported(
+                    path,
+                    format!("labels below the number of classes, {n_classes}"),
+                    format!("label {label} of item {index}"),
+                ));
+            }
+        }
+        match &self.validation {
+            Some(other) if other.image_shape() != shape => Err(DataError::unsupported(
+                path,
+                format!("images of {shape:?} as in the training part"),
+                format!("{:?}", other.image_shape()),
+            )),
+            _ => Ok(()),
         }
     }
 }

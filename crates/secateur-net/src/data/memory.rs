@@ -20,6 +20,7 @@ pub struct InMemory {
     shape: [usize; 3],
     values: Values,
     labels: Vec<u32>,
+    is_labelled: bool,
     class_names: Arc<[String]>,
 }
 
@@ -41,7 +42,18 @@ impl InMemory {
             shape,
             values,
             labels,
+            is_labelled: true,
             class_names,
+        }
+    }
+
+    /// The same images, of which nothing is known.
+    #[must_use]
+    pub fn unlabelled(self) -> Self {
+        Self {
+            is_labelled: false,
+            class_names: Arc::new([]),
+            ..self
         }
     }
 
@@ -88,6 +100,10 @@ impl Dataset for InMemory {
 
     fn image_shape(&self) -> [usize; 3] {
         self.shape
+    }
+
+    fn is_labelled(&self) -> bool {
+        self.is_labelled
     }
 
     fn class_names(&self) -> &[String] {

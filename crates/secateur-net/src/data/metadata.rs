@@ -1,5 +1,8 @@
 //! Metadata keys under which training and pruning leave in a model what later runs must know.
 
+use secateur_onnx::model::Model;
+use serde::de::DeserializeOwned;
+
 /// Normalisation, JSON.
 pub const NORMALISATION: &str = "secateur.normalisation";
 /// Size and colours of the images, JSON.
@@ -12,3 +15,8 @@ pub const SPLIT: &str = "secateur.split";
 pub const SAMPLE_MACS: &str = "secateur.training_sample_macs";
 /// Wall-clock seconds of the training.
 pub const SECONDS: &str = "secateur.training_seconds";
+
+/// What a model carries under a key, if it is what we write there.
+pub(super) fn stored<T: DeserializeOwned>(model: &Model, key: &str) -> Option<T> {
+    serde_json::from_str(model.metadata(key)?).ok()
+}

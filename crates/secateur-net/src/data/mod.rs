@@ -1,9 +1,10 @@
-//! Labelled images: reading, splitting, normalising, batching.
+//! Samples, with labels or without: reading, splitting, normalising, batching.
 //!
 //! [`open`] recognises a [`Format`] and gives a [`Source`]; fitted to a network it loads
-//! [`Part`]s, whose images are known to be sound; [`with_batches`] prepares their batches
+//! [`Part`]s, whose samples are known to be sound; [`with_batches`] prepares their batches
 //! beside the training. [`ModelData`] is a source as one model takes it.
 
+mod arrays;
 mod augment;
 mod cache;
 mod check;
@@ -13,6 +14,8 @@ mod dataset;
 mod error;
 mod format;
 mod formats;
+mod image_form;
+mod matching;
 mod memory;
 pub mod metadata;
 mod model_data;
@@ -20,27 +23,32 @@ mod normalisation;
 mod normaliser;
 mod part;
 mod prefetch;
+mod preprocessing;
 mod sampler;
 mod skipped;
 mod source;
 mod split;
 mod sums;
+mod test_part;
 mod views;
 
+pub use arrays::{Column, Row};
 pub use augment::Augment;
-pub use choices::{Colour, Layout, Resize};
+pub use choices::{Colour, Labels, Layout, Resize};
 pub use config::DataConfig;
 pub use dataset::{Dataset, Pixels, count_classes};
 pub use error::{Cause, DataError};
 pub use format::{Format, Parts};
 pub use formats::{open, open_with};
 pub use memory::InMemory;
-pub use model_data::{ModelData, Preprocessing, settle_image_size};
+pub use model_data::ModelData;
 pub use normalisation::{NAMED, Normalisation, NormaliseBy};
 pub use part::{Batch, Part};
 pub use prefetch::{Batches, with_batches};
 pub(crate) use prefetch::{Shuffled, in_order};
+pub use preprocessing::{Preprocessing, settle_image_size};
 pub use sampler::{BatchJob, BatchSampler};
 pub use skipped::SkippedImage;
-pub use source::{SetApart, Source};
+pub use source::Source;
 pub use split::Splits;
+pub use test_part::SetApart;

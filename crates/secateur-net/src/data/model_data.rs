@@ -1,47 +1,23 @@
 //! Data as a model takes them: what it carries, what the settings say, what is measured.
 
-use secateur_onnx::model::Model;
+use secateur_onnx::model::{Model, ValueInfo};
 use secateur_onnx::text::counted;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::dataset::check_fits;
+use super::image_form::ImageForm;
+use super::preprocessing::Scaling;
 use super::{
-    Colour, DataConfig, DataError, Normalisation, Part, Resize, SetApart, Source, Splits, metadata,
+    DataConfig, DataError, Normalisation, Part, Preprocessing, SetApart, Source, Splits, metadata,
 };
-
-/// How files become the network's input, besides the normalisation.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Preprocessing {
-    /// How images in folders get the network's size.
-    pub resize: Resize,
-    /// Order of three channels.
-    pub colour: Colour,
-    /// The test part, if it was set apart by us.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub set_apart: Option<SetApart>,
-}
-
-/// Gives a model of open height and width the size of the data's images, unless it has one.
-///
-/// # Errors
-/// [`DataError::SizesDiffer`] if the images are not alike and no size was given.
-pub fn settle_image_size(model: &mut Model, source: &Source) -> Result<(), DataError> {
-    if model.lacks_image_size() {
-        let [h, w, _] = source.own_shape()?;
-        model.set_image_size([h, w]);
-    }
-    Ok(())
-}
 
 /// A source fitted to a model, and split.
 #[derive(Debug)]
 pub struct ModelData {
     /// The data at the network's size.
     pub source: Source,
-    /// The training images, split.
+    /// The training samples, split.
     pub splits: Splits,
-    /// How images are normalised.
+    /// How images are normalised; empty for arrays, which are taken as they are.
     pub normalisation: Normalisation,
     /// How files become input.
     pub preprocessing: Preprocessing,
@@ -53,59 +29,63 @@ pub struct ModelData {
 }
 
 impl ModelData {
-    /// Fits `source` to a model with input `[c, h, w]`. Labels must be below `n_classes`, where
-    /// they count.
+    /// Fits `source` to a model with these inputs. Labels must be below `n_classes`, where there
+    /// are classes; else they are not used.
     ///
     /// Settings go first, then what the model carries, then the defaults; the split is the
     /// model's if it carries one, so that nothing it was trained on becomes validation data.
     ///
     /// # Errors
-    /// [`DataError`] if images, labels, classes or numbers do not fit, or nothing can be split
-    /// off.
+    /// [`DataError`] if images, arrays, labels, classes or numbers do not fit, or nothing can be
+    /// split off.
     pub fn new(
         model: &Model,
         source: &Source,
         config: &DataConfig,
-        input: [usize; 3],
+        inputs: &[ValueInfo],
         n_classes: Option<usize>,
     ) -> Result<Self, DataError> {
-        let stored: Option<Preprocessing> = stored(model, metadata::PREPROCESSING);
-        let preprocessing = Preprocessing {
-            resize: config
-                .resize
-                .or(stored.map(|p| p.resize))
-                .unwrap_or_default(),
-            colour: config
-                .colour
-                .or(stored.map(|p| p.colour))
-                .unwrap_or(Colour::Rgb),
-            set_apart: source.set_apart(),
-        };
-        check_test_part(stored.and_then(|p| p.set_apart), source.set_apart())?;
-        let source = source.fitted(input, preprocessing.resize, preprocessing.colour);
-        check_fits(source.train.as_ref(), "the training data", input, n_classes)?;
-        if let Some(test) = &source.test {
-            check_fits(test.as_ref(), "the test data", input, n_classes)?;
-        }
+        let preprocessing = Preprocessing::new(model, source, config);
+        let apart: Option<Preprocessing> = metadata::stored(model, metadata::PREPROCESSING);
+        check_test_part(apart.and_then(|p| p.set_apart), source.set_apart())?;
+        let mut source = source.for_inputs(inputs)?;
         let mut notes = source.notes.clone();
-        if let Some(n_classes) = n_classes {
-            notes.extend(check_classes(model, &source, n_classes)?);
+        let mut scaling = Scaling {
+            known: Some(Normalisation::identity(0)),
+            note: None,
+        };
+        if source.is_images() {
+            let form = ImageForm::of(inputs, &source)?;
+            source = source
+                .fitted(form.shape, preprocessing.resize, preprocessing.colour)
+                .taken_as_array(form.array);
+            scaling = Scaling::new(
+                model,
+                &source,
+                config,
+                &inputs[0],
+                form.shape[0],
+                n_classes,
+                preprocessing.colour,
+            )?;
+            check_parts(&source, form.shape, n_classes)?;
+        }
+        notes.extend(scaling.note);
+        match n_classes.filter(|_| source.train.is_labelled()) {
+            Some(n_classes) => notes.extend(check_classes(model, &source, n_classes)?),
+            None => notes.extend(unused_labels(&source)),
         }
         let (split, note) = split_of(model, &source, config);
         notes.extend(note.filter(|_| !source.has_validation()));
         let splits = source.splits(split.1, config.confirm_share, split.0)?;
-        let known = match &config.normalise {
-            Some(by) => by.resolve(input[0], preprocessing.colour)?,
-            None => self::stored(model, metadata::NORMALISATION),
-        };
-        let (normalisation, train) = match known {
+        let (normalisation, train) = match scaling.known {
             Some(normalisation) => (normalisation, None),
             None => {
                 let part = source.load_train(&splits.train)?;
                 (part.measure()?, Some(part))
             }
         };
-        normalisation.check(input[0])?;
+        normalisation.check(source.train.image_shape()[2])?;
         Ok(Self {
             source,
             splits,
@@ -117,7 +97,7 @@ impl ModelData {
         })
     }
 
-    /// The images to train on.
+    /// The samples to train on.
     ///
     /// # Errors
     /// As [`Source::load_train`].
@@ -128,7 +108,7 @@ impl ModelData {
         }
     }
 
-    /// Some of the training images.
+    /// Some of the training samples.
     ///
     /// # Errors
     /// As [`Source::load_train`].
@@ -138,7 +118,7 @@ impl ModelData {
             .normalised(&self.normalisation)
     }
 
-    /// The test images, if there are some.
+    /// The test samples, if there are some.
     ///
     /// # Errors
     /// As [`Source::load_test`].
@@ -154,25 +134,48 @@ impl ModelData {
             // Plain numbers and texts: writing them cannot fail.
             model.set_metadata(key, json.unwrap_or_default());
         };
-        set(
-            metadata::NORMALISATION,
-            serde_json::to_string(&self.normalisation),
-        );
+        if self.source.is_images() {
+            set(
+                metadata::NORMALISATION,
+                serde_json::to_string(&self.normalisation),
+            );
+        }
         set(
             metadata::PREPROCESSING,
             serde_json::to_string(&self.preprocessing),
         );
-        set(
-            metadata::CLASSES,
-            serde_json::to_string(self.source.train.class_names()),
-        );
+        if self.source.train.is_labelled() {
+            set(
+                metadata::CLASSES,
+                serde_json::to_string(self.source.train.class_names()),
+            );
+        }
         set(metadata::SPLIT, serde_json::to_string(&self.split));
     }
 }
 
-/// What a model carries under a key, if it is what we write there.
-fn stored<T: DeserializeOwned>(model: &Model, key: &str) -> Option<T> {
-    serde_json::from_str(model.metadata(key)?).ok()
+/// Checks that images fit the network, and labels its outputs where they count.
+fn check_parts(
+    source: &Source,
+    shape: [usize; 3],
+    n_classes: Option<usize>,
+) -> Result<(), DataError> {
+    let test = source.test.as_ref().map(|test| (test, "the test data"));
+    for (data, place) in [(&source.train, "the training data")]
+        .into_iter()
+        .chain(test)
+    {
+        let n_classes = n_classes.filter(|_| data.is_labelled());
+        check_fits(data.as_ref(), place, shape, n_classes)?;
+    }
+    Ok(())
+}
+
+/// Says so if the data bring labels that the network has no classes for.
+fn unused_labels(source: &Source) -> Option<String> {
+    source.train.is_labelled().then(|| {
+        "the labels of the data are not used: the network's outputs are no class scores".to_string()
+    })
 }
 
 /// Test images of this run must not be training images of an earlier one.
@@ -191,26 +194,27 @@ fn check_test_part(then: Option<SetApart>, now: Option<SetApart>) -> Result<(), 
 fn split_of(model: &Model, source: &Source, config: &DataConfig) -> ((u64, usize), Option<String>) {
     let n = source.train.len();
     let own = (config.split_seed, config.validation_of(n));
-    let Some(carried): Option<(u64, usize)> = stored(model, metadata::SPLIT) else {
+    let Some(carried): Option<(u64, usize)> = metadata::stored(model, metadata::SPLIT) else {
         return (own, None);
     };
     let apart = carried.1;
     match config.validation {
         _ if apart >= n => {
             let note = format!(
-                "the network was trained on other data ({apart} images were set apart, these are \
-                 {n}): what is set apart here it may have seen"
+                "the network was trained on other data ({apart} {}s were set apart, these are \
+                 {n}): what is set apart here it may have seen",
+                source.noun()
             );
             (own, Some(note))
         }
         Some(wanted) if apart == 0 && wanted > 0 => {
-            let note = "the network was trained on all images, also on those that are now taken \
+            let note = "the network was trained on all samples, also on those that are now taken \
                         for validation: it does better on them than on new ones";
             (own, Some(note.to_string()))
         }
         Some(wanted) if wanted != apart => {
             let note = format!(
-                "`validation` {wanted} is not used: when the network was trained {apart} images \
+                "`validation` {wanted} is not used: when the network was trained {apart} samples \
                  were set apart, and it has seen all others"
             );
             (carried, Some(note))
@@ -234,7 +238,7 @@ fn check_classes(
             counted(n_classes, "output")
         ));
     }
-    let known: Vec<String> = stored(model, metadata::CLASSES).unwrap_or_default();
+    let known: Vec<String> = metadata::stored(model, metadata::CLASSES).unwrap_or_default();
     if known.is_empty() || known == names {
         return Ok(notes);
     }

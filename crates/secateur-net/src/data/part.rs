@@ -12,7 +12,7 @@ use super::memory::{InMemory, Values};
 use super::normaliser::Normaliser;
 use super::sums::Sums;
 use super::{Augment, BatchJob, Colour, DataError, Dataset, Normalisation, Pixels};
-use crate::value::Inputs;
+use crate::value::{Host, HostData, Input, Inputs};
 
 /// Inputs and labels of one step.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,13 +25,16 @@ pub struct Batch {
     pub indices: Vec<usize>,
 }
 
-/// Images of a data set that can all be decoded, and how they become the network's input.
+/// Samples of a data set, images that can all be decoded or arrays, and how they become the
+/// network's inputs.
 #[derive(Clone)]
 pub struct Part {
     data: Arc<dyn Dataset>,
     indices: Arc<[usize]>,
     colour: Colour,
     normaliser: Arc<Normaliser>,
+    /// Extents of a sample where the network takes images as an array of another rank.
+    array: Option<Arc<[usize]>>,
     /// Of images that are not in memory, from the pass that checked them.
     sums: Option<Sums>,
     /// Held while the decoded images live.
@@ -41,7 +44,7 @@ pub struct Part {
 impl std::fmt::Debug for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Part")
-            .field("images", &self.len())
+            .field("samples", &self.len())
             .field("shape", &self.shape())
             .field("in_memory", &self.is_in_memory())
             .finish()
@@ -88,12 +91,16 @@ impl Part {
         };
         let label = |&index: &usize| u32::try_from(data.label(index)).unwrap_or(u32::MAX);
         part.indices = (0..checked.sound.len()).collect();
-        part.data = Arc::new(InMemory::new(
+        let kept = InMemory::new(
             shape,
             Values::Bytes(kept),
             checked.sound.iter().map(label).collect(),
             data.class_names().into(),
-        ));
+        );
+        part.data = Arc::new(match data.is_labelled() {
+            true => kept,
+            false => kept.unlabelled(),
+        });
         Ok(part)
     }
 
@@ -110,6 +117,7 @@ impl Part {
             indices,
             colour,
             normaliser: Arc::new(Normaliser::new(&identity, colour)),
+            array: None,
             sums: None,
             reservation: None,
         }
@@ -125,7 +133,14 @@ impl Part {
         Ok(self)
     }
 
-    /// Mean and deviation of the images before any normalisation.
+    /// The same images as arrays of these extents, which hold as many values.
+    #[must_use]
+    pub(super) fn taken_as_array(mut self, extents: Option<Arc<[usize]>>) -> Self {
+        self.array = extents;
+        self
+    }
+
+    /// Mean and deviation of the images before any normalisation; of arrays, none.
     ///
     /// # Errors
     /// As [`Dataset::image`].
@@ -134,30 +149,44 @@ impl Part {
             return Ok(sums.normalisation(self.colour));
         }
         let mut sums = Sums::new(self.shape()[2]);
-        for index in 0..self.len() {
+        let n_images = if self.is_images() { self.len() } else { 0 };
+        for index in 0..n_images {
             sums.add(&self.pixels(index)?);
         }
         Ok(sums.normalisation(self.colour))
     }
 
-    /// Number of images.
+    /// Number of samples.
     pub fn len(&self) -> usize {
         self.indices.len()
     }
 
-    /// True without images.
+    /// True without samples.
     pub fn is_empty(&self) -> bool {
         self.indices.is_empty()
     }
 
-    /// `[h, w, c]`.
+    /// True if the samples are images, which can be normalised and augmented.
+    pub fn is_images(&self) -> bool {
+        self.data.is_images()
+    }
+
+    /// `[h, w, c]` of images; zeros for arrays.
     pub fn shape(&self) -> [usize; 3] {
         self.data.image_shape()
     }
 
     /// Values that the inputs of one sample hold.
     pub fn n_values(&self) -> usize {
-        self.shape().iter().product()
+        match self.is_images() {
+            true => self.shape().iter().product(),
+            false => self
+                .data
+                .columns()
+                .iter()
+                .map(|column| column.n_values())
+                .sum(),
+        }
     }
 
     /// True if nothing has to be decoded any more.
@@ -165,7 +194,7 @@ impl Part {
         self.data.is_in_memory()
     }
 
-    /// Label of an image.
+    /// Label of a sample.
     pub fn label(&self, index: usize) -> u32 {
         u32::try_from(self.data.label(self.indices[index])).unwrap_or(u32::MAX)
     }
@@ -174,7 +203,18 @@ impl Part {
         sound_image(self.data.as_ref(), self.indices[index])
     }
 
-    /// The first `n` images.
+    /// At most `n` samples at even distances: data often lie in the order of their classes.
+    pub fn spread(&self, n: usize) -> Self {
+        let len = self.len();
+        let n = n.min(len);
+        Self {
+            indices: (0..n).map(|i| self.indices[i * len / n]).collect(),
+            sums: None,
+            ..self.clone()
+        }
+    }
+
+    /// The first `n` samples.
     pub fn head(&self, n: usize) -> Self {
         Self {
             indices: self.indices[..n.min(self.len())].into(),
@@ -185,11 +225,39 @@ impl Part {
 
     /// A batch.
     ///
-    /// What chance changes follows from the job alone, whoever prepares it and when.
+    /// What chance changes follows from the job alone, whoever prepares it and when. Arrays are
+    /// never changed.
     ///
     /// # Errors
     /// [`DataError::Image`] if a file changed since it was checked.
     pub fn batch(&self, job: &BatchJob) -> Result<Batch, DataError> {
+        let values = match self.is_images() {
+            true => vec![self.images(job)?],
+            false => {
+                let columns = self.data.columns().iter().enumerate();
+                let rows = |place: usize| {
+                    let row = move |&index: &usize| self.data.row(self.indices[index], place);
+                    job.indices.iter().filter_map(row).collect()
+                };
+                columns
+                    .map(|(place, column)| column.input(rows(place)))
+                    .collect()
+            }
+        };
+        Ok(Batch {
+            inputs: Inputs {
+                n: job.indices.len(),
+                values,
+            },
+            labels: match self.data.is_labelled() {
+                true => job.indices.iter().map(|&index| self.label(index)).collect(),
+                false => Vec::new(),
+            },
+            indices: job.indices.clone(),
+        })
+    }
+
+    fn images(&self, job: &BatchJob) -> Result<Input, DataError> {
         let shape = self.shape();
         let size: usize = shape.iter().product();
         let n = job.indices.len();
@@ -208,17 +276,16 @@ impl Part {
                 job.augment.apply(&plain, shape, background, &mut rng, out);
             }
         }
-        Ok(Batch {
-            inputs: Inputs::images(inputs, n),
-            labels: match self.data.is_labelled() {
-                true => job.indices.iter().map(|&index| self.label(index)).collect(),
-                false => Vec::new(),
-            },
-            indices: job.indices.clone(),
+        Ok(match &self.array {
+            None => Input::Images(inputs),
+            Some(extents) => Input::Array(Host {
+                shape: [&[n], &extents[..]].concat(),
+                data: HostData::Float(inputs),
+            }),
         })
     }
 
-    /// The images from `start` on, at most `n`, unchanged.
+    /// The samples from `start` on, at most `n`, unchanged.
     pub(crate) fn run(&self, start: usize, n: usize) -> BatchJob {
         BatchJob {
             indices: (start..(start + n).min(self.len())).collect(),

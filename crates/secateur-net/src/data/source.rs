@@ -1,17 +1,16 @@
 //! The parts of an opened data set, fitted to a network.
 
+use secateur_onnx::model::ValueInfo;
 use secateur_onnx::text::counted;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::cache::Loader;
-use super::split::set_apart;
-use super::views::{Chain, Subset};
+use super::dataset::noun;
+use super::views::Chain;
 use super::{
-    Colour, DataConfig, DataError, Dataset, Part, Parts, Resize, SkippedImage, Splits,
-    count_classes,
+    Colour, DataConfig, DataError, Dataset, Labels, Part, Parts, Resize, SetApart, SkippedImage,
+    Splits, count_classes, test_part,
 };
 use crate::task::Against;
 
@@ -31,7 +30,11 @@ pub struct Source {
     n_validation: usize,
     set_apart: Option<SetApart>,
     sizes_differ: Option<[[usize; 2]; 2]>,
+    /// What the user wants images to have where the network leaves it open.
+    image_size: Option<[usize; 2]>,
     colour: Colour,
+    /// As [`Part::taken_as_array`].
+    array: Option<Arc<[usize]>>,
     loader: Arc<Loader>,
 }
 
@@ -44,26 +47,6 @@ impl std::fmt::Debug for Source {
     }
 }
 
-/// A test part that was set apart from data without parts.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct SetApart {
-    /// Share of each class.
-    pub share: f64,
-    /// Seed that picked the images.
-    pub seed: u64,
-}
-
-impl std::fmt::Display for SetApart {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} % of each class by seed {}",
-            100.0 * self.share,
-            self.seed
-        )
-    }
-}
-
 impl Source {
     /// Data from anywhere: read by a [`super::Format`], or images of the caller's own. `path`
     /// says in messages where they are.
@@ -71,29 +54,14 @@ impl Source {
     /// # Errors
     /// [`DataError::Empty`] without images to train on, [`DataError::Unsupported`] for labels
     /// without a class and for validation images of another shape.
-    pub fn new(path: &Path, parts: Parts, config: &DataConfig) -> Result<Self, DataError> {
-        check_parts(path, &parts)?;
-        let (mut train, mut test) = (parts.train, parts.test);
-        let (mut notes, mut apart) = (parts.notes, None);
-        if !parts.has_parts && test.is_none() && config.test_share > 0.0 {
-            let labels: Vec<usize> = (0..train.len()).map(|i| train.label(i)).collect();
-            let (rest, picked) = set_apart(&labels, config.test_share, config.test_seed);
-            if !picked.is_empty() && !rest.is_empty() {
-                notes.push(format!(
-                    "no test part: {} of {} are set apart for it, {} % of each class, by seed {}",
-                    picked.len(),
-                    counted(labels.len(), "image"),
-                    100.0 * config.test_share,
-                    config.test_seed
-                ));
-                test = Some(Arc::new(Subset::new(train.clone(), picked)));
-                train = Arc::new(Subset::new(train, rest));
-                apart = Some(SetApart {
-                    share: config.test_share,
-                    seed: config.test_seed,
-                });
-            }
+    pub fn new(path: &Path, mut parts: Parts, config: &DataConfig) -> Result<Self, DataError> {
+        parts.check(path)?;
+        // By the labels, so that the test part is the same where they are not used.
+        let apart = test_part::take(&mut parts, config);
+        if config.labels == Labels::None {
+            parts = parts.without_labels();
         }
+        let (mut train, test, notes) = (parts.train, parts.test, parts.notes);
         let n_validation = parts.validation.as_ref().map_or(0, |part| part.len());
         if let Some(second) = parts.validation {
             train = Arc::new(Chain {
@@ -111,7 +79,9 @@ impl Source {
             n_validation,
             set_apart: apart,
             sizes_differ: parts.sizes_differ,
+            image_size: config.image_size,
             colour: Colour::Rgb,
+            array: None,
             loader: Arc::new(Loader::new(cache, config.max_skipped)),
         })
     }
@@ -154,6 +124,44 @@ impl Source {
         }
     }
 
+    /// The same data for these inputs of a network: arrays are matched with them and read.
+    ///
+    /// # Errors
+    /// [`DataError::NoArray`], and what is wrong with an array.
+    pub(super) fn for_inputs(&self, inputs: &[ValueInfo]) -> Result<Self, DataError> {
+        let fit = |data: &Arc<dyn Dataset>| {
+            let fitted = data.for_inputs(inputs);
+            fitted.unwrap_or_else(|| Ok(data.clone()))
+        };
+        Ok(Self {
+            train: fit(&self.train)?,
+            test: self.test.as_ref().map(fit).transpose()?,
+            ..self.clone()
+        })
+    }
+
+    /// The same images as arrays of these extents.
+    #[must_use]
+    pub(super) fn taken_as_array(mut self, extents: Option<Arc<[usize]>>) -> Self {
+        self.array = extents;
+        self
+    }
+
+    /// Are the samples images?
+    pub fn is_images(&self) -> bool {
+        self.train.is_images()
+    }
+
+    /// What one of them is called: `image` or `sample`.
+    pub fn noun(&self) -> &'static str {
+        noun(self.train.as_ref())
+    }
+
+    /// Size that the user wants images to have where the network leaves it open.
+    pub(super) fn image_size(&self) -> Option<[usize; 2]> {
+        self.image_size
+    }
+
     /// What networks are held against on these data: labels, where there are some.
     pub fn against(&self) -> Against {
         match self.train.is_labelled() {
@@ -167,7 +175,7 @@ impl Source {
         self.n_validation > 0
     }
 
-    /// Splits the training images: the data's own validation part if they have one, else
+    /// Splits the training samples: the data's own validation part if they have one, else
     /// some set apart by the seed.
     ///
     /// # Errors
@@ -190,16 +198,15 @@ impl Source {
         self.set_apart
     }
 
-    /// Training images at `indices`, checked, not normalised.
+    /// Training samples at `indices`, checked, not normalised.
     ///
     /// # Errors
     /// [`DataError::TooManySkipped`], [`DataError::Empty`].
     pub fn load_train(&self, indices: &[usize]) -> Result<Part, DataError> {
-        let place = format!("the training images in `{}`", self.path.display());
-        Part::load(&self.train, indices, &place, self.colour, &self.loader)
+        self.load(&self.train, indices, "training")
     }
 
-    /// All test images, checked, not normalised; `None` if there are none.
+    /// All test samples, checked, not normalised; `None` if there are none.
     ///
     /// # Errors
     /// As [`Source::load_train`].
@@ -208,8 +215,18 @@ impl Source {
             return Ok(None);
         };
         let all: Vec<usize> = (0..test.len()).collect();
-        let place = format!("the test images in `{}`", self.path.display());
-        Part::load(test, &all, &place, self.colour, &self.loader).map(Some)
+        self.load(test, &all, "test").map(Some)
+    }
+
+    fn load(
+        &self,
+        data: &Arc<dyn Dataset>,
+        indices: &[usize],
+        part: &str,
+    ) -> Result<Part, DataError> {
+        let place = format!("the {part} {}s in `{}`", self.noun(), self.path.display());
+        let part = Part::load(data, indices, &place, self.colour, &self.loader)?;
+        Ok(part.taken_as_array(self.array.clone()))
     }
 
     /// Images that were left out of the parts loaded until now.
@@ -220,12 +237,19 @@ impl Source {
     /// A line for people: format, number of images, classes in the order of their labels.
     pub fn describe(&self) -> String {
         let n_train = self.train.len() - self.n_validation;
-        let mut text = format!("{}: {}", self.kind, counted(n_train, "training image"));
+        let mut text = format!(
+            "{}: {}",
+            self.kind,
+            counted(n_train, &format!("training {}", self.noun()))
+        );
         if self.n_validation > 0 {
             text.push_str(&format!(", {} for validation", self.n_validation));
         }
         if let Some(test) = &self.test {
             text.push_str(&format!(", {} for the test", test.len()));
+        }
+        if !self.train.is_labelled() {
+            return text + ", without labels";
         }
         let names = self.train.class_names();
         const SHOWN: usize = 20;
@@ -237,45 +261,22 @@ impl Source {
         text
     }
 
+    /// Fails for data without labels; `what` cannot be done then.
+    ///
+    /// # Errors
+    /// [`DataError::NoLabels`].
+    pub fn check_labelled(&self, what: &'static str) -> Result<(), DataError> {
+        match self.against() {
+            Against::Labels => Ok(()),
+            Against::Original => Err(DataError::NoLabels {
+                what,
+                path: self.path.clone(),
+            }),
+        }
+    }
+
     /// Number of training images of each class, the data's own validation part included.
     pub fn class_counts(&self) -> Vec<usize> {
         count_classes(self.train.as_ref())
-    }
-}
-
-/// Checks what every reader should see to, so that a mistake in one is no panic later.
-fn check_parts(path: &Path, parts: &Parts) -> Result<(), DataError> {
-    let shape = parts.train.image_shape();
-    if parts.train.is_empty() || shape.contains(&0) {
-        return Err(DataError::Empty {
-            path: path.to_path_buf(),
-        });
-    }
-    // Validation images are appended to the training images, whose classes then count.
-    let own = parts.train.n_classes();
-    let all = [
-        Some((&parts.train, own)),
-        parts.validation.as_ref().map(|data| (data, own)),
-        parts.test.as_ref().map(|data| (data, data.n_classes())),
-    ];
-    for (data, n_classes) in all.into_iter().flatten() {
-        let beyond = (0..data.len())
-            .map(|index| (index, data.label(index)))
-            .find(|&(_, label)| label >= n_classes);
-        if let Some((index, label)) = beyond {
-            return Err(DataError::unsupported(
-                path,
-                format!("labels below the number of classes, {n_classes}"),
-                format!("label {label} of item {index}"),
-            ));
-        }
-    }
-    match &parts.validation {
-        Some(other) if other.image_shape() != shape => Err(DataError::unsupported(
-            path,
-            format!("images of {shape:?} as in the training part"),
-            format!("{:?}", other.image_shape()),
-        )),
-        _ => Ok(()),
     }
 }

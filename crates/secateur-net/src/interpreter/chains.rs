@@ -53,7 +53,7 @@ impl Chains {
             let mut specs = Vec::new();
             while let Some((block, spec)) = planned(at + specs.len()) {
                 let follows = specs.is_empty()
-                    || steps[at + specs.len() - 1].output() == block.inputs()[0]
+                    || steps[at + specs.len() - 1].outputs() == [block.inputs()[0]]
                         && readers.get(block.inputs()[0]) == Some(&1);
                 specs.push(spec);
                 if !follows || !is_chain(&specs) {

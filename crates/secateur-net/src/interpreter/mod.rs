@@ -5,11 +5,15 @@
 //! mean is not known here: that is a [`crate::task::Task`].
 
 mod chains;
+mod frontier;
 mod fusing;
 mod input;
+mod live;
 mod plan;
 mod run;
+mod samples;
 mod step;
+mod walk;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,12 +21,13 @@ use std::sync::Arc;
 use secateur_onnx::graph::{Graph, ValueInfo};
 
 use self::chains::{Chains, left_norms};
+pub use self::frontier::{End, Frontier, Stop};
 pub use self::input::ImageInput;
 pub use self::run::TrainingPass;
 use self::step::Step;
+pub use self::walk::Walk;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::extension::tensor_from_vec;
 use crate::ops::Folded;
 use crate::pass::{Bound, Phase};
 use crate::value::{Host, Value};
@@ -43,6 +48,8 @@ pub struct Interpreter {
     graph_name: String,
     inputs: Vec<ValueInfo>,
     outputs: Vec<String>,
+    /// Of each output, the axis that counts samples.
+    sample_axes: Vec<usize>,
 }
 
 impl Interpreter {
@@ -78,6 +85,7 @@ impl Interpreter {
             graph_name: graph.name.clone(),
             inputs: graph.inputs.clone(),
             outputs: outputs.iter().map(ToString::to_string).collect(),
+            sample_axes: samples::sample_axes(graph, outputs),
         })
     }
 
@@ -86,8 +94,8 @@ impl Interpreter {
         let mut lines = Vec::with_capacity(self.steps.len());
         for (at, step) in self.steps.iter().enumerate() {
             let mut line = step.describe();
-            if self.left_norms.contains(step.output())
-                && let Some(block) = step.conv_block()
+            if let Some(block) = step.conv_block()
+                && self.left_norms.contains(block.output())
             {
                 line += block.describe_left();
             }
@@ -166,12 +174,7 @@ impl Interpreter {
                 all
             });
             if let Some(folded) = all {
-                let (nw, nb) = (folded.weight.len(), folded.bias.len());
-                let pair = (
-                    tensor_from_vec(folded.weight, [nw], device),
-                    tensor_from_vec(folded.bias, [nb], device),
-                );
-                bound.folded.insert(steps[0].node().to_string(), pair);
+                bound.put_folded(steps[0].node(), folded, device);
             }
         }
         Ok(bound)

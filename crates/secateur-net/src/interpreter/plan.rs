@@ -10,16 +10,16 @@ use secateur_onnx::ops::is_quantised;
 use super::fusing::{Fusing, Readers};
 use super::step::Step;
 use crate::error::Result;
-use crate::ops::{General, Linear, Planner, SPLIT, lookup, split};
+use crate::ops::{ConvBlock, General, Linear, Planner, lookup};
 use crate::weights::trained_parameters;
 
-/// The nodes that `outputs` depend on, in order.
-fn needed<'g>(graph: &'g Graph, outputs: &[&'g str]) -> Vec<&'g Node> {
+/// The nodes that `outputs` depend on, in order, those of subgraphs included.
+pub(super) fn needed<'g>(graph: &'g Graph, outputs: &[&'g str]) -> Vec<&'g Node> {
     let mut values: HashSet<&str> = outputs.iter().copied().collect();
     let mut nodes: Vec<&Node> = Vec::new();
     for node in graph.nodes.iter().rev() {
         if node.outputs.iter().any(|o| values.contains(o.as_str())) {
-            values.extend(node.inputs.iter().flatten().map(String::as_str));
+            values.extend(node.reads());
             nodes.push(node);
         }
     }
@@ -40,10 +40,8 @@ pub fn steps(graph: &Graph, outputs: &[&str]) -> Result<Vec<Step>> {
     let mut done: HashSet<&str> = HashSet::new();
     let mut computed: HashSet<String> = graph.inputs.iter().map(|i| i.name.clone()).collect();
     let mut steps: Vec<Step> = Vec::new();
-    if let Some(node) = nodes.iter().find(|node| is_quantised(node)) {
-        let reason = "takes quantised numbers, which cannot be trained: prune the float file, then \
-                      quantise";
-        return Err(planner.refuse(node, reason));
+    for node in &nodes {
+        refuse_quantised(&planner, node)?;
     }
     for node in nodes {
         if done.contains(node.name.as_str()) {
@@ -55,34 +53,52 @@ pub fn steps(graph: &Graph, outputs: &[&str]) -> Result<Vec<Step>> {
             computed: &computed,
         };
         if let Some(step) = fused(&fusing, &trained, node, &mut done)? {
-            computed.insert(step.output().to_string());
+            computed.extend(step.outputs().into_iter().map(str::to_string));
             steps.push(step);
             continue;
         }
-        if node.op_type == SPLIT && node.is_standard() {
-            for (index, name) in node.outputs.iter().enumerate() {
-                if readers.is_read(name) {
-                    let part = split(&planner, node, index)?;
-                    steps.push(Step::Other(Box::new(General::new(node, index, part))));
-                }
-            }
-        } else {
-            let Some(read) = lookup(node) else {
-                return Err(planner.refuse(node, "has no training rule"));
-            };
-            if let Some(extra) = node.outputs[1..].iter().find(|name| readers.is_read(name)) {
-                return Err(planner.refuse(
-                    node,
-                    format!("has a further output `{extra}` that is read, which training lacks"),
-                ));
-            }
-            let rule = read(&planner, node)?;
-            steps.push(Step::Other(Box::new(General::new(node, 0, rule))));
-        }
+        let slots = (0..node.outputs.len()).filter(|&slot| readers.is_read(&node.outputs[slot]));
+        let step = general(&planner, node, slots.collect())?;
+        steps.push(Step::Other(Box::new(step)));
         planner.note(node);
         computed.extend(node.outputs.iter().cloned());
     }
     Ok(steps)
+}
+
+/// Fails unless a step could give the output in `slot` of a node.
+///
+/// # Errors
+/// [`crate::NetError::Unsupported`] says what training lacks.
+pub(super) fn check(planner: &Planner<'_>, node: &Node, slot: usize) -> Result<()> {
+    refuse_quantised(planner, node)?;
+    let is_layer = match node.op_type.as_str() {
+        _ if !node.is_standard() => false,
+        "Conv" => ConvBlock::new(planner, node)?.is_some(),
+        "Gemm" | "MatMul" => Linear::new(planner.graph, node)?.is_some(),
+        _ => false,
+    };
+    if !is_layer {
+        general(planner, node, vec![slot])?;
+    }
+    Ok(())
+}
+
+/// The step that gives some outputs of a node.
+fn general(planner: &Planner<'_>, node: &Node, slots: Vec<usize>) -> Result<General> {
+    match lookup(node) {
+        Some(build) => General::new(planner, node, slots, build),
+        None => Err(planner.refuse(node, "has no training rule")),
+    }
+}
+
+fn refuse_quantised(planner: &Planner<'_>, node: &Node) -> Result<()> {
+    if !is_quantised(node) {
+        return Ok(());
+    }
+    let reason = "takes quantised numbers, which cannot be trained: prune the float file, then \
+                  quantise";
+    Err(planner.refuse(node, reason))
 }
 
 /// The step of a convolution or linear layer with what follows it, if `node` is one.

@@ -1,11 +1,11 @@
 //! Passes over the planned steps.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Gradients, Tensor};
 
-use super::chains::count_readers;
+use super::live::Live;
+use super::samples::samples_first;
 use super::step::Step;
 use super::{ImageInput, Interpreter};
 use crate::error::{NetError, Result};
@@ -16,7 +16,8 @@ use crate::value::{Dense, Host, HostData, Input, Inputs, Output, Value};
 
 /// What a training pass gives.
 pub struct TrainingPass {
-    /// The planned outputs, each in the file's order of axes.
+    /// The planned outputs, each in the file's order of axes but for that of the samples, which
+    /// comes first.
     pub outputs: Vec<Dense>,
     /// Batch statistics, to apply after the step.
     pub moments: Vec<BatchMoments>,
@@ -71,7 +72,7 @@ impl Interpreter {
         })
     }
 
-    /// The planned outputs, in plain memory.
+    /// The planned outputs, in plain memory; their first axis counts samples.
     ///
     /// # Errors
     /// As [`crate::ops::Operator::forward`], and [`NetError::Shape`] for inputs that do not fit.
@@ -82,6 +83,25 @@ impl Interpreter {
     }
 
     fn run_inputs(&self, pass: &Pass<'_>, inputs: Inputs) -> Result<Vec<Dense>> {
+        let n = inputs.n;
+        let values = self.input_values(inputs, &pass.device)?;
+        let names = self.outputs();
+        let outputs = self.run(pass, &values, &names)?;
+        let outputs = outputs.iter().zip(names).zip(&self.sample_axes);
+        outputs
+            .map(|((value, name), &axis)| samples_first(name, value.dense(&pass.device), axis, n))
+            .collect()
+    }
+
+    /// Inputs by name, as [`Self::run`] takes them.
+    ///
+    /// # Errors
+    /// [`NetError::Shape`] for inputs that do not fit.
+    pub(crate) fn input_values(
+        &self,
+        inputs: Inputs,
+        device: &Device,
+    ) -> Result<Vec<(&str, Value)>> {
         let given = inputs.values.len();
         if given != self.inputs.len() {
             return Err(NetError::Shape {
@@ -90,20 +110,17 @@ impl Interpreter {
                 got: format!("for {given}"),
             });
         }
+        let n = inputs.n;
         let pairs = self.inputs.iter().zip(inputs.values);
-        let values = pairs
+        pairs
             .map(|(info, input)| {
                 let value = match input {
-                    Input::Images(values) => {
-                        ImageInput::of(info)?.value(values, inputs.n, &pass.device)?
-                    }
-                    Input::Array(host) => array_value(host, &pass.device),
+                    Input::Images(values) => ImageInput::of(info)?.value(values, n, device)?,
+                    Input::Array(host) => array_value(host, device),
                 };
                 Ok((info.name.as_str(), value))
             })
-            .collect::<Result<Vec<_>>>()?;
-        let outputs = self.run(pass, &values, &self.outputs())?;
-        Ok(outputs.iter().map(|v| v.dense(&pass.device)).collect())
+            .collect()
     }
 
     /// Runs the steps from `inputs` to `outputs`, which are among those planned.
@@ -117,76 +134,31 @@ impl Interpreter {
         inputs: &[(&str, Value)],
         outputs: &[&str],
     ) -> Result<Vec<Value>> {
-        let mut values: HashMap<&str, Value> = HashMap::new();
-        for (name, value) in inputs {
-            if value.onnx_dims().contains(&0) {
-                return Err(NetError::Shape {
-                    node: (*name).to_string(),
-                    expected: "at least one element".to_string(),
-                    got: format!("{:?}", value.onnx_dims()),
-                });
-            }
-            values.insert(name, value.clone());
-        }
-        // A value is dropped after its last reader, so that its memory serves the next step.
-        let mut readers = count_readers(&self.steps, outputs);
+        let mut live = Live::new(self, inputs, outputs)?;
         for steps in self.together(pass.phase) {
-            let inputs = self.read(pass, &values, steps)?;
-            let output = match steps {
+            let inputs = live.read(pass, steps)?;
+            let outputs = match steps {
                 [step] => step.forward(pass, &inputs)?,
                 _ => {
                     let blocks: Vec<&ConvBlock> =
                         steps.iter().filter_map(Step::conv_block).collect();
-                    ConvBlock::forward_chain(&blocks, pass, &inputs[0], inputs.get(1))?
+                    vec![ConvBlock::forward_chain(
+                        &blocks,
+                        pass,
+                        &inputs[0],
+                        inputs.get(1),
+                    )?]
                 }
             };
-            for name in steps.iter().flat_map(|step| step.inputs()) {
-                if let Some(count) = readers.get_mut(name) {
-                    *count -= 1;
-                    if *count == 0 {
-                        values.remove(name);
-                    }
-                }
-            }
-            values.insert(steps[steps.len() - 1].output(), output);
+            live.put(steps, outputs);
         }
         outputs
             .iter()
             .map(|name| {
-                let value = self.find(pass, &values, name);
+                let value = live.find(pass, name);
                 value.ok_or_else(|| missing(name, "output"))
             })
             .collect()
-    }
-
-    /// What steps that run together read, without what they hand to each other.
-    fn read(
-        &self,
-        pass: &Pass<'_>,
-        values: &HashMap<&str, Value>,
-        steps: &[Step],
-    ) -> Result<Vec<Value>> {
-        let (last, before) = (&steps[steps.len() - 1], &steps[..steps.len() - 1]);
-        steps
-            .iter()
-            .flat_map(|step| step.inputs())
-            .filter(|name| !before.iter().any(|step| step.output() == *name))
-            .map(|name| {
-                self.find(pass, values, name)
-                    .ok_or_else(|| NetError::Graph {
-                        place: format!("node `{}`", last.node()),
-                        reason: format!("its input `{name}` is neither computed nor readable"),
-                    })
-            })
-            .collect()
-    }
-
-    /// A value that was computed, a parameter or a stored tensor.
-    fn find(&self, pass: &Pass<'_>, values: &HashMap<&str, Value>, name: &str) -> Option<Value> {
-        let computed = values.get(name).cloned();
-        computed
-            .or_else(|| pass.parameter(name).map(Value::Dense))
-            .or_else(|| self.stored.get(name).cloned())
     }
 }
 

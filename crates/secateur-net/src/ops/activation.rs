@@ -69,9 +69,9 @@ fn on_host(function: Function, value: &Host) -> Host {
 }
 
 /// y = f(x)
-struct Map<'a> {
-    x: &'a [f32],
-    y: &'a mut [f32],
+pub(super) struct Map<'a> {
+    pub x: &'a [f32],
+    pub y: &'a mut [f32],
 }
 
 impl Apply for Map<'_> {
@@ -91,10 +91,10 @@ impl Apply for Map<'_> {
 }
 
 /// dx = dy · f'(x)
-struct Slope<'a> {
-    x: &'a [f32],
-    dy: &'a [f32],
-    dx: &'a mut [f32],
+pub(super) struct Slope<'a> {
+    pub x: &'a [f32],
+    pub dy: &'a [f32],
+    pub dx: &'a mut [f32],
 }
 
 impl Apply for Slope<'_> {
@@ -219,7 +219,7 @@ pub fn identity(_: &Planner<'_>, _: &Node) -> Result<Box<dyn Rule>> {
     Ok(Box::new(Same))
 }
 
-/// Number of an ONNX data type.
+/// Kind of an ONNX data type.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Type {
     Float,
@@ -232,9 +232,10 @@ struct Cast(Type);
 
 impl Rule for Cast {
     fn apply(&self, call: &Call<'_>) -> Result<Value> {
-        let Some(value) = call.value(0)?.host() else {
+        if self.0 == Type::Float && call.value(0)?.host().is_none() {
             return Ok(call.value(0)?.clone());
-        };
+        }
+        let value = call.in_memory(0)?;
         let data = match self.0 {
             Type::Float => HostData::Float(value.floats()),
             Type::Int => HostData::Int(value.ints()),
@@ -247,11 +248,11 @@ impl Rule for Cast {
     }
 }
 
-/// `Cast` (opset 6 to 25) of what shapes are computed with to any type, and of computed
-/// values between floating point types, which are all `f32` here.
+/// `Cast` (opset 6 to 25). Floating point types are all `f32` here; a cast to another type has no
+/// slope, and brings a computed value to plain memory.
 ///
 /// # Errors
-/// [`crate::NetError::Unsupported`] for computed values cast to other types.
+/// [`crate::NetError::Unsupported`] for texts and complex numbers.
 pub fn cast(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
     let kind = match node.attr_i("to", 1) {
         1 | 10 | 11 | 16 => Type::Float,
@@ -259,9 +260,6 @@ pub fn cast(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
         9 => Type::Bool,
         other => return Err(planner.refuse(node, format!("casts to type {other}"))),
     };
-    if kind != Type::Float {
-        planner.require_host(node, 0)?;
-    }
     Ok(Box::new(Cast(kind)))
 }
 

@@ -22,7 +22,7 @@ fn aligned(pass: &Pass<'_>, a: &Value, b: &Value) -> [Laid; 2] {
             .chain(dims)
             .collect();
         let file = value.dense(&pass.device).reshape(&padded);
-        let image = Value::Dense(file).image("").ok()?;
+        let image = Value::Dense(file).image("", &pass.device).ok()?;
         Some(Value::Image(image).laid(&pass.device))
     };
     let plain = || [a.laid(&pass.device), b.laid(&pass.device)];

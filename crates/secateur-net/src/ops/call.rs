@@ -1,14 +1,14 @@
 //! Operators of any rank: what they are built from and what they see when they run.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use secateur_onnx::graph::{Attribute, Dim, Graph, Node};
-use secateur_onnx::ops::OpRule;
 use secateur_onnx::shape::Inferred;
 
-use super::operator::{Operator, unsupported};
+use super::operator::unsupported;
 use crate::error::{NetError, Result};
 use crate::pass::Pass;
 use crate::value::{Dense, Host, Laid, Value};
@@ -30,19 +30,29 @@ impl<'g> Planner<'g> {
     /// [`NetError::Onnx`] if shapes contradict each other.
     pub fn new(graph: &'g Graph, trained: &HashSet<&str>) -> Result<Self> {
         let names = graph.initializers.keys();
+        let names = names.filter(|name| !trained.contains(name.as_str()));
+        // Indices, lengths and conditions have no gradient, so they stay in plain memory; pixels of
+        // few bits do not.
+        let inputs = graph.inputs.iter();
+        let inputs = inputs.filter(|input| matches!(input.elem_type, INT32 | INT64 | BOOL));
         Ok(Self {
             graph,
             inferred: secateur_onnx::shape::infer(graph, None)?,
             host: names
-                .filter(|name| !trained.contains(name.as_str()))
+                .chain(inputs.map(|input| &input.name))
                 .cloned()
                 .collect(),
         })
     }
 
+    /// True if the value lies in plain memory.
+    pub fn holds(&self, value: &str) -> bool {
+        self.host.contains(value)
+    }
+
     /// True if the value in `slot` lies in plain memory, or is left out.
     pub fn is_host(&self, node: &Node, slot: usize) -> bool {
-        node.input(slot).is_none_or(|name| self.host.contains(name))
+        node.input(slot).is_none_or(|name| self.holds(name))
     }
 
     /// True if all inputs lie in plain memory.
@@ -52,9 +62,14 @@ impl<'g> Planner<'g> {
 
     /// Notes the outputs of a planned node.
     pub fn note(&mut self, node: &Node) {
-        if matches!(node.op_type.as_str(), "Shape" | "Size") || self.all_host(node) {
-            self.host.extend(node.outputs.iter().cloned());
-        }
+        let all = self.all_host(node) || gives_positions(node);
+        // Of values that are sorted the places lie in plain memory.
+        let first = match node.op_type.as_str() {
+            "TopK" if !all => 1,
+            _ if all => 0,
+            _ => return,
+        };
+        self.host.extend(node.outputs.iter().skip(first).cloned());
     }
 
     /// Fails unless the value in `slot` lies in plain memory.
@@ -92,6 +107,51 @@ impl<'g> Planner<'g> {
         let output = self.inferred.shapes.get(node.outputs.first()?)?;
         let begins = |shape: &[Dim]| shape.first().and_then(Dim::fixed) == Some(batch);
         (begins(self.shape(node, 0)?) && begins(output)).then_some(batch)
+    }
+
+    /// Axes of the first input and of the output that hold a fixed batch behind other axes, such as
+    /// steps: what lies before them has the same number of elements.
+    pub fn inner_batch(&self, node: &Node) -> Option<(usize, usize)> {
+        let batch = self.graph.inputs.first()?.shape.first()?.fixed()?;
+        let output = self.inferred.shapes.get(node.outputs.first()?)?;
+        // Axes of that extent, and how many elements lie before each.
+        let axes = |shape: &[Dim]| {
+            let mut before = Some(1usize);
+            let mut found = Vec::new();
+            for (axis, dim) in shape.iter().enumerate() {
+                if let (Some(before), true) = (before, dim.fixed() == Some(batch)) {
+                    found.push((axis, before));
+                }
+                before = before.zip(dim.fixed()).and_then(|(a, b)| a.checked_mul(b));
+            }
+            found
+        };
+        let (from, to) = (axes(self.shape(node, 0)?), axes(output));
+        let pairs = from.iter().flat_map(|a| to.iter().map(move |b| (a, b)));
+        let mut pairs = pairs.filter(|(a, b)| a.0 > 0 && b.0 > 0 && a.1 == b.1);
+        pairs.next().map(|(a, b)| (a.0, b.0))
+    }
+}
+
+/// Numbers of ONNX data types.
+const INT32: i32 = 6;
+const INT64: i32 = 7;
+const BOOL: i32 = 9;
+
+/// True for the numbers of floating point types.
+pub fn is_float_type(elem_type: i64) -> bool {
+    matches!(elem_type, 1 | 10 | 11 | 16)
+}
+
+/// True for nodes that give whole numbers, truth values or steps whatever they read: those have no
+/// gradient, and lie in plain memory.
+fn gives_positions(node: &Node) -> bool {
+    match node.op_type.as_str() {
+        "And" | "ArgMax" | "ArgMin" | "Equal" | "EyeLike" | "Greater" | "GreaterOrEqual"
+        | "Hardmax" | "IsInf" | "IsNaN" | "Less" | "LessOrEqual" | "NonZero" | "Not" | "OneHot"
+        | "Or" | "Shape" | "Size" | "Xor" => true,
+        "Cast" => !is_float_type(node.attr_i("to", 1)),
+        _ => false,
     }
 }
 
@@ -134,8 +194,26 @@ pub trait Rule: Debug + Send + Sync {
     fn apply(&self, call: &Call<'_>) -> Result<Value>;
 }
 
+/// What an operator with several outputs computes.
+pub trait MultiRule: Debug + Send + Sync {
+    /// Computes the outputs in `slots`, in that order.
+    ///
+    /// # Errors
+    /// [`NetError::Shape`] for inputs that do not fit.
+    fn apply(&self, call: &Call<'_>, slots: &[usize]) -> Result<Vec<Value>>;
+}
+
 /// Reads a node; fails with [`NetError::Unsupported`] for a form that training lacks.
-pub type Build = fn(&Planner<'_>, &Node) -> Result<Box<dyn Rule>>;
+pub type BuildOf<R> = fn(&Planner<'_>, &Node) -> Result<Box<R>>;
+
+/// Reader of a node.
+#[derive(Clone, Copy)]
+pub enum Build {
+    /// Whose first output is computed.
+    One(BuildOf<dyn Rule>),
+    /// Whose outputs are all computed.
+    Several(BuildOf<dyn MultiRule>),
+}
 
 /// One call of a rule.
 pub struct Call<'a> {
@@ -143,7 +221,7 @@ pub struct Call<'a> {
     pub pass: &'a Pass<'a>,
     /// Name of the node.
     pub node: &'a str,
-    inputs: Vec<Option<&'a Value>>,
+    pub(super) inputs: Vec<Option<&'a Value>>,
 }
 
 impl Call<'_> {
@@ -192,6 +270,41 @@ impl Call<'_> {
     /// Floats in `slot`, if it is given and lies in plain memory.
     pub fn floats(&self, slot: usize) -> Option<Vec<f32>> {
         Some(self.optional(slot)?.host()?.floats())
+    }
+
+    /// Integers in `slot`.
+    ///
+    /// # Errors
+    /// [`NetError::Shape`] for a computed value.
+    pub fn known_ints(&self, slot: usize) -> Result<Vec<i64>> {
+        self.value(slot)?;
+        let computed = || self.misfit(format!("known integers as input {slot}"), "computed ones");
+        self.ints(slot).ok_or_else(computed)
+    }
+
+    /// The value in `slot` in plain memory, without its history.
+    ///
+    /// # Errors
+    /// As [`Self::value`].
+    pub fn in_memory(&self, slot: usize) -> Result<Cow<'_, Host>> {
+        let value = self.value(slot)?;
+        Ok(match value.host() {
+            Some(host) => Cow::Borrowed(host),
+            None => Cow::Owned(value.to_host(&self.pass.device)),
+        })
+    }
+
+    /// Index `index` counted from the front.
+    ///
+    /// # Errors
+    /// [`NetError::Shape`] if it lies outside.
+    pub fn index(&self, index: i64, extent: usize) -> Result<usize> {
+        let from_front = match index {
+            ..0 => index.saturating_add(extent as i64),
+            _ => index,
+        };
+        let inside = usize::try_from(from_front).ok().filter(|&at| at < extent);
+        inside.ok_or_else(|| self.misfit(format!("indices below {extent}"), index.to_string()))
     }
 
     /// All inputs, if all lie in plain memory.
@@ -256,61 +369,10 @@ pub fn attr_floats<'n>(node: &'n Node, name: &str) -> Option<&'n [f32]> {
     }
 }
 
-/// A step that runs a rule of any rank.
-#[derive(Debug)]
-pub struct General {
-    node: String,
-    op_type: String,
-    inputs: Vec<Option<String>>,
-    output: String,
-    rule: Box<dyn Rule>,
-}
-
-impl General {
-    /// The step for output `slot` of `node`.
-    pub fn new(node: &Node, slot: usize, rule: Box<dyn Rule>) -> Self {
-        Self {
-            node: node.name.clone(),
-            op_type: node.op_type.clone(),
-            inputs: node.inputs.clone(),
-            output: node.outputs[slot].clone(),
-            rule,
-        }
-    }
-}
-
-impl Operator for General {
-    fn node(&self) -> &str {
-        &self.node
-    }
-
-    fn inputs(&self) -> Vec<&str> {
-        self.inputs.iter().flatten().map(String::as_str).collect()
-    }
-
-    fn output(&self) -> &str {
-        &self.output
-    }
-
-    fn describe(&self) -> String {
-        format!("{} from `{}`", self.op_type, self.node)
-    }
-
-    fn normalises(&self) -> bool {
-        secateur_onnx::ops::named(&self.op_type).is_some_and(OpRule::normalises)
-    }
-
-    fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value> {
-        let mut given = inputs.iter();
-        let inputs = self
-            .inputs
-            .iter()
-            .map(|name| name.as_ref().and_then(|_| given.next()))
-            .collect();
-        self.rule.apply(&Call {
-            pass,
-            node: &self.node,
-            inputs,
-        })
+/// Texts attribute.
+pub fn attr_texts<'n>(node: &'n Node, name: &str) -> Option<&'n [String]> {
+    match node.attributes.get(name) {
+        Some(Attribute::Texts(values)) => Some(values),
+        _ => None,
     }
 }

@@ -42,10 +42,7 @@ impl Rule for Concat {
         if parts.iter().any(|part| matches!(part, Value::Image(_))) {
             let images = parts
                 .iter()
-                .map(|part| match part {
-                    Value::Host(_) => Value::Dense(part.dense(&call.pass.device)).image(call.node),
-                    part => part.image(call.node),
-                })
+                .map(|part| part.image(call.node, &call.pass.device))
                 .map(|image| image.map(Dense::from_tensor))
                 .collect::<Result<Vec<_>>>()?;
             let lies = [0, 3, 1, 2][axis];

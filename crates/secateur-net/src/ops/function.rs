@@ -68,6 +68,26 @@ pub enum Function {
     Sin,
     /// cos x
     Cos,
+    /// tan x
+    Tan,
+    /// arcsin x
+    Asin,
+    /// arccos x
+    Acos,
+    /// arctan x
+    Atan,
+    /// sinh x
+    Sinh,
+    /// cosh x
+    Cosh,
+    /// arsinh x
+    Asinh,
+    /// arcosh x
+    Acosh,
+    /// artanh x
+    Atanh,
+    /// x moved towards 0 by the first number, 0 within the second; opset 9.
+    Shrink(f32, f32),
 }
 
 /// √(2 / π) and the cubic coefficient of the approximate Gelu: Hendrycks and Gimpel,
@@ -115,6 +135,16 @@ impl Function {
             "Round" => Self::Round,
             "Sin" => Self::Sin,
             "Cos" => Self::Cos,
+            "Tan" => Self::Tan,
+            "Asin" => Self::Asin,
+            "Acos" => Self::Acos,
+            "Atan" => Self::Atan,
+            "Sinh" => Self::Sinh,
+            "Cosh" => Self::Cosh,
+            "Asinh" => Self::Asinh,
+            "Acosh" => Self::Acosh,
+            "Atanh" => Self::Atanh,
+            "Shrink" => Self::Shrink(node.attr_f("bias", 0.0), node.attr_f("lambd", 0.5)),
             _ => return None,
         })
     }
@@ -155,6 +185,24 @@ impl Function {
             Self::Round => body.apply(f32::round_ties_even),
             Self::Sin => body.apply(f32::sin),
             Self::Cos => body.apply(f32::cos),
+            Self::Tan => body.apply(f32::tan),
+            Self::Asin => body.apply(f32::asin),
+            Self::Acos => body.apply(f32::acos),
+            Self::Atan => body.apply(f32::atan),
+            Self::Sinh => body.apply(f32::sinh),
+            Self::Cosh => body.apply(f32::cosh),
+            Self::Asinh => body.apply(f32::asinh),
+            Self::Acosh => body.apply(f32::acosh),
+            Self::Atanh => body.apply(f32::atanh),
+            Self::Shrink(bias, within) => body.apply(|x| {
+                if x < -within {
+                    x + bias
+                } else if x > within {
+                    x - bias
+                } else {
+                    0.0
+                }
+            }),
         }
     }
 
@@ -224,6 +272,16 @@ impl Function {
             Self::Sign | Self::Floor | Self::Ceil | Self::Round => body.apply(|_| 0.0),
             Self::Sin => body.apply(f32::cos),
             Self::Cos => body.apply(|x| -x.sin()),
+            Self::Tan => body.apply(|x| 1.0 + x.tan() * x.tan()),
+            Self::Asin => body.apply(|x| 1.0 / (1.0 - x * x).sqrt()),
+            Self::Acos => body.apply(|x| -1.0 / (1.0 - x * x).sqrt()),
+            Self::Atan => body.apply(|x| 1.0 / (1.0 + x * x)),
+            Self::Sinh => body.apply(f32::cosh),
+            Self::Cosh => body.apply(f32::sinh),
+            Self::Asinh => body.apply(|x| 1.0 / (1.0 + x * x).sqrt()),
+            Self::Acosh => body.apply(|x| 1.0 / (x * x - 1.0).sqrt()),
+            Self::Atanh => body.apply(|x| 1.0 / (1.0 - x * x)),
+            Self::Shrink(_, within) => body.apply(|x| step(x.abs() > within)),
         }
     }
 
@@ -280,6 +338,21 @@ impl Function {
             Self::Round => x.detach().round(),
             Self::Sin => x.sin(),
             Self::Cos => x.cos(),
+            Self::Tan => x.tan(),
+            Self::Asin => x.asin(),
+            Self::Acos => x.acos(),
+            Self::Atan => x.atan(),
+            Self::Sinh => x.sinh(),
+            Self::Cosh => x.cosh(),
+            Self::Asinh => x.asinh(),
+            Self::Acosh => x.acosh(),
+            Self::Atanh => x.atanh(),
+            Self::Shrink(bias, within) => {
+                let values = x.to_vec();
+                let moved: Vec<f32> = values.iter().map(|v| -bias * v.signum()).collect();
+                let keep: Vec<bool> = values.iter().map(|v| v.abs() > within).collect();
+                x.add(&x.like(moved)).where_mask(&keep, &x.mul_scalar(0.0))
+            }
         }
     }
 }

@@ -116,15 +116,13 @@ enum Comparison {
 
 impl Rule for Comparison {
     fn apply(&self, call: &Call<'_>) -> Result<Value> {
-        let (a, b) = (call.value(0)?, call.value(1)?);
+        let (a, b) = (call.in_memory(0)?, call.in_memory(1)?);
+        let (a, b) = (a.as_ref(), b.as_ref());
         let misfit = || {
             call.misfit(
-                "constants whose shapes broadcast",
-                format!("{:?}, {:?}", a.onnx_dims(), b.onnx_dims()),
+                "shapes that broadcast",
+                format!("{:?}, {:?}", a.shape, b.shape),
             )
-        };
-        let (Some(a), Some(b)) = (a.host(), b.host()) else {
-            return Err(misfit());
         };
         let (shape, at) = pairs(a, b).ok_or_else(misfit)?;
         // Exact up to 2^53, which no size exceeds.
@@ -182,13 +180,15 @@ fn remainder(floating: bool, a: f64, b: f64) -> f64 {
     }
 }
 
-/// Reads a comparison, a logical operator or `Mod` of what shapes are computed with.
+/// Reads a comparison or a logical operator, or `Mod` of what shapes are computed with.
 ///
 /// # Errors
-/// [`crate::NetError::Unsupported`] for computed values.
+/// [`crate::NetError::Unsupported`] for `Mod` of computed values.
 pub fn comparison(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
-    planner.require_host(node, 0)?;
-    planner.require_host(node, 1)?;
+    if node.op_type == "Mod" {
+        planner.require_host(node, 0)?;
+        planner.require_host(node, 1)?;
+    }
     Ok(Box::new(match node.op_type.as_str() {
         "Equal" => Comparison::Equal,
         "Greater" => Comparison::Greater,
@@ -210,10 +210,7 @@ struct Not;
 
 impl Rule for Not {
     fn apply(&self, call: &Call<'_>) -> Result<Value> {
-        let value = call.value(0)?;
-        let Some(value) = value.host() else {
-            return Err(call.misfit("a constant", "a computed value"));
-        };
+        let value = call.in_memory(0)?;
         Ok(host(Host {
             shape: value.shape.clone(),
             data: HostData::Bool(value.bools().iter().map(|&v| !v).collect()),
@@ -224,9 +221,8 @@ impl Rule for Not {
 /// Reads a `Not` node.
 ///
 /// # Errors
-/// [`crate::NetError::Unsupported`] for computed values.
-pub fn not(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
-    planner.require_host(node, 0)?;
+/// None.
+pub fn not(_: &Planner<'_>, _: &Node) -> Result<Box<dyn Rule>> {
     Ok(Box::new(Not))
 }
 

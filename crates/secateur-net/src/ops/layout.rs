@@ -16,7 +16,7 @@ use super::integers;
 use crate::error::Result;
 use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
 use crate::pass::Pass;
-use crate::value::{Dense, Value};
+use crate::value::{Dense, Host, Value};
 
 /// `value` in shape `dims`, which has the same number of elements.
 pub(super) fn reshape_value(pass: &Pass<'_>, value: &Value, dims: &[usize]) -> Value {
@@ -93,6 +93,8 @@ struct Reshape {
     /// 0 stands for an extent of 0, not for that of the input (opset 14).
     allow_zero: bool,
     fixed_batch: Option<usize>,
+    /// Axes of input and output with a fixed batch that is not the first.
+    inner_batch: Option<(usize, usize)>,
 }
 
 impl Rule for Reshape {
@@ -111,12 +113,25 @@ impl Rule for Reshape {
             *first = n as i64;
         }
         let len: usize = dims.iter().product();
-        let misfit = |target: &[i64]| {
+        let shape = self.resolve(&target, &dims).or_else(|| {
+            let (from, to) = self.inner_batch?;
+            *target.get_mut(to)? = i64::try_from(*dims.get(from)?).ok()?;
+            self.resolve(&target, &dims)
+        });
+        let shape = shape.ok_or_else(|| {
             call.misfit(
                 format!("a target that holds {len} elements of {dims:?}"),
                 format!("{target:?}"),
             )
-        };
+        })?;
+        Ok(reshape_value(call.pass, value, &shape))
+    }
+}
+
+impl Reshape {
+    /// The shape that `target` means for an input of shape `dims`; `None` if it does not hold as
+    /// many elements.
+    fn resolve(&self, target: &[i64], dims: &[usize]) -> Option<Vec<usize>> {
         let mut shape = Vec::with_capacity(target.len());
         let mut open = None;
         for (axis, &extent) in target.iter().enumerate() {
@@ -125,21 +140,16 @@ impl Rule for Reshape {
                     open = Some(axis);
                     1
                 }
-                0 if !self.allow_zero => *dims.get(axis).ok_or_else(|| misfit(&target))?,
-                extent => usize::try_from(extent).map_err(|_| misfit(&target))?,
+                0 if !self.allow_zero => *dims.get(axis)?,
+                extent => usize::try_from(extent).ok()?,
             });
         }
-        let known = shape
-            .iter()
-            .try_fold(1usize, |p, &e| p.checked_mul(e))
-            .ok_or_else(|| misfit(&target))?;
+        let len: usize = dims.iter().product();
+        let known = shape.iter().try_fold(1usize, |p, &e| p.checked_mul(e))?;
         if let Some(axis) = open {
             shape[axis] = len.checked_div(known).unwrap_or(0);
         }
-        if shape.iter().product::<usize>() != len {
-            return Err(misfit(&target));
-        }
-        Ok(reshape_value(call.pass, value, &shape))
+        (shape.iter().product::<usize>() == len).then_some(shape)
     }
 }
 
@@ -152,6 +162,7 @@ pub fn reshape(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
         target: Setting::new(planner, node, "shape", 1)?,
         allow_zero: node.attr_i("allowzero", 0) != 0,
         fixed_batch: planner.fixed_batch(node),
+        inner_batch: planner.inner_batch(node),
     }))
 }
 
@@ -273,6 +284,13 @@ impl Rule for Expand {
             .map(|&e| usize::try_from(e).ok().filter(|&e| e > 0))
             .collect::<Option<Vec<_>>>()
             .ok_or_else(misfit)?;
+        if let Some(constant) = value.host()
+            && let Some(one) = alike_along(constant, &extents)
+        {
+            return integers::expand(&one, &extents)
+                .map(host)
+                .ok_or_else(misfit);
+        }
         let shape = broadcast_dims(&dims, &extents).ok_or_else(misfit)?;
         if shape == dims {
             return Ok(value.clone());
@@ -287,6 +305,23 @@ impl Rule for Expand {
         let padded: Vec<usize> = ones.chain(dims.iter().copied()).collect();
         Ok(Value::Dense(x.reshape(&padded).expand(&shape)))
     }
+}
+
+/// A constant that a file stores for its own batch, such as the first states of a recurrent layer,
+/// for `extents`: where one axis has another extent, the first of its positions, if all are alike.
+fn alike_along(constant: &Host, extents: &[usize]) -> Option<Host> {
+    let dims = &constant.shape;
+    let differs = |&axis: &usize| dims[axis] != extents[axis] && dims[axis] != 1;
+    let mut axes = (0..dims.len())
+        .filter(|_| dims.len() == extents.len())
+        .filter(differs);
+    let axis = axes.next().filter(|_| axes.next().is_none())?;
+    let inner: usize = dims[axis + 1..].iter().product();
+    let mut shape = dims.clone();
+    shape[axis] = 1;
+    let kept = (0..constant.len()).filter(|at| (at / inner).is_multiple_of(dims[axis]));
+    let one = constant.pick(shape, kept);
+    (integers::expand(&one, dims)? == *constant).then_some(one)
 }
 
 /// Reads an `Expand` node.

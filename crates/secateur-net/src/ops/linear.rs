@@ -116,8 +116,8 @@ impl Operator for Linear {
         vec![&self.input]
     }
 
-    fn output(&self) -> &str {
-        &self.output
+    fn outputs(&self) -> Vec<&str> {
+        vec![&self.output]
     }
 
     fn describe(&self) -> String {
@@ -127,7 +127,7 @@ impl Operator for Linear {
         format!("fused [Linear{relu}] from `{}`", nodes.join("`, `"))
     }
 
-    fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value> {
+    fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Vec<Value>> {
         // The last axis holds the features; all others count rows.
         let x = inputs[0].dense(&pass.device);
         let mut dims = x.dims().to_vec();
@@ -161,61 +161,52 @@ impl Operator for Linear {
             .map(|name| pass.tensor(&self.node, name))
             .transpose()?;
         let y = if pass.engine.is_fused() {
-            self.forward_fused(pass, x, c_out, weight, bias)
+            let call = LinearCall {
+                collector: pass.collector.clone(),
+                node: self.node.clone(),
+                ..LinearCall::new(x.dims(), c_out, bias.is_some(), self.relu)
+            };
+            call.run(x, weight, bias)
         } else {
-            let y = self.forward_stock(x, c_out, weight, bias);
+            let y = forward_stock(x, c_out, weight, bias, self.relu);
             pass.scored(&self.node, Activation::None, y)
         };
         if let Some(last) = dims.last_mut() {
             *last = c_out;
         }
-        Ok(Value::Dense(Dense::from_tensor(y).reshape(&dims)))
+        Ok(vec![Value::Dense(Dense::from_tensor(y).reshape(&dims))])
     }
 }
 
-impl Linear {
-    fn forward_fused(
-        &self,
-        pass: &Pass<'_>,
-        x: Tensor<2>,
-        c_out: usize,
-        weight: Tensor<1>,
-        bias: Option<Tensor<1>>,
-    ) -> Tensor<2> {
-        let [n, c_in] = x.dims();
-        let activation = if self.relu {
-            Activation::Relu
-        } else {
-            Activation::None
-        };
-        let call = LinearCall {
-            n,
-            c_in,
-            c_out,
-            has_bias: bias.is_some(),
-            activation,
-            output: Mutex::new(None),
-            collector: pass.collector.clone(),
-            node: self.node.clone(),
-        };
-        let inputs = FusedInputs::new(x).with(1, Some(weight)).with(2, bias);
-        inputs.run(Arc::new(call))
+/// x · wᵀ + b with `x` `[n, c_in]` and `weight` `[c_out, c_in]`, for operators that are made of
+/// such products.
+pub(super) fn product(
+    pass: &Pass<'_>,
+    x: Tensor<2>,
+    c_out: usize,
+    weight: Tensor<1>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<2> {
+    if pass.engine.is_fused() {
+        LinearCall::new(x.dims(), c_out, bias.is_some(), false).run(x, weight, bias)
+    } else {
+        forward_stock(x, c_out, weight, bias, false)
     }
+}
 
-    fn forward_stock(
-        &self,
-        x: Tensor<2>,
-        c_out: usize,
-        weight: Tensor<1>,
-        bias: Option<Tensor<1>>,
-    ) -> Tensor<2> {
-        let [_, c_in] = x.dims();
-        let mut y = x.matmul(weight.reshape([c_out, c_in]).transpose());
-        if let Some(bias) = bias {
-            y = y + bias.reshape([1, c_out]);
-        }
-        if self.relu { activation::relu(y) } else { y }
+fn forward_stock(
+    x: Tensor<2>,
+    c_out: usize,
+    weight: Tensor<1>,
+    bias: Option<Tensor<1>>,
+    relu: bool,
+) -> Tensor<2> {
+    let [_, c_in] = x.dims();
+    let mut y = x.matmul(weight.reshape([c_out, c_in]).transpose());
+    if let Some(bias) = bias {
+        y = y + bias.reshape([1, c_out]);
     }
+    if relu { activation::relu(y) } else { y }
 }
 
 #[derive(Debug)]
@@ -228,6 +219,31 @@ struct LinearCall {
     output: Mutex<Option<Arc<Buffer>>>,
     collector: Option<Arc<Collector>>,
     node: String,
+}
+
+impl LinearCall {
+    /// Of inputs `[n, c_in]`, without scores.
+    fn new([n, c_in]: [usize; 2], c_out: usize, has_bias: bool, relu: bool) -> Self {
+        Self {
+            n,
+            c_in,
+            c_out,
+            has_bias,
+            activation: if relu {
+                Activation::Relu
+            } else {
+                Activation::None
+            },
+            output: Mutex::new(None),
+            collector: None,
+            node: String::new(),
+        }
+    }
+
+    fn run(self, x: Tensor<2>, weight: Tensor<1>, bias: Option<Tensor<1>>) -> Tensor<2> {
+        let inputs = FusedInputs::new(x).with(1, Some(weight)).with(2, bias);
+        inputs.run(Arc::new(self))
+    }
 }
 
 impl FusedOp for LinearCall {

@@ -115,7 +115,7 @@ impl Rule for BatchNorm {
             Value::Image(_) => value.clone(),
             other => Value::Dense(other.dense(&pass.device).reshape(&[n, c, 1, pixels])),
         };
-        let x = image.image(node)?;
+        let x = image.image(node, &pass.device)?;
         let y = match pass.phase {
             Phase::Training if pass.engine.is_fused() => self.train_fused(pass, node, &x)?,
             Phase::Training => {

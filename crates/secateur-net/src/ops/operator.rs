@@ -18,14 +18,14 @@ pub trait Operator: Debug + Send + Sync {
     /// Names of the values it reads.
     fn inputs(&self) -> Vec<&str>;
 
-    /// Name of the value it writes.
-    fn output(&self) -> &str;
+    /// Names of the values it writes: those of its outputs that are read.
+    fn outputs(&self) -> Vec<&str>;
 
     /// One line for people: what runs here and which nodes were fused into it.
     fn describe(&self) -> String;
 
-    /// Computes the output.
-    fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value>;
+    /// Computes all [`Self::outputs`], in that order.
+    fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Vec<Value>>;
 
     /// True if it keeps the scale of what it gives in bounds: a normalisation.
     fn normalises(&self) -> bool {

@@ -142,27 +142,45 @@ impl Pool {
 impl Rule for Pool {
     fn apply(&self, call: &Call<'_>) -> Result<Value> {
         let x = self.window.lift(call.pass, call.node, call.value(0)?)?;
+        Ok(self.window.lower(call.pass, self.run(call, &x)?))
+    }
+}
+
+impl Pool {
+    /// Of images `[n, h, w, c]`.
+    fn run(&self, call: &Call<'_>, x: &Dense) -> Result<Dense> {
         let image = [x.dims()[0], x.dims()[1], x.dims()[2], x.dims()[3]];
-        let window = &self.window;
-        let shape = PoolShape::new(
-            image,
-            window.kernel_size,
-            window.stride,
-            window.pads([image[1], image[2]]),
-            window.dilation,
-            self.ceil_mode,
-        )
-        .map_err(|source| NetError::Window {
-            node: call.node.to_string(),
-            expected: "an image that the window fits".to_string(),
-            source,
-        })?;
-        let y = if call.pass.engine.is_fused() {
-            self.forward_fused(shape, &x)
+        let shape = self.window.pool_shape(call, image, self.ceil_mode)?;
+        Ok(if call.pass.engine.is_fused() {
+            self.forward_fused(shape, x)
         } else {
-            self.forward_stock(shape, call.pass, &x)
+            self.forward_stock(shape, call.pass, x)
+        })
+    }
+}
+
+/// Pooling over volumes: along the first axis, then in every plane. Largest values and means of
+/// means are those of the whole window, since what counts in it is counted axis by axis.
+#[derive(Debug)]
+struct VolumePool {
+    depth: Pool,
+    plane: Pool,
+}
+
+impl Rule for VolumePool {
+    fn apply(&self, call: &Call<'_>) -> Result<Value> {
+        let x = call.dense(0)?;
+        let &[n, c, d, h, w] = x.dims() else {
+            return Err(call.misfit("[n, c, depth, height, width]", format!("{:?}", x.dims())));
         };
-        Ok(window.lower(call.pass, y))
+        // Planes are the channels of a row of pixels.
+        let rows = x.permute(&[0, 2, 3, 4, 1]).reshape(&[n, 1, d, h * w * c]);
+        let y = self.depth.run(call, &rows)?;
+        let depth = y.dims()[2];
+        let y = self.plane.run(call, &y.reshape(&[n * depth, h, w, c]))?;
+        let (h, w) = (y.dims()[1], y.dims()[2]);
+        let y = y.reshape(&[n, depth, h, w, c]);
+        Ok(Value::Dense(y.permute(&[0, 4, 1, 2, 3])))
     }
 }
 
@@ -171,7 +189,55 @@ impl Rule for Pool {
 /// # Errors
 /// [`crate::NetError::Unsupported`] for windows that training lacks.
 pub fn windowed(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
-    Ok(Box::new(Pool::new(planner, node)?))
+    let kernel_size = Window::stated_size(planner, node)?;
+    if kernel_size.len() != 3 {
+        return Ok(Box::new(Pool::new(planner, node)?));
+    }
+    let part = |axes| Pool::new(planner, &Window::of_axes(node, &kernel_size, axes));
+    Ok(Box::new(VolumePool {
+        depth: part(0..1)?,
+        plane: part(1..3)?,
+    }))
+}
+
+/// Positions along an axis of `size` that a window over that axis alone reads, for each of its
+/// places.
+///
+/// # Errors
+/// [`NetError::Window`] for a window that does not fit.
+pub(super) fn window_positions(
+    call: &Call<'_>,
+    window: &Window,
+    size: usize,
+    ceil_mode: bool,
+) -> Result<Vec<Vec<usize>>> {
+    let shape = window.pool_shape(call, [1, 1, size, 1], ceil_mode)?;
+    let (stride, front, dilation) = (shape.stride[1], shape.pads[1], shape.dilation[1]);
+    let positions = |place: usize| {
+        let reads = (0..shape.kernel_size[1])
+            .map(move |k| (place * stride + k * dilation).checked_sub(front));
+        reads.flatten().filter(|&at| at < size).collect()
+    };
+    Ok((0..shape.out_w()).map(positions).collect())
+}
+
+impl Window {
+    /// Sizes of a pooling of `image` `[n, h, w, c]`.
+    fn pool_shape(&self, call: &Call<'_>, image: [usize; 4], ceil_mode: bool) -> Result<PoolShape> {
+        PoolShape::new(
+            image,
+            self.kernel_size,
+            self.stride,
+            self.pads([image[1], image[2]]),
+            self.dilation,
+            ceil_mode,
+        )
+        .map_err(|source| NetError::Window {
+            node: call.node.to_string(),
+            expected: "an image that the window fits".to_string(),
+            source,
+        })
+    }
 }
 
 #[derive(Debug)]

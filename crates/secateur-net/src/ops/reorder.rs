@@ -80,7 +80,7 @@ struct DepthSpace {
 
 impl Rule for DepthSpace {
     fn apply(&self, call: &Call<'_>) -> Result<Value> {
-        let x = call.value(0)?.image(call.node)?;
+        let x = call.value(0)?.image(call.node, &call.pass.device)?;
         let [n, h, w, c] = x.dims();
         let b = self.block;
         let fits = if self.to_space {

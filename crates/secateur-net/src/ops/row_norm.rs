@@ -4,7 +4,8 @@
 //!
 //! Specs: <https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html> (opset 1, 6, 22),
 //! <https://onnx.ai/onnx/operators/onnx__GroupNormalization.html> (18 with one γ a group, 21
-//! with one a channel), <https://onnx.ai/onnx/operators/onnx__LayerNormalization.html> (17).
+//! with one a channel), <https://onnx.ai/onnx/operators/onnx__LayerNormalization.html> (17),
+//! <https://onnx.ai/onnx/operators/onnx__RMSNormalization.html> (23), without the mean.
 //! They behave alike in training and inference.
 
 use std::sync::{Arc, Mutex};
@@ -13,13 +14,29 @@ use rayon::prelude::*;
 use secateur_cpu::memory::Buffer;
 use secateur_onnx::graph::Node;
 
+use super::activation;
 use super::arithmetic::{Arithmetic, on_device};
 use super::call::{Call, Planner, Rule};
+use super::function::Function;
+use super::reduce::{self, Reduction};
 use crate::error::Result;
 use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
 use crate::lock::lock;
 use crate::pass::Pass;
 use crate::value::{Dense, Value};
+
+/// Every row of `[rows, len]` to a mean square of 1.
+fn scale_rows(pass: &Pass<'_>, x: &Dense, epsilon: f32) -> Dense {
+    let with =
+        |f: Arithmetic, a: &Dense, b: &Dense| on_device(pass, f, a, b).unwrap_or_else(|| a.clone());
+    let squares = with(Arithmetic::Mul, x, x);
+    let mean = reduce::on_device(pass, Reduction::Mean, &squares, &[1]).add_scalar(epsilon);
+    with(
+        Arithmetic::Div,
+        x,
+        &activation::on_device(pass, Function::Sqrt, &mean),
+    )
+}
 
 /// Every row of `[rows, len]` to mean 0 and variance 1.
 fn normalise_rows(pass: &Pass<'_>, x: &Dense, epsilon: f32) -> Dense {
@@ -140,6 +157,8 @@ fn affine(
 struct LayerNorm {
     axis: i64,
     epsilon: f32,
+    /// The mean is taken off first.
+    centred: bool,
 }
 
 impl Rule for LayerNorm {
@@ -149,7 +168,11 @@ impl Rule for LayerNorm {
         let axis = call.axis(self.axis, dims.len())?;
         let product = |dims: &[usize]| dims.iter().product::<usize>();
         let rows = x.reshape(&[product(&dims[..axis]), product(&dims[axis..])]);
-        let y = normalise_rows(call.pass, &rows, self.epsilon).reshape(&dims);
+        let y = match self.centred {
+            true => normalise_rows(call.pass, &rows, self.epsilon),
+            false => scale_rows(call.pass, &rows, self.epsilon),
+        };
+        let y = y.reshape(&dims);
         let operand = |slot: usize| {
             let given = call.optional(slot);
             given.map(|value| value.dense(&call.pass.device))
@@ -159,7 +182,7 @@ impl Rule for LayerNorm {
     }
 }
 
-/// Reads a `LayerNormalization` node.
+/// Reads a `LayerNormalization`, `RMSNormalization` or `SimplifiedLayerNormalization` node.
 ///
 /// # Errors
 /// None.
@@ -167,6 +190,7 @@ pub fn layer(_: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
     Ok(Box::new(LayerNorm {
         axis: node.attr_i("axis", -1),
         epsilon: node.attr_f("epsilon", 1e-5),
+        centred: node.op_type == "LayerNormalization",
     }))
 }
 
@@ -215,7 +239,7 @@ impl Rule for GroupNorm {
         let y = affine(call, &y, Some(&operands[0]), Some(&operands[1]))?;
         let y = Value::Dense(y.reshape(&dims));
         Ok(match value {
-            Value::Image(_) => Value::Image(y.image(call.node)?),
+            Value::Image(_) => Value::Image(y.image(call.node, &call.pass.device)?),
             _ => y,
         })
     }

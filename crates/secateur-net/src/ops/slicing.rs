@@ -9,7 +9,7 @@
 use secateur_onnx::graph::Node;
 
 use super::axis_map::AxisMap;
-use super::call::{Call, Planner, Rule, Setting};
+use super::call::{Call, MultiRule, Planner, Rule, Setting};
 use super::layout::reshape_value;
 use crate::error::Result;
 use crate::value::Value;
@@ -89,17 +89,21 @@ pub fn slice(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
     }))
 }
 
-/// One output of a `Split`.
 #[derive(Debug)]
-struct Part {
+struct Split {
     axis: i64,
     sizes: Setting,
-    index: usize,
     count: usize,
 }
 
-impl Rule for Part {
-    fn apply(&self, call: &Call<'_>) -> Result<Value> {
+impl MultiRule for Split {
+    fn apply(&self, call: &Call<'_>, slots: &[usize]) -> Result<Vec<Value>> {
+        slots.iter().map(|&slot| self.part(call, slot)).collect()
+    }
+}
+
+impl Split {
+    fn part(&self, call: &Call<'_>, index: usize) -> Result<Value> {
         let value = call.value(0)?;
         let dims = value.onnx_dims();
         let axis = call.axis(self.axis, dims.len())?;
@@ -107,14 +111,14 @@ impl Rule for Part {
         let (start, len) = match self.sizes.get(call) {
             Some(sizes) => {
                 let size = |v: &i64| usize::try_from(*v).unwrap_or(usize::MAX);
-                let start = sizes.iter().take(self.index).map(size);
+                let start = sizes.iter().take(index).map(size);
                 let start = start.fold(0usize, usize::saturating_add);
-                (start, sizes.get(self.index).map_or(0, size))
+                (start, sizes.get(index).map_or(0, size))
             }
             None => {
                 // Equal parts, the last one smaller if need be (opset 18).
                 let even = extent.div_ceil(self.count);
-                let start = even * self.index;
+                let start = even * index;
                 (start, even.min(extent.saturating_sub(start)))
             }
         };
@@ -129,15 +133,14 @@ impl Rule for Part {
     }
 }
 
-/// Reads output `index` of a `Split` node of any opset.
+/// Reads a `Split` node of any opset.
 ///
 /// # Errors
 /// [`crate::NetError::Unsupported`] for computed sizes.
-pub fn split(planner: &Planner<'_>, node: &Node, index: usize) -> Result<Box<dyn Rule>> {
-    Ok(Box::new(Part {
+pub fn split(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn MultiRule>> {
+    Ok(Box::new(Split {
         axis: node.attr_i("axis", 0),
         sizes: Setting::new(planner, node, "split", 1)?,
-        index,
         count: node.outputs.len(),
     }))
 }
@@ -154,19 +157,9 @@ impl Rule for Gather {
         let axis = call.axis(self.axis, dims.len())?;
         let indices = call.value(1)?;
         let places = call
-            .ints(1)
-            .ok_or_else(|| call.misfit("indices that are constants", "computed ones"))?
+            .known_ints(1)?
             .iter()
-            .map(|&i| {
-                let from_front = if i < 0 { i + dims[axis] as i64 } else { i };
-                usize::try_from(from_front)
-                    .ok()
-                    .filter(|&i| i < dims[axis])
-                    .map(Some)
-                    .ok_or_else(|| {
-                        call.misfit(format!("indices below {}", dims[axis]), i.to_string())
-                    })
-            })
+            .map(|&i| call.index(i, dims[axis]).map(Some))
             .collect::<Result<Vec<_>>>()?;
         let taken = AxisMap::select(dims[axis], &places, 0.0).apply(call, value, axis)?;
         let mut shape = dims[..axis].to_vec();

@@ -4,10 +4,13 @@
 //! Spec: <https://onnx.ai/onnx/operators/onnx__Conv.html>; pooling and transposed convolution
 //! share the attributes.
 
-use secateur_onnx::graph::Node;
+use std::ops::Range;
 
-use super::call::Planner;
-use crate::error::Result;
+use secateur_cpu::conv::ConvShape;
+use secateur_onnx::graph::{Attribute, Dim, Node};
+
+use super::call::{Call, Planner};
+use crate::error::{NetError, Result};
 use crate::pass::Pass;
 use crate::value::{Dense, Value};
 
@@ -43,14 +46,14 @@ impl Window {
     /// Reads a node whose window has extents `kernel_size`.
     ///
     /// # Errors
-    /// [`crate::NetError::Unsupported`] for windows over three axes and more, negative
+    /// [`crate::NetError::Unsupported`] for windows over other numbers of axes, negative
     /// padding and unknown values of `auto_pad`.
     pub fn new(planner: &Planner<'_>, node: &Node, kernel_size: &[usize]) -> Result<Self> {
         let rank = kernel_size.len();
         if !(1..=2).contains(&rank) {
             return Err(planner.refuse(
                 node,
-                format!("has a window over {rank} axes; training takes 1 and 2"),
+                format!("has a window over {rank} axes; training takes 1 to 3"),
             ));
         }
         let sizes = |name: &str, count: usize, default: usize, least: usize| {
@@ -92,6 +95,67 @@ impl Window {
             stride: lift(&sizes("strides", rank, 1, 1)?, 1),
             dilation: lift(&sizes("dilations", rank, 1, 1)?, 1),
             padding,
+        })
+    }
+
+    /// The node as it would be for some of its axes alone: a window over three axes is one over the
+    /// first, and one over the planes of the others.
+    pub fn of_axes(node: &Node, kernel_size: &[usize], axes: Range<usize>) -> Node {
+        let rank = kernel_size.len();
+        let mut part = node.clone();
+        for value in part.attributes.values_mut() {
+            if let Attribute::Ints(sizes) = value {
+                if sizes.len() == rank {
+                    *sizes = sizes[axes.clone()].to_vec();
+                } else if sizes.len() == 2 * rank {
+                    let behind = axes.start + rank..axes.end + rank;
+                    *sizes = [&sizes[axes.clone()], &sizes[behind]].concat();
+                }
+            }
+        }
+        let own = kernel_size[axes].iter().map(|&size| size as i64);
+        part.attributes
+            .insert("kernel_shape".to_string(), Attribute::Ints(own.collect()));
+        part
+    }
+
+    /// The extents of a layer's window: those of its weights, or that attribute `kernel_shape`
+    /// states.
+    ///
+    /// # Errors
+    /// [`crate::NetError::Unsupported`] if they are not known.
+    pub fn size_of_layer(planner: &Planner<'_>, node: &Node) -> Result<Vec<usize>> {
+        let weights = planner.shape(node, 1).and_then(|shape| shape.get(2..));
+        let known = weights.and_then(|dims| dims.iter().map(Dim::fixed).collect());
+        known.map_or_else(|| Self::stated_size(planner, node), Ok)
+    }
+
+    /// Sizes of a convolution of `image` `[n, h, w]` with `weight`.
+    ///
+    /// # Errors
+    /// [`NetError::Window`] if they do not fit together.
+    pub fn conv_shape(
+        &self,
+        call: &Call<'_>,
+        image: [usize; 3],
+        channels: [usize; 2],
+        pads: [usize; 4],
+        groups: usize,
+        weight: &Dense,
+    ) -> Result<ConvShape> {
+        ConvShape::new(
+            image,
+            channels,
+            self.kernel_size,
+            self.stride,
+            pads,
+            self.dilation,
+            groups,
+        )
+        .map_err(|source| NetError::Window {
+            node: call.node.to_string(),
+            expected: format!("an input that fits weights {:?}", weight.dims()),
+            source,
         })
     }
 
@@ -138,14 +202,12 @@ impl Window {
         let dims = value.onnx_dims();
         if let (1, &[n, c, length]) = (self.rank, dims.as_slice()) {
             let image = value.dense(&pass.device).reshape(&[n, c, 1, length]);
-            return Ok(Dense::from_tensor(Value::Dense(image).image(node)?));
+            return Ok(Dense::from_tensor(
+                Value::Dense(image).image(node, &pass.device)?,
+            ));
         }
-        let value = match value {
-            Value::Host(_) => &Value::Dense(value.dense(&pass.device)),
-            value => value,
-        };
         if self.rank == 2 {
-            return Ok(Dense::from_tensor(value.image(node)?));
+            return Ok(Dense::from_tensor(value.image(node, &pass.device)?));
         }
         Err(crate::NetError::Shape {
             node: node.to_string(),

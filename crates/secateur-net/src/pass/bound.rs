@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Tensor};
 use secateur_cpu::memory::Buffer;
 
-use crate::extension::tensor_from_buffer;
-use crate::weights::{WeightRole, Weights};
+use crate::extension::{tensor_from_buffer, tensor_from_vec};
+use crate::ops::Folded;
+use crate::weights::{Weight, WeightRole, Weights};
 
 /// Parameters as tensors, for one pass or a series of inference passes.
 #[derive(Debug)]
@@ -30,8 +31,7 @@ impl Bound {
         let mut tensors = HashMap::new();
         let mut shapes = HashMap::new();
         for (name, weight) in weights.iter() {
-            let tensor = tensor_from_buffer(Buffer::from(weight.data.as_slice()), device);
-            tensors.insert(name.clone(), prepare(weight.role, tensor));
+            tensors.insert(name.clone(), prepare(weight.role, flat(weight, device)));
             shapes.insert(name.clone(), weight.shape.clone());
         }
         Self {
@@ -40,4 +40,28 @@ impl Bound {
             folded: HashMap::new(),
         }
     }
+
+    /// Weights and bias of the convolution at `node`, its batch norm folded in.
+    pub(crate) fn put_folded(&mut self, node: &str, folded: Folded, device: &Device) {
+        let Folded { weight, bias } = folded;
+        let (weights, channels) = (weight.len(), bias.len());
+        let pair = (
+            tensor_from_vec(weight, [weights], device),
+            tensor_from_vec(bias, [channels], device),
+        );
+        self.folded.insert(node.to_string(), pair);
+    }
+
+    /// Takes over the present values of some parameters.
+    pub(crate) fn update(&mut self, weights: &Weights, names: &[&str], device: &Device) {
+        for &name in names {
+            if let Some(weight) = weights.get(name) {
+                self.tensors.insert(name.to_string(), flat(weight, device));
+            }
+        }
+    }
+}
+
+fn flat(weight: &Weight, device: &Device) -> Tensor<1> {
+    tensor_from_buffer(Buffer::from(weight.data.as_slice()), device)
 }

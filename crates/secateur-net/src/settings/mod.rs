@@ -11,8 +11,8 @@ mod value;
 use thiserror::Error;
 
 pub use range::{
-    AMOUNT, BATCH, EPOCHS, NOT_ALL, NOT_NONE, POINTS, RATE, Range, SHARE, SHIFT, SIDE, TRUE_SHARE,
-    WIDTH,
+    AMOUNT, BATCH, EPOCHS, INPUTS, NOT_ALL, NOT_NONE, POINTS, RATE, Range, SHARE, SHIFT, SIDE,
+    TRUE_SHARE, WIDTH,
 };
 pub use value::{AnyValue, SettingValue};
 

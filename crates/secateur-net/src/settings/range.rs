@@ -88,6 +88,8 @@ pub const POINTS: Range = Range::from_to(0.0, 100.0);
 pub const RATE: Range = Range::between(0.0, f32::INFINITY);
 /// Images or decisions a step.
 pub const BATCH: Range = Range::from_to(1.0, 65_536.0);
+/// Inputs to solve weights on: one at least to fit and one to hold out.
+pub const INPUTS: Range = Range::from_to(2.0, 65_536.0);
 /// Widths of layers, multiples of kernels.
 pub const WIDTH: Range = Range::from_to(1.0, 65_536.0);
 /// Pixels: sides of images.

@@ -9,6 +9,7 @@ use burn::tensor::Tensor;
 use secateur_onnx::graph::{Dim, Graph, ValueInfo};
 
 use super::cross_entropy::CrossEntropy;
+use super::ends::Ends;
 use super::{Against, Judged, Targets, Task, Wanted};
 use crate::engine::Engine;
 use crate::error::{NetError, Result, listed};
@@ -24,7 +25,7 @@ pub struct Classify {
 }
 
 impl Classify {
-    /// Of a graph that takes one image and gives one row of class scores.
+    /// Of a graph that gives one row of class scores a sample; with labels, of one that takes images.
     ///
     /// A softmax at the very end (also its logarithm) is left out: the loss works on the scores
     /// before it.
@@ -32,7 +33,11 @@ impl Classify {
     /// # Errors
     /// [`NetError::Task`] says what the file has instead.
     pub fn find(graph: &Graph, against: Against) -> Result<Self> {
-        let input = ImageInput::only(&graph.name, &graph.inputs)?;
+        // Labels come with images alone.
+        let input = match against {
+            Against::Labels => Some(ImageInput::only(&graph.name, &graph.inputs)?),
+            Against::Original => None,
+        };
         let [output] = graph.outputs.as_slice() else {
             return Err(NetError::Task {
                 place: format!("graph `{}`", graph.name),
@@ -43,17 +48,12 @@ impl Classify {
                 ),
             });
         };
-        ImageInput::of(input)?;
+        if let Some(input) = input {
+            ImageInput::of(input)?;
+        }
         let n_classes = class_count(graph, output)?;
-        let last = graph
-            .nodes
-            .iter()
-            .find(|node| node.outputs.first() == Some(&output.name))
-            .filter(|node| {
-                matches!(node.op_type.as_str(), "Softmax" | "LogSoftmax")
-                    && matches!(node.attr_i("axis", 1), 1 | -1)
-            });
-        let scores = last.and_then(|node| node.input(0));
+        let rank = output.shape.len();
+        let scores = Ends::new(graph)?.before_softmax(&output.name, 1, rank);
         Ok(Self {
             output: scores.unwrap_or(&output.name).to_string(),
             n_classes,
@@ -116,6 +116,10 @@ impl Task for Classify {
 
     fn n_classes(&self) -> Option<usize> {
         Some(self.n_classes)
+    }
+
+    fn moves_with_inputs(&self) -> bool {
+        false
     }
 
     fn describe(&self) -> String {
@@ -205,14 +209,20 @@ fn judge(scores: &[f32], label: u32) -> Judged {
 fn agree(scores: &[f32], original: &[f32]) -> Judged {
     let class = best(original);
     let is_same = best(scores) == class && scores[class].is_finite();
-    let (logs, of_original) = (log_softmax(scores), log_softmax(original));
-    // A score of minus infinity has no share: p · ln(p / q) goes to 0 with p.
-    let terms = of_original.iter().zip(&logs).filter(|(p, _)| p.is_finite());
     Judged {
         quality: f32::from(u8::from(is_same)),
-        loss: terms.map(|(p, q)| p.exp() * (p - q)).sum(),
+        loss: divergence(scores, original),
         class: u32::try_from(class).ok(),
     }
+}
+
+/// Kullback-Leibler divergence from the shares of `original` to those of `scores`.
+pub(super) fn divergence(scores: &[f32], original: &[f32]) -> f64 {
+    let (logs, of_original) = (log_softmax(scores), log_softmax(original));
+    // A score of minus infinity has no share: p · ln(p / q) goes to 0 with p. NaN stays NaN.
+    let has_share = |p: &f64| *p != f64::NEG_INFINITY;
+    let terms = of_original.iter().zip(&logs).filter(|(p, _)| has_share(p));
+    terms.map(|(p, q)| p.exp() * (p - q)).sum()
 }
 
 fn log_softmax(scores: &[f32]) -> Vec<f64> {
@@ -227,7 +237,7 @@ fn class_count(graph: &Graph, output: &ValueInfo) -> Result<usize> {
     let dims = shapes.get(&output.name).map_or(&[][..], Vec::as_slice);
     match dims {
         [_, Dim::Fixed(classes), rest @ ..]
-            if *classes > 0 && rest.iter().all(|dim| dim.fixed() == Some(1)) =>
+            if *classes > 1 && rest.iter().all(|dim| dim.fixed() == Some(1)) =>
         {
             Ok(*classes)
         }
@@ -235,7 +245,9 @@ fn class_count(graph: &Graph, output: &ValueInfo) -> Result<usize> {
             let shape: Vec<String> = dims.iter().map(ToString::to_string).collect();
             Err(NetError::Task {
                 place: format!("output `{}` [{}]", output.name, shape.join(", ")),
-                reason: "training takes one row of class scores an image, [n, classes]".to_string(),
+                reason: "training takes one row of class scores an image, [n, classes], of two \
+                         classes or more"
+                    .to_string(),
             })
         }
     }
@@ -321,6 +333,18 @@ mod tests {
         let judged = judge(&other);
         assert_eq!(judged[0].quality, 1.0);
         assert_eq!((judged[1].quality, judged[1].class), (0.0, Some(0)));
+        // What is no number agrees with nothing, itself included.
+        let nothing = output(&[2, 3], &[f32::NAN; 6]);
+        let judged_nothing = task.judge(
+            std::slice::from_ref(&nothing),
+            Wanted::Original(std::slice::from_ref(&nothing)),
+        );
+        let judged_nothing = judged_nothing.unwrap();
+        assert!(
+            judged_nothing
+                .iter()
+                .all(|j| j.quality == 0.0 && j.loss.is_nan())
+        );
         // p · ln(p / q) of the shares of both by hand.
         let shares = |z: [f64; 3]| {
             let sum: f64 = z.iter().map(|z| z.exp()).sum();
@@ -332,7 +356,7 @@ mod tests {
         let expected: f64 = pairs.map(|(p, q)| p * (p / q).ln()).sum();
         assert!((judged[0].loss - expected).abs() < 1e-9);
         assert!(
-            task.judge(&[original.clone()], Wanted::Labels(&[1, 0]))
+            task.judge(std::slice::from_ref(&original), Wanted::Labels(&[1, 0]))
                 .is_err()
         );
     }

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::original::Reference;
 use crate::data::{Batch, Part, in_order, with_batches};
-use crate::error::{NetError, Result};
+use crate::error::Result;
 use crate::interpreter::Interpreter;
 use crate::pass::Bound;
-use crate::task::{Task, Wanted};
-use crate::value::{Inputs, Output};
+use crate::task::{Figure, Task, Wanted};
+use crate::value::Output;
 use crate::weights::Weights;
 
 /// Samples per inference pass at most.
@@ -28,6 +28,9 @@ pub struct Evaluation {
     pub samples: Vec<f32>,
     /// Per class, where samples fall into classes: those of quality 1, and all.
     pub per_class: Vec<(u64, u64)>,
+    /// What else the task tells of the part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Figure>,
 }
 
 /// Calls `take` with each batch of a part, in order.
@@ -40,22 +43,6 @@ fn for_each_batch(part: &Part, mut take: impl FnMut(Batch) -> Result<()>) -> Res
         }
         Ok(())
     })
-}
-
-/// The outputs of a network, one row for each sample.
-fn outputs(network: &Interpreter, bound: &Bound, inputs: Inputs) -> Result<Vec<Output>> {
-    let n = inputs.n;
-    let outputs = network.forward_inference(bound, inputs)?;
-    for (name, output) in network.outputs().into_iter().zip(&outputs) {
-        if output.n() != n {
-            return Err(NetError::Shape {
-                node: name.to_string(),
-                expected: format!("values for {n} samples"),
-                got: format!("{:?}", output.shape),
-            });
-        }
-    }
-    Ok(outputs)
 }
 
 /// The outputs of every sample of a part.
@@ -74,7 +61,7 @@ pub(super) fn predict_bound(
 ) -> Result<Vec<Output>> {
     let mut all = vec![Output::default(); network.outputs().len()];
     for_each_batch(part, |batch| {
-        let outputs = outputs(network, bound, batch.inputs)?;
+        let outputs = network.forward_inference(bound, batch.inputs)?;
         for (all, output) in all.iter_mut().zip(outputs) {
             all.append(output);
         }
@@ -98,13 +85,17 @@ pub fn evaluate(
     let mut samples = Vec::with_capacity(part.len());
     let mut per_class = vec![(0u64, 0u64); task.n_classes().unwrap_or(0)];
     let mut loss = 0.0f64;
+    let mut gathered = task.gather();
     for_each_batch(part, |batch| {
         let wanted = reference.outputs(&batch)?;
         let wanted = match &wanted {
             Some(outputs) => Wanted::Original(outputs),
             None => Wanted::Labels(&batch.labels),
         };
-        let outputs = outputs(network, &bound, batch.inputs)?;
+        let outputs = network.forward_inference(&bound, batch.inputs)?;
+        if let Some(gathered) = &mut gathered {
+            gathered.add(&outputs, wanted)?;
+        }
         for judged in task.judge(&outputs, wanted)? {
             samples.push(judged.quality);
             loss += judged.loss;
@@ -124,5 +115,6 @@ pub fn evaluate(
         loss: loss / n,
         samples,
         per_class,
+        figures: gathered.map_or_else(Vec::new, |gathered| gathered.figures()),
     })
 }

@@ -1,12 +1,14 @@
 //! Training: optimiser, schedule, the loop over a slice, evaluation.
 
 mod evaluate;
+mod footprint;
 mod optimizer;
 mod original;
 mod schedule;
 mod trainer;
 
 pub use evaluate::{Evaluation, evaluate, predict};
+pub use footprint::values_of_a_sample;
 pub use optimizer::{Optimizer, OptimizerConfig, OptimizerKind};
 pub use original::{Original, Reference};
 pub use schedule::{Schedule, ScheduleKind};

@@ -7,8 +7,14 @@ use crate::data::{Batch, Part};
 use crate::error::Result;
 use crate::interpreter::Interpreter;
 use crate::pass::Bound;
+use crate::task::Task;
 use crate::value::{Inputs, Output};
 use crate::weights::Weights;
+
+/// Samples that a task is fitted to at most: variances of outputs need no more.
+const MOST_FITTED: usize = 128;
+/// Bytes of their outputs at most.
+const MOST_FITTED_BYTES: usize = 1 << 28;
 
 /// A network with its parameters, ready for inference.
 pub struct Original {
@@ -37,6 +43,19 @@ impl Original {
     /// As [`Interpreter::forward_inference`].
     pub fn outputs(&self, inputs: Inputs) -> Result<Vec<Output>> {
         self.network.forward_inference(&self.bound, inputs)
+    }
+
+    /// A task with what it takes from the original's outputs for the first samples of a part.
+    ///
+    /// # Errors
+    /// As [`Self::outputs`].
+    pub fn fit(&self, task: Arc<dyn Task>, part: &Part) -> Result<Arc<dyn Task>> {
+        if !task.needs_fitting() || part.is_empty() {
+            return Ok(task);
+        }
+        let most = MOST_FITTED_BYTES / bytes_of(self, &part.head(1))?.max(1);
+        let sample = self.predict(&part.spread(most.clamp(2, MOST_FITTED)))?;
+        Ok(task.fitted(&sample).unwrap_or(task))
     }
 
     /// Its outputs for every sample of a part.

@@ -4,7 +4,7 @@
 //! Operators of any rank work on those primitives, and Burn's tape follows them.
 
 use burn::backend::{Dispatch, TensorMetadata, ops::FloatTensorOps, tensor::FloatTensor};
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::{Device, Shape, Slice, Tensor, TensorData};
 
 /// A differentiable tensor of any rank, in the file's order of axes.
 #[derive(Debug, Clone)]
@@ -25,6 +25,20 @@ impl Dense {
     fn from_raw(raw: FloatTensor<Dispatch>) -> Self {
         let dims = raw.shape().iter().copied().collect();
         Self { raw, dims }
+    }
+
+    /// Zeros.
+    pub fn zeros(dims: &[usize], device: &Device) -> Self {
+        Self::from_tensor(Tensor::<1>::zeros([dims.iter().product::<usize>()], device))
+            .reshape(dims)
+    }
+
+    /// Constants in its shape, on its device.
+    pub fn like(&self, values: Vec<f32>) -> Self {
+        let len = values.len();
+        let data = TensorData::new(values, [len]);
+        Self::from_tensor(Tensor::<1>::from_data(data, &self.untyped().device()))
+            .reshape(&self.dims)
     }
 
     /// As a tensor of rank `D`.
@@ -63,7 +77,12 @@ impl Dense {
 
     /// The values, row-major.
     pub fn to_vec(&self) -> Vec<f32> {
-        self.untyped().into_data().iter::<f32>().collect()
+        let data = self.untyped().into_data();
+        match data.as_slice::<f32>() {
+            Ok(values) => values.to_vec(),
+            // A device of another precision.
+            Err(_) => data.iter::<f32>().collect(),
+        }
     }
 
     /// The same elements in another shape of the same length.
@@ -101,6 +120,17 @@ impl Dense {
     pub fn concat(parts: Vec<Self>, axis: usize) -> Self {
         let raws = parts.into_iter().map(|part| part.raw).collect();
         Self::from_raw(Ops::float_cat(raws, axis))
+    }
+
+    /// Positions `range` of `axis`.
+    pub fn narrow(&self, axis: usize, range: std::ops::Range<usize>) -> Self {
+        if range == (0..self.dims[axis]) {
+            return self.clone();
+        }
+        let whole = self.dims.iter().map(|&size| Slice::from(0..size));
+        let mut slices: Vec<Slice> = whole.collect();
+        slices[axis] = Slice::from(range);
+        Self::from_raw(Ops::float_slice(self.raw.clone(), &slices))
     }
 
     /// Matrix product of the last two axes; the others are equal.
@@ -171,6 +201,24 @@ elementwise! {
     sin = float_sin;
     /// cos x
     cos = float_cos;
+    /// tan x
+    tan = float_tan;
+    /// arcsin x
+    asin = float_asin;
+    /// arccos x
+    acos = float_acos;
+    /// arctan x
+    atan = float_atan;
+    /// sinh x
+    sinh = float_sinh;
+    /// cosh x
+    cosh = float_cosh;
+    /// arsinh x
+    asinh = float_asinh;
+    /// arcosh x
+    acosh = float_acosh;
+    /// artanh x
+    atanh = float_atanh;
     /// -1, 0 or 1; has no gradient.
     sign = float_sign;
     /// Rounded down; has no gradient.

@@ -105,9 +105,12 @@ impl Value {
     ///
     /// # Errors
     /// [`NetError::Shape`] if the value has another rank.
-    pub fn image(&self, node: &str) -> Result<Tensor<4>> {
+    pub fn image(&self, node: &str, device: &Device) -> Result<Tensor<4>> {
         match self {
             Self::Image(t) => Ok(t.clone()),
+            Self::Host(t) if t.shape.len() == 4 => {
+                Self::Dense(t.to_device(device)).image(node, device)
+            }
             Self::Dense(t) if t.dims().len() == 4 => {
                 let [n, c, h, w] = t.tensor::<4>().dims();
                 // With one pixel or one channel both orders are the same in memory.
@@ -159,6 +162,17 @@ impl Value {
             other => Laid {
                 data: other.dense(device),
                 channels_last: false,
+            },
+        }
+    }
+
+    /// A copy in plain memory, without its history.
+    pub fn to_host(&self, device: &Device) -> Host {
+        match self {
+            Self::Host(host) => host.as_ref().clone(),
+            computed => Host {
+                shape: computed.onnx_dims(),
+                data: HostData::Float(computed.dense(device).to_vec()),
             },
         }
     }

@@ -1,9 +1,11 @@
 //! Small networks and data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
+use flate2::read::GzDecoder;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use secateur_net::data::{Augment, Part};
@@ -19,7 +21,38 @@ use secateur_onnx::arch::{
 };
 use secateur_onnx::coupling::ChannelGroups;
 use secateur_onnx::graph::{Graph, Node};
-use secateur_onnx::model::Model;
+use secateur_onnx::model::{Model, Tensor as Stored};
+
+/// A graph with its inputs and expected outputs by name.
+pub struct Packed {
+    pub name: String,
+    pub graph: Graph,
+    pub data: HashMap<String, Stored>,
+}
+
+/// The cases of a packed file (`fixtures/make_operator_cases.py`), each prepared by `prepare`.
+pub fn unpack(packed: &[u8], prepare: fn(&Model) -> Model) -> Vec<Packed> {
+    let mut bytes = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
+    let mut rest = bytes.as_slice();
+    let mut next = || {
+        let (len, tail) = rest.split_first_chunk::<4>()?;
+        let (message, tail) = tail.split_at(u32::from_le_bytes(*len) as usize);
+        rest = tail;
+        Some(Model::from_bytes(message, None).unwrap())
+    };
+    let mut cases = Vec::new();
+    while let Some(model) = next() {
+        let graph = Graph::from_model(&prepare(&model)).unwrap();
+        let data = Graph::from_model(&next().unwrap()).unwrap();
+        cases.push(Packed {
+            name: graph.name.clone(),
+            data: data.initializers.into_iter().collect(),
+            graph,
+        });
+    }
+    cases
+}
 
 #[derive(Clone)]
 pub struct Case {
@@ -79,7 +112,7 @@ pub fn case(model: Model, seed: u64) -> Case {
         }
     }
     Case {
-        task: task::find(&graph, Against::Labels).unwrap(),
+        task: task::find(&graph, Against::Labels, None).unwrap(),
         model,
         graph,
         groups,

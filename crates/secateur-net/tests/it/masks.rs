@@ -52,7 +52,7 @@ fn masks(case: &Case, seed: u64) -> Masks {
 }
 
 fn outputs(graph: &Graph, weights: &Weights, x: &[f32]) -> Vec<f32> {
-    let task = task::find(graph, Against::Labels).unwrap();
+    let task = task::find(graph, Against::Labels, None).unwrap();
     let net = Interpreter::new(graph, &task.outputs(), &Engine::fused()).unwrap();
     let bound = net.bind_inference(weights).unwrap();
     let outputs = net

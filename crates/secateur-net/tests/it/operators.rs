@@ -4,51 +4,26 @@
 //! The cases come from `fixtures/make_operator_cases.py`.
 
 use std::collections::HashMap;
-use std::io::Read;
 
 use burn::tensor::{Tensor, TensorData};
-use flate2::read::GzDecoder;
 use secateur_net::pass::Phase;
 use secateur_net::weights::{WeightRole, Weights};
 use secateur_net::{Dense, Engine, Host, Interpreter, NetError, Value};
-use secateur_onnx::graph::Graph;
 use secateur_onnx::model::{Model, Tensor as Stored};
 
-use crate::common::images;
-
-/// A node with its inputs and expected outputs by name.
-struct Case {
-    name: String,
-    graph: Graph,
-    data: HashMap<String, Stored>,
-}
+use crate::common::{Packed as Case, images, unpack};
 
 fn cases() -> Vec<Case> {
-    let packed = include_bytes!("../fixtures/operator_cases.bin.gz");
-    let mut bytes = Vec::new();
-    GzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
-    let mut rest = bytes.as_slice();
-    let mut next = || {
-        let (len, tail) = rest.split_first_chunk::<4>()?;
-        let (message, tail) = tail.split_at(u32::from_le_bytes(*len) as usize);
-        rest = tail;
-        Some(Graph::from_model(&Model::from_bytes(message, None).unwrap()).unwrap())
-    };
-    let mut cases: Vec<Case> = Vec::new();
-    while let Some(graph) = next() {
-        cases.push(Case {
-            name: graph.name.clone(),
-            data: next().unwrap().initializers.into_iter().collect(),
-            graph,
-        });
-    }
+    let mut cases = unpack(
+        include_bytes!("../fixtures/operator_cases.bin.gz"),
+        Model::clone,
+    );
     cases.retain(|case| !LEFT_OUT.iter().any(|(part, _)| case.name.contains(part)));
     cases
 }
 
 /// Forms that training refuses, and why. Nothing else may be refused.
 const REFUSED: &[(&str, &str)] = &[
-    ("_3d", "windows over three axes"),
     ("tf_crop_and_resize", "regions of interest"),
     ("antialias", "smoothing before making smaller"),
 ];
@@ -80,15 +55,15 @@ fn is_refused(case: &Case) -> bool {
         && REFUSED.iter().any(|(part, _)| case.name.contains(part))
 }
 
-/// The outputs that are tested: of other operators than Split, further ones are statistics
-/// and positions, which nothing reads.
+/// Operators whose outputs are all computed; further ones of others are statistics and
+/// positions, which nothing reads.
+const SEVERAL: &[&str] = &["GRU", "LSTM", "RNN", "Split", "TopK"];
+
+/// The outputs that are tested.
 fn outputs(case: &Case) -> Vec<&str> {
     let names = case.graph.outputs.iter().map(|o| o.name.as_str());
-    let count = if case.graph.nodes[0].op_type == "Split" {
-        usize::MAX
-    } else {
-        1
-    };
+    let is_several = SEVERAL.contains(&case.graph.nodes[0].op_type.as_str());
+    let count = if is_several { usize::MAX } else { 1 };
     names.take(count).collect()
 }
 
@@ -204,12 +179,12 @@ fn smooth(case: &Case, values: &[f32], seed: u64) -> Vec<f32> {
     let scale = 1.0f32.min(2.0 / largest);
     let moved = values.iter().zip(&noise).map(|(v, n)| scale * v + 0.1 * n);
     moved
-        .map(|v| {
-            if positive.contains(&op_type) {
-                v.abs() + 0.2
-            } else {
-                v
-            }
+        .map(|v| match op_type {
+            // Defined between -1 and 1, and from 1 on.
+            "Acos" | "Asin" | "Atanh" => v.clamp(-0.8, 0.8),
+            "Acosh" => v.abs() + 1.2,
+            _ if positive.contains(&op_type) => v.abs() + 0.2,
+            _ => v,
         })
         .collect()
 }

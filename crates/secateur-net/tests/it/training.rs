@@ -6,7 +6,7 @@ use secateur_net::Inputs;
 use secateur_net::data::{Augment, BatchSampler, InMemory, Part};
 use secateur_net::health::probe_health;
 use secateur_net::score::{Collector, Score};
-use secateur_net::task::{self, Against, Targets};
+use secateur_net::task::{self, Against, Targets, TaskKind};
 use secateur_net::train::Reference;
 use secateur_net::train::{
     Optimizer, OptimizerConfig, OptimizerKind, Schedule, ScheduleKind, Slice, evaluate, train_slice,
@@ -152,7 +152,7 @@ fn networks_with_two_heads_are_refused_by_name() {
     let mut head = case.graph.outputs[0].clone();
     head.name = case.graph.nodes[0].outputs[0].clone();
     case.graph.outputs.push(head.clone());
-    let Err(error) = task::find(&case.graph, Against::Labels) else {
+    let Err(error) = task::find(&case.graph, Against::Labels, Some(TaskKind::Classify)) else {
         panic!("two outputs were taken");
     };
     let text = error.to_string();

@@ -5,7 +5,7 @@ mod extents;
 mod layers;
 mod term;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +69,19 @@ impl CostModel {
     /// # Errors
     /// [`crate::OnnxError::Graph`] if shapes contradict each other.
     pub fn new(graph: &Graph, groups: &ChannelGroups) -> Result<Self> {
+        Self::of_nodes(graph, groups, |_| true)
+    }
+
+    /// Prepares counting what belongs to some nodes alone, told by their names: parameters that
+    /// other nodes read too are left out.
+    ///
+    /// # Errors
+    /// As [`CostModel::new`].
+    pub fn of_nodes(
+        graph: &Graph,
+        groups: &ChannelGroups,
+        is_counted: impl Fn(&str) -> bool,
+    ) -> Result<Self> {
         let known = infer_with_extents(graph)?;
         let context = ShapeContext {
             graph,
@@ -77,7 +90,13 @@ impl CostModel {
         let mut parameters: BTreeMap<&str, bool> = BTreeMap::new();
         let mut kernels: BTreeMap<&str, Term> = BTreeMap::new();
         let mut of_node: HashMap<&str, Vec<&str>> = HashMap::new();
-        for (node, slot, name) in parameter_slots(graph) {
+        let slots = parameter_slots(graph);
+        let elsewhere = slots.iter().filter(|(node, ..)| !is_counted(&node.name));
+        let elsewhere: HashSet<&str> = elsewhere.map(|&(_, _, name)| name).collect();
+        for (node, slot, name) in slots {
+            if elsewhere.contains(name) {
+                continue;
+            }
             of_node.entry(&node.name).or_default().push(name);
             let is_conv = is_conv(node);
             *parameters.entry(name).or_default() |= is_conv;
@@ -108,7 +127,7 @@ impl CostModel {
             own.map(|(name, _)| whole(name)).collect::<Vec<_>>()
         };
         let (mut macs, mut uncounted) = (Vec::new(), Vec::new());
-        for node in &graph.nodes {
+        for node in graph.nodes.iter().filter(|node| is_counted(&node.name)) {
             let is_whole = match macs_of(node, &context) {
                 Macs::Terms(terms) => {
                     let own = terms.iter();

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::fixed;
 use super::group::ChannelGroups;
 use super::into_groups::into_groups;
+use super::keep::Keep;
 use crate::error::Result;
 use crate::graph::{Graph, Node};
 use crate::labels::{LabelContext, Role};
@@ -18,6 +19,14 @@ impl ChannelGroups {
     /// # Errors
     /// [`crate::OnnxError::Graph`] if shapes contradict each other.
     pub fn find(graph: &Graph) -> Result<Self> {
+        Self::find_keeping(graph, &[])
+    }
+
+    /// As [`Self::find`], where groups that lie on any of `keeps` must stay.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_keeping(graph: &Graph, keeps: &[Keep]) -> Result<Self> {
         let known = infer(graph, None)?;
         let mut context = LabelContext::new(graph, &known);
         for input in &graph.inputs {
@@ -45,6 +54,9 @@ impl ChannelGroups {
         context.pin_counted();
         for output in &graph.outputs {
             context.pin_value(&output.name, "graph output", "it is an output of the model");
+        }
+        for keep in keeps {
+            keep.pin(&mut context);
         }
         let layers = fixed::layers(&context, &known);
         let mut groups = into_groups(context);

@@ -34,6 +34,13 @@ impl Masks {
         positions.iter().filter(stays).count()
     }
 
+    /// The positions that stay, in order; `None` if all do.
+    fn kept_among(&self, positions: &[Option<KernelRef>]) -> Option<Vec<usize>> {
+        let stays = |&at: &usize| positions[at].is_none_or(|(group, index)| self.0[group][index]);
+        let kept: Vec<usize> = (0..positions.len()).filter(stays).collect();
+        (kept.len() < positions.len()).then_some(kept)
+    }
+
     /// For each group a text with one character for each kernel: `1` active, `0` dormant.
     pub fn to_strings(&self) -> Vec<String> {
         self.0
@@ -60,6 +67,14 @@ impl Masks {
     }
 }
 
+impl ChannelGroups {
+    /// The positions along an axis of a value (computed or stored) that stay, in order; `None`
+    /// if all do.
+    pub fn kept_along(&self, value: &str, axis: usize, masks: &Masks) -> Option<Vec<usize>> {
+        masks.kept_among(self.axes.get(value)?.get(axis)?.as_ref()?)
+    }
+}
+
 /// Per stored tensor and axis, the positions that stay; `None` for axes that stay whole.
 /// Tensors that no group touches do not appear.
 pub fn kept_positions(
@@ -81,20 +96,9 @@ pub fn kept_positions(
         };
         axes.resize(of_tensor.len(), None);
         for (axis, kernels) in of_tensor.iter().enumerate() {
-            let Some(kernels) = kernels else { continue };
-            let stays = |kernel: &Option<KernelRef>| {
-                kernel.is_none_or(|(group, index)| masks.0[group][index])
-            };
-            if kernels.iter().any(|kernel| !stays(kernel)) {
-                axes[axis] = Some(
-                    kernels
-                        .iter()
-                        .enumerate()
-                        .filter(|(_, kernel)| stays(kernel))
-                        .map(|(position, _)| position)
-                        .collect(),
-                );
-            }
+            axes[axis] = kernels
+                .as_deref()
+                .and_then(|kernels| masks.kept_among(kernels));
         }
     }
     kept

@@ -11,11 +11,13 @@ mod find;
 mod fixed;
 mod group;
 mod into_groups;
+mod keep;
 mod masks;
 mod mixed;
 
 pub(crate) use group::KernelRef;
 pub use group::{ChannelGroup, ChannelGroups, FixedLayer, Member};
+pub use keep::Keep;
 pub use masks::{Masks, kept_positions};
 pub use mixed::Mixed;
 

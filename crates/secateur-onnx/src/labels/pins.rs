@@ -4,13 +4,19 @@ use super::context::LabelContext;
 use crate::graph::Node;
 
 impl LabelContext<'_> {
-    /// Pins every axis of a value.
+    /// Pins every axis of a value, and those whose extents it holds.
     pub(crate) fn pin_value(&mut self, name: &str, what: &str, reason: &str) {
+        let place = self.pin_channels(name, what, reason);
+        self.pin_sources(name, &place, "its size is an output of the model");
+    }
+
+    /// Pins every axis of a value; returns what the value is called as the place of the pin.
+    pub(crate) fn pin_channels(&mut self, name: &str, what: &str, reason: &str) -> String {
         let place = format!("{what} `{name}`");
         for labels in self.value(name).unwrap_or_default().into_iter().flatten() {
             self.labels.pin(&labels, &place, reason);
         }
-        self.pin_sources(name, &place, "its size is an output of the model");
+        place
     }
 
     /// Pins everything that a node reads, and gives its outputs pinned labels.

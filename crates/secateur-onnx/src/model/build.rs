@@ -135,7 +135,7 @@ fn attribute(name: &str, value: &Attribute) -> AttributeProto {
             AttributeType::FLOATS
         }
         // The networks of `arch` have no attributes of these kinds.
-        Attribute::Tensor(_) | Attribute::Other => AttributeType::UNDEFINED,
+        Attribute::Texts(_) | Attribute::Tensor(_) | Attribute::Other => AttributeType::UNDEFINED,
     };
     attribute.set_type(type_);
     attribute

@@ -25,6 +25,11 @@ impl Model {
         imports.map(|import| (import.domain(), import.version()))
     }
 
+    /// What is to be fed, as the file states it.
+    pub fn inputs(&self) -> Vec<ValueInfo> {
+        self.fed_inputs().collect()
+    }
+
     /// Inputs that are fed: initialisers, which older files list too, are left out.
     pub(crate) fn fed_inputs(&self) -> impl Iterator<Item = ValueInfo> {
         let is_stored = |name: &str| {

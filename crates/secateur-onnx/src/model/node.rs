@@ -24,9 +24,11 @@ pub enum Attribute {
     Ints(Vec<i64>),
     /// Floats.
     Floats(Vec<f32>),
+    /// Texts.
+    Texts(Vec<String>),
     /// Tensor.
     Tensor(Tensor),
-    /// Anything else: graphs, sparse tensors, lists of texts.
+    /// Anything else: graphs, sparse tensors, types.
     Other,
 }
 
@@ -44,6 +46,14 @@ impl Attribute {
             AttributeType::STRING => Self::Text(String::from_utf8_lossy(proto.s()).into_owned()),
             AttributeType::INTS => Self::Ints(proto.ints.clone()),
             AttributeType::FLOATS => Self::Floats(proto.floats.clone()),
+            AttributeType::STRINGS => {
+                let texts = proto.strings.iter();
+                Self::Texts(
+                    texts
+                        .map(|text| String::from_utf8_lossy(text).into_owned())
+                        .collect(),
+                )
+            }
             AttributeType::TENSOR => match proto.t.as_ref() {
                 Some(tensor) => Self::Tensor(reading.decode(tensor, name, base_dir)?),
                 None => Self::Other,

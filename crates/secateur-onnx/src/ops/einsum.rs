@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::axes::misfit;
 use super::product::Product;
-use super::rule::{Macs, OpRule, OutputShapes};
+use super::rule::{Macs, OpRule, OutputShapes, Stored, WeightRole};
 use crate::error::Result;
 use crate::extents::{AxisOf, ShapeContext};
 use crate::graph::{Dim, Node};
@@ -19,7 +19,8 @@ pub(super) struct Einsum;
 
 /// An index of the equation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Index {
+pub enum Index {
+    /// A letter of the equation.
     Letter(char),
     /// An axis of `...`, counted from the end.
     Dots(usize),
@@ -27,9 +28,11 @@ enum Index {
 
 /// An equation for operands of known ranks.
 #[derive(Debug, PartialEq, Eq)]
-struct Equation {
-    operands: Vec<Vec<Index>>,
-    output: Vec<Index>,
+pub struct Equation {
+    /// Of every operand, an index for each axis.
+    pub operands: Vec<Vec<Index>>,
+    /// Of the output.
+    pub output: Vec<Index>,
 }
 
 const DOTS: &str = "...";
@@ -53,7 +56,7 @@ fn indices(term: &str, dots: usize) -> Option<Vec<Index>> {
 
 impl Equation {
     /// Reads an equation; `None` if it does not fit operands of these ranks.
-    fn parse(text: &str, ranks: &[usize]) -> Option<Self> {
+    pub fn parse(text: &str, ranks: &[usize]) -> Option<Self> {
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let (inputs, output) = match text.split_once("->") {
             Some((inputs, output)) => (inputs, Some(output)),
@@ -202,6 +205,10 @@ impl OpRule for Einsum {
         }
         context.set_output(node, 0, output);
         Ok(())
+    }
+
+    fn stored(&self, _: usize) -> Stored {
+        Stored::Parameter(WeightRole::Weight)
     }
 
     /// Operands are multiplied one after the other; an index that no later one needs is summed

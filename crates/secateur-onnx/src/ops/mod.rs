@@ -50,6 +50,7 @@ mod unfold;
 mod whole;
 
 pub(crate) use axes::axis_of;
+pub use einsum::{Equation, Index};
 pub use rule::{MacTerm, Macs, OpRule, OutputShapes, Stored, WeightRole};
 
 use std::collections::HashMap;
@@ -338,7 +339,7 @@ mod tests {
         let holds = |stored: Stored| those(|rule| (0..8).any(|slot| rule.stored(slot) == stored));
         assert_eq!(
             holds(Stored::Parameter(Weight)),
-            "Conv ConvTranspose DeformConv GRU Gemm LSTM MatMul RNN"
+            "Conv ConvTranspose DeformConv Einsum GRU Gemm LSTM MatMul RNN"
         );
         assert_eq!(
             holds(Stored::Parameter(Vector)),

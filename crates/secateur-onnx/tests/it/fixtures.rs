@@ -73,6 +73,14 @@ pub const FIXTURES: &[Fixture] = &[
     plain("channel-shuffle", &[2, 2, 4, 4, 4, 6]),
     plain("concat", &[2, 4, 5, 6]),
     plain("constant-nodes", &[5, 6]),
+    Fixture {
+        evaluated: false,
+        ..pinned(
+            "custom-operator",
+            &[5, 6],
+            &["custom operator own.operators::Blur"],
+        )
+    },
     // Offsets and masks stay; each position in both runs of three channels is one kernel.
     Fixture {
         evaluated: false,
@@ -141,12 +149,29 @@ pub const FIXTURES: &[Fixture] = &[
     plain("residual", &[4, 5, 6]),
     plain("residual-broadcast", &[4, 6]),
     plain("se-gate", &[2, 5, 6]),
+    // The operator that looks the best pixels up has a rule; the number of them stays.
+    Fixture {
+        evaluated: false,
+        ..pinned("selection", &[4, 5, 6, 7, 8], &["splits or joins axes"])
+    },
     plain("shared", &[4, 5]),
     // A stride over channels is not followed.
     pinned("slice", &[4], &["slices by steps"]),
     plain("split", &[4, 5, 5]),
     plain("standardised", &[4, 5, 6]),
+    Fixture {
+        evaluated: false,
+        ..pinned(
+            "suppression",
+            &[4, 5, 6, 7],
+            &["takes its inputs as a whole"],
+        )
+    },
     plain("twice", &[4, 4, 6]),
+    Fixture {
+        evaluated: false,
+        ..plain("two-outputs", &[4, 4, 5, 6, 8])
+    },
     plain("unet", &[4, 4, 5, 6]),
     plain("views", &[5, 6, 7]),
 ];

@@ -3,6 +3,7 @@
 mod agent;
 mod budget;
 mod gone;
+mod measure;
 mod metric;
 mod mode;
 mod reward;
@@ -15,6 +16,7 @@ use secateur_net::settings::{SettingError, Settings};
 pub use agent::DqnConfig;
 pub use budget::Budget;
 pub use gone::GONE;
+pub use measure::MeasureConfig;
 pub use metric::Metric;
 pub use mode::Mode;
 pub use reward::RewardConfig;
@@ -35,6 +37,8 @@ settings! {
         pub training: TrainingConfig;
         /// The shape of the search.
         pub search: SearchConfig;
+        /// The user's own measure.
+        pub measure: MeasureConfig;
         /// The agent.
         pub agent: DqnConfig;
         /// The reward.
@@ -56,6 +60,18 @@ impl PruneConfig {
     /// # Errors
     /// [`SettingError`] naming the setting, its value and what it may be.
     pub fn check(&self) -> Result<(), SettingError> {
+        self.check_for(self.measure.command.is_some())
+    }
+
+    /// The same for a run that goes by a measure of the user's own, whether the settings name it
+    /// or not.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_for(&self, is_measured: bool) -> Result<(), SettingError> {
+        if !is_measured {
+            self.mode.check_points()?;
+        }
         self.check_ranges()?;
         if let Some(images @ 0..2) = self.data.validation {
             return Err(SettingError {
@@ -68,10 +84,10 @@ impl PruneConfig {
     }
 
     /// What a run cannot change on its way, where it differs from what it was begun with:
-    /// the promise, the splits, what may be pruned and how it is ranked, the seed.
+    /// the promise, the splits, what may be pruned and how it is ranked and measured, the seed.
     pub fn conflict_with(&self, begun: &Self) -> Option<String> {
         let fixed = |config: &Self| {
-            let search = &config.search;
+            let (search, measure) = (&config.search, &config.measure);
             [
                 ("mode", format!("{:?}", config.mode)),
                 ("seed", config.seed.to_string()),
@@ -80,6 +96,11 @@ impl PruneConfig {
                 ("ignore", format!("{:?}", search.ignore)),
                 ("round_to", search.round_to.to_string()),
                 ("allow_mixing", search.allow_mixing.to_string()),
+                ("measure.command", format!("{:?}", measure.command)),
+                (
+                    "measure.lower_is_better",
+                    measure.lower_is_better.to_string(),
+                ),
             ]
         };
         let mut pairs = fixed(self).into_iter().zip(fixed(begun));

@@ -1,6 +1,8 @@
 //! The promise of a run.
 
-use secateur_net::settings::{AnyValue, POINTS, Part, Setting, SettingError, TRUE_SHARE, Visit};
+use secateur_net::settings::{
+    AnyValue, POINTS, Part, Range, Setting, SettingError, TRUE_SHARE, Visit,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Budget;
@@ -11,7 +13,8 @@ use super::Budget;
 pub enum Mode {
     /// Accuracy-ensured compression: never below the floor.
     Aec {
-        /// Points (hundredths) that validation accuracy may lose.
+        /// Points (hundredths) that validation accuracy may lose; where the user has a measure of
+        /// their own, what its number may lose, in its unit.
         #[serde(default)]
         max_drop: f64,
     },
@@ -32,6 +35,21 @@ impl Mode {
 
     fn ceca_drop() -> f64 {
         Self::CECA_DROP
+    }
+
+    /// What AEC's drop may be: by a measure of the user's own, in whatever unit that has.
+    pub const DROP: Range = Range::from_to(0.0, 1e9);
+
+    /// Without a measure of the user's own the drop is in points.
+    pub(super) fn check_points(&self) -> Result<(), SettingError> {
+        match self {
+            Self::Aec { max_drop } if !POINTS.contains(*max_drop) => Err(SettingError {
+                setting: "mode.max_drop".to_string(),
+                value: format!("{max_drop:?}"),
+                expected: POINTS.to_string(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Budgets of several kinds have no order in which one descent could meet them.
@@ -69,7 +87,7 @@ impl Part for Mode {
         };
         let drop = "Points that accuracy may lose.";
         match self {
-            Self::Aec { max_drop } => number("max_drop", drop, POINTS, max_drop),
+            Self::Aec { max_drop } => number("max_drop", drop, Self::DROP, max_drop),
             Self::Ceca { budgets, max_drop } => {
                 number("max_drop", drop, POINTS, max_drop);
                 let mut remaining: Vec<f64> = budgets.iter().map(|b| b.remaining).collect();

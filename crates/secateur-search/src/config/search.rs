@@ -103,9 +103,11 @@ settings! {
         ///
         /// The paper's bound: less than half of the initial training.
         pub max_cost: f64 = 0.5, in COST;
-        /// Reference training in epochs, for models that do not carry their training cost.
+        /// Reference training in epochs, for models that do not carry their training cost; of few
+        /// samples, as many passes as make 40,000 samples.
         ///
-        /// As many as `secateur train` takes unless told otherwise.
+        /// As many as `secateur train` takes unless told otherwise; a network was trained on more
+        /// than the few hundred inputs that its owner may have left.
         pub reference_epochs: f64 = 6.0, in EPOCHS;
         /// Updates of the Q-network per pruning epoch.
         ///

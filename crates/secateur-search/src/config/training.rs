@@ -8,9 +8,10 @@ use secateur_net::train::OptimizerConfig;
 settings! {
     /// How the network trains during the search.
     pub struct TrainingConfig {
-        /// Images a step.
+        /// Samples a step, at most.
         ///
-        /// As in the initial training.
+        /// As in the initial training; fewer where samples are large (4 GiB for what the layers of a
+        /// step give) or few (eight steps a pass).
         pub batch_size: usize = 128, in BATCH;
         /// Peak learning rate of a slice.
         ///

@@ -3,8 +3,8 @@
 use super::confirmation::Confirmation;
 use super::next_size::{NextSize, Recovered, next_size};
 use super::{
-    Candidate, Confirm, Corridor, Floor, Kept, Ledger, Promise, RecoveriesAhead, Recovery, Start,
-    Verdict, least_remaining,
+    Candidate, Confirm, Corridor, Floor, Kept, Ledger, MeasureFloor, Promise, RecoveriesAhead,
+    Recovery, Start, Verdict, least_remaining,
 };
 use crate::baseline::Baseline;
 use crate::config::{Metric, RESCUE_SHARE, SearchConfig};
@@ -30,6 +30,8 @@ pub struct Aec {
     search: SearchConfig,
     corridor: Corridor,
     confirmation: Confirmation,
+    /// Decides in place of quality, where the user has a measure of their own.
+    measured: Option<MeasureFloor>,
 }
 
 impl Aec {
@@ -57,14 +59,32 @@ impl Aec {
                 quality_name: quality_name.to_string(),
             },
             search: search.clone(),
+            measured: None,
+        }
+    }
+
+    /// The same with a floor on the user's own measure: quality guides the search, and the
+    /// measure says what holds.
+    #[must_use]
+    pub fn measured_by(self, floor: Option<MeasureFloor>) -> Self {
+        Self {
+            measured: floor,
+            ..self
         }
     }
 
     fn next_size(&self, ledger: &Ledger<'_>) -> NextSize {
         let recovered = ledger.candidates.iter().filter(|c| c.recovered);
-        let tried: Vec<Recovered> = recovered.map(Recovered::from).collect();
-        let floor = self.floor();
-        next_size(&tried, floor.baseline().search.quality, floor)
+        match &self.measured {
+            Some(floor) => {
+                let tried: Vec<_> = recovered.filter_map(|c| floor.recovered(c)).collect();
+                next_size(&tried, floor)
+            }
+            None => {
+                let tried: Vec<_> = recovered.map(Recovered::from).collect();
+                next_size(&tried, self.floor())
+            }
+        }
     }
 
     /// Points that quality lies above the floor.
@@ -82,7 +102,7 @@ impl From<&Candidate> for Recovered {
     fn from(candidate: &Candidate) -> Self {
         Self {
             remaining: candidate.remaining,
-            quality: candidate.quality,
+            value: candidate.quality,
             loss: candidate.loss,
         }
     }
@@ -118,8 +138,12 @@ impl Promise for Aec {
         })
     }
 
-    /// Whatever is smaller and may hold the floor.
+    /// Whatever is smaller and may hold the floor. Not where a measure decides: it is asked only
+    /// of recovered networks.
     fn keep(&self, ledger: &Ledger<'_>) -> Option<Kept> {
+        if self.measured.is_some() {
+            return None;
+        }
         let is_smaller = ledger.remaining(self.corridor.metric) < 1.0;
         let may_hold = self.floor().may_hold(ledger.standing.quality);
         (is_smaller && may_hold).then_some(Kept { stop: None })
@@ -151,6 +175,11 @@ impl Promise for Aec {
         }
     }
 
+    fn measures(&self, candidate: &Candidate, ledger: &Ledger<'_>) -> bool {
+        let floor = self.measured.as_ref();
+        floor.is_some_and(|floor| floor.may_hold(candidate, ledger.candidates))
+    }
+
     fn goes_on(&self, number: usize, ledger: &Ledger<'_>) -> bool {
         let is_settled = self.next_size(ledger) == NextSize::Settled;
         let is_spent = self.passes_allowed(ledger) < LEAST_PASSES;
@@ -175,9 +204,15 @@ impl Promise for Aec {
         confirm: &mut Confirm<'_>,
     ) -> Result<Verdict, SearchError> {
         let mut verdict = Verdict::default();
-        let chosen =
-            self.confirmation
-                .most_compressed(ledger.candidates, confirm, &mut verdict.warnings)?;
+        let (candidates, warnings) = (ledger.candidates, &mut verdict.warnings);
+        let chosen = match &self.measured {
+            Some(floor) => floor
+                .smallest(Self::NAME, candidates, confirm, warnings)?
+                .unwrap_or_else(|| self.confirmation.given()),
+            None => self
+                .confirmation
+                .most_compressed(candidates, confirm, warnings)?,
+        };
         verdict.outputs.push(chosen);
         Ok(verdict)
     }

@@ -51,7 +51,12 @@ impl Confirmation {
             return Ok(choice);
         }
         warnings.push(self.unchanged(candidates, confirm)?);
-        Ok(self.choice(None, self.floor.baseline().confirm.clone()))
+        Ok(self.given())
+    }
+
+    /// The given network as the result.
+    pub(super) fn given(&self) -> Choice {
+        self.choice(None, self.floor.baseline().confirm.clone())
     }
 
     /// Those that may hold the floor, the smallest first; of the same size by loss, which moves

@@ -142,6 +142,7 @@ mod tests {
                 .map(|i| if i < right { 1.0 } else { 0.0 })
                 .collect(),
             per_class: Vec::new(),
+            figures: Vec::new(),
         }
     }
 

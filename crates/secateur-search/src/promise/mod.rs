@@ -9,6 +9,7 @@ mod ceca;
 mod confirmation;
 mod corridor;
 mod floor;
+mod measured;
 mod next_size;
 
 use secateur_net::train::Evaluation;
@@ -18,13 +19,15 @@ pub use aec::Aec;
 pub use ceca::Ceca;
 pub use corridor::{Bounds, Corridor};
 pub use floor::Floor;
-pub use next_size::{NextSize, Recovered, next_size};
+pub use measured::MeasureFloor;
+pub use next_size::{Held, NextSize, Recovered, next_size};
 
 use crate::baseline::Baseline;
 use crate::config::{Budget, Metric, Mode, PruneConfig, SearchConfig};
 use crate::costs::Costs;
 use crate::environment::{Rescue, Standing};
 use crate::error::SearchError;
+use crate::measure::Reading;
 use crate::space::{Space, SpaceError};
 
 /// A network that may become a result.
@@ -44,6 +47,8 @@ pub struct Candidate {
     pub loss: f64,
     /// True after recovery.
     pub recovered: bool,
+    /// By the user's own measure, where it was asked.
+    pub reading: Option<Reading>,
 }
 
 /// What a promise looks at.
@@ -196,6 +201,11 @@ pub trait Promise {
     /// How recovery `number` goes, once it has begun.
     fn recovery(&self, number: usize, ledger: &Ledger<'_>) -> Recovery;
 
+    /// Is the user's own measure asked of this candidate before the run goes on?
+    fn measures(&self, _candidate: &Candidate, _ledger: &Ledger<'_>) -> bool {
+        false
+    }
+
     /// Does another recovery come after recovery `number`?
     fn goes_on(&self, number: usize, ledger: &Ledger<'_>) -> bool;
 
@@ -213,7 +223,8 @@ pub trait Promise {
     ) -> Result<Verdict, SearchError>;
 }
 
-/// The promise that a config asks for.
+/// The promise that a config asks for; `measured` is the given network's number by the user's own
+/// measure, if there is one.
 ///
 /// # Errors
 /// [`SpaceError`] for budgets that cannot be counted or reached.
@@ -222,15 +233,19 @@ pub fn of_config(
     space: &Space,
     baseline: &Baseline,
     quality_name: &str,
+    measured: Option<&Reading>,
 ) -> Result<Box<dyn Promise>, SpaceError> {
     Ok(match &config.mode {
-        Mode::Aec { max_drop } => Box::new(Aec::new(
-            *max_drop,
-            &config.search,
-            space,
-            baseline,
-            quality_name,
-        )),
+        Mode::Aec { max_drop } => {
+            let floor = measured.map(|given| {
+                MeasureFloor::new(given.number, *max_drop, config.measure.lower_is_better)
+            });
+            // Then the drop is in the measure's unit: by quality the search is guided as if
+            // nothing might be lost.
+            let points = if floor.is_some() { 0.0 } else { *max_drop };
+            let aec = Aec::new(points, &config.search, space, baseline, quality_name);
+            Box::new(aec.measured_by(floor))
+        }
         Mode::Ceca { budgets, max_drop } => Box::new(Ceca::new(
             budgets,
             *max_drop,

@@ -19,10 +19,51 @@ const LARGEST: f64 = 0.95;
 pub struct Recovered {
     /// Share of the parameters.
     pub remaining: f64,
-    /// Quality, 0..=1.
-    pub quality: f64,
+    /// What is held against the floor, the larger the better: quality, or the worth of the user's
+    /// number.
+    pub value: f64,
     /// Mean loss.
     pub loss: f64,
+}
+
+/// A floor that recoveries are held against.
+pub trait Held {
+    /// Value of the given network.
+    fn given(&self) -> f64;
+
+    /// The least value at the floor.
+    fn least(&self) -> f64;
+
+    /// Does it hold?
+    fn holds(&self, recovered: &Recovered) -> bool;
+
+    /// Does it hold, give or take chance?
+    fn may_hold(&self, recovered: &Recovered) -> bool;
+
+    /// Does it differ from the floor by no more than chance?
+    fn is_near(&self, recovered: &Recovered) -> bool;
+}
+
+impl Held for Floor {
+    fn given(&self) -> f64 {
+        self.baseline().search.quality
+    }
+
+    fn least(&self) -> f64 {
+        self.search()
+    }
+
+    fn holds(&self, recovered: &Recovered) -> bool {
+        Floor::holds(self, recovered.value, recovered.loss)
+    }
+
+    fn may_hold(&self, recovered: &Recovered) -> bool {
+        Floor::may_hold(self, recovered.value)
+    }
+
+    fn is_near(&self, recovered: &Recovered) -> bool {
+        Floor::is_near(self, recovered.value)
+    }
 }
 
 /// What comes after some recoveries.
@@ -41,32 +82,32 @@ pub enum NextSize {
 /// At the floor, give or take chance, more training is worth more than other kernels: only what
 /// is clearly above or below says something about the size, and a network cut down to where it
 /// just holds was lucky to. Between a network that is clearly below and the smallest that held
-/// (or the given one) the size goes by their qualities, linear in its logarithm.
-pub fn next_size(tried: &[Recovered], given: f64, floor: &Floor) -> NextSize {
+/// (or the given one) the size goes by their values, linear in its logarithm.
+pub fn next_size(tried: &[Recovered], floor: &dyn Held) -> NextSize {
     let Some(last) = tried.last() else {
         return NextSize::Same;
     };
     let same = |r: &&Recovered| r.remaining == last.remaining;
     let chances = tried.iter().rev().take_while(same).count();
-    let missed = !floor.may_hold(last.quality) && chances >= CHANCES;
-    if floor.is_near(last.quality) && !missed {
+    let missed = !floor.may_hold(last) && chances >= CHANCES;
+    if floor.is_near(last) && !missed {
         return NextSize::Same;
     }
     let held = tried
         .iter()
-        .filter(|r| floor.holds(r.quality, r.loss))
+        .filter(|r| floor.holds(r))
         .min_by(|a, b| a.remaining.total_cmp(&b.remaining));
     let failed = tried
         .iter()
-        .filter(|r| r.quality < floor.search() && !floor.is_near(r.quality))
+        .filter(|r| r.value < floor.least() && !floor.is_near(r))
         .max_by(|a, b| a.remaining.total_cmp(&b.remaining));
-    let (high, quality) = held.map_or((1.0, given), |r| (r.remaining, r.quality));
+    let (high, value) = held.map_or((1.0, floor.given()), |r| (r.remaining, r.value));
     let size = match failed {
         _ if missed => (last.remaining * NEXT_SIZE).min(LARGEST),
         None => high / NEXT_SIZE,
         Some(low) if high < low.remaining * CLOSE_ENOUGH => return NextSize::Settled,
         Some(low) => {
-            let way = (floor.search() - low.quality) / (quality - low.quality);
+            let way = (floor.least() - low.value) / (value - low.value);
             let way = way.clamp(WAY[0], WAY[1]);
             (low.remaining.powf(1.0 - way) * high.powf(way)).min(LARGEST)
         }
@@ -88,6 +129,7 @@ mod tests {
             loss: 0.5,
             samples: (0..1000).map(|i| if i < 840 { 1.0 } else { 0.0 }).collect(),
             per_class: Vec::new(),
+            figures: Vec::new(),
         };
         Baseline {
             against: Against::Labels,
@@ -100,13 +142,13 @@ mod tests {
         let baseline = baseline();
         let tried: Vec<Recovered> = tried
             .iter()
-            .map(|&(remaining, quality)| Recovered {
+            .map(|&(remaining, value)| Recovered {
                 remaining,
-                quality,
+                value,
                 loss: 0.4,
             })
             .collect();
-        next_size(&tried, 0.84, &Floor::new(&baseline, max_drop, true))
+        next_size(&tried, &Floor::new(&baseline, max_drop, true))
     }
 
     #[track_caller]

@@ -98,6 +98,7 @@ impl<E: Environment> Search<'_, E> {
             quality: ledger.standing.quality,
             loss: ledger.standing.loss,
             recovered,
+            reading: None,
         };
         self.state.candidates.push(candidate);
         self.state.snapshots += 1;

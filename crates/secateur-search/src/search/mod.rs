@@ -3,6 +3,7 @@
 //! ```text
 //! episodes: explore … explore, then the last one: descend, exchange
 //! recover:  each output (CECA), or one size after another until the floor holds (AEC)
+//! measure:  by the user's own measure, where there is one
 //! verdict:  the chosen networks on held-out data that the search never saw
 //! ```
 //!
@@ -12,6 +13,7 @@
 mod episodes;
 mod epoch;
 mod keep;
+mod measuring;
 mod outcome;
 mod progress;
 #[cfg(test)]
@@ -19,13 +21,14 @@ mod reactivation_tests;
 mod recovery;
 mod state;
 
-pub use outcome::{Found, Outcome};
+pub use outcome::{Found, Outcome, Readings};
 pub use progress::{Observer, Progress};
 pub use state::Phase;
 
 use crate::config::PruneConfig;
 use crate::environment::{Environment, EnvironmentError};
 use crate::error::SearchError;
+use crate::measure::{Measuring, Reading, UserMeasure};
 use crate::policy::Policy;
 use crate::promise::{self, Ledger, Promise};
 use crate::record::{GroupHeader, RunHeader};
@@ -42,10 +45,11 @@ pub struct Search<'a, E: Environment> {
     config: &'a PruneConfig,
     episodes: Episodes,
     state: RunState<E>,
+    measuring: Option<Measuring<'a, E::State>>,
 }
 
 impl<'a, E: Environment> Search<'a, E> {
-    /// Begins a search.
+    /// Begins a search; with a measure of the user's own, AEC goes by that.
     ///
     /// # Errors
     /// [`SearchError::Space`] for budgets out of reach, [`SearchError::Store`] if nothing can be
@@ -56,10 +60,12 @@ impl<'a, E: Environment> Search<'a, E> {
         config: &'a PruneConfig,
         store: &'a mut dyn Store,
         model_name: &str,
+        measuring: Option<Measuring<'a, E::State>>,
     ) -> Result<Self, SearchError> {
-        let promise = promise_of(&environment, config)?;
+        let given = measuring.as_ref().map(|measuring| measuring.given);
+        let promise = promise_of(&environment, config, given.as_ref())?;
         let state = RunState::new(&environment, policy.as_ref());
-        store.put_header(&header(&environment, model_name))?;
+        store.put_header(&header(&environment, model_name, given))?;
         store.rewind(0)?;
         Ok(Self::with(
             environment,
@@ -68,10 +74,12 @@ impl<'a, E: Environment> Search<'a, E> {
             config,
             store,
             state,
+            measuring,
         ))
     }
 
-    /// Goes on with the search that the store keeps.
+    /// Goes on with the search that the store keeps, and by its number of the given network where
+    /// it is measured.
     ///
     /// # Errors
     /// [`SearchError::OtherRun`] if it was begun with something else, [`SearchError::Store`] if
@@ -81,13 +89,18 @@ impl<'a, E: Environment> Search<'a, E> {
         mut policy: Box<dyn Policy + 'a>,
         config: &'a PruneConfig,
         store: &'a mut dyn Store,
+        measure: Option<Box<dyn UserMeasure<E::State> + 'a>>,
     ) -> Result<Self, SearchError> {
-        let promise = promise_of(&environment, config)?;
         let state: RunState<E> = store::load(store, Item::Checkpoint)?;
-        if let Err(reason) = state.check(&environment, policy.as_ref()) {
+        let given = store.read()?.0.baseline_measure;
+        let checked = state
+            .check(&environment, policy.as_ref())
+            .and_then(|()| measuring(measure, given));
+        let measuring = checked.map_err(|reason| {
             let path = store.folder().unwrap_or("".as_ref()).to_path_buf();
-            return Err(SearchError::OtherRun { path, reason });
-        }
+            SearchError::OtherRun { path, reason }
+        })?;
+        let promise = promise_of(&environment, config, given.as_ref())?;
         store.rewind(state.records)?;
         policy.restore(&state.policy)?;
         environment.restore(state.network.clone());
@@ -99,6 +112,7 @@ impl<'a, E: Environment> Search<'a, E> {
             config,
             store,
             state,
+            measuring,
         ))
     }
 
@@ -109,6 +123,7 @@ impl<'a, E: Environment> Search<'a, E> {
         config: &'a PruneConfig,
         store: &'a mut dyn Store,
         state: RunState<E>,
+        measuring: Option<Measuring<'a, E::State>>,
     ) -> Self {
         let episodes = Episodes::new(&config.search, promise.corridor());
         Self {
@@ -119,6 +134,7 @@ impl<'a, E: Environment> Search<'a, E> {
             config,
             episodes,
             state,
+            measuring,
         }
     }
 
@@ -126,39 +142,48 @@ impl<'a, E: Environment> Search<'a, E> {
     ///
     /// # Errors
     /// [`SearchError::Interrupted`] after the observer asked to stop (the run can be
-    /// resumed), [`SearchError::Diverged`] if a loss is not finite, [`SearchError::Store`] if
-    /// nothing can be kept; all leave the state of the last finished pruning epoch.
+    /// resumed), [`SearchError::Diverged`] if a loss is not finite, [`SearchError::Measure`] if the
+    /// user's own measure fails, [`SearchError::Store`] if nothing can be kept; all leave the state of the last finished pruning epoch.
     pub fn run(mut self, observer: &mut dyn Observer) -> Result<Outcome<E>, SearchError> {
         while self.state.phase != Phase::Done {
             self.advance_by_one(observer)?;
             if self.state.phase != Phase::Done && observer.stop_requested() {
-                return Err(SearchError::Interrupted {
-                    path: self.folder(),
-                    epochs: self.state.records,
-                });
+                return Err(self.interrupted());
             }
         }
         if let Some(learner) = self.policy.learner() {
             let learnt = learner.export()?;
             self.store.put(Item::Agent, &learnt)?;
         }
-        self.outcome()
+        self.outcome(observer)
     }
 
-    /// One pruning epoch or recovery, and a checkpoint.
+    /// One pruning epoch, recovery or measurement, and a checkpoint.
     fn advance_by_one(&mut self, observer: &mut dyn Observer) -> Result<(), SearchError> {
         let done = match self.state.phase {
             Phase::Search { episode, t: 0 } => self.begin_episode(episode),
             Phase::Search { episode, t } => self.epoch(episode, t, observer),
             Phase::Recover(number) => self.recover(number, observer),
+            Phase::Measure(number) => self.measure_recovered(number, observer),
             Phase::Done => Ok(()),
         };
         done.map_err(|error| self.diverged(error))?;
         self.state.network = self.environment.state().clone();
         self.state.shared = self.environment.shared().clone();
         self.state.policy = self.policy.checkpoint();
+        self.save()
+    }
+
+    fn save(&mut self) -> Result<(), SearchError> {
         store::save(self.store, Item::Checkpoint, &self.state)?;
         Ok(())
+    }
+
+    fn interrupted(&self) -> SearchError {
+        SearchError::Interrupted {
+            path: self.folder(),
+            epochs: self.state.records,
+        }
     }
 
     fn folder(&self) -> Option<std::path::PathBuf> {
@@ -193,16 +218,35 @@ impl<'a, E: Environment> Search<'a, E> {
 fn promise_of<E: Environment>(
     environment: &E,
     config: &PruneConfig,
+    measured: Option<&Reading>,
 ) -> Result<Box<dyn Promise>, SearchError> {
     Ok(promise::of_config(
         config,
         environment.space(),
         environment.baseline(),
         environment.quality_name(),
+        measured,
     )?)
 }
 
-fn header<E: Environment>(environment: &E, model_name: &str) -> RunHeader {
+/// The measure of a resumed run, with the number that the given network had.
+fn measuring<'a, S>(
+    measure: Option<Box<dyn UserMeasure<S> + 'a>>,
+    given: Option<Reading>,
+) -> Result<Option<Measuring<'a, S>>, String> {
+    match (measure, given) {
+        (None, None) => Ok(None),
+        (Some(measure), Some(given)) => Ok(Some(Measuring { measure, given })),
+        (Some(_), None) => Err("it was begun without a measure of its own".to_string()),
+        (None, Some(_)) => Err("it was begun with a measure of its own".to_string()),
+    }
+}
+
+fn header<E: Environment>(
+    environment: &E,
+    model_name: &str,
+    baseline_measure: Option<Reading>,
+) -> RunHeader {
     let (space, baseline) = (environment.space(), environment.baseline());
     let reference = environment.costs().reference;
     let groups = space.groups.groups.iter().zip(&space.switchable);
@@ -221,6 +265,7 @@ fn header<E: Environment>(environment: &E, model_name: &str) -> RunHeader {
         quality_name: environment.quality_name().to_string(),
         baseline_search_quality: baseline.search.quality,
         baseline_confirm_quality: baseline.confirm.quality,
+        baseline_measure,
         initial_training_sample_macs: reference.sample_macs,
         initial_training_seconds: reference.seconds,
     }

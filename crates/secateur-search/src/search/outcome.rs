@@ -2,11 +2,12 @@
 
 use secateur_net::train::Evaluation;
 
-use super::Search;
+use super::{Observer, Search};
 use crate::config::Budget;
 use crate::environment::Environment;
 use crate::error::SearchError;
-use crate::promise::{Choice, Ledger};
+use crate::measure::Reading;
+use crate::promise::{Candidate, Choice, Ledger};
 use crate::store::{self, Item};
 
 /// A chosen network.
@@ -21,6 +22,17 @@ pub struct Found<S> {
     pub confirm: Evaluation,
     /// The record in the history that made it; `None` for the given network itself.
     pub record: Option<usize>,
+    /// By the user's own measure, if there is one.
+    pub reading: Option<Reading>,
+}
+
+/// What the user's own measure said in a run.
+#[derive(Debug, Clone)]
+pub struct Readings {
+    /// Of the given network.
+    pub given: Reading,
+    /// The candidates that it was asked of.
+    pub candidates: Vec<Candidate>,
 }
 
 /// What a search brought.
@@ -31,6 +43,8 @@ pub struct Outcome<E: Environment> {
     pub outputs: Vec<Found<E::State>>,
     /// Undominated networks of a CECA search without budgets.
     pub front: Vec<Found<E::State>>,
+    /// What the user's own measure said, if there is one.
+    pub readings: Option<Readings>,
     /// What the user must know: candidates that were not confirmed, a floor out of reach.
     pub warnings: Vec<String>,
     /// Cost of the search in sample-MACs.
@@ -39,12 +53,16 @@ pub struct Outcome<E: Environment> {
 
 impl<E: Environment> Search<'_, E> {
     /// What the promise makes of the candidates.
-    pub(super) fn outcome(self) -> Result<Outcome<E>, SearchError> {
+    pub(super) fn outcome(
+        mut self,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome<E>, SearchError> {
         let ledger: Ledger<'_> = self.ledger();
         let verdict = self.promise.verdict(&ledger, &mut |candidate| {
             let state: E::State = store::load(self.store, Item::Snapshot(candidate.snapshot))?;
             Ok(self.environment.confirm(&state)?)
         })?;
+        self.measure_results(&verdict, observer)?;
         let found = |choice: Choice| self.found(choice);
         let outputs = verdict.outputs.into_iter().map(found);
         let outputs = outputs.collect::<Result<_, _>>()?;
@@ -56,6 +74,7 @@ impl<E: Environment> Search<'_, E> {
         Ok(Outcome {
             outputs,
             front,
+            readings: self.readings(),
             warnings: verdict.warnings,
             cost_sample_macs: self.state.spent,
             environment: self.environment,
@@ -73,6 +92,17 @@ impl<E: Environment> Search<'_, E> {
             },
             confirm: choice.confirm,
             record: candidate.map(|c| c.record),
+            reading: match candidate {
+                Some(c) => c.reading,
+                None => self.measuring.as_ref().map(|measuring| measuring.given),
+            },
         })
+    }
+
+    fn readings(&self) -> Option<Readings> {
+        let given = self.measuring.as_ref()?.given;
+        let mut candidates = self.state.candidates.clone();
+        candidates.retain(|candidate| candidate.reading.is_some());
+        Some(Readings { given, candidates })
     }
 }

@@ -13,6 +13,7 @@ use secateur_onnx::coupling::Masks;
 use super::{Phase, Search};
 use crate::config::SCORING_BATCHES;
 use crate::environment::Environment;
+use crate::measure::Reading;
 use crate::record::{EpochRecord, Stage};
 
 /// What an image takes besides its multiply-adds, as share of the given network's: the small
@@ -117,6 +118,12 @@ pub trait Observer {
     /// A pruning epoch ended.
     fn epoch(&mut self, _record: &EpochRecord) {}
 
+    /// The user's own measure begins on a network, told in words.
+    fn measuring(&mut self, _network: &str) {}
+
+    /// The user's own measure gave a number.
+    fn measured(&mut self, _network: &str, _reading: &Reading) {}
+
     /// True to stop after this pruning epoch.
     fn stop_requested(&self) -> bool {
         false
@@ -189,6 +196,10 @@ impl<E: Environment> Search<'_, E> {
             Phase::Recover(number) => {
                 let all = self.recoveries(number, spent, Some(macs)).into_iter();
                 all.skip(1).fold(Work::default(), Add::add)
+            }
+            Phase::Measure(number) => {
+                let all = self.recoveries(number + 1, spent, None).into_iter();
+                all.fold(Work::default(), Add::add)
             }
             Phase::Done => Work::default(),
         }

@@ -47,13 +47,13 @@ fn trained() -> &'static Model {
         architecture.hidden = vec![16];
         let model = vgg_like(&architecture, 1).unwrap();
         let graph = Graph::from_model(&model).unwrap();
-        let task = task::find(&graph, Against::Labels).unwrap();
+        let task = task::find(&graph, Against::Labels, None).unwrap();
         let engine = Engine::fused();
         let network = Interpreter::new(&graph, &task.outputs(), &engine).unwrap();
         // From the end: the splits of the tests take what they want, this is only a start.
         let indices: Vec<usize> = (0..19_200).collect();
         let settings = DataConfig::default();
-        let data = ModelData::new(&model, source(), &settings, [1, 28, 28], Some(10)).unwrap();
+        let data = ModelData::new(&model, source(), &settings, &graph.inputs, Some(10)).unwrap();
         let data = data.load(&indices).unwrap();
         let slice = Slice {
             network: &network,
@@ -157,7 +157,7 @@ fn search<'a>(
 ) -> Search<'a, TrainingEnvironment<'a>> {
     let environment = TrainingEnvironment::new(problem, config).unwrap();
     let policy = policies::by_name(config, None, &problem.engine).unwrap();
-    Search::begin(environment, policy, config, store, "net.onnx").unwrap()
+    Search::begin(environment, policy, config, store, "net.onnx", None).unwrap()
 }
 
 /// A run under `l2-global`, which goes by weights and so turns the disguised kernel off

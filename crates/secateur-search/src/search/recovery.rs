@@ -32,13 +32,23 @@ impl<E: Environment> Search<'_, E> {
         if let Some(start) = self.promise.start(number, &self.ledger()) {
             self.recover_from(start, number, observer)?;
         }
-        let goes_on = self.promise.goes_on(number, &self.ledger());
-        self.state.phase = if goes_on {
+        let last = self.state.candidates.last();
+        let measures = last.is_some_and(|last| self.promise.measures(last, &self.ledger()));
+        self.state.phase = if measures {
+            Phase::Measure(number)
+        } else {
+            self.after_recovery(number)
+        };
+        Ok(())
+    }
+
+    /// What comes after recovery `number`.
+    pub(super) fn after_recovery(&self, number: usize) -> Phase {
+        if self.promise.goes_on(number, &self.ledger()) {
             Phase::Recover(number + 1)
         } else {
             Phase::Done
-        };
-        Ok(())
+        }
     }
 
     fn recover_from(
@@ -83,7 +93,7 @@ impl<E: Environment> Search<'_, E> {
         if is_worse && keeps_size {
             self.environment.restore(before);
         }
-        let held = keeps_size || {
+        let held = keeps_size || self.measuring.is_some() || {
             let quality = self.environment.standing().quality;
             self.promise.floor().may_hold(quality)
         };

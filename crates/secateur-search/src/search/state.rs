@@ -18,6 +18,8 @@ pub enum Phase {
     },
     /// Recovering, by number from 0.
     Recover(usize),
+    /// Asking the user's own measure of the network of that recovery.
+    Measure(usize),
     /// Over.
     Done,
 }

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `config.toml` | the resolved configuration |
+//! | `data.json` | which data, as the program tells them apart |
 //! | `header.json` | what is fixed for the run: groups, sizes, baselines |
 //! | `history.jsonl` | one line a pruning epoch ([`EpochRecord`]) |
 //! | `checkpoint.bin` | the whole state after the last finished pruning epoch |

@@ -1,3 +1,4 @@
 //! Searches from outside, in environments that know the best choice.
 
+mod measured;
 mod table;

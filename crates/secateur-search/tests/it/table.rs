@@ -29,11 +29,11 @@ use secateur_search::space::Space;
 use secateur_search::store::{Memory, Store};
 
 /// Quality of the whole network.
-const WHOLE: f64 = 0.9;
+pub(super) const WHOLE: f64 = 0.9;
 /// Held-out samples of each part.
 const SAMPLES: usize = 1000;
 
-struct Table {
+pub(super) struct Table {
     space: Space,
     costs: Costs,
     baseline: Baseline,
@@ -52,11 +52,12 @@ fn evaluation(quality: f64) -> Evaluation {
             .map(|i| if i < right { 1.0 } else { 0.0 })
             .collect(),
         per_class: Vec::new(),
+        figures: Vec::new(),
     }
 }
 
 impl Table {
-    fn new(config: PruneConfig, seed: u64) -> Self {
+    pub(super) fn new(config: PruneConfig, seed: u64) -> Self {
         let mut architecture = VggConfig::new([1, 8, 8], 3);
         architecture.stages = VggConfig::parse_stages("16,M,32,M").unwrap();
         architecture.hidden = vec![24];
@@ -83,6 +84,7 @@ impl Table {
                 n_train: 100,
                 n_search: SAMPLES,
                 n_probe: 1,
+                teacher_macs: 0.0,
                 setup: 0.0,
             },
             baseline: Baseline {
@@ -260,7 +262,7 @@ impl Environment for Table {
     }
 }
 
-fn config(mode: Mode, policy: &str) -> PruneConfig {
+pub(super) fn config(mode: Mode, policy: &str) -> PruneConfig {
     let mut config = PruneConfig::new(mode);
     config.search.policy = policy.to_string();
     config.search.max_imbalance = f64::INFINITY;
@@ -268,7 +270,7 @@ fn config(mode: Mode, policy: &str) -> PruneConfig {
     config
 }
 
-fn to_a_third(policy: &str) -> PruneConfig {
+pub(super) fn to_a_third(policy: &str) -> PruneConfig {
     let budget = Budget {
         metric: Metric::Kernels,
         remaining: 0.33,
@@ -283,7 +285,7 @@ fn to_a_third(policy: &str) -> PruneConfig {
 fn run(config: &PruneConfig, store: &mut Memory) -> Outcome<Table> {
     let policy = policies::by_name(config, None, &Engine::fused()).unwrap();
     let table = Table::new(config.clone(), 7);
-    let search = Search::begin(table, policy, config, store, "table").unwrap();
+    let search = Search::begin(table, policy, config, store, "table", None).unwrap();
     search.run(&mut ()).unwrap()
 }
 
@@ -354,13 +356,14 @@ fn a_run_in_memory_that_was_stopped_goes_on_with_the_same_decisions() {
             &config,
             store,
             "table",
+            None,
         )
     };
     let stopped = begin(&mut store).unwrap().run(&mut StopAfter(9));
     assert!(matches!(stopped, Err(SearchError::Interrupted { .. })));
     let policy = policies::by_name(&config, None, &Engine::fused()).unwrap();
     let table = Table::new(config.clone(), 7);
-    let search = Search::resume(table, policy, &config, &mut store).unwrap();
+    let search = Search::resume(table, policy, &config, &mut store, None).unwrap();
     search.run(&mut ()).unwrap();
     let masks = |store: &Memory| -> Vec<Vec<String>> {
         let (_, history) = store.read().unwrap();
@@ -370,6 +373,12 @@ fn a_run_in_memory_that_was_stopped_goes_on_with_the_same_decisions() {
 
     // Another table is another network.
     let policy = policies::by_name(&config, None, &Engine::fused()).unwrap();
-    let other = Search::resume(Table::new(config.clone(), 8), policy, &config, &mut store);
+    let other = Search::resume(
+        Table::new(config.clone(), 8),
+        policy,
+        &config,
+        &mut store,
+        None,
+    );
     assert!(matches!(other.err(), Some(SearchError::OtherRun { .. })));
 }

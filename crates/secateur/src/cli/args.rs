@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secateur::data::DataConfig;
 use secateur::train::TrainConfig;
 use secateur_net::settings;
-use secateur_net::settings::{EPOCHS, POINTS, WIDTH};
+use secateur_net::settings::{EPOCHS, INPUTS, WIDTH};
 use secateur_onnx::model::InputShape;
-use secateur_search::config::{Metric, PruneConfig};
+use secateur_search::config::{Metric, Mode, PruneConfig};
 
 use super::flags::{Flags, within};
 
@@ -117,9 +117,11 @@ pub enum ModeName {
 #[command(after_help = "Examples:\n  \
 secateur prune net.onnx --data data/mnist --mode aec -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode aec --max-drop 0.2 -o small.onnx\n  \
+secateur prune net.onnx --data photos --metric 'python3 val.py {model}' --max-drop 0.5 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode ceca --budget params=0.06 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode ceca --budget params=0.4,0.14,0.06 -o small.onnx\n  \
 secateur prune detector.onnx --no-train --policy l2-uniform --budget macs=0.5 -o small.onnx\n  \
+secateur prune net.onnx --data photos --no-train --calibrate --budget macs=0.7 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist -o small.onnx --resume")]
 pub struct PruneArgs {
     /// Trained model
@@ -131,19 +133,33 @@ pub struct PruneArgs {
     #[arg(
         long,
         requires = "budget",
-        conflicts_with_all = ["data", "max_drop", "run_dir", "config", "agent", "resume"]
+        conflicts_with_all = ["max_drop", "run_dir", "config", "agent", "resume"]
     )]
     pub no_train: bool,
+    /// Solve the weights that are left so that layers give what they gave: without gradients, on
+    /// images of --data, whose labels are not looked at
+    #[arg(long, requires = "no_train", requires = "data")]
+    pub calibrate: bool,
+    /// Images to calibrate on
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 512,
+        requires = "calibrate",
+        value_parser = within::<usize>(INPUTS)
+    )]
+    pub calibration_images: usize,
     /// The promise to keep [default: aec, or as in the config]
     #[arg(long, value_enum)]
     pub mode: Option<ModeName>,
-    /// AEC: points that accuracy may lose [default: 0]. CECA without a budget: the most compressed
-    /// network within this many points is the output [default: 0.5]
+    /// AEC: points that accuracy may lose, or with --metric what its number may lose, in its unit
+    /// [default: 0]. CECA without a budget: the most compressed network within this many points is
+    /// the output [default: 0.5]
     #[arg(
         long,
         value_name = "POINTS",
         conflicts_with = "budget",
-        value_parser = within::<f64>(POINTS)
+        value_parser = within::<f64>(Mode::DROP)
     )]
     pub max_drop: Option<f64>,
     /// CECA: what may remain
@@ -195,6 +211,9 @@ pub struct EvalArgs {
     /// How it is read.
     #[command(flatten)]
     pub settings: Flags<DataConfig>,
+    /// Hold the model against what this one gives for the same inputs, not against labels
+    #[arg(long, value_name = "FILE")]
+    pub original: Option<PathBuf>,
     /// Part of the data
     #[arg(long, value_enum, default_value = "test")]
     pub split: Part,
@@ -221,12 +240,12 @@ pub struct InspectArgs {
     /// Model
     #[arg(required_unless_present = "data")]
     pub model: Option<PathBuf>,
-    /// Show data instead: images and classes; with a model, whether they fit it
-    #[arg(long, value_name = "DIR")]
+    /// Show data instead: samples and classes; with a model, whether they fit it
+    #[arg(long, value_name = "DIR", help_heading = DATA)]
     pub data: Option<PathBuf>,
-    /// Sizes of open inputs.
+    /// How it is read; sizes of open inputs.
     #[command(flatten)]
-    pub shapes: InputShapes,
+    pub settings: Flags<DataConfig>,
     /// Show what may go where nodes may mix fewer channels
     #[arg(long, conflicts_with = "data")]
     pub allow_mixing: bool,

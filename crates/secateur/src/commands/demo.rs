@@ -71,6 +71,7 @@ fn train_network(
         args.data.display(),
         settings.epochs
     );
+    source.check_labelled("train")?;
     let [h, w, c] = source.train.image_shape();
     let architecture = VggConfig::new([c, h, w], source.train.n_classes());
     let model = vgg_like(&architecture, settings.seed)?;

@@ -1,12 +1,15 @@
 //! `secateur inspect`.
 
+mod frontier;
 mod verdict;
 
 use std::path::Path;
 
 use anyhow::Result;
+use secateur::data::DataConfig;
 use secateur::table::Align;
-use secateur_net::task::{self, Against};
+use secateur_net::interpreter::Frontier;
+use secateur_net::task::{self, Against, TaskKind};
 use secateur_net::{Engine, Interpreter};
 use secateur_onnx::cost::{LayerInfo, Size, format_shape, layer_table};
 use secateur_onnx::coupling::{ChannelGroup, FixedLayer};
@@ -17,6 +20,7 @@ use secateur_search::environment::training::{check_finite, file_notes};
 use secateur_search::space::Space;
 use serde::Serialize;
 
+use frontier::{Ending, too_early};
 use verdict::Verdict;
 
 use super::{inspect_data, print_json, print_notes, say_table};
@@ -32,6 +36,17 @@ struct Group {
     prunable: bool,
     pinned_by: Option<String>,
     reason: Option<String>,
+    /// Why it must stay in training, where it may go without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stays_in_training: Option<String>,
+}
+
+/// What the outputs mean.
+#[derive(Serialize)]
+struct Told {
+    name: &'static str,
+    outputs: String,
+    quality_name: &'static str,
 }
 
 /// A layer that no group belongs to.
@@ -50,6 +65,8 @@ struct Summary<'a> {
     opset: i64,
     inputs: Vec<String>,
     outputs: Vec<String>,
+    /// What the outputs mean, where that is known.
+    task: Option<Told>,
     size: Size,
     layers: Vec<LayerInfo>,
     groups: Vec<Group>,
@@ -70,8 +87,9 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
     let path = args.model.as_deref().unwrap_or(Path::new(""));
     let model = Model::read(path)?.prepared();
     let mut model = model.with_mixing(args.allow_mixing);
-    model.give_input_shapes(&args.shapes.input_shape)?;
-    let summary = summary(path, &model, args.plan)?;
+    let data = args.settings.over(DataConfig::default());
+    model.give_input_shapes(&data.input_shapes)?;
+    let summary = summary(path, &model, args.plan, data.task)?;
     if args.json {
         print_json(&summary)?;
     } else {
@@ -81,31 +99,55 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
     Ok(exit_code::SUCCESS)
 }
 
-fn summary<'a>(path: &'a Path, model: &Model, plan: bool) -> Result<Summary<'a>> {
+/// Name and extents of an input or output.
+pub(super) fn described(value: &ValueInfo) -> String {
+    format!("{} [{}]", value.name, format_shape(&value.shape))
+}
+
+fn summary<'a>(
+    path: &'a Path,
+    model: &Model,
+    plan: bool,
+    wish: Option<TaskKind>,
+) -> Result<Summary<'a>> {
     let graph = Graph::from_model(model)?;
     let space = Space::survey(&graph, &[])?;
-    let network = task::find(&graph, Against::Labels)
-        .and_then(|task| Interpreter::new(&graph, &task.outputs(), &Engine::fused()));
+    let frontier = Frontier::find(&graph)?;
+    let ending = Ending::find(&graph, &frontier, &space)?;
+    let task = task::up_to(&graph, &frontier, Against::Original, wish);
+    let told = task.as_ref().ok().map(|task| Told {
+        name: task.name(),
+        outputs: task.describe(),
+        quality_name: task.quality_name(),
+    });
+    let network = task.and_then(|task| Interpreter::new(&graph, &task.outputs(), &Engine::fused()));
     let weights = check_finite(&graph, Some(&space.groups)).err();
     let notes = file_notes(model, &graph, &space.cost);
-    let values = |infos: &[ValueInfo]| -> Vec<String> {
-        let text = |info: &ValueInfo| format!("{} [{}]", info.name, format_shape(&info.shape));
-        infos.iter().map(text).collect()
-    };
+    let values = |infos: &[ValueInfo]| -> Vec<String> { infos.iter().map(described).collect() };
     Ok(Summary {
         model: path,
         bytes: model.stored_bytes(path),
         opset: graph.opset,
         inputs: values(&graph.inputs),
         outputs: values(&graph.outputs),
+        task: told,
         size: space.size,
         layers: layer_table(&graph)?,
         fixed_layers: space.groups.fixed.iter().map(Fixed::new).collect(),
-        groups: space.groups.groups.iter().map(Group::new).collect(),
+        groups: space
+            .groups
+            .groups
+            .iter()
+            .map(|group| Group::new(group, ending.as_ref()))
+            .collect(),
         verdict: Verdict::new(
             &space,
-            network.as_ref().err().map(ToString::to_string),
+            network
+                .as_ref()
+                .err()
+                .map(|error| too_early(&frontier).unwrap_or_else(|| error.to_string())),
             weights.map(|error| error.to_string()),
+            ending,
         ),
         notes,
         plan: match (&network, plan) {
@@ -127,21 +169,31 @@ impl Fixed {
 }
 
 impl Group {
-    fn new(group: &ChannelGroup) -> Self {
+    fn new(group: &ChannelGroup, ending: Option<&Ending>) -> Self {
+        let prunable = group.pinned.is_none() && group.width > 1;
+        let kept = ending.filter(|_| prunable).and_then(|ending| {
+            let mut producers = group.producers.iter();
+            producers.find_map(|layer| ending.keeps(layer))
+        });
         Self {
             name: group.name.clone(),
             producers: group.producers.clone(),
             kernels: group.width,
             is_conv: group.is_conv,
-            prunable: group.pinned.is_none() && group.width > 1,
+            prunable,
             pinned_by: group.pinned.as_ref().map(|p| p.node.clone()),
             reason: group.pinned.as_ref().map(|p| p.reason.clone()),
+            stays_in_training: kept.map(str::to_string),
         }
     }
 
     /// May it be pruned, and if not, why.
     fn state(&self) -> String {
         match (&self.reason, self.prunable) {
+            (None, true) if self.stays_in_training.is_some() => {
+                let why = self.stays_in_training.as_deref().unwrap_or("");
+                format!("can be pruned without training, must stay with it: {why}")
+            }
             (Some(reason), _) => {
                 let node = self.pinned_by.as_deref().unwrap_or("");
                 format!("must stay: {node} ({reason})")
@@ -161,6 +213,10 @@ fn print(summary: &Summary<'_>) {
     );
     say!("  in   {}", summary.inputs.join(", "));
     say!("  out  {}", summary.outputs.join(", "));
+    if let Some(task) = &summary.task {
+        let (name, quality) = (task.name, task.quality_name);
+        say!("  task {name}: {}; quality: {quality}", task.outputs);
+    }
     let size = &summary.size;
     say!(
         "  {}, {} ({} in convolutions), {} MACs{}",

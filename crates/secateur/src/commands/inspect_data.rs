@@ -12,6 +12,7 @@ use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use serde::Serialize;
 
+use super::inspect::described;
 use super::{print_json, print_notes, say_table};
 use crate::cli::args::InspectArgs;
 use crate::cli::exit_code;
@@ -26,12 +27,15 @@ struct Class<'a> {
 
 #[derive(Serialize)]
 struct Fit {
-    /// Network input `[channels, height, width]`.
-    input: [usize; 3],
+    /// The network's inputs: name and extents.
+    inputs: Vec<String>,
     outputs: Option<usize>,
     train: usize,
-    validation: usize,
-    normalisation: data::Normalisation,
+    /// Validation samples: those that guide a search, and those that confirm its result.
+    validation: [usize; 2],
+    test: usize,
+    /// Absent for arrays, which are taken as they are.
+    normalisation: Option<data::Normalisation>,
     preprocessing: data::Preprocessing,
     skipped: Vec<data::SkippedImage>,
 }
@@ -39,7 +43,9 @@ struct Fit {
 #[derive(Serialize)]
 struct Summary<'a> {
     kind: &'a str,
-    /// `[height, width, channels]`; absent if the images differ in size.
+    /// What a sample is: `image`, or `sample` of arrays.
+    noun: &'a str,
+    /// `[height, width, channels]`; absent for arrays, and if the images differ in size.
     image_shape: Option<[usize; 3]>,
     train: usize,
     test: Option<usize>,
@@ -51,10 +57,7 @@ struct Summary<'a> {
 
 /// Runs the command.
 pub fn run(path: &Path, args: &InspectArgs) -> Result<u8> {
-    let config = DataConfig {
-        input_shapes: args.shapes.input_shape.clone(),
-        ..DataConfig::default()
-    };
+    let config = args.settings.over(DataConfig::default());
     let (model, json) = (args.model.as_deref(), args.json);
     let source = data::open(path, &config)?;
     let mut notes = source.notes.clone();
@@ -68,7 +71,8 @@ pub fn run(path: &Path, args: &InspectArgs) -> Result<u8> {
         .map(|test| count_classes(test.as_ref()));
     let summary = Summary {
         kind: source.kind,
-        image_shape: source.own_shape().ok(),
+        noun: source.noun(),
+        image_shape: source.own_shape().ok().filter(|_| source.is_images()),
         train: source.train.len(),
         test: source.test.as_ref().map(|test| test.len()),
         classes: source
@@ -102,18 +106,19 @@ fn fit(model: &Path, source: &Source, config: &DataConfig, notes: &mut Vec<Strin
     model.give_input_shapes(&config.input_shapes)?;
     settle_image_size(&mut model, source)?;
     let graph = Graph::from_model(&model)?;
-    let task = task::find(&graph, source.against())?;
+    let task = task::find(&graph, source.against(), config.task)?;
     let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
-    let (input, outputs) = (network.input_shape()?, task.n_classes());
-    let mut data = ModelData::new(&model, source, config, input, outputs)?;
+    let (inputs, outputs) = (network.inputs(), task.n_classes());
+    let mut data = ModelData::new(&model, source, config, inputs, outputs)?;
     data.train()?;
     notes.clone_from(&data.notes);
     Ok(Fit {
-        input,
+        inputs: inputs.iter().map(described).collect(),
         outputs,
         train: data.splits.train.len(),
-        validation: data.splits.search.len() + data.splits.confirm.len(),
-        normalisation: data.normalisation.clone(),
+        validation: [data.splits.search.len(), data.splits.confirm.len()],
+        test: data.source.test.as_ref().map_or(0, |test| test.len()),
+        normalisation: data.source.is_images().then(|| data.normalisation.clone()),
         preprocessing: data.preprocessing,
         skipped: data.source.skipped(),
     })
@@ -121,14 +126,28 @@ fn fit(model: &Path, source: &Source, config: &DataConfig, notes: &mut Vec<Strin
 
 fn print(path: &Path, summary: &Summary<'_>) {
     let shape = match summary.image_shape {
-        Some([h, w, c]) => format!("{h}x{w}x{c} (height x width x channels)"),
-        None => "of different sizes".to_string(),
+        Some([h, w, c]) => format!(", images {h}x{w}x{c} (height x width x channels)"),
+        None if summary.noun == "image" => ", images of different sizes".to_string(),
+        None => String::new(),
     };
-    say!("{}: {}, images {shape}", path.display(), summary.kind);
+    say!("{}: {}{shape}", path.display(), summary.kind);
+    let to_train = counted(summary.train, summary.noun);
     match summary.test {
-        Some(test) => say!("  {} to train on, {test} for the test", summary.train),
-        None => say!("  {} to train on, none for the test", summary.train),
+        Some(test) => say!("  {to_train} to train on, {test} for the test"),
+        None => say!("  {to_train} to train on, none for the test"),
     }
+    if summary.classes.is_empty() {
+        say!("  without labels");
+    } else {
+        print_classes(summary);
+    }
+    if let Some(fit) = &summary.fit {
+        print_fit(fit, summary.noun);
+    }
+    print_notes(&summary.notes);
+}
+
+fn print_classes(summary: &Summary<'_>) {
     say!("\nclasses");
     let head = ["label", "name", "train", "test"].map(str::to_string);
     let classes = summary.classes.iter().map(|class| {
@@ -141,31 +160,32 @@ fn print(path: &Path, summary: &Summary<'_>) {
     });
     let align = [Align::Right, Align::Left, Align::Right];
     say_table(&align, std::iter::once(head).chain(classes));
-    if let Some(fit) = &summary.fit {
-        print_fit(fit);
-    }
-    print_notes(&summary.notes);
 }
 
-fn print_fit(fit: &Fit) {
-    let [c, h, w] = fit.input;
+fn print_fit(fit: &Fit, noun: &str) {
     say!(
-        "\nfits the network: input {c}x{h}x{w}{}",
+        "\nfits the network: input {}{}",
+        fit.inputs.join(", "),
         fit.outputs
             .map_or_else(String::new, |n| format!(", {}", counted(n, "output")))
     );
+    let [search, confirm] = fit.validation;
     say!(
-        "  {} to train on, {} to validate",
-        counted(fit.train, "image"),
-        fit.validation
+        "  {} to train on, {search} to guide the search, {confirm} to confirm its result, {} for \
+         the test",
+        counted(fit.train, noun),
+        fit.test
     );
-    say!(
-        "  mean {:?}, deviation {:?}, channels {}, size by {}",
-        fit.normalisation.mean,
-        fit.normalisation.std,
-        fit.preprocessing.colour,
-        fit.preprocessing.resize
-    );
+    match &fit.normalisation {
+        Some(normalisation) => say!(
+            "  mean {:?}, deviation {:?}, channels {}, size by {}",
+            normalisation.mean,
+            normalisation.std,
+            fit.preprocessing.colour,
+            fit.preprocessing.resize
+        ),
+        None => say!("  values as they are"),
+    }
     for skipped in &fit.skipped {
         say!(
             "  left out: `{}` ({})",

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use secateur::calibrate::Calibration;
 use secateur::one_shot::{OneShotJob, prune_one_shot};
 use secateur::report::{RunReport, command_text, terminal_table};
 use secateur::{Files, Pruner};
@@ -68,11 +69,27 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
     let Some(budget) = &args.budget else {
         bail!("cannot use `--no-train` without `--budget`");
     };
+    if args.settings.has("measure.command") {
+        bail!(
+            "cannot use `--metric` with `--no-train`: it cuts once, and chooses nothing by a \
+             measure\n\nhint: leave `--metric` out, and run the command on the written file"
+        );
+    }
     let config = args.settings.over(PruneConfig::default());
     let ranking = if args.settings.has("search.policy") {
         &config.search.policy
     } else {
         "l2-uniform"
+    };
+    if args.data.is_some() && !args.calibrate {
+        bail!(
+            "cannot use `--data` with `--no-train`: kernels are ranked by their weights alone\n\n\
+             hint: add `--calibrate` to solve the weights that are left on the images"
+        );
+    }
+    let source = match &args.data {
+        Some(folder) => Some(open_data(folder, &config.data, args.json)?),
+        None => None,
     };
     let job = OneShotJob {
         model: &args.model,
@@ -84,6 +101,11 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         allow_mixing: config.search.allow_mixing,
         round_to: config.search.round_to,
         seed: config.seed,
+        calibration: source.as_ref().map(|source| Calibration {
+            source,
+            data: &config.data,
+            inputs: args.calibration_images,
+        }),
     };
     let mut progress = CheckProgress::new();
     let report = prune_one_shot(&job, &mut progress);
@@ -109,9 +131,19 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         for mixed in &file.mixed {
             say!("  {mixed}");
         }
+        if let Some(calibrated) = &file.calibrated {
+            for line in calibrated.lines() {
+                say!("  {line}");
+            }
+            for line in calibrated.table().lines() {
+                tracing::info!("{line}");
+            }
+        }
     }
     print_notes(&report.notes);
-    say!("accuracy was not measured: train the file further, or evaluate it");
+    if !args.calibrate {
+        say!("quality was not measured: train the file further, or evaluate it (`secateur eval`)");
+    }
     Ok(exit_code::SUCCESS)
 }
 

@@ -64,6 +64,7 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
 
 /// A new network for the data's images and classes.
 fn new_model(args: &TrainArgs, source: &Source, seed: u64) -> Result<Model> {
+    source.check_labelled("train")?;
     let [h, w, c] = source.own_shape()?;
     let config = VggConfig {
         input: [c, h, w],

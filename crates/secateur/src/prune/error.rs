@@ -6,6 +6,7 @@ use secateur_net::NetError;
 use secateur_net::data::DataError;
 use secateur_net::settings::SettingError;
 use secateur_onnx::OnnxError;
+use secateur_onnx::text::counted;
 use secateur_search::environment::training::ProblemError;
 use secateur_search::error::SearchError;
 use secateur_search::policy::PolicyError;
@@ -14,6 +15,7 @@ use secateur_search::space::SpaceError;
 use secateur_search::store::StoreError;
 
 use crate::guessing::{Guessing, GuessingError};
+use crate::measure::CommandError;
 use crate::report::ReportError;
 use crate::verify::VerifyError;
 
@@ -27,9 +29,23 @@ pub enum PruneError {
     /// The network, its data, or what may be pruned of it.
     #[error(transparent)]
     Problem(#[from] ProblemError),
+    /// The given network gives nothing that others could be held against.
+    #[error(
+        "cannot prune: output `{output}` of the given network holds no finite value, for {}",
+        counted(*samples, "sample")
+    )]
+    NoFiniteValue {
+        /// Its name.
+        output: String,
+        /// How many were looked at.
+        samples: usize,
+    },
     /// The given network is no better than guessing on the data.
     #[error("{0}")]
     Guessing(Box<Guessing>),
+    /// The command that measures networks, before it ran.
+    #[error(transparent)]
+    Command(#[from] CommandError),
     /// The search.
     #[error(transparent)]
     Search(#[from] SearchError),

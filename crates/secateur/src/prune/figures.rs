@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use secateur_net::task::Against;
+use secateur_net::task::{Against, Figure};
 use secateur_net::train::Evaluation;
+use secateur_onnx::text::counted;
 use secateur_search::config::{Budget, Mode, PruneConfig};
 use secateur_search::environment::training::Problem;
 use secateur_search::record::{EpochRecord, RunHeader};
@@ -11,7 +12,8 @@ use secateur_search::record::{EpochRecord, RunHeader};
 use super::measure::{Measured, Measures};
 use super::{PruneError, PrunedNetwork, Searched, effectiveness, file_name, machine_text};
 use crate::report::data::DataFigures;
-use crate::report::stats::{Disagreement, paired_difference};
+use crate::report::measure::MeasureFigures;
+use crate::report::stats::{Disagreement, PairedDifference, paired_difference};
 use crate::report::{LayerFigures, NetworkFigures, RunReport};
 use crate::train::training_mode_note;
 
@@ -23,6 +25,8 @@ pub(super) struct Run<'a> {
     pub file: &'a Path,
     /// As typed.
     pub command: &'a str,
+    /// Does the command of the settings measure, and not a function?
+    pub measured_by_command: bool,
     pub header: &'a RunHeader,
     pub history: &'a [EpochRecord],
 }
@@ -55,18 +59,30 @@ pub(super) fn report(
                 .map(|mixed| format!("{}: {mixed}", network.file)),
         );
     }
+    let measure = searched.readings.as_ref().map(|readings| {
+        MeasureFigures::new(
+            readings,
+            &config.measure,
+            &config.mode,
+            run.measured_by_command,
+        )
+    });
     Ok(RunReport {
         version: env!("CARGO_PKG_VERSION").to_string(),
-        mode: mode_text(&config.mode, problem.task.quality_name()),
+        mode: mode_text(&config.mode, problem.task.quality_name(), measure.as_ref()),
         command: run.command.to_string(),
         config: config_text(config),
         seed: config.seed,
         quality_name: problem.task.quality_name().to_string(),
         is_against_original: problem.task.against() == Against::Original,
         machine: machine_text(),
-        before: given_figures(run, &measures.given),
+        before: NetworkFigures {
+            measure: searched.readings.as_ref().map(|r| r.given.number),
+            ..given_figures(run, &measures.given)
+        },
         after,
         front,
+        measure,
         layers: layer_figures(problem, &searched.networks),
         search_sample_macs: searched.cost_sample_macs,
         training_sample_macs: problem.reference.sample_macs,
@@ -74,6 +90,7 @@ pub(super) fn report(
         search_seconds: run.history.iter().map(|r| r.seconds).sum(),
         training_seconds: problem.reference.seconds,
         floor: match config.mode {
+            Mode::Aec { .. } if searched.readings.is_some() => None,
             Mode::Aec { max_drop } => Some(problem.baseline.search.quality - max_drop / 100.0),
             Mode::Ceca { .. } => None,
         },
@@ -97,8 +114,10 @@ fn given_figures(run: &Run<'_>, measured: &Measured) -> NetworkFigures {
         bytes: problem.model.stored_bytes(run.file),
         test_quality: measured.test.as_ref().map(|e| e.quality),
         test_per_class: per_class(measured),
+        test_figures: test_figures(measured),
         search_quality: problem.baseline.search.quality,
         confirm_quality: problem.baseline.confirm.quality,
+        measure: None,
         latency: measured.latency.clone(),
         test_difference: None,
         confirm_difference: None,
@@ -126,29 +145,47 @@ fn result_figures(
         bytes: network.stored_bytes(),
         test_quality: measured.test.as_ref().map(|e| e.quality),
         test_per_class: per_class(measured),
+        test_figures: test_figures(measured),
         search_quality: network.search_quality,
         confirm_quality: after.quality,
+        measure: network.measure,
         latency: measured.latency.clone(),
         test_difference: tests
             .filter(|_| changed)
-            .map(|(a, b)| paired_difference(&a.samples, &b.samples)),
-        confirm_difference: changed.then(|| paired_difference(&before.samples, &after.samples)),
-        confirm_disagreement: disagreement(problem, Some(after)),
-        test_disagreement: disagreement(problem, measured.test.as_ref()),
+            .map(|(a, b)| difference(problem, a, b)),
+        confirm_difference: changed.then(|| difference(problem, before, after)),
+        confirm_disagreement: disagreement(problem, Some(after).filter(|_| changed)),
+        test_disagreement: disagreement(problem, measured.test.as_ref().filter(|_| changed)),
         record: network.record,
         mixed: problem.space.groups.mixed(&network.masks),
     }
 }
 
-/// Decisions that differ from the original's, where those are what counts.
+/// How much better the second is; nothing agrees with the original more often than itself.
+fn difference(problem: &Problem, first: &Evaluation, second: &Evaluation) -> PairedDifference {
+    let mut difference = paired_difference(&first.samples, &second.samples);
+    if problem.task.against() == Against::Original {
+        difference.high = difference.high.min(0.0);
+    }
+    difference
+}
+
+/// Decisions that differ from the original's, where those are what counts: of other tasks a sample
+/// may have a quality of 0 or 1 by chance.
 fn disagreement(problem: &Problem, found: Option<&Evaluation>) -> Option<Disagreement> {
-    let found = found.filter(|_| problem.task.against() == Against::Original)?;
-    Disagreement::of(&found.samples)
+    let task = &problem.task;
+    let decides = task.against() == Against::Original && task.n_classes().is_some();
+    Disagreement::of(&found.filter(|_| decides)?.samples)
 }
 
 fn per_class(measured: &Measured) -> Vec<(u64, u64)> {
     let test = measured.test.as_ref();
     test.map(|e| e.per_class.clone()).unwrap_or_default()
+}
+
+fn test_figures(measured: &Measured) -> Vec<Figure> {
+    let test = measured.test.as_ref();
+    test.map(|e| e.figures.clone()).unwrap_or_default()
 }
 
 fn layer_figures(problem: &Problem, networks: &[PrunedNetwork]) -> Vec<LayerFigures> {
@@ -190,17 +227,61 @@ fn notes(problem: &Problem, data: &DataFigures) -> Vec<String> {
              reference in the config"
                 .to_string(),
         );
-        notes.push(format!(
-            "the model may have been trained on the images that are validation data here: its \
-             own {} on them may be flattering, which makes the floor stricter",
-            problem.task.quality_name()
-        ));
+        notes.push(seen_before_note(problem));
     }
+    notes.extend(one_class_note(problem));
     notes
 }
 
-fn mode_text(mode: &Mode, quality_name: &str) -> String {
+/// What it means if the given network was trained on what is held out here.
+fn seen_before_note(problem: &Problem) -> String {
+    let noun = problem.data.source.noun();
+    let quality = problem.task.quality_name();
+    match problem.task.against() {
+        Against::Labels => format!(
+            "the model may have been trained on the {noun}s that are validation data here: its \
+             own {quality} on them may be flattering, which makes the floor stricter"
+        ),
+        Against::Original => format!(
+            "the model may have been trained on the {noun}s that are held out here: it is surer of \
+             those than of new ones, for which {quality} may be lower"
+        ),
+    }
+}
+
+/// That the given network decides for one class alone, so that any network agrees that does so.
+fn one_class_note(problem: &Problem) -> Option<String> {
+    if problem.task.against() == Against::Labels || problem.task.n_classes().is_none() {
+        return None;
+    }
+    let (search, confirm) = (&problem.baseline.search, &problem.baseline.confirm);
+    let counts = search.per_class.iter().zip(&confirm.per_class);
+    let found = counts.map(|(a, b)| a.1 + b.1).collect::<Vec<u64>>();
+    let class = found.iter().position(|&n| n > 0)?;
+    (found.iter().filter(|&&n| n > 0).count() == 1).then(|| {
+        format!(
+            "the given network decides for class {class} on all {}: what agrees with that shows \
+             little; the data should be as various as what the network will meet, and prepared as \
+             it was trained with",
+            counted(
+                found[class] as usize,
+                &format!("validation {}", problem.data.source.noun())
+            )
+        )
+    })
+}
+
+fn mode_text(mode: &Mode, quality_name: &str, measure: Option<&MeasureFigures>) -> String {
     match mode {
+        Mode::Aec { max_drop } if let Some(measure) = measure => {
+            let way = if measure.lower_is_better {
+                "rise"
+            } else {
+                "fall"
+            };
+            let name = measure.name();
+            format!("Auto-AEC: the number of {name} may {way} by at most {max_drop}")
+        }
         Mode::Aec { max_drop } => {
             format!("Auto-AEC: {quality_name} may fall by at most {max_drop} points")
         }

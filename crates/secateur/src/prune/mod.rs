@@ -6,8 +6,11 @@ mod effectiveness;
 mod error;
 mod figures;
 mod files;
+mod given;
 mod machine;
 mod measure;
+mod same_data;
+mod search;
 
 use std::path::{Path, PathBuf};
 
@@ -17,23 +20,24 @@ use secateur_onnx::cost::Size;
 use secateur_onnx::coupling::Masks;
 use secateur_onnx::model::Model;
 use secateur_search::config::{Budget, Mode, PruneConfig};
-use secateur_search::environment::training::{Problem, State, TrainingEnvironment};
+use secateur_search::environment::training::{Problem, State};
 use secateur_search::error::SearchError;
 use secateur_search::policies;
-use secateur_search::policy::PolicyError;
 use secateur_search::record::{EpochRecord, RunHeader};
-use secateur_search::scores;
-use secateur_search::search::{Found, Observer, Search};
+use secateur_search::search::{Found, Observer};
 use secateur_search::store::{Memory, RunDir, Store};
 
 pub use error::PruneError;
 use figures::Run;
 pub use files::Files;
 pub(crate) use files::{check_verdict, file_name, keep_input, output_paths};
+pub(crate) use given::check_finite;
 pub use machine::machine_text;
 use measure::Measures;
+use search::{SearchRun, Searched};
 
 use crate::guessing::Guessing;
+use crate::measure::Measure;
 use crate::pruner::Pruner;
 use crate::report::{RunReport, write_html, write_json};
 use crate::verify::store_masks;
@@ -55,6 +59,8 @@ pub struct PrunedNetwork {
     pub confirm: Evaluation,
     /// The record in the history that made it; `None` for the given network itself.
     pub record: Option<usize>,
+    /// Its number by the user's own measure, if there is one.
+    pub measure: Option<f64>,
     /// True for one of several sizes that the run shows beside its output.
     pub is_of_front: bool,
     /// Where it was written, if it was.
@@ -74,6 +80,7 @@ impl PrunedNetwork {
             search_quality: standing.quality,
             confirm: found.confirm.clone(),
             record: found.record,
+            measure: found.reading.map(|reading| reading.number),
             is_of_front,
             path: None,
         })
@@ -101,38 +108,29 @@ pub struct Pruned {
     pub report: RunReport,
 }
 
-/// What a search brought.
-struct Searched {
-    networks: Vec<PrunedNetwork>,
-    warnings: Vec<String>,
-    cost_sample_macs: f64,
-}
-
-impl Searched {
-    /// Verifies the networks against the given one; what could not be compared is a warning.
-    fn verify(&mut self, given: (&Path, &Model)) -> Result<(), PruneError> {
-        let not_compared = files::verify(given, &self.networks)?;
-        self.warnings.extend(not_compared);
-        Ok(())
-    }
-}
-
 impl Pruner<'_> {
     /// Searches, verifies the results, reads the test data once. Nothing is written.
     ///
     /// # Errors
     /// [`PruneError`]; an interrupted run is [`SearchError::Interrupted`].
     pub fn run(
-        self,
+        mut self,
         model: &Model,
         source: &Source,
         observer: &mut dyn Observer,
     ) -> Result<Pruned, PruneError> {
         let asked = Asked::of(&self, Path::new("the given network"));
-        let problem = plan(&self, model.prepared(), source)?;
+        let measure = Measure::of(self.measure.take(), &self.config.measure)?;
+        let problem = plan(&self, measure.is_some(), model.prepared(), source)?;
         let mut store = Memory::default();
 
-        let mut searched = search(self, &problem, &mut store, None, "", observer)?;
+        let run = SearchRun {
+            problem: &problem,
+            measure,
+            begun: None,
+            name: "",
+        };
+        let mut searched = run.search(self, &mut store, observer)?;
         searched.verify((&asked.file, &problem.model))?;
         let measures = Measures::take(&problem, &asked.file, &searched.networks)?;
         let (header, history) = store.read()?;
@@ -149,19 +147,28 @@ impl Pruner<'_> {
     /// # Errors
     /// As [`Pruner::run`].
     pub fn run_files(
-        self,
+        mut self,
         files: &Files,
         source: &Source,
         observer: &mut dyn Observer,
     ) -> Result<RunReport, PruneError> {
         let asked = Asked::of(&self, &files.model);
         keep_input(&files.model, &planned_paths(&self.config, &files.output))?;
-        let problem = plan(&self, Model::read(&files.model)?.prepared(), source)?;
+        let measure = Measure::of(self.measure.take(), &self.config.measure)?;
+        let model = Model::read(&files.model)?.prepared();
+        let problem = plan(&self, measure.is_some(), model, source)?;
         let mut store = open(files, &self.config)?;
+        if !files.resume {
+            same_data::keep(&store, &problem)?;
+        }
 
-        let name = file_name(&files.model);
-        let begun = files.resume.then_some(&*files.run_dir);
-        let mut searched = search(self, &problem, &mut store, begun, &name, observer)?;
+        let run = SearchRun {
+            problem: &problem,
+            measure,
+            begun: files.resume.then_some(&*files.run_dir),
+            name: &file_name(&files.model),
+        };
+        let mut searched = run.search(self, &mut store, observer)?;
         files.write(&mut searched.networks)?;
         searched.verify((&files.model, &problem.model))?;
         let measures = Measures::take(&problem, &files.model, &searched.networks)?;
@@ -179,6 +186,7 @@ struct Asked {
     command: String,
     /// Where the given network lies; only a name in memory.
     file: PathBuf,
+    measured_by_command: bool,
 }
 
 impl Asked {
@@ -187,6 +195,7 @@ impl Asked {
             config: pruner.config.clone(),
             command: pruner.command.clone(),
             file: file.to_path_buf(),
+            measured_by_command: pruner.measure.is_none(),
         }
     }
 
@@ -203,6 +212,7 @@ impl Asked {
             config: &self.config,
             file: &self.file,
             command: &self.command,
+            measured_by_command: self.measured_by_command,
             header,
             history,
         };
@@ -211,14 +221,20 @@ impl Asked {
 }
 
 /// Reads network and data, and checks what was asked for.
-fn plan(pruner: &Pruner<'_>, model: Model, source: &Source) -> Result<Problem, PruneError> {
+fn plan(
+    pruner: &Pruner<'_>,
+    is_measured: bool,
+    model: Model,
+    source: &Source,
+) -> Result<Problem, PruneError> {
     let config = &pruner.config;
-    config.check()?;
+    config.check_for(is_measured)?;
     if pruner.policy.is_none() {
         policies::check(config, pruner.agent.is_some())?;
     }
     let (data, search) = (&config.data, &config.search);
     let problem = Problem::new(model, source, data, search, &pruner.engine)?;
+    given::check_original(&problem)?;
     for budget in budgets(config) {
         problem.space.check_budget(budget, search.round_to)?;
     }
@@ -270,46 +286,4 @@ fn check_settings(store: &RunDir, config: &PruneConfig) -> Result<(), PruneError
         }
         .into()),
     }
-}
-
-/// Searches, from the start or from where the folder `begun` stands.
-fn search(
-    pruner: Pruner<'_>,
-    problem: &Problem,
-    store: &mut dyn Store,
-    begun: Option<&Path>,
-    name: &str,
-    observer: &mut dyn Observer,
-) -> Result<Searched, PruneError> {
-    let config = &pruner.config;
-    let mut environment = TrainingEnvironment::new(problem, config)?;
-    for score in pruner.scores {
-        if scores::own().iter().any(|own| own.name() == score.name()) {
-            let name = score.name().to_string();
-            return Err(PolicyError::ScoreTaken { name }.into());
-        }
-        environment = environment.with_score(score);
-    }
-    let agent = pruner.agent.as_deref().filter(|_| begun.is_none());
-    let policy = match pruner.policy {
-        Some(policy) => policy,
-        None => policies::by_name(config, agent, &pruner.engine)?,
-    };
-    let search = if begun.is_some() {
-        Search::resume(environment, policy, config, store)?
-    } else {
-        Search::begin(environment, policy, config, store, name)?
-    };
-    let outcome = search.run(observer)?;
-    let outputs = outcome.outputs.iter().map(|found| (found, false));
-    let front = outcome.front.iter().map(|found| (found, true));
-    let networks = outputs
-        .chain(front)
-        .map(|(found, is_of_front)| PrunedNetwork::new(problem, found, is_of_front))
-        .collect::<Result<_, _>>()?;
-    Ok(Searched {
-        networks,
-        warnings: outcome.warnings,
-        cost_sample_macs: outcome.cost_sample_macs,
-    })
 }

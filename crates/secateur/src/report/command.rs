@@ -19,31 +19,10 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// The words of a line that [`command_text`] made.
-fn words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut within = false;
-    let mut characters = line.chars();
-    while let Some(c) = characters.next() {
-        match c {
-            '\'' => {
-                within = !within;
-                word.get_or_insert_default();
-            }
-            ' ' if !within => words.extend(word.take()),
-            '\\' if !within => word.get_or_insert_default().extend(characters.next()),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
-}
-
 /// The command that makes the run of `run_dir` anew, if `line` only went on with it: by the
 /// settings that the run folder keeps, in a folder of its own.
 pub(super) fn anew(line: &str, run_dir: &str) -> Option<String> {
-    let words = words(line);
+    let words = shlex::split(line).unwrap_or_default();
     if !words.iter().any(|word| word == "--resume") {
         return None;
     }
@@ -76,7 +55,7 @@ mod tests {
         let check = |given: &[&str], expected: &str| {
             let line = command_text(given);
             assert_eq!(line, expected);
-            assert_eq!(words(&line), given);
+            assert_eq!(shlex::split(&line).unwrap(), given);
         };
         check(
             &["secateur", "a.onnx", "params=0.4,0.14"],

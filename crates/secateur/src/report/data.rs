@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 pub struct DataFigures {
     /// Format: `image folder`, `npz` and so on.
     pub kind: String,
-    /// Images to train on; those left out are not counted.
+    /// Samples to train on; those left out are not counted.
     pub n_train: usize,
-    /// Validation images that guided the search.
+    /// Validation samples that guided the search.
     pub n_search: usize,
-    /// Validation images that confirmed the result.
+    /// Validation samples that confirmed the result.
     pub n_confirm: usize,
-    /// Test images, if there are some.
+    /// Test samples, if there are some.
     pub n_test: Option<usize>,
-    /// Names of the classes, in the order of the outputs.
+    /// Names of the classes, in the order of the outputs; empty without labels.
     pub class_names: Vec<String>,
-    /// Mean and deviation by channel.
+    /// Mean and deviation by channel; empty for arrays, which are taken as they are.
     pub normalisation: Normalisation,
-    /// How images in folders got their size: `crop`, `crop:SHARE` or `stretch`.
+    /// How images in folders got their size: as `--resize` says it.
     pub resize: String,
     /// Order of three channels: `rgb` or `bgr`.
     pub colour: String,
@@ -31,6 +31,15 @@ pub struct DataFigures {
 }
 
 impl DataFigures {
+    /// What one of them is called: `image` or `sample`.
+    pub fn noun(&self) -> &'static str {
+        // Arrays are not normalised.
+        match self.normalisation.mean.is_empty() {
+            true => "sample",
+            false => "image",
+        }
+    }
+
     /// A line that names the images that were left out; `None` if there are none.
     pub fn skipped_note(&self) -> Option<String> {
         const SHOWN: usize = 3;

@@ -3,6 +3,7 @@
 mod cost;
 mod data;
 mod kernels;
+mod measure;
 mod networks;
 mod progress;
 mod reactivations;
@@ -41,6 +42,7 @@ pub fn write_html(
                 main {
                     (summary::summary(report))
                     (networks::before_after(report))
+                    (measure::measure(report))
                     (progress::progress(report, header, history)?)
                     (kernels::maps(report, header, history))
                     (kernels::effectiveness(report, header))

@@ -5,6 +5,7 @@ pub mod data;
 mod html;
 mod json;
 mod kernel_map;
+pub mod measure;
 mod plots;
 pub mod stats;
 mod terminal;
@@ -21,6 +22,8 @@ use secateur_onnx::cost::Size;
 use secateur_onnx::coupling::Mixed;
 use secateur_search::store::{StoreError, read_run};
 pub use terminal::terminal_table;
+
+use secateur_net::task::Figure;
 
 use crate::bench::Latency;
 use stats::{Disagreement, PairedDifference};
@@ -78,12 +81,18 @@ pub struct NetworkFigures {
     pub test_quality: Option<f64>,
     /// Per class on test data: right answers, images.
     pub test_per_class: Vec<(u64, u64)>,
+    /// What else the task tells of the test data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test_figures: Vec<Figure>,
     /// Quality on the validation data that guided the search.
     #[serde(alias = "search_accuracy")]
     pub search_quality: f64,
     /// Quality on the validation data that the search never saw.
     #[serde(alias = "confirm_accuracy")]
     pub confirm_quality: f64,
+    /// The number by the user's own measure, where it was asked.
+    #[serde(default)]
+    pub measure: Option<f64>,
     /// Latency in another engine; empty where none could run it.
     pub latency: Vec<Latency>,
     /// Test quality minus the given network's; `None` for the given network.
@@ -179,8 +188,11 @@ pub struct RunReport {
     pub search_seconds: f64,
     /// Wall-clock seconds of the initial training, where the model carries them.
     pub training_seconds: Option<f64>,
-    /// Floor of the quality in the search (AEC).
+    /// Floor of the quality in the search (AEC); `None` where a measure of the user's own has it.
     pub floor: Option<f64>,
+    /// The user's own measure, if there is one.
+    #[serde(default)]
+    pub measure: Option<measure::MeasureFigures>,
     /// The data; `None` in reports written before it was kept.
     #[serde(default)]
     pub data: Option<data::DataFigures>,
@@ -188,6 +200,21 @@ pub struct RunReport {
     pub effectiveness: Vec<Effectiveness>,
     /// What the user must know.
     pub warnings: Vec<String>,
+}
+
+impl RunReport {
+    /// What one of the data is called: `image` or `sample`.
+    pub fn noun(&self) -> &'static str {
+        self.data.as_ref().map_or("image", data::DataFigures::noun)
+    }
+
+    /// What costs are shares of.
+    pub(crate) fn training_name(&self) -> &'static str {
+        match self.training_is_measured {
+            true => "initial training",
+            false => "reference training of the config",
+        }
+    }
 }
 
 /// The quality of all tasks in reports written before it had a name.

@@ -2,6 +2,10 @@
 
 use std::fmt::Write;
 
+use secateur_net::task::Figure;
+use secateur_search::measure::number_text;
+
+use super::measure::against;
 use super::{NetworkFigures, RunReport};
 use crate::table::{Align, table};
 
@@ -36,7 +40,8 @@ pub fn terminal_table(report: &RunReport) -> String {
     let share = 100.0 * report.search_sample_macs / report.training_sample_macs.max(1.0);
     let _ = write!(
         text,
-        "search cost       {share:.1} % of the initial training in sample-MACs"
+        "search cost       {share:.1} % of the {} in sample-MACs",
+        report.training_name()
     );
     if let Some(seconds) = report.training_seconds {
         let _ = write!(
@@ -79,12 +84,26 @@ fn networks(report: &RunReport) -> String {
             points(n.test_quality)
         }),
         row("  against before", &difference),
+    ];
+    for (at, figure) in before.test_figures.iter().enumerate() {
+        rows.push(row(&format!("  {}", figure.title()), &|n| {
+            let figure = n.test_figures.get(at);
+            figure.map_or_else(|| "-".to_string(), Figure::text)
+        }));
+    }
+    if let Some(measure) = &report.measure {
+        rows.push(row("measure", &|n| match n.measure {
+            Some(number) if !std::ptr::eq(n, before) => against(number, measure.given),
+            number => number.map_or_else(|| "-".to_string(), number_text),
+        }));
+    }
+    rows.extend([
         row("kernels", &share(|n| n.size.kernels)),
         row("conv parameters", &share(|n| n.size.conv_params)),
         row("parameters", &share(|n| n.size.params)),
         row("MACs", &share(|n| n.size.macs)),
         row("bytes", &share(|n| n.bytes)),
-    ];
+    ]);
     let decided = row("  decides otherwise", &disagreement);
     if decided.iter().skip(1).any(|cell| !cell.is_empty()) {
         rows.insert(3, decided);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::common::{path, quick_config, run, stderr};
 
 /// `n` images of 12x12 a class: stripes across, along, or none, with noise.
-fn folder(dir: &Path, part: &str, classes: &[&str], n: usize) {
+pub fn folder(dir: &Path, part: &str, classes: &[&str], n: usize) {
     for (class, name) in classes.iter().enumerate() {
         let folder = dir.join(part).join(name);
         std::fs::create_dir_all(&folder).unwrap();
@@ -249,5 +249,9 @@ fn data_that_do_not_fit() {
     ]);
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("10 % of each class by seed 0"), "{text}");
+    assert!(
+        text.contains("by seed 5 are set apart")
+            && text.contains("it was 10 % of each class or folder by seed 0"),
+        "{text}"
+    );
 }

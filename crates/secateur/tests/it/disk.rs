@@ -78,6 +78,7 @@ fn a_run_keeps_its_last_checkpoint_and_goes_on() {
             [
                 "checkpoint.bin",
                 "config.toml",
+                "data.json",
                 "header.json",
                 "history.jsonl",
                 "lock",

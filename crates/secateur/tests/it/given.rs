@@ -236,3 +236,45 @@ fn a_network_that_guesses_is_not_pruned_unless_forced() {
     assert!(forced.status.success(), "{}", stderr(&forced));
     assert!(small.exists());
 }
+
+/// Where training ends is told with the node, and which share lies behind; without training all goes.
+#[test]
+fn the_verdict_tells_how_far_a_network_can_be_trained() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let model = fixtures.join("custom-operator/model.onnx");
+    let seen = inspected(&model);
+    let ends = &seen["training_ends"];
+    let stops: Vec<&str> = ends["at"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|end| end["stop"]["op_type"].as_str().unwrap())
+        .collect();
+    assert_eq!(stops, ["own.operators::Blur"]);
+    assert_eq!(seen["trainable"], true);
+    let params = ends["left_out"]["params"].as_f64().unwrap();
+    assert!(params > 0.0 && params < 0.5, "{params}");
+    let least = |limits: &Value| limits["least"][0]["remaining"].as_f64().unwrap();
+    assert!(least(&ends["limits"]) > least(&seen["limits"]), "{seen}");
+    let groups = seen["groups"].as_array().unwrap();
+    let staying = groups
+        .iter()
+        .filter(|group| group["stays_in_training"].is_string());
+    assert_eq!(staying.count(), 1);
+
+    let said = stdout(&["inspect", path(&model)]);
+    let last = said.lines().next_back().unwrap();
+    assert!(last.starts_with("can be trained up to `"), "{last}");
+    assert!(last.contains("which leaves out"), "{last}");
+    assert!(
+        said.contains("(own.operators::Blur has no training rule)"),
+        "{said}"
+    );
+    assert!(
+        said.contains("can be pruned without training, must stay with it"),
+        "{said}"
+    );
+
+    // The whole of a network that has no such node.
+    assert!(inspected(net())["training_ends"].is_null());
+}

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use secateur_onnx::model::Model;
 
 use crate::common::{
-    command, data_dir, net, path, prune_args, quick_config, run, stderr, undisturbed,
+    MODE, command, data_dir, net, path, prune_args, quick_config, run, stderr, undisturbed,
 };
-use crate::resume::masks;
+use crate::resume::{assert_ends_alike, masks, undisturbed_without_labels, unlabelled_args};
 
 /// Sends SIGINT, as Ctrl-C does.
-fn interrupt(child: &Child) {
+pub fn interrupt(child: &Child) {
     let sent = Command::new("sh")
         .args(["-c", &format!("kill -INT {}", child.id())])
         .status()
@@ -32,12 +32,12 @@ fn catches_interrupts(child: &Child) -> bool {
     caught.is_some_and(|signals| signals & SIGINT != 0)
 }
 
-fn lines(file: &Path) -> usize {
+pub fn lines(file: &Path) -> usize {
     std::fs::read_to_string(file).map_or(0, |text| text.lines().count())
 }
 
 /// Waits until `ready`; a busy machine may take minutes over what is a matter of seconds.
-fn wait_until(ready: impl Fn() -> bool) {
+pub fn wait_until(ready: impl Fn() -> bool) {
     let started = Instant::now();
     while !ready() {
         assert!(
@@ -52,8 +52,23 @@ fn wait_until(ready: impl Fn() -> bool) {
 fn an_interrupted_run_says_how_to_go_on_and_ends_alike() {
     let (whole, expected) = undisturbed();
     let folder = tempfile::tempdir().unwrap();
-    let mut args = prune_args(folder.path(), "small");
-    let run_dir = folder.path().join("small.onnx.run");
+    interrupt_until_done(prune_args(folder.path(), "small"), folder.path());
+    assert_ends_alike(folder.path(), "small", whole, expected);
+}
+
+#[test]
+fn an_interrupted_run_without_labels_ends_alike() {
+    for mode in [MODE, "{ kind = \"aec\", max_drop = 60.0 }"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, expected) = undisturbed_without_labels(folder.path(), mode);
+        interrupt_until_done(unlabelled_args(folder.path(), "small"), folder.path());
+        assert_ends_alike(folder.path(), "small", &whole, &expected);
+    }
+}
+
+/// Stops a run that writes `small.onnx` in a folder again and again until it comes to its end.
+fn interrupt_until_done(mut args: Vec<String>, folder: &Path) {
+    let run_dir = folder.join("small.onnx.run");
     let history = run_dir.join("history.jsonl");
     let mut stops = 0;
     loop {
@@ -87,16 +102,13 @@ fn an_interrupted_run_says_how_to_go_on_and_ends_alike() {
             !text.contains("error:"),
             "being stopped is no error: {text}"
         );
-        assert!(!folder.path().join("small.onnx").exists());
+        assert!(!folder.join("small.onnx").exists());
         stops += 1;
         if stops == 1 {
             args.push("--resume".to_string());
         }
     }
     assert!(stops >= 2, "stopped {stops} times");
-    assert_eq!(&masks(&run_dir), expected);
-    let bytes = |file: &Path| std::fs::read(file).unwrap();
-    assert_eq!(bytes(&folder.path().join("small.onnx")), bytes(whole));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod given;
 mod inputs;
 mod interrupt;
 // The same helper as in the tests of `secateur-onnx`; not all of it is needed here.
+mod measure;
 #[allow(dead_code)]
 #[path = "../../../secateur-onnx/tests/it/message.rs"]
 mod message;
@@ -23,3 +24,4 @@ mod report;
 mod resume;
 mod schema;
 mod training_mode;
+mod unlabelled;

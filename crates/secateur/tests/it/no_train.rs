@@ -6,7 +6,7 @@ use std::process::Output;
 use secateur_onnx::model::Model;
 use serde_json::Value;
 
-use crate::common::{net, path, run, stderr};
+use crate::common::{data_dir, net, path, run, stderr};
 use crate::message::with_graph;
 use crate::promises::size;
 
@@ -199,4 +199,45 @@ fn masks_of_another_network_are_named_as_that() {
     assert_eq!(verified.status.code(), Some(1));
     let text = stderr(&verified);
     assert!(text.contains("made from another network"), "{text}");
+}
+
+#[test]
+fn calibration_brings_the_outputs_nearer_and_the_file_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("small.onnx");
+    let data = data_dir();
+    let args = ["--calibrate", "--calibration-images", "128", "--json"];
+    let data = ["--data", path(&data)];
+    let done = pruned(net(), "macs=0.5", &output, &[&args[..], &data].concat());
+    assert!(done.status.success(), "{}", stderr(&done));
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let calibrated = &report["after"][0]["calibrated"];
+    let error = &calibrated["outputs"][0];
+    let figure = |name: &str| error[name].as_f64().unwrap();
+    assert!(figure("solved") < figure("cut"), "{error}");
+    assert_eq!(calibrated["inputs"], 128);
+    let agreement = &calibrated["kept"][0];
+    assert_eq!(agreement["name"], "agreement");
+    let share = |key: &str| agreement[key].as_f64().unwrap();
+    assert!(share("solved") > share("cut"), "{agreement}");
+    let layers = calibrated["layers"].as_array().unwrap();
+    assert!(!layers.is_empty());
+    let verified = run(&["verify", path(net()), path(&output)]);
+    assert!(verified.status.success(), "{}", stderr(&verified));
+}
+
+#[test]
+fn data_without_calibration_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("small.onnx");
+    let data = data_dir();
+    let done = pruned(net(), "macs=0.5", &output, &["--data", path(&data)]);
+    assert!(!done.status.success() && !output.exists());
+    assert!(
+        stderr(&done).contains("add `--calibrate`"),
+        "{}",
+        stderr(&done)
+    );
+    let alone = pruned(net(), "macs=0.5", &output, &["--calibrate"]);
+    assert!(stderr(&alone).contains("--data"), "{}", stderr(&alone));
 }

@@ -121,7 +121,7 @@ fn every_file_of_the_folder() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let optional = |name: &String| name.ends_with(".onnx");
+    let optional = |name: &String| name.ends_with(".onnx") || name == "measure";
     let documented: BTreeSet<String> = documented.into_iter().filter(|n| !optional(n)).collect();
     assert_eq!(found, documented);
 }

@@ -17,7 +17,7 @@ const FORMATS: [&dyn Format; 4] = [
     &idx::Idx,
     &cifar::CifarBinary,
     &npy::Arrays,
-    &folder::ClassFolders,
+    &folder::ImageFolders,
 ];
 
 /// Opens data: a folder or a file in one of the layouts of docs/data.md.

@@ -20,6 +20,11 @@ impl ConvBlock {
         Some(self.spec(shape))
     }
 
+    /// Name of the value it writes.
+    pub(crate) fn output(&self) -> &str {
+        &self.output
+    }
+
     /// True if it adds another value before its activation.
     pub(crate) fn has_residual(&self) -> bool {
         self.residual.is_some()
@@ -39,7 +44,7 @@ impl ConvBlock {
         let [Some(first), Some(last)] = [blocks.first(), blocks.last()] else {
             return Ok(x.clone());
         };
-        let x = x.image(&first.node)?;
+        let x = x.image(&first.node, &pass.device)?;
         let mut dims = x.dims();
         let mut specs = Vec::with_capacity(blocks.len());
         for block in blocks {
@@ -48,7 +53,7 @@ impl ConvBlock {
             specs.push(spec);
         }
         let residual = residual
-            .map(|value| last.checked_residual(value, dims))
+            .map(|value| last.checked_residual(pass, value, dims))
             .transpose()?;
         let (weights, biases) = pass.folded(&first.node)?;
         let call = InferenceCall {

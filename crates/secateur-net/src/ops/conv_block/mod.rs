@@ -161,8 +161,13 @@ impl ConvBlock {
     }
 
     /// The second term of the sum, whose shape must be that of the output.
-    fn checked_residual(&self, residual: &Value, output: [usize; 4]) -> Result<Tensor<4>> {
-        let residual = residual.image(&self.node)?;
+    fn checked_residual(
+        &self,
+        pass: &Pass<'_>,
+        residual: &Value,
+        output: [usize; 4],
+    ) -> Result<Tensor<4>> {
+        let residual = residual.image(&self.node, &pass.device)?;
         if residual.dims() != output {
             return Err(NetError::Shape {
                 node: self.node.clone(),
@@ -289,8 +294,8 @@ impl Operator for ConvBlock {
         names
     }
 
-    fn output(&self) -> &str {
-        &self.output
+    fn outputs(&self) -> Vec<&str> {
+        vec![&self.output]
     }
 
     fn describe(&self) -> String {
@@ -324,24 +329,24 @@ impl Operator for ConvBlock {
         self.norm.is_some()
     }
 
-    fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Value> {
+    fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Vec<Value>> {
         let (x, pending) = match &inputs[0] {
             Value::Pending(image) => (image.values.clone(), Some(Arc::clone(&image.norm))),
-            value => (value.image(&self.node)?, None),
+            value => (value.image(&self.node, &pass.device)?, None),
         };
         let residual = match &self.residual {
             Some(_) => {
                 let shape = self.conv_shape(x.dims(), &self.weight_shape)?;
                 let output = [shape.n, shape.out_h(), shape.out_w(), shape.c_out];
-                Some(self.checked_residual(&inputs[1], output)?)
+                Some(self.checked_residual(pass, &inputs[1], output)?)
             }
             None => None,
         };
-        if pass.engine.is_fused() {
-            self.forward_fused(pass, x, pending, residual)
+        Ok(vec![if pass.engine.is_fused() {
+            self.forward_fused(pass, x, pending, residual)?
         } else {
-            Ok(Value::Image(self.forward_stock(pass, x, residual)?))
-        }
+            Value::Image(self.forward_stock(pass, x, residual)?)
+        }])
     }
 
     /// w' = w · s, b' = (b - mean) · s + beta with s = gamma / sqrt(var + eps).

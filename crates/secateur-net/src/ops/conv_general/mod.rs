@@ -1,4 +1,4 @@
-//! Convolutions that are not fused: over sequences, with computed weights, transposed.
+//! Convolutions that are not fused: over sequences and volumes, with computed weights, transposed.
 //!
 //! A transposed convolution is the gradient of a convolution by its input (Dumoulin and
 //! Visin, arXiv:1603.07285, section 4), and its gradients are that convolution itself; so
@@ -8,6 +8,7 @@
 //! <https://onnx.ai/onnx/operators/onnx__ConvTranspose.html> (1, 11, 22).
 
 mod call;
+mod volume;
 
 use std::sync::{Arc, Mutex};
 
@@ -20,7 +21,7 @@ use self::call::GeneralCall;
 use super::call::{Call, Planner, Rule};
 use super::operator::{to_channels_first, to_channels_last};
 use super::window::{Padding, Window};
-use crate::error::{NetError, Result};
+use crate::error::Result;
 use crate::extension::{FusedInputs, FusedOp};
 use crate::value::{Dense, Value};
 
@@ -46,46 +47,53 @@ struct Transposed {
 /// # Errors
 /// As [`Window::new`], and if the shape of the weights is not known.
 pub fn convolution(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
-    let kernel_size: Option<Vec<usize>> = planner
-        .shape(node, 1)
-        .and_then(|shape| shape.get(2..)?.iter().map(|dim| dim.fixed()).collect());
-    let kernel_size = match kernel_size {
-        Some(kernel_size) => kernel_size,
-        None => Window::stated_size(planner, node)?,
-    };
-    let window = Window::new(planner, node, &kernel_size)?;
-    let lift = |name: &str| -> Result<Option<[usize; 2]>> {
-        let Some(values) = node.attr_ints(name).filter(|values| !values.is_empty()) else {
-            return Ok(None);
-        };
-        let sizes: Option<Vec<usize>> = values.iter().map(|&v| usize::try_from(v).ok()).collect();
-        match sizes.as_deref() {
-            Some(&[columns]) if window.rank == 1 => {
-                Ok(Some([usize::from(name == "output_shape"), columns]))
-            }
-            Some(&[rows, columns]) if window.rank == 2 => Ok(Some([rows, columns])),
-            _ => Err(planner.refuse(node, format!("has {name} {values:?}"))),
-        }
-    };
-    let transposed = match node.op_type.as_str() {
-        "ConvTranspose" => Some(Transposed {
-            output_padding: lift("output_padding")?.unwrap_or_default(),
-            output_shape: lift("output_shape")?,
-        }),
-        _ => None,
-    };
-    let groups = usize::try_from(node.attr_i("group", 1)).unwrap_or(0);
-    if groups == 0 {
-        return Err(planner.refuse(node, "has no positive number of groups"));
+    let kernel_size = Window::size_of_layer(planner, node)?;
+    if kernel_size.len() == 3 {
+        return Ok(Box::new(volume::VolumeConv::new(
+            planner,
+            node,
+            &kernel_size,
+        )?));
     }
-    Ok(Box::new(GeneralConv {
-        groups,
-        transposed,
-        window,
-    }))
+    Ok(Box::new(GeneralConv::new(planner, node, &kernel_size)?))
 }
 
 impl GeneralConv {
+    /// Reads a node whose window has extents `kernel_size`, over one or two axes.
+    fn new(planner: &Planner<'_>, node: &Node, kernel_size: &[usize]) -> Result<Self> {
+        let window = Window::new(planner, node, kernel_size)?;
+        let lift = |name: &str| -> Result<Option<[usize; 2]>> {
+            let Some(values) = node.attr_ints(name).filter(|values| !values.is_empty()) else {
+                return Ok(None);
+            };
+            let sizes: Option<Vec<usize>> =
+                values.iter().map(|&v| usize::try_from(v).ok()).collect();
+            match sizes.as_deref() {
+                Some(&[columns]) if window.rank == 1 => {
+                    Ok(Some([usize::from(name == "output_shape"), columns]))
+                }
+                Some(&[rows, columns]) if window.rank == 2 => Ok(Some([rows, columns])),
+                _ => Err(planner.refuse(node, format!("has {name} {values:?}"))),
+            }
+        };
+        let transposed = match node.op_type.as_str() {
+            "ConvTranspose" => Some(Transposed {
+                output_padding: lift("output_padding")?.unwrap_or_default(),
+                output_shape: lift("output_shape")?,
+            }),
+            _ => None,
+        };
+        let groups = usize::try_from(node.attr_i("group", 1)).unwrap_or(0);
+        if groups == 0 {
+            return Err(planner.refuse(node, "has no positive number of groups"));
+        }
+        Ok(Self {
+            groups,
+            transposed,
+            window,
+        })
+    }
+
     /// The convolution whose gradient a transposed convolution of images `[n, h, w, _]` is:
     /// output size and padding from the input size.
     fn adjoint(
@@ -130,19 +138,32 @@ impl GeneralConv {
 impl Rule for GeneralConv {
     fn apply(&self, call: &Call<'_>) -> Result<Value> {
         let pass = call.pass;
-        let window = &self.window;
-        let x = window.lift(pass, call.node, call.value(0)?)?;
-        let weight = call.dense(1)?;
-        let bias = call
-            .optional(2)
-            .map(|bias| bias.dense(&pass.device).untyped());
-        let shape = self.conv_shape(call, &x, &weight)?;
-        let y = if pass.engine.is_fused() {
+        let x = self.window.lift(pass, call.node, call.value(0)?)?;
+        let bias = call.optional(2).map(|bias| bias.dense(&pass.device));
+        let y = self.run(call, &x, &call.dense(1)?, bias, true)?;
+        Ok(self.window.lower(pass, y))
+    }
+}
+
+impl GeneralConv {
+    /// Of images `[n, h, w, c]`; its kernels are scored if `is_layer`.
+    fn run(
+        &self,
+        call: &Call<'_>,
+        x: &Dense,
+        weight: &Dense,
+        bias: Option<Dense>,
+        is_layer: bool,
+    ) -> Result<Dense> {
+        let pass = call.pass;
+        let bias = bias.map(|bias| bias.untyped());
+        let shape = self.conv_shape(call, x, weight)?;
+        if pass.engine.is_fused() {
             let call = Arc::new(GeneralCall {
                 shape,
                 transposed: self.transposed.is_some(),
                 has_bias: bias.is_some(),
-                collector: pass.collector.clone(),
+                collector: pass.collector.clone().filter(|_| is_layer),
                 node: call.node.to_string(),
                 output: Mutex::default(),
             });
@@ -151,16 +172,16 @@ impl Rule for GeneralConv {
                 .with(1, Some(weight.untyped()))
                 .with(2, bias)
                 .run(call);
-            Dense::from_untyped(y, &dims)
+            return Ok(Dense::from_untyped(y, &dims));
+        }
+        let y = self.stock(&shape, x, weight, bias);
+        Ok(Dense::from_tensor(if is_layer {
+            pass.scored(call.node, Activation::None, y)
         } else {
-            let y = self.stock(&shape, &x, &weight, bias);
-            Dense::from_tensor(pass.scored(call.node, Activation::None, y))
-        };
-        Ok(window.lower(pass, y))
+            y
+        }))
     }
-}
 
-impl GeneralConv {
     /// The convolution that is computed, or of which the transpose is.
     fn conv_shape(&self, call: &Call<'_>, x: &Dense, weight: &Dense) -> Result<ConvShape> {
         let window = &self.window;
@@ -175,20 +196,8 @@ impl GeneralConv {
                 (out, pads, [c1 * self.groups, c])
             }
         };
-        let shape = ConvShape::new(
-            [n, image[0], image[1]],
-            channels,
-            window.kernel_size,
-            window.stride,
-            pads,
-            window.dilation,
-            self.groups,
-        )
-        .map_err(|source| NetError::Window {
-            node: call.node.to_string(),
-            expected: format!("an input that fits weights {:?}", weight.dims()),
-            source,
-        })?;
+        let image = [n, image[0], image[1]];
+        let shape = window.conv_shape(call, image, channels, pads, self.groups, weight)?;
         // The weights must fit, and of a transposed convolution also the input: it is the output
         // of the convolution that is transposed.
         let per_group = channels[0] / self.groups;

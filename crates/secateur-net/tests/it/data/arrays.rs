@@ -225,7 +225,7 @@ fn images_that_cannot_be_used() {
     let bytes: Vec<u8> = floats.iter().flat_map(|v| v.to_le_bytes()).collect();
     check(
         npy("<f4", false, &[4, 5, 5], &bytes),
-        &["finite", "inf at index 7"],
+        &["finite", "inf at [0, 1, 2]"],
     );
     check(npy("|b1", false, &[4, 5, 5], &[0; 100]), &["truth values"]);
     check(npy("<c8", false, &[4, 5, 5], &[0; 800]), &["<c8"]);
@@ -352,11 +352,6 @@ fn archives_that_cannot_be_used() {
     let good = npz(&[("x", images(4)), ("y", classes(4))], true);
     check(&good[..good.len() / 2], &["whole npz file"]);
     check(b"", &["whole npz file"]);
-    check(
-        &npz(&[("a", images(4)), ("b", classes(4))], true),
-        &["x_train and y_train", "\"a\", \"b\""],
-    );
-    check(&npz(&[("x", images(4))], true), &["x_train and y_train"]);
     let cut = images(4)[..100].to_vec();
     check(
         &npz(&[("x", cut), ("y", classes(4))], true),

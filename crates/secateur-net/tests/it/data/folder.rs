@@ -293,10 +293,9 @@ fn folders_that_cannot_be_used() {
         },
         &["test/a", "no images"],
     );
-    // Images without class folders are no layout.
     check(
-        &|dir| write(&dir.join("0.png"), &png([3, 3], &plain([1; 3]))),
-        &["train/<class>/<image>", "0.png"],
+        &|dir| write(&dir.join("notes.txt"), b"no image"),
+        &["train/<class>/<image>", "notes.txt"],
     );
     check(&|_| {}, &["it is empty"]);
     check(

@@ -3,9 +3,11 @@
 mod arrays;
 mod cifar;
 mod folder;
+mod inputs;
 mod loading;
 mod make;
 mod own;
+mod unlabelled;
 
 use std::path::Path;
 

@@ -3,6 +3,9 @@
 mod given;
 mod held;
 mod problem;
+mod recovering;
+mod sizing;
+mod solving;
 mod state;
 mod statistics;
 
@@ -23,9 +26,10 @@ use secateur_onnx::coupling::Masks;
 
 pub use given::{check_finite, file_notes};
 pub use held::Held;
-use held::MOST_STORED;
 pub use problem::{Problem, ProblemError};
 pub use state::{KernelState, Shared, State};
+
+use solving::Solving;
 
 use super::{
     Action, Environment, EnvironmentError, Goal, Healing, Identity, Reward, Standing, Step,
@@ -56,6 +60,9 @@ pub struct TrainingEnvironment<'a> {
     costs: Costs,
     state: State,
     shared: Shared,
+    /// Made for the first recovery.
+    solving: Option<Solving<'a>>,
+    seed: u64,
     /// What being on earns each kernel by itself, as observed last; none after a change.
     own_reward: Option<Vec<Vec<f32>>>,
 }
@@ -77,12 +84,18 @@ impl<'a> TrainingEnvironment<'a> {
     /// As an inference pass.
     pub fn new(problem: &'a Problem, config: &'a PruneConfig) -> Result<Self, NetError> {
         let training = &config.training;
-        let mut costs = problem.costs(training.batch_size);
+        let batch_size = sizing::batch_size(problem, training.batch_size)?;
+        let mut costs = problem.costs(batch_size);
         let learns = training.distillation > 0.0 || problem.task.against() == Against::Original;
         let teacher = if learns {
-            costs.setup = problem.train.len() as f64 * problem.space.size.macs as f64;
+            let full_macs = problem.space.size.macs as f64;
+            let reference = sizing::teacher(problem)?;
+            match &reference {
+                Reference::Live(_) => costs.teacher_macs = full_macs,
+                _ => costs.setup = problem.train.len() as f64 * full_macs,
+            }
             Some(Teacher {
-                reference: Reference::of(&problem.original, &problem.train, MOST_STORED)?,
+                reference,
                 weight: TeacherWeight {
                     share: training.distillation,
                     temperature: training.temperature,
@@ -92,7 +105,7 @@ impl<'a> TrainingEnvironment<'a> {
             None
         };
         let seed = config.seed ^ SAMPLER_STREAM;
-        let sampler = BatchSampler::new(problem.train.len(), training.batch_size, seed);
+        let sampler = BatchSampler::new(problem.train.len(), batch_size, seed);
         Ok(Self {
             problem,
             training,
@@ -102,6 +115,8 @@ impl<'a> TrainingEnvironment<'a> {
             costs,
             state: given(problem, training),
             shared: Shared { sampler },
+            solving: None,
+            seed,
             own_reward: None,
         })
     }
@@ -113,20 +128,31 @@ impl<'a> TrainingEnvironment<'a> {
         self
     }
 
+    /// Random changes that what is learnt from allows: the original's outputs for a sample are not
+    /// those for a shifted one where they move with it.
+    fn augment(&self, wanted: Augment) -> Augment {
+        let is_stored = |teacher: &Teacher| matches!(teacher.reference, Reference::Stored(_));
+        let moves = self.problem.task.moves_with_inputs();
+        match moves && self.teacher.as_ref().is_some_and(is_stored) {
+            true => Augment::default(),
+            false => wanted,
+        }
+    }
+
     fn plan(&self, healing: Healing, steps: usize) -> Plan {
         match healing {
             Healing::Slice => Plan {
                 steps,
                 schedule: ScheduleKind::Cosine,
                 lr: self.training.lr,
-                augment: self.training.slice_augment(),
+                augment: self.augment(self.training.slice_augment()),
                 probe: true,
             },
             Healing::Recovery { probe } => Plan {
                 steps,
                 schedule: ScheduleKind::OneCycle,
                 lr: self.training.recover_lr,
-                augment: self.training.recover_augment(),
+                augment: self.augment(self.training.recover_augment()),
                 probe,
             },
         }
@@ -361,7 +387,7 @@ impl Environment for TrainingEnvironment<'_> {
             steps: SCORING_BATCHES,
             schedule: ScheduleKind::Cosine,
             lr: 0.0,
-            augment: self.training.slice_augment(),
+            augment: self.augment(self.training.slice_augment()),
             probe: false,
         };
         self.slice(&plan, &mut ())?;
@@ -412,11 +438,16 @@ impl Environment for TrainingEnvironment<'_> {
             Healing::Recovery { .. } if before == action.masks => {}
             Healing::Recovery { .. } | Healing::Slice => self.state.switch(action.masks.clone()),
         }
-        if let Healing::Recovery { .. } = action.healing {
-            self.state.weights.clear_moments();
-        }
+        let start = match action.healing {
+            Healing::Recovery { .. } => Some(self.begin_recovery()?),
+            Healing::Slice => None,
+        };
         let plan = self.plan(action.healing, action.steps);
         let (mut train_loss, mut cost) = self.heal(&plan, watch)?;
+        if let Some((start, starting)) = start {
+            self.end_recovery(start);
+            cost += starting;
+        }
         self.own_reward = None;
         let mut rescued = Vec::new();
         if let Some(rescue) = action.rescue

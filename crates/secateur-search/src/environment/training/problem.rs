@@ -4,6 +4,7 @@ use secateur_onnx::text::counted;
 use std::sync::Arc;
 
 use secateur_net::data::{DataError, ModelData, Part, Source, metadata, settle_image_size};
+use secateur_net::interpreter::Frontier;
 use secateur_net::mask::Selection;
 use secateur_net::task::{self, Against, Task};
 use secateur_net::train::{Evaluation, Original};
@@ -57,7 +58,7 @@ pub enum ProblemError {
     },
     /// Outputs of the given network overflow.
     #[error(
-        "cannot prune: the given network's loss on the validation images is {loss}, expected a \
+        "cannot prune: the given network's loss on the validation samples is {loss}, expected a \
          finite number"
     )]
     LossNotFinite {
@@ -66,7 +67,7 @@ pub enum ProblemError {
     },
     /// Nothing to hold networks against.
     #[error(
-        "cannot prune: {search} validation images guide the search and {confirm} confirm its \
+        "cannot prune: {search} validation samples guide the search and {confirm} confirm its \
          result; each part needs some"
     )]
     NoValidation {
@@ -77,8 +78,8 @@ pub enum ProblemError {
     },
 }
 
-/// Validation images below which the user is told how little they decide.
-const FEW_IMAGES: usize = 1000;
+/// Validation samples below which the user is told how little they decide.
+const FEW_SAMPLES: usize = 1000;
 
 /// Everything that a search by training works on.
 pub struct Problem {
@@ -130,26 +131,32 @@ impl Problem {
         model.give_input_shapes(&data.input_shapes)?;
         settle_image_size(&mut model, source)?;
         let graph = Graph::from_model(&model)?;
-        let task = task::find(&graph, source.against())?;
+        let frontier = Frontier::find(&graph)?;
+        let task = task::up_to(&graph, &frontier, source.against(), data.task)?;
         let network = Arc::new(Interpreter::new(&graph, &task.outputs(), engine)?);
-        let input = network.input_shape()?;
         let n_classes = task.n_classes();
-        let mut data = ModelData::new(&model, source, data, input, n_classes)?;
+        let mut data = ModelData::new(&model, source, data, network.inputs(), n_classes)?;
         data.store(&mut model);
-        let space = Space::new(&graph, &search.ignore)?;
+        let space = Space::up_to(&graph, &frontier, &search.ignore)?;
         check_finite(&graph, Some(&space.groups))?;
-        let weights = Weights::from_graph(&graph)?;
+        let mut weights = Weights::from_graph(&graph)?;
+        weights.freeze(frontier.shared());
         let train = data.train()?;
         let search_part = data.load(&data.splits.search)?;
         let confirm = data.load(&data.splits.confirm)?;
         let original = Arc::new(Original::new(network.clone(), &weights)?);
+        let task = original.fit(task, &train)?;
         let held = |part: Part| Held::new(part, task.as_ref(), &original);
         let (search_part, confirm) = (held(search_part)?, held(confirm)?);
         let judge = |held: &Held| held.evaluate(&network, task.as_ref(), &weights);
         let baseline = baseline(task.against(), judge, &search_part, &confirm)?;
         let mut notes = data.notes.clone();
         notes.extend(file_notes(&model, &graph, &space.cost));
-        notes.extend(few_images_note(&baseline, task.quality_name()));
+        notes.extend(few_samples_note(
+            &baseline,
+            task.quality_name(),
+            data.source.noun(),
+        ));
         let reference = reference(&model, &space, train.len(), search.reference_epochs);
         Ok(Self {
             model,
@@ -212,6 +219,7 @@ impl Problem {
             n_train: self.train.len(),
             n_search: self.search.part.len(),
             n_probe: PROBE_IMAGES,
+            teacher_macs: 0.0,
             setup: 0.0,
         }
     }
@@ -251,16 +259,20 @@ fn baseline(
     }
 }
 
-fn few_images_note(baseline: &Baseline, quality_name: &str) -> Option<String> {
-    let images = baseline.n_samples();
-    (images < FEW_IMAGES).then(|| {
+fn few_samples_note(baseline: &Baseline, quality_name: &str, noun: &str) -> Option<String> {
+    let samples = baseline.n_samples();
+    (samples < FEW_SAMPLES).then(|| {
         format!(
             "a validation part of {} decides little: one is {:.2} points of {quality_name}",
-            counted(images, "image"),
-            100.0 / images as f64
+            counted(samples, noun),
+            100.0 / samples as f64
         )
     })
 }
+
+/// Samples that an initial training is taken to have seen at least, where nothing is known of it:
+/// whoever holds a few hundred inputs of a network did not train it on those alone.
+const LEAST_REFERENCE: f64 = 40_000.0;
 
 /// The cost of the initial training as the model carries it, or that of so many epochs.
 fn reference(model: &Model, space: &Space, n_train: usize, epochs: f64) -> Reference {
@@ -272,7 +284,9 @@ fn reference(model: &Model, space: &Space, n_train: usize, epochs: f64) -> Refer
             is_measured: true,
         },
         None => Reference {
-            sample_macs: epochs * n_train as f64 * TRAINING_PASS * space.size.macs as f64,
+            sample_macs: (epochs * n_train as f64).max(LEAST_REFERENCE)
+                * TRAINING_PASS
+                * space.size.macs as f64,
             seconds: None,
             is_measured: false,
         },

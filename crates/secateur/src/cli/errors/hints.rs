@@ -4,6 +4,8 @@
 //! as it is. Errors that pass on another (`#[error(transparent)]`) are looked into here, since
 //! they do not show it among their causes.
 
+mod measure;
+
 use std::error::Error;
 
 use secateur::PruneError;
@@ -54,7 +56,12 @@ fn prune(error: &PruneError) -> Hint {
     match error {
         PruneError::Setting(error) => error.hint(),
         PruneError::Problem(error) => problem(error),
+        PruneError::NoFiniteValue { .. } => say(
+            "its weights or running statistics are damaged or of another scale, or its inputs are \
+             (`--normalise`)",
+        ),
         PruneError::Guessing(found) => Some(guessing(found)),
+        PruneError::Command(error) => measure::command(error),
         PruneError::Search(error) => search(error),
         PruneError::Verify(error) => verify(error),
         PruneError::Report(error) => report(error),
@@ -100,13 +107,19 @@ fn search(error: &SearchError) -> Hint {
             say("add `--resume` to go on with it, or name another folder with `--run-dir`")
         }
         SearchError::OtherRun { .. } => {
-            say("resume with the model and the settings that the run began with")
+            say("resume with the model, the data and the settings that the run began with")
+        }
+        SearchError::Interrupted { epochs: 0, .. } => {
+            say("nothing had begun yet: run the same command again")
         }
         SearchError::Interrupted { .. } => say("run the same command with `--resume` to go on"),
         SearchError::Diverged { .. } => say(
             "lower `lr` and `recover_lr` in the `[training]` part of a config; with it and \
              `--resume` the run goes on from the last good state",
         ),
+        SearchError::Measure { path, source, .. } => {
+            Some(measure::failed(path.is_some(), source.as_ref()))
+        }
         SearchError::Space(error) => space(error),
         SearchError::Store(error) => store(error),
         SearchError::Policy(error) => policy(error),
@@ -128,11 +141,11 @@ fn problem(error: &ProblemError) -> Hint {
             say("the training of this model diverged; take an earlier state")
         }
         ProblemError::LossNotFinite { .. } => say(
-            "its weights or running statistics are damaged or of another scale; `secateur eval` \
-             shows what it answers",
+            "its weights or running statistics are damaged or of another scale, or its inputs are \
+             (`--normalise`); `secateur eval` shows what it answers",
         ),
         ProblemError::NoValidation { .. } => {
-            say("`--validation` says how many of the training images are set apart")
+            say("give more inputs, or set more of them apart with `--validation`")
         }
         ProblemError::Space(error) => space(error),
         ProblemError::Onnx(error) => onnx(error),
@@ -227,6 +240,9 @@ pub fn net(error: &NetError) -> Hint {
             "`prune --no-train` needs neither gradients nor data, and `inspect` still \
              works",
         ),
+        NetError::Wish { .. } => say(
+            "leave `--task` out, or give `--task match`, which takes any outputs (docs/tasks.md)",
+        ),
         NetError::Diverged { .. } => say("lower the learning rate (`--lr`, or `lr` in a config)"),
         NetError::Data(error) => data(error),
         NetError::Onnx(error) => onnx(error),
@@ -242,9 +258,20 @@ fn data(error: &DataError) -> Hint {
         DataError::TooManySkipped { .. } => {
             say("copy the images again; `--max-skipped` sets how many may be left out")
         }
+        DataError::Empty { .. } => say(
+            "sub-folders are taken for classes, each of which needs images; with `--labels none` \
+             they are not",
+        ),
         DataError::UnclearLayout { .. } => say("say it with `--layout nhwc` or `--layout nchw`"),
         DataError::SizesDiffer { .. } => say("say which size they are to have with `--image-size`"),
+        DataError::SplitTooLarge { available, .. } if *available < 2 => {
+            say("give more inputs: some hundred do well")
+        }
         DataError::SplitTooLarge { .. } => say("take fewer with `--validation`"),
+        DataError::NoLabels { what, .. } if *what == "evaluate" => say(
+            "`--original FILE` names a network to hold it against; labels are folders of classes, \
+             label files or arrays of labels (docs/data.md)",
+        ),
         other => other.hint(),
     }
 }

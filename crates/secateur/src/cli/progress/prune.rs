@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use indicatif::{HumanDuration, ProgressBar};
+use secateur_search::measure::{Reading, number_text};
 use secateur_search::record::{EpochRecord, Stage};
 use secateur_search::search::{Observer, Progress};
 
@@ -59,7 +60,7 @@ impl Observer for PruneProgress {
         };
         let mut parts = vec![stage.to_string()];
         if let Some(rate) = self.meter.images_per_second {
-            parts.push(format!("{rate:.0} images/s"));
+            parts.push(format!("{rate:.0} samples/s"));
         }
         parts.extend(self.last.clone());
         if let Some(left) = self.meter.left(progress) {
@@ -73,7 +74,7 @@ impl Observer for PruneProgress {
     fn epoch(&mut self, record: &EpochRecord) {
         let remaining = 100.0 * record.size.params as f64 / self.full.max(1) as f64;
         self.last = Some(format!(
-            "{remaining:.1} % of parameters, accuracy {:.2} %",
+            "{remaining:.1} % of parameters, quality {:.2} %",
             100.0 * record.quality
         ));
         // Then the results are confirmed, written, verified and measured.
@@ -83,12 +84,25 @@ impl Observer for PruneProgress {
         tracing::info!(
             epoch = record.epoch,
             remaining = format!("{remaining:.2}"),
-            accuracy = format!("{:.4}", record.quality),
+            quality = format!("{:.4}", record.quality),
             off = record.turned_off.len(),
             on = record.reactivated.len(),
             seconds = format!("{:.1}", record.seconds),
             "pruning epoch"
         );
+    }
+
+    fn measuring(&mut self, network: &str) {
+        self.bar.set_message(format!("measuring {network}"));
+    }
+
+    /// Every number is shown: the first tells whether the command does what its user means.
+    fn measured(&mut self, network: &str, reading: &Reading) {
+        let number = number_text(reading.number);
+        let seconds = reading.seconds;
+        self.bar.suspend(|| {
+            eprintln!("measure: {number} for {network}, in {seconds:.1} s");
+        });
     }
 
     fn stop_requested(&self) -> bool {

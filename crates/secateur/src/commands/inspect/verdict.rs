@@ -8,6 +8,7 @@ use secateur_search::space::Space;
 use serde::Serialize;
 
 use super::super::say_table;
+use super::frontier::Ending;
 
 /// The metrics that the last line tells.
 const TOLD: [Metric; 3] = [Metric::Params, Metric::Macs, Metric::Kernels];
@@ -17,6 +18,8 @@ const TOLD: [Metric; 3] = [Metric::Params, Metric::Macs, Metric::Kernels];
 pub struct Verdict {
     trainable: bool,
     not_trainable_because: Option<String>,
+    /// Where training ends, if it does not reach the outputs.
+    training_ends: Option<Ending>,
     prunable: bool,
     not_prunable_because: Option<String>,
     /// Nodes whose MACs are not counted.
@@ -25,13 +28,20 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Of a space, with what stands against training, and against any use of the weights.
-    pub fn new(space: &Space, network: Option<String>, weights: Option<String>) -> Self {
+    /// Of a space, with what stands against training, and against any use of the weights, and
+    /// where training ends if it does so early.
+    pub fn new(
+        space: &Space,
+        network: Option<String>,
+        weights: Option<String>,
+        training_ends: Option<Ending>,
+    ) -> Self {
         let not_prunable_because = weights.clone().or_else(|| nothing_to_prune(space));
         let not_trainable_because = network.or(weights);
         Self {
             trainable: not_trainable_because.is_none(),
             not_trainable_because,
+            training_ends,
             prunable: not_prunable_because.is_none(),
             not_prunable_because,
             macs_uncounted_in: space.cost.uncounted().to_vec(),
@@ -46,6 +56,9 @@ impl Verdict {
 
     /// Prints what holds the network up, then what can be done.
     pub fn print(&self) {
+        if let Some(ending) = &self.training_ends {
+            ending.print();
+        }
         if !self.limits.held_by.is_empty() {
             say!(
                 "\nlayers that must stay, with the share of the parameters that goes with their kernels"
@@ -64,10 +77,21 @@ impl Verdict {
 
     /// What can be done, in a line.
     fn line(&self) -> String {
-        let least = self.least();
+        let least = self.least(&self.limits);
         match (&self.not_trainable_because, &self.not_prunable_because) {
-            (None, None) => format!("can be trained and pruned, {least}"),
-            (None, Some(why)) => format!("can be trained; nothing can be pruned: {why}"),
+            (None, None) => match &self.training_ends {
+                None => format!("can be trained and pruned, {least}"),
+                Some(ending) => format!(
+                    "{}; can be pruned with training {}; without training {least}",
+                    ending.line(),
+                    self.least(ending.limits())
+                ),
+            },
+            (None, Some(why)) => {
+                let trained = self.training_ends.as_ref().map(Ending::line);
+                let trained = trained.unwrap_or_else(|| "can be trained".to_string());
+                format!("{trained}; nothing can be pruned: {why}")
+            }
             (Some(why), None) => {
                 format!("{why}; can be pruned without training, {least}")
             }
@@ -81,9 +105,9 @@ impl Verdict {
     }
 
     /// How far it can be pruned.
-    fn least(&self) -> String {
+    fn least(&self, limits: &Limits) -> String {
         let told = TOLD.into_iter().filter_map(|metric| {
-            let share = self.limits.least(metric)?;
+            let share = limits.least(metric)?;
             Some(format!("{} of the {}", percent(share), metric.words()))
         });
         let told: Vec<String> = told.collect();
@@ -104,7 +128,7 @@ impl Verdict {
 }
 
 /// Rounded up, so that a budget of the figure shown can be reached.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.2} %", (share * 1e4).ceil() / 1e2)
 }
 

@@ -33,8 +33,7 @@ pub(super) fn cost(report: &RunReport, history: &[EpochRecord]) -> Markup {
         p {
             "In sample-MACs (forward 1, backward 2; training, evaluation, probes and the teacher's scores all counted) the search took "
             b { (share(report.search_sample_macs)) } " of "
-            @if report.training_is_measured { "the initial training" } @else { "the reference training of the config" }
-            "."
+            "the " (report.training_name()) "."
         }
         p {
             "Its pruning epochs took " (format!("{:.0} s", report.search_seconds)) " of wall-clock time"
@@ -45,7 +44,7 @@ pub(super) fn cost(report: &RunReport, history: &[EpochRecord]) -> Markup {
         }
         div.scroll {
             table {
-                thead { tr { th { "stage" } th { "share of the initial training" } th { "seconds" } } }
+                thead { tr { th { "stage" } th { "share of the " (report.training_name()) } th { "seconds" } } }
                 tbody {
                     // Less is rounding.
                     @if before > 1e-6 * report.search_sample_macs {

@@ -1,9 +1,11 @@
 //! The networks side by side: quality, size, latency, and the kernels of each layer.
 
 use maud::{Markup, html};
+use secateur_net::task::Figure;
 
 use super::percent;
-use crate::report::stats::PairedDifference;
+use crate::report::measure::against;
+use crate::report::stats::{Disagreement, PairedDifference};
 use crate::report::terminal::grouped;
 use crate::report::{NetworkFigures, RunReport};
 
@@ -16,16 +18,22 @@ pub(super) fn before_after(report: &RunReport) -> Markup {
     let quality = |value: Option<f64>| value.map_or_else(|| "-".to_string(), percent);
     html! {
         h2 { "Before and after" }
-        p.muted { "Shares are what remains. Differences are in points, paired, with 95 % intervals (Agresti and Min 2005 where an image is right or wrong). The search never saw the confirming and the test images." }
+        p.muted { "Shares are what remains. Differences are in points, paired, with 95 % intervals (Agresti and Min 2005 where " @if report.is_against_original { "a decision is the same or another" } @else { "an answer is right or wrong" } "). The search never saw the confirming and the test " (report.noun()) "s." }
         div.scroll {
             table {
                 thead { tr { th { } @for n in &networks { th scope="col" { (n.label) } } } }
                 tbody {
                     tr { td { "test " (report.quality_name) } @for n in &networks { td { (quality(n.test_quality)) } } }
                     tr { td { "against before" } @for n in &networks { (difference(n.test_difference.as_ref())) } }
+                    (disagreement("decides otherwise", &networks, |n| n.test_disagreement))
+                    (test_figures(&networks))
                     tr { td { "validation, search part" } @for n in &networks { td { (percent(n.search_quality)) } } }
                     tr { td { "validation, confirming" } @for n in &networks { td { (percent(n.confirm_quality)) } } }
                     tr { td { "against before" } @for n in &networks { (difference(n.confirm_difference.as_ref())) } }
+                    (disagreement("decides otherwise", &networks, |n| n.confirm_disagreement))
+                    @if let Some(measure) = &report.measure {
+                        tr { td { "measure" } @for n in &networks { td { @if let Some(number) = n.measure { (against(number, measure.given)) } } } }
+                    }
                     tr { td { "kernels" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.kernels, before.size.kernels, i == 0)) } }
                     tr { td { "conv parameters" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.conv_params, before.size.conv_params, i == 0)) } }
                     tr { td { "all parameters" } @for (i, n) in networks.iter().enumerate() { (cell(n.size.params, before.size.params, i == 0)) } }
@@ -72,6 +80,46 @@ fn difference(difference: Option<&PairedDifference>) -> Markup {
             @if let Some(d) = difference {
                 (format!("{:+.2}", 100.0 * d.difference))
                 small.below { (format!("{:+.2} to {:+.2}", 100.0 * d.low, 100.0 * d.high)) }
+            }
+        }
+    }
+}
+
+/// Decisions that differ from the given network's, with the largest share that they leave open;
+/// nothing where no network has such a figure.
+fn disagreement(
+    name: &str,
+    networks: &[&NetworkFigures],
+    of: fn(&NetworkFigures) -> Option<Disagreement>,
+) -> Markup {
+    if networks.iter().all(|n| of(n).is_none()) {
+        return html! {};
+    }
+    html! {
+        tr {
+            td { (name) }
+            @for n in networks {
+                td {
+                    @if let Some(d) = of(n) {
+                        (percent(d.found as f64 / d.samples.max(1) as f64))
+                        small.below { "at most " (percent(d.at_most)) " (95 %)" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What else the task tells of the test data, a row a figure.
+fn test_figures(networks: &[&NetworkFigures]) -> Markup {
+    let titles = networks.first().map(|n| n.test_figures.iter());
+    html! {
+        @for (at, figure) in titles.into_iter().flatten().enumerate() {
+            tr {
+                td.wrap { "test " (figure.title()) }
+                @for n in networks {
+                    td { (n.test_figures.get(at).map_or_else(|| "-".to_string(), Figure::text)) }
+                }
             }
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn progress(
     Ok(html! {
         h2 { "The run" }
         p {
-            "On the validation images that guide the search, " (name) " after each pruning epoch; the dashed line is "
+            "On the validation " (report.noun()) "s that guide the search, " (name) " after each pruning epoch; the dashed line is "
             @if report.floor.is_some() { "its floor" } @else { "the given network" }
             ". Every episode starts from the given network."
         }

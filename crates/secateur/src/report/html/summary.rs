@@ -21,7 +21,7 @@ pub(super) fn summary(report: &RunReport) -> Markup {
             p.lead {
                 (best.file) " is the given network: no smaller one kept what the run promised. "
                 "What was tried is below; "
-                "the setting " code { "max_drop" } " says how many points may go."
+                "the setting " code { "max_drop" } " says how much may go."
             }
         } @else {
             (figures(best, report))
@@ -44,7 +44,7 @@ fn figures(best: &NetworkFigures, report: &RunReport) -> Markup {
             @if let Some(d) = &best.test_difference {
                 div.figure { b.loss[d.difference < 0.0] { (format!("{:+.2}", 100.0 * d.difference)) } span { "points of test " (report.quality_name) } }
             }
-            div.figure { b { (format!("{:.0} %", 100.0 * cost_share(report))) } span { "of the initial training's cost" } }
+            div.figure { b { (format!("{:.0} %", 100.0 * cost_share(report))) } span { "of the cost of the " (report.training_name()) } }
         }
     }
 }
@@ -52,6 +52,7 @@ fn figures(best: &NetworkFigures, report: &RunReport) -> Markup {
 /// What became of the network, in words.
 fn verdict(best: &NetworkFigures, report: &RunReport) -> Markup {
     let before = &report.before;
+    let noun = report.noun();
     html! {
         p.lead {
             (best.file) " keeps " (grouped(best.size.params)) " of " (grouped(before.size.params))
@@ -60,18 +61,18 @@ fn verdict(best: &NetworkFigures, report: &RunReport) -> Markup {
                 (against_original(best, report))
             } @else { @match (best.test_quality, before.test_quality, &best.test_difference) {
                 (Some(after), Some(first), Some(d)) => {
-                    "On test images that nothing was chosen by, its " (report.quality_name) " is " (percent(after))
+                    "On test " (noun) "s that nothing was chosen by, its " (report.quality_name) " is " (percent(after))
                     ", the given network's " (percent(first)) ": " (points(d))
-                    ", 95 % interval; " (d.gained) " images gained, " (d.lost) " lost. "
+                    ", 95 % interval; " (d.gained) " " (noun) "s gained, " (d.lost) " lost. "
                     @if d.low <= 0.0 && d.high >= 0.0 {
-                        "The interval holds zero: these images do not tell the two apart."
+                        "The interval holds zero: these " (noun) "s do not tell the two apart."
                     } @else if d.difference > 0.0 {
                         "The smaller network is better by more than chance explains."
                     } @else {
                         "The smaller network is worse by more than chance explains."
                     }
                 }
-                _ => "There are no test images, so nothing is said of unseen data beyond validation.",
+                _ => { "There are no test " (noun) "s, so nothing is said of unseen data beyond validation." }
             } }
         }
     }
@@ -80,24 +81,35 @@ fn verdict(best: &NetworkFigures, report: &RunReport) -> Markup {
 /// How near a network is to the given one on data that nothing was chosen by, and what that says
 /// of an accuracy that nobody measured.
 fn against_original(best: &NetworkFigures, report: &RunReport) -> Markup {
+    let noun = report.noun();
     let (held, which) = match best.test_disagreement {
-        Some(of_test) => (Some(of_test), "test"),
-        None => (best.confirm_disagreement, "confirming"),
+        Some(of_test) => (
+            Some(of_test),
+            format!("test {noun}s that nothing was chosen by,"),
+        ),
+        None => {
+            let which = format!("{noun}s that confirmed the result, which flatters it a little,");
+            (best.confirm_disagreement, which)
+        }
     };
     html! {
-        "The data have no labels: the given network itself says what is right. "
+        "No labels were used: the given network itself says what is right. "
         @match (held, best.test_quality) {
             (Some(d), _) => {
-                "On " (grouped(d.samples)) " " (which) " samples it decides otherwise for " (grouped(d.found))
-                "; of all data of this kind for at most " (percent(d.at_most)) " (95 %, one-sided). "
-                "Its accuracy can lie below the given network's by no more than that, as far as these samples are like those that it will meet."
+                "Of " (grouped(d.samples)) " " (which) " it decides otherwise for " (grouped(d.found))
+                " (" (percent(d.found as f64 / d.samples as f64)) "), and of all data like these for at most "
+                (percent(d.at_most)) " (95 %, one-sided). "
+                "A network can only be wrong more often where it decides otherwise, so its accuracy lies below the given network's by no more than that share, as far as these "
+                (noun) "s are like those that it will meet."
             },
             (None, Some(quality)) => {
-                "On test samples that nothing was chosen by, its " (report.quality_name) " is " (percent(quality)) "."
+                "On test " (noun) "s that nothing was chosen by, its " (report.quality_name) " is " (percent(quality))
+                @if let Some(d) = &best.test_difference { ": " (points(d)) ", 95 % interval" }
+                ". How good it is against the truth is not known."
             },
             (None, None) => {
-                "There are no test samples; on those that confirmed the result, its " (report.quality_name)
-                " is " (percent(best.confirm_quality)) "."
+                "There are no test " (noun) "s; on those that confirmed the result, its " (report.quality_name)
+                " is " (percent(best.confirm_quality)) ". How good it is against the truth is not known."
             },
         }
     }

@@ -75,21 +75,63 @@ fn scale(
     [h, w, c]: [usize; 3],
     resize: Resize,
 ) -> Result<Vec<u8>, Cause> {
-    let side = |n: usize| u32::try_from(n).map_err(|_| "it is too large");
-    let from = [side(from_h)?, side(from_w)?];
-    let to = [side(h)?, side(w)?];
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    let options = match resize {
-        Resize::Stretch => options,
-        Resize::Crop(share) => {
-            let [left, top, width, height] = window([from_h, from_w], [h, w], share);
-            options.crop(left, top, width, height)
+    let to = |[h, w]: [usize; 2], options: &ResizeOptions| -> Result<Vec<u8>, Cause> {
+        let side = |n: usize| u32::try_from(n).map_err(|_| "it is too large");
+        let (from, to) = ([side(from_h)?, side(from_w)?], [side(h)?, side(w)?]);
+        match c {
+            1 => scale_typed::<U8>(pixels, from, to, options),
+            _ => scale_typed::<U8x3>(pixels, from, to, options),
         }
     };
-    if c == 1 {
-        scale_typed::<U8>(pixels, from, to, &options)
-    } else {
-        scale_typed::<U8x3>(pixels, from, to, &options)
+    match resize {
+        Resize::Stretch => to([h, w], &options),
+        Resize::Crop(share) => {
+            let [left, top, width, height] = window([from_h, from_w], [h, w], share);
+            to([h, w], &options.crop(left, top, width, height))
+        }
+        Resize::Letterbox(value) => {
+            let inner = Inner::new([from_h, from_w], [h, w]);
+            let scaled = match inner.size == [from_h, from_w] {
+                true => pixels.to_vec(),
+                false => to(inner.size, &options)?,
+            };
+            Ok(inner.framed(&scaled, [h, w, c], value))
+        }
+    }
+}
+
+/// Where an image lies in a letterbox.
+struct Inner {
+    size: [usize; 2],
+    top: usize,
+    left: usize,
+}
+
+impl Inner {
+    /// The largest size of the image's shape that fits, in the middle; of an odd number of rows or
+    /// columns the larger half comes behind, as in YOLO's `LetterBox`.
+    fn new([from_h, from_w]: [usize; 2], [h, w]: [usize; 2]) -> Self {
+        let scale = (h as f64 / from_h as f64).min(w as f64 / from_w as f64);
+        let side = |from: usize, most: usize| {
+            let scaled = (from as f64 * scale).round() as usize;
+            scaled.clamp(1, most)
+        };
+        let size = [side(from_h, h), side(from_w, w)];
+        Self {
+            top: (h - size[0]) / 2,
+            left: (w - size[1]) / 2,
+            size,
+        }
+    }
+
+    fn framed(&self, pixels: &[u8], [h, w, c]: [usize; 3], value: u8) -> Vec<u8> {
+        let mut framed = vec![value; h * w * c];
+        for (y, row) in pixels.chunks_exact(self.size[1] * c).enumerate() {
+            let start = ((self.top + y) * w + self.left) * c;
+            framed[start..start + row.len()].copy_from_slice(row);
+        }
+        framed
     }
 }
 
@@ -194,6 +236,24 @@ mod tests {
         check([256, 256], [224, 224], 0.875, [16.0, 16.0, 224.0, 224.0]);
         check([100, 100], [50, 100], 1.0, [0.0, 25.0, 100.0, 50.0]);
         check([10, 10], [20, 20], 1.0, [0.0, 0.0, 10.0, 10.0]);
+    }
+
+    #[test]
+    fn letterboxes_hold_the_whole_image_in_the_middle() {
+        let check = |from, to, size: [usize; 2], top, left| {
+            let inner = Inner::new(from, to);
+            assert_eq!(
+                (inner.size, inner.top, inner.left),
+                (size, top, left),
+                "{from:?} {to:?}"
+            );
+        };
+        check([100, 200], [50, 50], [25, 50], 12, 0);
+        check([200, 100], [50, 50], [50, 25], 0, 12);
+        check([10, 20], [40, 40], [20, 40], 10, 0);
+        check([1, 1000], [20, 20], [1, 20], 9, 0);
+        let framed = Inner::new([1, 2], [3, 4]).framed(&[1; 8], [3, 4, 1], 9);
+        assert_eq!(framed, [1, 1, 1, 1, 1, 1, 1, 1, 9, 9, 9, 9]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Folders of images: `train/<class>/*` and so on, decoded on demand.
+//! Folders of images, with or without classes, decoded on demand.
 
 mod codec;
 mod decode;
@@ -12,16 +12,16 @@ use scan::{PartFolders, Scan};
 use super::names::class_list;
 use crate::data::{DataConfig, DataError, Dataset, Format, Parts, Pixels, Resize};
 
-/// `train/<class>/<image>` and so on, or `<class>/<image>`.
-pub(super) struct ClassFolders;
+/// `train/<class>/<image>` and so on, `<class>/<image>`, or images without classes.
+pub(super) struct ImageFolders;
 
-impl Format for ClassFolders {
+impl Format for ImageFolders {
     fn expects(&self) -> &'static str {
-        "train/<class>/<image> or <class>/<image>"
+        "train/<class>/<image>, <class>/<image> or images"
     }
 
     fn open(&self, path: &Path, config: &DataConfig) -> Result<Option<Parts>, DataError> {
-        let folders = scan::find(path);
+        let folders = scan::find(path, config.labels);
         folders
             .map(|folders| open(path, &folders, config.image_size))
             .transpose()
@@ -31,7 +31,8 @@ impl Format for ClassFolders {
 /// One part of a folder of images.
 struct ImageFolder {
     files: Arc<[(PathBuf, u32)]>,
-    class_names: Arc<[String]>,
+    /// `None` where folders are no classes.
+    class_names: Option<Arc<[String]>>,
     shape: [usize; 3],
     resize: Resize,
 }
@@ -45,8 +46,12 @@ impl Dataset for ImageFolder {
         self.shape
     }
 
+    fn is_labelled(&self) -> bool {
+        self.class_names.is_some()
+    }
+
     fn class_names(&self) -> &[String] {
-        &self.class_names
+        self.class_names.as_deref().unwrap_or_default()
     }
 
     fn label(&self, index: usize) -> usize {
@@ -81,12 +86,21 @@ impl Dataset for ImageFolder {
 /// [`DataError::Io`], [`DataError::Empty`] for folders without images,
 /// [`DataError::UnknownClass`], [`DataError::Image`] if no file of those looked at is an image.
 fn open(root: &Path, folders: &PartFolders, size: Option<[usize; 2]>) -> Result<Parts, DataError> {
-    let listed = class_list(root)?;
-    let train = Scan::new(&folders.train, listed.as_deref())?;
-    let class_names: Arc<[String]> = train.class_names.clone().into();
+    let (train, class_names) = match folders.is_labelled {
+        true => {
+            let listed = class_list(root)?;
+            let train = Scan::new(&folders.train, listed.as_deref())?;
+            let names: Arc<[String]> = train.class_names.clone().into();
+            (train, Some(names))
+        }
+        false => (Scan::unlabelled(&folders.train)?, None),
+    };
     let part = |dir: &Option<PathBuf>| -> Result<Option<Scan>, DataError> {
-        let Some(dir) = dir else { return Ok(None) };
-        Scan::new(dir, Some(&class_names)).map(Some)
+        let scan = dir.as_ref().map(|dir| match &class_names {
+            Some(names) => Scan::new(dir, Some(names)),
+            None => Scan::unlabelled(dir),
+        });
+        scan.transpose()
     };
     let (validation, test) = (part(&folders.validation)?, part(&folders.test)?);
     let scans = [Some(&train), validation.as_ref(), test.as_ref()];

@@ -78,6 +78,25 @@ impl<'a> Array<'a> {
         }
     }
 
+    /// As [`Self::kind`].
+    ///
+    /// # Errors
+    /// [`DataError::Unsupported`] for values that are no numbers.
+    pub(super) fn number(&self) -> Result<(TypeChar, u64), DataError> {
+        let is_number = |kind: &(TypeChar, u64)| {
+            let (char, size) = *kind;
+            let sizes: &[u64] = match char {
+                TypeChar::Bool => &[1],
+                TypeChar::Float => &[2, 4, 8],
+                TypeChar::Int | TypeChar::Uint => &[1, 2, 4, 8],
+                _ => &[],
+            };
+            sizes.contains(&size)
+        };
+        let kind = self.kind().filter(is_number);
+        kind.ok_or_else(|| no_numbers(self.path, &self.header))
+    }
+
     /// All values of one byte, as they lie there.
     ///
     /// # Errors

@@ -14,11 +14,20 @@ use crate::data::DataError;
 pub(super) enum Store {
     /// `<name>.npy` each.
     Folder(PathBuf),
+    /// One such file.
+    Npy(PathBuf),
     /// A zip archive of them.
     Npz(PathBuf),
 }
 
 impl Store {
+    /// The folder or file.
+    pub(super) fn root(&self) -> &Path {
+        match self {
+            Self::Folder(path) | Self::Npy(path) | Self::Npz(path) => path,
+        }
+    }
+
     /// Names of the arrays, sorted.
     pub(super) fn names(&self) -> Result<Vec<String>, DataError> {
         let files: Vec<String> = match self {
@@ -26,6 +35,10 @@ impl Store {
                 .map_err(|error| DataError::io(dir, error))?
                 .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
                 .collect(),
+            Self::Npy(path) => {
+                let name = path.file_name().unwrap_or_default();
+                vec![name.to_string_lossy().into_owned()]
+            }
             Self::Npz(path) => members(path, &mut archive(path)?)?
                 .into_iter()
                 .map(|member| member.name)
@@ -41,6 +54,7 @@ impl Store {
     pub(super) fn path(&self, name: &str) -> PathBuf {
         match self {
             Self::Folder(dir) => dir.join(format!("{name}.npy")),
+            Self::Npy(path) => path.clone(),
             Self::Npz(path) => path.join(format!("{name}.npy")),
         }
     }

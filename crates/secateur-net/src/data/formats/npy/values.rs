@@ -1,4 +1,4 @@
-//! Values of an array as images or as labels.
+//! Values of an array as images, as labels, or as they are.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::path::Path;
 use npyz::TypeChar;
 
 use super::array::Array;
+use crate::data::arrays::ArrayValues;
 use crate::data::memory::Values;
 use crate::data::{DataError, Layout};
 
@@ -31,9 +32,9 @@ pub(super) fn read_images(array: Array<'_>, layout: Option<Layout>) -> Result<Im
             let expected = "images of numbers";
             return Err(DataError::unsupported(array.path, expected, "truth values"));
         }
-        Some((TypeChar::Uint, 1)) => Values::Bytes(permuted(array.bytes()?, extents, strides)),
-        Some((TypeChar::Float, _)) => Values::Floats(permuted(floats(array)?, extents, strides)),
-        _ => Values::Bytes(permuted(whole_numbers(array)?, extents, strides)),
+        Some((TypeChar::Uint, 1)) => Values::Bytes(permuted(array.bytes()?, &extents, &strides)),
+        Some((TypeChar::Float, _)) => Values::Floats(permuted(floats(array)?, &extents, &strides)),
+        _ => Values::Bytes(permuted(whole_numbers(array)?, &extents, &strides)),
     };
     let [n, h, w, c] = extents;
     Ok(Images {
@@ -43,12 +44,47 @@ pub(super) fn read_images(array: Array<'_>, layout: Option<Layout>) -> Result<Im
     })
 }
 
+/// Reads values of any rank in their own type, row-major: nothing is scaled.
+pub(super) fn read_values(array: Array<'_>) -> Result<ArrayValues, DataError> {
+    if array.shape.contains(&0) {
+        let got = format!("an empty array {:?}", array.shape);
+        return Err(DataError::unsupported(
+            array.path,
+            "at least one value",
+            got,
+        ));
+    }
+    let (extents, strides) = (array.shape.clone(), array.strides.clone());
+    Ok(match array.number()? {
+        (TypeChar::Float, _) => ArrayValues::Floats(permuted(floats(array)?, &extents, &strides)),
+        (TypeChar::Uint, 1) => ArrayValues::Bytes(permuted(array.bytes()?, &extents, &strides)),
+        (TypeChar::Bool, _) => {
+            let values = array.collect(|_, value| Ok(value != 0.0))?;
+            ArrayValues::Bools(permuted(values, &extents, &strides))
+        }
+        _ => {
+            let values = array.collect(|_, value| Ok(value as i64))?;
+            ArrayValues::Ints(permuted(values, &extents, &strides))
+        }
+    })
+}
+
 fn floats(array: Array<'_>) -> Result<Vec<f32>, DataError> {
-    let path = array.path;
+    let (path, shape, strides) = (array.path, array.shape.clone(), array.strides.clone());
     array.collect(|index, value| match value as f32 {
         value if value.is_finite() => Ok(value),
-        value => Err(unusable(path, "finite values", value, index)),
+        value => {
+            let place = place(index, &shape, &strides);
+            let got = format!("{value} at {place:?}");
+            Err(DataError::unsupported(path, "finite values", got))
+        }
     })
+}
+
+/// The index along each axis of the value at a place in memory.
+fn place(offset: usize, shape: &[usize], strides: &[usize]) -> Vec<usize> {
+    let axis = |(&extent, &stride): (&usize, &usize)| offset / stride.max(1) % extent.max(1);
+    shape.iter().zip(strides).map(axis).collect()
 }
 
 fn whole_numbers(array: Array<'_>) -> Result<Vec<u8>, DataError> {
@@ -67,7 +103,7 @@ fn unusable(path: &Path, expected: &str, value: impl Display, index: usize) -> D
 const CHANNELS: std::ops::RangeInclusive<usize> = 1..=4;
 
 /// Which axes of the array are n, h, w and c; without channels the last is `None`.
-fn axes(
+pub(super) fn axes(
     path: &Path,
     shape: &[usize],
     layout: Option<Layout>,
@@ -107,19 +143,36 @@ fn axes(
     })
 }
 
-/// The values in the order of `extents`, which lie `strides` apart.
-fn permuted<T: Copy>(values: Vec<T>, extents: [usize; 4], strides: [usize; 4]) -> Vec<T> {
-    let [n, h, w, c] = extents;
-    if strides == [h * w * c, w * c, c, 1] || (c == 1 && strides[..3] == [h * w, w, 1]) {
+/// The values in the order of `extents`, whose neighbours lie `strides` apart. An axis of one
+/// value may have any stride.
+fn permuted<T: Copy>(values: Vec<T>, extents: &[usize], strides: &[usize]) -> Vec<T> {
+    let mut following = 1;
+    let mut is_ordered = true;
+    for (&extent, &stride) in extents.iter().zip(strides).rev() {
+        is_ordered &= extent == 1 || stride == following;
+        following *= extent;
+    }
+    if is_ordered {
         return values;
     }
+    // The innermost axis in a loop of its own.
+    let (Some((&n, outer)), Some((&step, outer_strides))) =
+        (extents.split_last(), strides.split_last())
+    else {
+        return values;
+    };
     let mut result = Vec::with_capacity(values.len());
-    for i in 0..n {
-        for y in 0..h {
-            for x in 0..w {
-                let start = i * strides[0] + y * strides[1] + x * strides[2];
-                result.extend((0..c).map(|channel| values[start + channel * strides[3]]));
+    let mut index = vec![0; outer.len()];
+    for _ in 0..outer.iter().product::<usize>() {
+        let pairs = index.iter().zip(outer_strides);
+        let start: usize = pairs.map(|(i, stride)| i * stride).sum();
+        result.extend((0..n).map(|i| values[start + i * step]));
+        for axis in (0..index.len()).rev() {
+            index[axis] += 1;
+            if index[axis] < outer[axis] {
+                break;
             }
+            index[axis] = 0;
         }
     }
     result

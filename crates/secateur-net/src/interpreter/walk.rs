@@ -1,0 +1,109 @@
+//! An inference pass over several batches that stops in front of every step, so that what the
+//! step reads can be looked at and its parameters changed before it runs.
+
+use burn::tensor::Device;
+
+use super::Interpreter;
+use super::live::Live;
+use crate::error::Result;
+use crate::pass::{Bound, Pass, Phase};
+use crate::value::Value;
+use crate::weights::Weights;
+
+/// A pass between two steps. Steps run one by one, those too that inference runs together.
+pub struct Walk<'n> {
+    network: &'n Interpreter,
+    bound: Bound,
+    batches: Vec<Live<'n>>,
+    at: usize,
+}
+
+impl<'n> Walk<'n> {
+    /// In front of the first step, for batches of inputs by name.
+    ///
+    /// # Errors
+    /// [`crate::NetError::Shape`] for an input without elements, [`crate::NetError::Graph`] for a
+    /// missing parameter.
+    pub fn new(
+        network: &'n Interpreter,
+        weights: &Weights,
+        batches: &[Vec<(&'n str, Value)>],
+    ) -> Result<Self> {
+        let outputs = network.outputs();
+        let batches = batches.iter();
+        let batches = batches.map(|inputs| Live::new(network, inputs, &outputs));
+        Ok(Self {
+            network,
+            bound: Bound::new(weights, network.engine.device(), |_, tensor| tensor),
+            batches: batches.collect::<Result<_>>()?,
+            at: 0,
+        })
+    }
+
+    /// The (first) node of the next step; `None` behind the last.
+    pub fn node(&self) -> Option<&'n str> {
+        Some(self.network.steps.get(self.at)?.node())
+    }
+
+    /// A value in a batch, if it is there and still read.
+    pub fn value(&self, batch: usize, name: &str) -> Option<Value> {
+        let pass = self.pass();
+        self.batches.get(batch)?.find(&pass, name)
+    }
+
+    /// Where the values lie.
+    pub fn device(&self) -> &'n Device {
+        self.network.engine.device()
+    }
+
+    /// Takes over changed parameters.
+    pub fn rebind(&mut self, weights: &Weights, names: &[&str]) {
+        self.bound
+            .update(weights, names, self.network.engine.device());
+    }
+
+    /// Runs the next step with its present `weights`, on every batch; returns how many values it
+    /// gave.
+    ///
+    /// # Errors
+    /// As [`crate::ops::Operator::forward`].
+    pub fn step(&mut self, weights: &Weights) -> Result<usize> {
+        let Some(steps) = self.network.steps.get(self.at..=self.at) else {
+            return Ok(0);
+        };
+        let step = &steps[0];
+        if let Some(folded) = step.fold(weights)? {
+            let device = self.network.engine.device();
+            self.bound.put_folded(step.node(), folded, device);
+        }
+        let pass = self.network.pass(Phase::Inference, &self.bound, None);
+        let mut given = 0;
+        for live in &mut self.batches {
+            let inputs = live.read(&pass, steps)?;
+            let outputs = step.forward(&pass, &inputs)?;
+            let lens = outputs
+                .iter()
+                .map(|o| o.onnx_dims().iter().product::<usize>());
+            given += lens.sum::<usize>();
+            live.put(steps, outputs);
+        }
+        drop(pass);
+        self.bound.folded.remove(step.node());
+        self.at += 1;
+        Ok(given)
+    }
+
+    /// Number of elements of all values that are held, in all batches.
+    pub fn len(&self) -> usize {
+        self.batches.iter().map(Live::len).sum()
+    }
+
+    /// True if nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn pass(&self) -> Pass<'_> {
+        self.network.pass(Phase::Inference, &self.bound, None)
+    }
+}

@@ -1,0 +1,363 @@
+//! Rows of class scores over time: texts (CTC), frames of sound.
+//!
+//! A text network says nothing (its blank) at most steps, and agrees there whatever it is
+//! worth. So the quality of a sample is the share of steps with the same class among those where
+//! the network or the original says something. What nothing is, is seen from the original's
+//! outputs: the first or the last class, if it is the most frequent one.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use secateur_onnx::graph::{Dim, Graph};
+
+use super::cross_entropy::CrossEntropy;
+use super::ends::Ends;
+use super::figures::{Figure, Gather};
+use super::matching::{check_count, misfit, originals};
+use super::{Against, Judged, Targets, Task, Wanted, Wish};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::value::{Dense, Output};
+
+/// Words in names of outputs that hold scores of steps.
+const NAMES: [&str; 4] = ["logit", "ctc", "char", "log_prob"];
+
+/// Class scores of each step, `[n, t, c]`, or with the samples on the second axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequence {
+    /// Scores before softmax.
+    scores: String,
+    classes: usize,
+    /// The class that stands for nothing.
+    blank: Option<u32>,
+}
+
+impl Sequence {
+    /// # Errors
+    /// [`crate::NetError::Task`] if the output is none.
+    pub(super) fn find(graph: &Graph, wish: Wish) -> Result<Self> {
+        let ends = Ends::new(graph)?;
+        Self::told(&ends, wish).ok_or_else(|| {
+            ends.misfit(
+                "sequences have one output of class scores for each step [n, steps, classes]",
+            )
+        })
+    }
+
+    fn told(ends: &Ends<'_>, wish: Wish) -> Option<Self> {
+        let [output] = ends.graph.outputs.as_slice() else {
+            return None;
+        };
+        let [_, steps, classes] = ends.dims(&output.name) else {
+            return None;
+        };
+        let classes = classes.fixed().filter(|&classes| classes > 1)?;
+        let before = ends.before_softmax(&output.name, 2, 3);
+        let name = output.name.to_lowercase();
+        let is_named = NAMES.iter().any(|word| name.contains(word));
+        let is_sure = classes > 2
+            && *steps != Dim::Fixed(1)
+            && !ends.is_whole(&output.name)
+            && (before.is_some() || is_named);
+        (wish == Wish::Stated || is_sure).then(|| Self {
+            scores: before.unwrap_or(&output.name).to_string(),
+            classes,
+            blank: None,
+        })
+    }
+
+    /// Steps of each sample; fails unless an output has rows of the classes.
+    fn check(&self, shape: &[usize]) -> Result<usize> {
+        let values: usize = shape.iter().skip(1).product();
+        match shape {
+            [_, _, .., classes] if *classes == self.classes => Ok(values / self.classes),
+            _ => {
+                let expected = format!("class scores [n, steps, {}]", self.classes);
+                Err(misfit(&self.scores, &expected, &format!("{shape:?}")))
+            }
+        }
+    }
+
+    /// The output and the original's; fails unless they fit.
+    fn paired<'a>(
+        &self,
+        outputs: &'a [Output],
+        wanted: Wanted<'a>,
+    ) -> Result<(&'a Output, &'a Output)> {
+        let Wanted::Original(original) = wanted else {
+            return Err(misfit(&self.scores, "the original's outputs", "labels"));
+        };
+        check_count(1, outputs.len(), original.len())?;
+        let (output, wanted) = (&outputs[0], &original[0]);
+        if output.shape != wanted.shape {
+            let expected = format!("{:?}, as the original gives it", wanted.shape);
+            return Err(misfit(
+                &self.scores,
+                &expected,
+                &format!("{:?}", output.shape),
+            ));
+        }
+        self.check(&output.shape)?;
+        Ok((output, wanted))
+    }
+
+    /// The best class of each step; `None` where scores are no numbers.
+    fn path(&self, scores: &[f32]) -> Vec<Option<u32>> {
+        let rows = scores.chunks_exact(self.classes);
+        rows.map(|row| {
+            let mut best = (None, f32::NEG_INFINITY);
+            for (class, &score) in (0..).zip(row) {
+                if score.is_nan() {
+                    return None;
+                }
+                if score > best.1 {
+                    best = (Some(class), score);
+                }
+            }
+            best.0
+        })
+        .collect()
+    }
+
+    /// What a path says: repetitions become one, blanks nothing.
+    ///
+    /// Source: Graves et al., ICML 2006, section 3.1.
+    fn text(&self, path: &[Option<u32>]) -> Vec<Option<u32>> {
+        let mut text = path.to_vec();
+        text.dedup();
+        text.retain(|&class| class.is_none() || class != self.blank);
+        text
+    }
+
+    fn judged(&self, scores: &[f32], original: &[f32]) -> Judged {
+        let (given, wanted) = (self.path(scores), self.path(original));
+        let pairs = given.iter().zip(&wanted);
+        let is_blank = |class: &Option<u32>| class.is_some() && *class == self.blank;
+        let told = pairs.filter(|(a, b)| !(is_blank(a) && is_blank(b)));
+        let (mut same, mut all) = (0, 0);
+        for (a, b) in told {
+            all += 1;
+            same += usize::from(a == b && a.is_some());
+        }
+        let rows = scores.chunks_exact(self.classes);
+        let rows = rows.zip(original.chunks_exact(self.classes));
+        let losses: Vec<f64> = rows
+            .map(|(a, b)| super::classify::divergence(a, b))
+            .collect();
+        Judged {
+            quality: if all == 0 {
+                1.0
+            } else {
+                same as f32 / all as f32
+            },
+            loss: losses.iter().sum::<f64>() / losses.len().max(1) as f64,
+            class: None,
+        }
+    }
+}
+
+impl Task for Sequence {
+    fn name(&self) -> &'static str {
+        "sequence"
+    }
+
+    fn quality_name(&self) -> &'static str {
+        "agreement by step"
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        vec![&self.scores]
+    }
+
+    fn against(&self) -> Against {
+        Against::Original
+    }
+
+    fn n_classes(&self) -> Option<usize> {
+        None
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "one of {} classes for each step, by `{}`",
+            self.classes, self.scores
+        )
+    }
+
+    fn needs_fitting(&self) -> bool {
+        true
+    }
+
+    fn fitted(&self, sample: &[Output]) -> Option<Arc<dyn Task>> {
+        let mut counts = vec![0usize; self.classes];
+        for class in self.path(&sample.first()?.values).into_iter().flatten() {
+            counts[class as usize] += 1;
+        }
+        let most = counts.iter().copied().max().filter(|&most| most > 0)?;
+        let last = self.classes - 1;
+        let blank = [0, last].into_iter().find(|&class| counts[class] == most)?;
+        Some(Arc::new(Self {
+            blank: u32::try_from(blank).ok(),
+            ..self.clone()
+        }))
+    }
+
+    fn loss(&self, engine: &Engine, outputs: &[Dense], targets: &Targets<'_>) -> Result<Tensor<1>> {
+        check_count(1, outputs.len(), 1)?;
+        let wanted = &originals(targets, 1)?[0];
+        if outputs[0].dims() != wanted.shape {
+            let expected = format!("{:?}, as the original gives it", wanted.shape);
+            return Err(misfit(
+                &self.scores,
+                &expected,
+                &format!("{:?}", outputs[0].dims()),
+            ));
+        }
+        let rows = self.check(&wanted.shape)? * wanted.n();
+        let temperature = targets
+            .teacher
+            .as_ref()
+            .map_or(1.0, |t| t.weight.temperature);
+        let scores = outputs[0].reshape(&[rows, self.classes]).tensor();
+        let teacher = CrossEntropy::of_teacher(self.classes);
+        let teacher = teacher.with_teacher(&wanted.values, 1.0, temperature);
+        Ok(teacher.loss(scores, engine))
+    }
+
+    fn judge(&self, outputs: &[Output], wanted: Wanted<'_>) -> Result<Vec<Judged>> {
+        let (output, wanted) = self.paired(outputs, wanted)?;
+        let samples = 0..output.n();
+        Ok(samples
+            .map(|i| self.judged(output.sample(i), wanted.sample(i)))
+            .collect())
+    }
+
+    fn gather(&self) -> Option<Box<dyn Gather>> {
+        Some(Box::new(Texts {
+            task: self.clone(),
+            same: 0,
+            same_steps: 0,
+            steps: 0,
+            n: 0,
+        }))
+    }
+}
+
+/// Equal texts and steps of a part.
+struct Texts {
+    task: Sequence,
+    same: usize,
+    same_steps: usize,
+    steps: usize,
+    n: usize,
+}
+
+impl Gather for Texts {
+    fn add(&mut self, outputs: &[Output], wanted: Wanted<'_>) -> Result<()> {
+        let (output, wanted) = self.task.paired(outputs, wanted)?;
+        for i in 0..output.n() {
+            let [a, b] = [output, wanted].map(|o| self.task.path(o.sample(i)));
+            let is_number = a.iter().all(Option::is_some);
+            self.same += usize::from(is_number && self.task.text(&a) == self.task.text(&b));
+            let same = a.iter().zip(&b).filter(|(a, b)| a == b && a.is_some());
+            self.same_steps += same.count();
+            self.steps += a.len();
+            self.n += 1;
+        }
+        Ok(())
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let share = |part: usize, all: usize| part as f64 / all.max(1) as f64;
+        vec![
+            Figure::share("equal texts", share(self.same, self.n)),
+            Figure::share("agreement by all steps", share(self.same_steps, self.steps)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::testing::{check_gradient, output};
+
+    fn task(blank: Option<u32>) -> Sequence {
+        Sequence {
+            scores: "scores".to_string(),
+            classes: 3,
+            blank,
+        }
+    }
+
+    /// Scores whose best classes are these.
+    fn path<const T: usize>(path: [usize; T]) -> Output {
+        let rows = path.map(|best| [0, 1, 2].map(|c| f32::from(u8::from(c == best)) * 3.0));
+        output(&[1, T, 3], rows.as_flattened())
+    }
+
+    #[test]
+    fn steps_where_something_is_said_count() {
+        let original = [path([0, 1, 1, 0, 2, 0, 0, 0])];
+        let fitted = task(None).fitted(&original).unwrap();
+        let judge = |o: Output| {
+            let judged = fitted.judge(&[o], Wanted::Original(&original)).unwrap()[0];
+            let mut gathered = fitted.gather().unwrap();
+            gathered
+                .add(&[path([0; 8])], Wanted::Original(&original))
+                .unwrap();
+            assert_eq!(gathered.figures()[0].value, 0.0);
+            judged
+        };
+        let own = judge(original[0].clone());
+        assert!(own.quality == 1.0 && own.loss.abs() < 1e-9);
+        // A network that says nothing agrees at five of eight steps.
+        assert_eq!(judge(path([0; 8])).quality, 0.0);
+        assert_eq!(judge(path([0, 1, 0, 0, 2, 2, 0, 0])).quality, 0.5);
+        let nan = output(&[1, 8, 3], &[f32::NAN; 24]);
+        assert_eq!(judge(nan).quality, 0.0);
+        // Every step counts where no class stands for nothing.
+        let plain = task(None).judge(&[path([0; 8])], Wanted::Original(&original));
+        assert_eq!(plain.unwrap()[0].quality, 5.0 / 8.0);
+    }
+
+    #[test]
+    fn texts_are_what_remains_of_paths() {
+        let check = |blank: u32, given: [usize; 6], wanted: [usize; 6], same: f64| {
+            let task = task(Some(blank));
+            let mut gathered = task.gather().unwrap();
+            gathered
+                .add(&[path(given)], Wanted::Original(&[path(wanted)]))
+                .unwrap();
+            assert_eq!(gathered.figures()[0].value, same, "{given:?}, {wanted:?}");
+        };
+        check(0, [0, 1, 1, 0, 2, 2], [1, 0, 0, 2, 0, 0], 1.0);
+        check(0, [1, 1, 0, 0, 0, 0], [1, 0, 1, 0, 0, 0], 0.0);
+        check(2, [2, 1, 1, 2, 0, 0], [1, 2, 2, 2, 2, 0], 1.0);
+        check(2, [2, 1, 1, 2, 0, 0], [0, 1, 2, 2, 2, 0], 0.0);
+    }
+
+    #[test]
+    fn the_blank_is_seen_from_the_original() {
+        let check = |path_of: [usize; 5], expected: Option<&str>| {
+            let got = task(None).fitted(&[path(path_of)]);
+            assert_eq!(got.map(|t| format!("{t:?}")).as_deref(), expected);
+        };
+        let is = |blank: u32| format!("{:?}", task(Some(blank)));
+        check([0, 0, 1, 0, 2], Some(&is(0)));
+        check([2, 2, 1, 0, 2], Some(&is(2)));
+        check([1, 1, 1, 0, 2], None);
+    }
+
+    #[test]
+    fn gradients_are_those_of_finite_differences_and_misfits_are_errors() {
+        let task = task(Some(0));
+        let wanted = [output(&[1, 2, 3], &[0.5, -1.0, 2.0, 0.3, 1.5, 0.0])];
+        let given = [output(&[1, 2, 3], &[0.1, 0.7, 1.0, -0.2, 0.4, -0.9])];
+        check_gradient(&task, &given, &wanted);
+        let judge = |o: &[Output]| task.judge(o, Wanted::Original(&wanted));
+        assert!(judge(&given).is_ok());
+        assert!(judge(&[]).is_err());
+        assert!(judge(&[output(&[1, 3, 2], &[0.0; 6])]).is_err());
+        assert!(task.judge(&given, Wanted::Labels(&[0])).is_err());
+    }
+}

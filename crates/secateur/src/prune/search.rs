@@ -1,0 +1,114 @@
+//! The search of a run, from the given network to what it brought.
+
+use std::path::Path;
+
+use secateur_onnx::model::Model;
+use secateur_search::config::PruneConfig;
+use secateur_search::environment::training::{Problem, State, TrainingEnvironment};
+use secateur_search::measure::{Measuring, UserMeasure};
+use secateur_search::policies;
+use secateur_search::policy::PolicyError;
+use secateur_search::scores::{self, Score};
+use secateur_search::search::{Observer, Readings, Search};
+use secateur_search::store::{Store, StoreError};
+
+use super::{PruneError, PrunedNetwork, files, same_data};
+use crate::measure::{FileMeasure, Measure};
+use crate::pruner::Pruner;
+
+/// What a search brought.
+pub(super) struct Searched {
+    pub networks: Vec<PrunedNetwork>,
+    /// What the user's own measure said, if there is one.
+    pub readings: Option<Readings>,
+    pub warnings: Vec<String>,
+    pub cost_sample_macs: f64,
+}
+
+impl Searched {
+    /// Verifies the networks against the given one; what could not be compared is a warning.
+    pub fn verify(&mut self, given: (&Path, &Model)) -> Result<(), PruneError> {
+        let not_compared = files::verify(given, &self.networks)?;
+        self.warnings.extend(not_compared);
+        Ok(())
+    }
+}
+
+/// A search that is ready to go.
+pub(super) struct SearchRun<'a> {
+    pub problem: &'a Problem,
+    pub measure: Option<Measure<'a>>,
+    /// The folder of the run that it goes on with.
+    pub begun: Option<&'a Path>,
+    /// Of the given network.
+    pub name: &'a str,
+}
+
+impl<'a> SearchRun<'a> {
+    /// Searches, from the start or from where the folder stands.
+    pub fn search(
+        self,
+        pruner: Pruner<'a>,
+        store: &mut dyn Store,
+        observer: &mut dyn Observer,
+    ) -> Result<Searched, PruneError> {
+        let (problem, config) = (self.problem, &pruner.config);
+        let run_dir = store.folder().map(Path::to_path_buf);
+        let measure = self.measure.map(|measure| {
+            FileMeasure::new(problem, measure, run_dir.as_deref()).map_err(StoreError::Io)
+        });
+        let mut measure = measure.transpose()?;
+        // Before anything that takes long: a command that does not work is told at once.
+        let given = match &mut measure {
+            Some(measure) if self.begun.is_none() => Some(measure.given(observer)?),
+            _ => None,
+        };
+        let environment = environment(problem, config, pruner.scores)?;
+        let agent = pruner.agent.as_deref().filter(|_| self.begun.is_none());
+        let policy = match pruner.policy {
+            Some(policy) => policy,
+            None => policies::by_name(config, agent, &pruner.engine)?,
+        };
+        let measure = measure.map(|measure| Box::new(measure) as Box<dyn UserMeasure<State>>);
+        let search = if let Some(folder) = self.begun {
+            let search = Search::resume(environment, policy, config, store, measure)?;
+            // After the network and the settings: another network may set other samples apart.
+            same_data::check(folder, problem)?;
+            search
+        } else {
+            let measuring = measure.zip(given);
+            let measuring = measuring.map(|(measure, given)| Measuring { measure, given });
+            Search::begin(environment, policy, config, store, self.name, measuring)?
+        };
+        let outcome = search.run(observer)?;
+        let outputs = outcome.outputs.iter().map(|found| (found, false));
+        let front = outcome.front.iter().map(|found| (found, true));
+        let networks = outputs
+            .chain(front)
+            .map(|(found, is_of_front)| PrunedNetwork::new(problem, found, is_of_front))
+            .collect::<Result<_, _>>()?;
+        Ok(Searched {
+            networks,
+            readings: outcome.readings,
+            warnings: outcome.warnings,
+            cost_sample_macs: outcome.cost_sample_macs,
+        })
+    }
+}
+
+/// What the search acts in, with the user's own scores.
+fn environment<'a>(
+    problem: &'a Problem,
+    config: &'a PruneConfig,
+    scores: Vec<&'a dyn Score>,
+) -> Result<TrainingEnvironment<'a>, PruneError> {
+    let mut environment = TrainingEnvironment::new(problem, config)?;
+    for score in scores {
+        if scores::own().iter().any(|own| own.name() == score.name()) {
+            let name = score.name().to_string();
+            return Err(PolicyError::ScoreTaken { name }.into());
+        }
+        environment = environment.with_score(score);
+    }
+    Ok(environment)
+}
