@@ -442,7 +442,11 @@ impl Environment for TrainingEnvironment<'_> {
             Healing::Recovery { .. } => Some(self.begin_recovery()?),
             Healing::Slice => None,
         };
-        let plan = self.plan(action.healing, action.steps);
+        let steps = match &start {
+            Some((_, starting)) => self.steps_left(action.steps, *starting),
+            None => action.steps,
+        };
+        let plan = self.plan(action.healing, steps);
         let (mut train_loss, mut cost) = self.heal(&plan, watch)?;
         if let Some((start, starting)) = start {
             self.end_recovery(start);

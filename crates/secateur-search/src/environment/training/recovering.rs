@@ -46,6 +46,14 @@ impl TrainingEnvironment<'_> {
         Ok((start, cost))
     }
 
+    /// Training steps that are left of those allowed once the recovery has begun, which took so many
+    /// sample-MACs; half of them at least.
+    pub(super) fn steps_left(&self, allowed: usize, starting: f64) -> usize {
+        let macs = self.problem.space.count(&self.state.standing.masks).macs as f64;
+        let taken = (starting / self.costs.step(macs).max(1.0)).ceil() as usize;
+        allowed.saturating_sub(taken).max(allowed.div_ceil(2))
+    }
+
     /// Goes back to what the recovery began with if the loss on the search part has risen: on few
     /// samples training may fit their noise.
     pub(super) fn end_recovery(&mut self, start: Start) {
