@@ -6,7 +6,8 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::error::{NetError, Result};
+use super::originals::check_shape;
+use crate::error::Result;
 use crate::value::{Dense, Output};
 
 /// Variances below this share of the mean square are rounding.
@@ -93,13 +94,7 @@ pub(super) fn error(values: &[f32], wanted: &[f32], variance: f64) -> f64 {
 
 /// [`error`] of a batch, as a loss. Positions where the original is not finite are left out.
 pub(super) fn loss(output: &Dense, wanted: &Output, variance: f64) -> Result<Tensor<1>> {
-    if output.dims() != wanted.shape {
-        return Err(NetError::Shape {
-            node: "the loss".to_string(),
-            expected: format!("{:?}, as the original gives it", wanted.shape),
-            got: format!("{:?}", output.dims()),
-        });
-    }
+    check_shape("the loss", output.dims(), wanted)?;
     let len = output.len();
     let given: Tensor<1> = output.reshape(&[len]).tensor();
     let device = given.device();

@@ -8,9 +8,10 @@ use secateur_onnx::graph::Graph;
 use super::deviation;
 use super::ends::Ends;
 use super::figures::{Figure, Gather, Unit};
+use super::originals::{check_count, check_shape, judged_by, mean_loss, originals};
 use super::{Against, Judged, Targets, Task, Wanted};
 use crate::engine::Engine;
-use crate::error::{NetError, Result};
+use crate::error::Result;
 use crate::value::{Dense, Output};
 
 /// Values of any shape and number: the error is that to the original's, as a share of how each
@@ -97,59 +98,16 @@ impl Match {
         outputs: &'a [Output],
         wanted: Wanted<'a>,
     ) -> Result<Vec<(&'a Matched, &'a Output, &'a Output, f64)>> {
-        let Wanted::Original(original) = wanted else {
-            return Err(misfit("", "the original's outputs", "labels"));
-        };
+        let original = judged_by("", wanted)?;
         check_count(self.outputs.len(), outputs.len(), original.len())?;
         let triples = self.outputs.iter().zip(outputs).zip(original);
         triples
             .map(|((matched, output), wanted)| {
-                if output.shape != wanted.shape {
-                    let expected = format!("{:?}, as the original gives it", wanted.shape);
-                    return Err(misfit(
-                        &matched.name,
-                        &expected,
-                        &format!("{:?}", output.shape),
-                    ));
-                }
+                check_shape(&matched.name, &output.shape, wanted)?;
                 Ok((matched, output, wanted, matched.variance(wanted)))
             })
             .collect()
     }
-}
-
-/// That values do not fit.
-pub(super) fn misfit(name: &str, expected: &str, got: &str) -> NetError {
-    NetError::Shape {
-        node: name.to_string(),
-        expected: expected.to_string(),
-        got: got.to_string(),
-    }
-}
-
-/// Fails unless a network and the original give so many outputs.
-pub(super) fn check_count(expected: usize, given: usize, original: usize) -> Result<()> {
-    if given == expected && original == expected {
-        return Ok(());
-    }
-    let got = format!("{given}, and {original} of the original");
-    Err(misfit("", &format!("{expected} outputs"), &got))
-}
-
-/// The original's outputs among targets.
-pub(super) fn originals<'a>(targets: &'a Targets<'_>, expected: usize) -> Result<&'a [Output]> {
-    let outputs = targets.teacher.as_ref().map(|teacher| &teacher.outputs);
-    let outputs = outputs.ok_or_else(|| misfit("", "the original's outputs", "none"))?;
-    check_count(expected, expected, outputs.len())?;
-    Ok(outputs)
-}
-
-/// The mean of some losses.
-pub(super) fn mean_loss(losses: Vec<Tensor<1>>, engine: &Engine) -> Tensor<1> {
-    let n = losses.len().max(1);
-    let sum = losses.into_iter().reduce(|sum, loss| sum + loss);
-    sum.unwrap_or_else(|| Tensor::zeros([1], engine.device()))
-        .div_scalar(n as f32)
 }
 
 impl Task for Match {

@@ -12,6 +12,7 @@ mod figures;
 mod kind;
 mod maps;
 mod matching;
+mod originals;
 mod sequence;
 mod targets;
 #[cfg(test)]

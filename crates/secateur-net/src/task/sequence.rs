@@ -13,7 +13,7 @@ use secateur_onnx::graph::{Dim, Graph};
 use super::cross_entropy::CrossEntropy;
 use super::ends::Ends;
 use super::figures::{Figure, Gather};
-use super::matching::{check_count, misfit, originals};
+use super::originals::{check_count, check_shape, judged_by, misfit, originals};
 use super::{Against, Judged, Targets, Task, Wanted, Wish};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -84,19 +84,10 @@ impl Sequence {
         outputs: &'a [Output],
         wanted: Wanted<'a>,
     ) -> Result<(&'a Output, &'a Output)> {
-        let Wanted::Original(original) = wanted else {
-            return Err(misfit(&self.scores, "the original's outputs", "labels"));
-        };
+        let original = judged_by(&self.scores, wanted)?;
         check_count(1, outputs.len(), original.len())?;
         let (output, wanted) = (&outputs[0], &original[0]);
-        if output.shape != wanted.shape {
-            let expected = format!("{:?}, as the original gives it", wanted.shape);
-            return Err(misfit(
-                &self.scores,
-                &expected,
-                &format!("{:?}", output.shape),
-            ));
-        }
+        check_shape(&self.scores, &output.shape, wanted)?;
         self.check(&output.shape)?;
         Ok((output, wanted))
     }
@@ -205,19 +196,9 @@ impl Task for Sequence {
     fn loss(&self, engine: &Engine, outputs: &[Dense], targets: &Targets<'_>) -> Result<Tensor<1>> {
         check_count(1, outputs.len(), 1)?;
         let wanted = &originals(targets, 1)?[0];
-        if outputs[0].dims() != wanted.shape {
-            let expected = format!("{:?}, as the original gives it", wanted.shape);
-            return Err(misfit(
-                &self.scores,
-                &expected,
-                &format!("{:?}", outputs[0].dims()),
-            ));
-        }
+        check_shape(&self.scores, outputs[0].dims(), wanted)?;
         let rows = self.check(&wanted.shape)? * wanted.n();
-        let temperature = targets
-            .teacher
-            .as_ref()
-            .map_or(1.0, |t| t.weight.temperature);
+        let temperature = targets.temperature();
         let scores = outputs[0].reshape(&[rows, self.classes]).tensor();
         let teacher = CrossEntropy::of_teacher(self.classes);
         let teacher = teacher.with_teacher(&wanted.values, 1.0, temperature);

@@ -39,6 +39,12 @@ impl<'a> Targets<'a> {
             ..Self::default()
         }
     }
+
+    /// What softens class scores; 1 without a teacher.
+    pub fn temperature(&self) -> f32 {
+        let teacher = self.teacher.as_ref();
+        teacher.map_or(1.0, |teacher| teacher.weight.temperature)
+    }
 }
 
 /// Learning from the original's outputs.

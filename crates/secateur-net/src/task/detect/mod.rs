@@ -22,7 +22,7 @@ use self::layout::Layout;
 use super::deviation;
 use super::ends::Ends;
 use super::figures::{Figure, Gather, Unit};
-use super::matching::{check_count, mean_loss, misfit, originals};
+use super::originals::{check_count, judged_by, mean_loss, misfit, originals};
 use super::{Against, Judged, Targets, Task, Wanted};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -168,9 +168,7 @@ impl Detect {
 
     /// What a network and the original give.
     fn both<'a>(&self, outputs: &'a [Output], wanted: Wanted<'a>) -> Result<[Decoded<'a>; 2]> {
-        let Wanted::Original(original) = wanted else {
-            return Err(misfit(&self.values[0], "the original's outputs", "labels"));
-        };
+        let original = judged_by(&self.values[0], wanted)?;
         let (a, b) = (self.boxes(outputs)?, self.boxes(original)?);
         if outputs
             .iter()
