@@ -36,41 +36,50 @@ impl Fitted {
             values,
         }
     }
+
+    /// Where they are, for people.
+    fn path(&self) -> PathBuf {
+        self.path.clone()
+    }
 }
 
-/// Says that arrays are no images.
-pub(super) fn no_image(path: &std::path::Path) -> DataError {
-    DataError::unsupported(path, "images", "arrays for the inputs of a network")
+/// What a [`Dataset`] of arrays says of images and labels: it has none. For types with a `path()`.
+macro_rules! no_images {
+    () => {
+        fn is_images(&self) -> bool {
+            false
+        }
+
+        fn image_shape(&self) -> [usize; 3] {
+            [0; 3]
+        }
+
+        fn is_labelled(&self) -> bool {
+            false
+        }
+
+        fn class_names(&self) -> &[String] {
+            &[]
+        }
+
+        fn label(&self, _: usize) -> usize {
+            0
+        }
+
+        fn image(&self, _: usize) -> Result<Pixels<'_>, DataError> {
+            let held = "arrays for the inputs of a network";
+            Err(DataError::unsupported(&self.path(), "images", held))
+        }
+    };
 }
+pub(super) use no_images;
 
 impl Dataset for Fitted {
     fn len(&self) -> usize {
         self.n
     }
 
-    fn is_images(&self) -> bool {
-        false
-    }
-
-    fn image_shape(&self) -> [usize; 3] {
-        [0; 3]
-    }
-
-    fn is_labelled(&self) -> bool {
-        false
-    }
-
-    fn class_names(&self) -> &[String] {
-        &[]
-    }
-
-    fn label(&self, _: usize) -> usize {
-        0
-    }
-
-    fn image(&self, _: usize) -> Result<Pixels<'_>, DataError> {
-        Err(no_image(&self.path))
-    }
+    no_images!();
 
     fn columns(&self) -> &[Column] {
         &self.columns

@@ -11,7 +11,7 @@ use npyz::TypeChar;
 use secateur_onnx::model::{InputShape, ValueInfo};
 use secateur_onnx::text::counted;
 
-use super::fitted::{Filled, Fitted, no_image};
+use super::fitted::{Filled, Fitted, no_images};
 use super::store::Store;
 use super::values::{self, read_images};
 use crate::data::arrays::{ArrayValues, Element};
@@ -238,29 +238,7 @@ impl Dataset for Tables {
         self.n
     }
 
-    fn is_images(&self) -> bool {
-        false
-    }
-
-    fn image_shape(&self) -> [usize; 3] {
-        [0; 3]
-    }
-
-    fn is_labelled(&self) -> bool {
-        false
-    }
-
-    fn class_names(&self) -> &[String] {
-        &[]
-    }
-
-    fn label(&self, _: usize) -> usize {
-        0
-    }
-
-    fn image(&self, _: usize) -> Result<Pixels<'_>, DataError> {
-        Err(no_image(&self.path()))
-    }
+    no_images!();
 
     fn input_shapes(&self, inputs: &[ValueInfo]) -> Vec<InputShape> {
         let matches = self.matches(inputs).unwrap_or_default();
