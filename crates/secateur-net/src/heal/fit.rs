@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use secateur_cpu::matrix::Operand;
 
 use super::Affine;
-use super::form::{Extents, WeightAt, taps};
+use super::form::{Extents, taps};
 use super::layers::Layer;
 use super::ridge::{Problem, Solution};
 use super::sampled::Sampled;
@@ -131,17 +131,9 @@ fn apply(
     weights: &mut Weights,
 ) {
     if let Some(weight) = weights.get_mut(&layer.weight) {
-        let taps = taps(weight);
-        for column in 0..extents.columns {
-            for channel in 0..extents.c_out {
-                let at = WeightAt {
-                    group,
-                    column,
-                    channel,
-                };
-                let offset = layer.form.offset(extents, taps, at);
-                weight.data[offset] += solution.delta[column * extents.c_out + channel] as f32;
-            }
+        for (at, offset) in layer.form.weights_of(extents, taps(weight), group) {
+            let change = solution.delta[at.column * extents.c_out + at.channel];
+            weight.data[offset] += change as f32;
         }
     }
     // Behind a running mean the constant counts the other way.

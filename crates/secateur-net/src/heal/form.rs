@@ -161,6 +161,25 @@ impl Form {
         }
     }
 
+    /// Where a group's weights lie in the stored tensor, channel by channel.
+    pub fn weights_of(
+        &self,
+        extents: &Extents,
+        taps: usize,
+        group: usize,
+    ) -> impl Iterator<Item = (WeightAt, usize)> {
+        (0..extents.c_out).flat_map(move |channel| {
+            (0..extents.columns).map(move |column| {
+                let at = WeightAt {
+                    group,
+                    column,
+                    channel,
+                };
+                (at, self.offset(extents, taps, at))
+            })
+        })
+    }
+
     /// Extents of the output's positions for an input of these extents; `None` if it does not
     /// fit.
     pub fn positions(&self, input: &[usize]) -> Option<Vec<usize>> {
@@ -229,19 +248,8 @@ pub(super) fn group_matrix(
     extents: &Extents,
     group: usize,
 ) -> Vec<f32> {
-    let taps = taps(weight);
-    let mut matrix = Vec::with_capacity(extents.columns * extents.c_out);
-    for channel in 0..extents.c_out {
-        for column in 0..extents.columns {
-            let at = WeightAt {
-                group,
-                column,
-                channel,
-            };
-            matrix.push(weight.data[form.offset(extents, taps, at)]);
-        }
-    }
-    matrix
+    let places = form.weights_of(extents, taps(weight), group);
+    places.map(|(_, offset)| weight.data[offset]).collect()
 }
 
 /// Weights of a convolution for each pair of channels; 1 for a matrix.

@@ -9,7 +9,7 @@ use secateur_net::data::{InMemory, Part};
 use secateur_net::heal::{SolveOptions, SolvedLayer, Solver, Target};
 use secateur_net::mask::Selection;
 use secateur_net::weights::Weights;
-use secateur_net::{Engine, Interpreter};
+use secateur_net::{Engine, Interpreter, NetError};
 use secateur_onnx::coupling::{ChannelGroup, ChannelGroups, Masks, Role};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
@@ -89,24 +89,21 @@ impl Net {
         Part::of(data.unwrap())
     }
 
+    fn solver(&self, part: &Part, options: &SolveOptions) -> Result<Solver<'_>, NetError> {
+        let network = Self::interpreter(&self.graph);
+        let (graph, groups) = (&self.graph, &self.groups);
+        Solver::new(&network, graph, groups, &self.weights, part, options)
+    }
+
     /// The weights that `masks` leave, as cut and solved.
     fn solve(&self, masks: &Masks, seed: u64) -> (Graph, [Weights; 2], Vec<SolvedLayer>) {
-        let network = Self::interpreter(&self.graph);
         let options = SolveOptions {
             inputs: INPUTS,
             rows: ROWS,
             seed,
             ..SolveOptions::default()
         };
-        let part = self.part(INPUTS, 5);
-        let solver = Solver::new(
-            &network,
-            &self.graph,
-            &self.groups,
-            &self.weights,
-            &part,
-            &options,
-        );
+        let solver = self.solver(&self.part(INPUTS, 5), &options);
         let removed = surgery::remove(&self.model, &self.groups, masks).unwrap();
         let graph = Graph::from_model(&removed).unwrap();
         let cut = Weights::from_graph(&graph).unwrap();
@@ -285,17 +282,7 @@ fn dormant_weights_are_untouched() {
 #[test]
 fn layers_that_share_weights_are_left_and_named() {
     let net = Net::fixture("twice");
-    let network = Net::interpreter(&net.graph);
-    let part = net.part(4, 0);
-    let options = SolveOptions::default();
-    let solver = Solver::new(
-        &network,
-        &net.graph,
-        &net.groups,
-        &net.weights,
-        &part,
-        &options,
-    );
+    let solver = net.solver(&net.part(4, 0), &SolveOptions::default());
     let solver = solver.unwrap();
     let shared = solver.unsolved().iter();
     let shared = shared.filter(|layer| layer.reason == "other nodes read its weights too");
@@ -306,17 +293,7 @@ fn layers_that_share_weights_are_left_and_named() {
 #[test]
 fn one_input_is_too_few() {
     let net = Net::new(&small_vgg("4,M", 1).model);
-    let network = Net::interpreter(&net.graph);
-    let options = SolveOptions::default();
-    let part = net.part(1, 0);
-    let solver = Solver::new(
-        &network,
-        &net.graph,
-        &net.groups,
-        &net.weights,
-        &part,
-        &options,
-    );
+    let solver = net.solver(&net.part(1, 0), &SolveOptions::default());
     let error = solver.err().unwrap().to_string();
     assert!(
         error.contains("2 training samples or more, got 1"),
