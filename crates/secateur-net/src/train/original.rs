@@ -45,7 +45,7 @@ impl Original {
         self.network.forward_inference(&self.bound, inputs)
     }
 
-    /// A task with what it takes from the original's outputs for the first samples of a part.
+    /// A task with what it takes from the original's outputs for samples from all over a part.
     ///
     /// # Errors
     /// As [`Self::outputs`].

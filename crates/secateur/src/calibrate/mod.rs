@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use self::judge::Judge;
 pub use self::judge::Kept;
-use crate::prune::{PruneError, check_finite};
+use crate::prune::{PruneError, check_outputs};
 use crate::table::{Align, table};
 
 /// Held-out inputs that outputs are compared on, at most.
@@ -117,8 +117,7 @@ impl<'a> Calibrator<'a> {
         };
         let solver = Solver::new(&network, graph, groups, &weights, &part, &options)?;
         let expected = predict(&network, &weights, &held_out)?;
-        let names: Vec<&str> = outputs.iter().map(String::as_str).collect();
-        check_finite(&names, &expected)?;
+        check_outputs(&names(&outputs), &expected)?;
         let judge = Judge::new(graph, &weights, wish, &part, &held_out)?;
         let mut notes = data.notes.clone();
         if solver.inputs() < part.len() {

@@ -17,11 +17,11 @@ pub(super) fn check_original(problem: &Problem) -> Result<(), PruneError> {
     let outputs = problem
         .original
         .predict(&problem.search.part.head(LOOKED_AT))?;
-    check_finite(&problem.task.outputs(), &outputs)
+    check_outputs(&problem.task.outputs(), &outputs)
 }
 
 /// Fails if an output of some samples holds no finite value: nothing can be held against it.
-pub(crate) fn check_finite(names: &[&str], outputs: &[Output]) -> Result<(), PruneError> {
+pub(crate) fn check_outputs(names: &[&str], outputs: &[Output]) -> Result<(), PruneError> {
     let is_void = |output: &Output| {
         !output.values.is_empty() && !output.values.iter().any(|value| value.is_finite())
     };
@@ -49,10 +49,10 @@ mod tests {
             values: values.to_vec(),
         };
         let (sound, masked) = (output(&[1.0, 2.0]), output(&[f32::INFINITY, 2.0]));
-        assert!(check_finite(&["a", "b"], &[sound.clone(), masked]).is_ok());
-        assert!(check_finite(&["a"], &[output(&[])]).is_ok());
+        assert!(check_outputs(&["a", "b"], &[sound.clone(), masked]).is_ok());
+        assert!(check_outputs(&["a"], &[output(&[])]).is_ok());
         let void = output(&[f32::NAN, f32::NEG_INFINITY]);
-        let error = check_finite(&["a", "b"], &[sound, void]).unwrap_err();
+        let error = check_outputs(&["a", "b"], &[sound, void]).unwrap_err();
         let text = error.to_string();
         assert!(
             text.contains("output `b`") && text.contains("2 samples"),

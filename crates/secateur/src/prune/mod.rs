@@ -31,7 +31,7 @@ pub use error::PruneError;
 use figures::Run;
 pub use files::Files;
 pub(crate) use files::{check_verdict, file_name, keep_input, output_paths};
-pub(crate) use given::check_finite;
+pub(crate) use given::check_outputs;
 pub use machine::machine_text;
 use measure::Measures;
 use search::{SearchRun, Searched};

@@ -158,17 +158,21 @@ impl<'a> TrainingEnvironment<'a> {
         }
     }
 
+    /// Multiply-adds of the present network.
+    fn macs(&self) -> f64 {
+        self.problem.space.count(&self.state.standing.masks).macs as f64
+    }
+
     /// Heals the present network, evaluates it and probes its dormant kernels; returns the mean
     /// training loss and the sample-MACs.
     fn heal(&mut self, plan: &Plan, watch: &mut dyn StepObserver) -> Result<(f64, f64), NetError> {
         let problem = self.problem;
         let (network, train_loss, steps) = self.slice(plan, watch)?;
-        let masks = &self.state.standing.masks;
-        let macs = problem.space.count(masks).macs as f64;
-        let compact = Selection::new(&problem.space.groups, masks).gather(&self.state.weights);
+        let compact = problem.gathered(&self.state);
         let task = problem.task.as_ref();
         let evaluation = problem.search.evaluate(&network, task, &compact)?;
-        let any_dormant = masks.0.iter().flatten().any(|on| !on);
+        let any_dormant = self.state.standing.masks.0.iter().flatten().any(|on| !on);
+        let macs = self.macs();
         self.state.standing.quality = evaluation.quality;
         self.state.standing.loss = evaluation.loss;
         let mut cost = steps as f64 * self.costs.step(macs) + self.costs.evaluation(macs);

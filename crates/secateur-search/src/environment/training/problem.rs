@@ -194,8 +194,12 @@ impl Problem {
     pub fn pruned(&self, state: &State) -> Result<Model, OnnxError> {
         let (groups, masks) = (&self.space.groups, &state.standing.masks);
         let removed = surgery::remove(&self.model, groups, masks)?;
-        let compact = Selection::new(groups, masks).gather(&state.weights);
-        removed.with_weights(&compact.values())
+        removed.with_weights(&self.gathered(state).values())
+    }
+
+    /// The compact parameters of a state.
+    pub(super) fn gathered(&self, state: &State) -> Weights {
+        Selection::new(&self.space.groups, &state.standing.masks).gather(&state.weights)
     }
 
     /// Evaluates a state's network on the confirmation part.
@@ -203,9 +207,8 @@ impl Problem {
     /// # Errors
     /// As an inference pass.
     pub(super) fn confirmed(&self, state: &State) -> Result<Evaluation, NetError> {
-        let masks = &state.standing.masks;
-        let weights = Selection::new(&self.space.groups, masks).gather(&state.weights);
-        let network = self.compact(masks)?;
+        let network = self.compact(&state.standing.masks)?;
+        let weights = self.gathered(state);
         self.confirm
             .evaluate(&network, self.task.as_ref(), &weights)
     }

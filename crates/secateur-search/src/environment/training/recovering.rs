@@ -1,7 +1,6 @@
 //! How a recovery begins, and that it never ends worse than it began.
 
 use secateur_net::NetError;
-use secateur_net::mask::Selection;
 use secateur_net::weights::Weights;
 
 use super::TrainingEnvironment;
@@ -31,13 +30,9 @@ impl TrainingEnvironment<'_> {
         };
         let network = problem.compact(&self.state.standing.masks)?;
         cost += solving.solve(&network, &mut self.state)?;
-        let masks = &self.state.standing.masks;
-        let compact = Selection::new(&problem.space.groups, masks).gather(&self.state.weights);
-        let task = problem.task.as_ref();
+        let (task, compact) = (problem.task.as_ref(), problem.gathered(&self.state));
         let found = problem.search.evaluate(&network, task, &compact)?;
-        cost += self
-            .costs
-            .evaluation(problem.space.count(masks).macs as f64);
+        cost += self.costs.evaluation(self.macs());
         let start = Start {
             weights: self.state.weights.clone(),
             quality: found.quality,
@@ -49,8 +44,7 @@ impl TrainingEnvironment<'_> {
     /// Training steps that are left of those allowed once the recovery has begun, which took so many
     /// sample-MACs; half of them at least.
     pub(super) fn steps_left(&self, allowed: usize, starting: f64) -> usize {
-        let macs = self.problem.space.count(&self.state.standing.masks).macs as f64;
-        let taken = (starting / self.costs.step(macs).max(1.0)).ceil() as usize;
+        let taken = (starting / self.costs.step(self.macs()).max(1.0)).ceil() as usize;
         allowed.saturating_sub(taken).max(allowed.div_ceil(2))
     }
 
