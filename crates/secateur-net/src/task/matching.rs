@@ -65,7 +65,7 @@ impl Match {
     /// All outputs of a graph.
     ///
     /// # Errors
-    /// [`NetError::Task`] if none of them has a gradient.
+    /// [`crate::NetError::Task`] if none of them has a gradient.
     pub fn find(graph: &Graph) -> Result<Self> {
         let names: Vec<&str> = graph.outputs.iter().map(|o| o.name.as_str()).collect();
         let found = Self::of(graph, &names)?;
