@@ -31,4 +31,5 @@ pub mod scores;
 pub mod search;
 pub mod space;
 pub mod store;
-pub mod worth;
+pub mod widths;
+mod worth;

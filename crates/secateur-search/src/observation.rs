@@ -1,5 +1,9 @@
 //! What policies may look at: facts, never a network.
 
+use std::sync::Arc;
+
+use secateur_net::heal::WidthErrors;
+
 use crate::scores::Scores;
 
 /// What is known of a kernel besides its scores.
@@ -63,6 +67,9 @@ pub struct Observation {
     pub kernels: Vec<Vec<KernelFacts>>,
     /// Scores of the kernels, by name.
     pub scores: Scores,
+    /// What the given network's layers lose with kernels, by group; empty where that was not
+    /// measured.
+    pub errors: Arc<Vec<WidthErrors>>,
     /// What being on earns each kernel by itself at once, `[group][kernel]`; being off earns the
     /// reverse. Empty for groups that may not be switched.
     pub own_reward: Vec<Vec<f32>>,

@@ -11,8 +11,9 @@ use secateur_onnx::coupling::Masks;
 use thiserror::Error;
 
 use crate::observation::Observation;
-use crate::rank::{Ranking, RankingError};
+use crate::rank::{Ranking, RankingError, Scope};
 use crate::record::Stage;
+use crate::widths::{self, Frame};
 
 /// Why a policy cannot be had.
 #[derive(Debug, Error)]
@@ -54,6 +55,18 @@ pub enum PolicyError {
         /// As given.
         got: usize,
     },
+    /// Its widths do not fit the network.
+    #[error(
+        "cannot go by the policy `{name}`: expected widths of {expected} channel groups, got {got}"
+    )]
+    Widths {
+        /// Name of the policy.
+        name: String,
+        /// Groups of the network.
+        expected: usize,
+        /// As given.
+        got: usize,
+    },
     /// A score of the user's own that would replace one of ours.
     #[error("cannot measure a score named `{name}`: there is one of that name already")]
     ScoreTaken {
@@ -83,6 +96,12 @@ pub trait Policy {
     /// By default what is on stays on and what is off stays off: the limits decide how many go.
     fn wish(&mut self, observation: &Observation) -> Vec<Vec<bool>> {
         observation.of_switchable(|g, k| observation.kernels[g][k].active)
+    }
+
+    /// How many kernels each group is to keep in a network that fits the frame; `None` leaves that
+    /// to the ranks. By default every layer keeps the same share.
+    fn widths(&mut self, _observation: &Observation, frame: &Frame<'_>) -> Option<Vec<usize>> {
+        Some(widths::even(frame))
     }
 
     /// Its state, from which a killed run goes on with the same decisions.
@@ -182,6 +201,14 @@ impl Policy for RankingPolicy {
         let scores = &observation.scores;
         self.ranking
             .rank(scores, &masks, &switchable, &mut self.rng)
+    }
+
+    fn widths(&mut self, observation: &Observation, frame: &Frame<'_>) -> Option<Vec<usize>> {
+        match self.ranking.scope {
+            Scope::Uniform => Some(widths::even(frame)),
+            Scope::Global => None,
+            Scope::Knapsack => Some(widths::knapsack(frame, &observation.errors)),
+        }
     }
 
     fn checkpoint(&self) -> Vec<u8> {

@@ -16,6 +16,7 @@ use secateur_search::config::Budget;
 use secateur_search::environment::training::{check_finite, file_notes};
 use secateur_search::rank::Ranking;
 use secateur_search::rank::one_shot::Subject;
+use secateur_search::scores::Needs;
 use secateur_search::space::Space;
 use serde::Serialize;
 
@@ -119,7 +120,10 @@ pub fn prune_one_shot(
 ) -> Result<OneShotReport, PruneError> {
     let paths = output_paths(job.output, job.budgets.iter().map(Budget::label));
     keep_input(job.model, &paths)?;
-    job.ranking.check_without_data()?;
+    job.ranking.check(match job.calibration {
+        Some(_) => Needs::Inputs,
+        None => Needs::Weights,
+    })?;
     let model = Model::read(job.model)?;
     let mut model = model.prepared().with_mixing(job.allow_mixing);
     model.give_input_shapes(job.input_shapes)?;
@@ -129,18 +133,6 @@ pub fn prune_one_shot(
     let graph = Graph::from_model(&model)?;
     let space = Space::new(&graph, job.ignore)?;
     check_finite(&graph, Some(&space.groups))?;
-    let subject = Subject {
-        graph: &graph,
-        space: &space,
-        round_to: job.round_to,
-    };
-    // Every budget is checked before the first file is written.
-    let chosen = job
-        .budgets
-        .iter()
-        .map(|&budget| subject.masks(&job.ranking, budget, job.seed))
-        .collect::<Result<Vec<Masks>, _>>()?;
-    let mut notes = file_notes(&model, &graph, &space.cost);
     let calibrator = match &job.calibration {
         Some(calibration) => Some(Calibrator::new(
             &model,
@@ -151,6 +143,19 @@ pub fn prune_one_shot(
         )?),
         None => None,
     };
+    let subject = Subject {
+        graph: &graph,
+        space: &space,
+        round_to: job.round_to,
+        errors: calibrator.as_ref().map_or(&[], |c| &c.errors),
+    };
+    // Every budget is checked before the first file is written.
+    let chosen = job
+        .budgets
+        .iter()
+        .map(|&budget| subject.masks(&job.ranking, budget, job.seed))
+        .collect::<Result<Vec<Masks>, _>>()?;
+    let mut notes = file_notes(&model, &graph, &space.cost);
     notes.extend(calibrator.iter().flat_map(|c| c.notes.clone()));
     // All weights, decoded: not needed any more.
     drop(graph);

@@ -83,6 +83,14 @@ impl Form {
         }
     }
 
+    /// Parts with weights of their own in the original: the attribute `group`.
+    pub fn groups(&self) -> usize {
+        match self {
+            Self::Conv(window) | Self::Transposed(window) => window.groups,
+            Self::Product(_) => 1,
+        }
+    }
+
     /// True if the output's channels are its last axis.
     pub fn channel_is_last(&self) -> bool {
         matches!(self, Self::Product(product) if product.channels == 1)

@@ -23,12 +23,14 @@
 
 mod affine;
 mod cholesky;
+mod elimination;
 mod fit;
 mod form;
 #[cfg(test)]
 mod form_tests;
 mod inputs;
 mod layers;
+mod moments;
 mod original;
 mod plain;
 mod ridge;
@@ -36,10 +38,12 @@ mod rows;
 mod sampled;
 mod solver;
 mod system;
+mod widths;
 mod window;
 
 pub use layers::Unsolved;
 pub use solver::{Solved, SolvedLayer, Solver, Target};
+pub use widths::{WidthErrors, errors_by_width};
 
 use affine::Affine;
 use inputs::Inputs;

@@ -6,7 +6,7 @@ use std::path::Path;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use secateur_net::data::{InMemory, Part};
-use secateur_net::heal::{SolveOptions, SolvedLayer, Solver, Target};
+use secateur_net::heal::{SolveOptions, SolvedLayer, Solver, Target, WidthErrors, errors_by_width};
 use secateur_net::mask::Selection;
 use secateur_net::weights::Weights;
 use secateur_net::{Engine, Interpreter, NetError};
@@ -299,4 +299,55 @@ fn one_input_is_too_few() {
         error.contains("2 training samples or more, got 1"),
         "{error}"
     );
+}
+
+/// Share of their variance that layers lose without twins: what the regularisation costs.
+const TWINS: f64 = 1e-2;
+
+#[test]
+fn errors_by_width_tell_twins_from_others() {
+    for (name, net) in [
+        ("vgg", Net::new(&small_vgg("6,M,8,8", 1).model)),
+        ("resnet", Net::new(&small_resnet(2).model)),
+        ("mobilenet", Net::new(&small_mobilenet(3).model)),
+        ("concat", Net::fixture("concat")),
+        ("flatten", Net::fixture("flatten")),
+    ] {
+        let net = net.with_twins();
+        let options = SolveOptions {
+            inputs: 64,
+            rows: 2048,
+            ..SolveOptions::default()
+        };
+        let network = Net::interpreter(&net.graph);
+        let part = net.part(64, 5);
+        let (all, multiply_adds) = errors_by_width(
+            &network,
+            &net.graph,
+            &net.groups,
+            &net.weights,
+            &part,
+            &options,
+        )
+        .unwrap();
+        assert!(multiply_adds > 0.0);
+        let mut beyond: f64 = 0.0;
+        for (group, found) in net.groups.groups.iter().zip(&all) {
+            if group.pinned.is_some() {
+                assert_eq!(found, &WidthErrors::default(), "{name}");
+                continue;
+            }
+            let mut order = found.order.clone();
+            order.sort_unstable();
+            assert_eq!(order, (0..group.width).collect::<Vec<_>>(), "{name}");
+            assert_eq!(found.errors.len(), group.width);
+            assert!(found.errors.is_sorted() && found.errors[0] == 0.0);
+            let half = found.errors[group.width / 2];
+            assert!(half < TWINS, "{name} {}: {half}", group.name);
+            beyond = beyond.max(found.errors[group.width - 1]);
+            let significance = found.significance();
+            assert!(significance.iter().all(|s| s.is_finite() && *s >= 0.0));
+        }
+        assert!(beyond > 10.0 * TWINS, "{name}: {beyond}");
+    }
 }

@@ -218,6 +218,8 @@ fn around(layer: &LayerFacts, network: &NetworkFacts) -> [f32; 12] {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::scores::Scores;
 
@@ -272,6 +274,7 @@ mod tests {
                 .with(POSITIVE, values(&|_, _| 0.5))
                 .with(TAYLOR, values(&|v, _| factor * v))
                 .with(HEALTH, values(&|_, on| if on { 0.0 } else { factor * 0.3 })),
+            errors: Arc::default(),
             own_reward: values(&|v, _| v / 10.0),
         }
     }

@@ -6,6 +6,7 @@ use super::features::features;
 use super::{AgentState, DqnAgent, EpsilonSchedule, Transition, write_agent};
 use crate::observation::Observation;
 use crate::policy::{Experience, Exploration, LearnReport, Learner, Policy, PolicyError};
+use crate::widths::{Frame, knapsack};
 
 /// Name of the policy.
 pub const DQN: &str = "dqn";
@@ -67,6 +68,10 @@ impl Policy for DqnPolicy {
             .iter()
             .map(|rows| self.agent.act(rows, epsilon))
             .collect()
+    }
+
+    fn widths(&mut self, observation: &Observation, frame: &Frame<'_>) -> Option<Vec<usize>> {
+        Some(knapsack(frame, &observation.errors))
     }
 
     fn checkpoint(&self) -> Vec<u8> {

@@ -6,7 +6,6 @@
 //! and is met in the end whatever the policy wants (compare AMC's action clipping,
 //! arXiv:1802.03494).
 
-mod balance;
 mod candidate;
 mod fitting;
 mod limits;
@@ -66,12 +65,15 @@ impl Choice<'_> {
         true
     }
 
-    /// Turns dormant kernels on that are wished for, the most wanted first.
-    fn turn_on(&mut self, wishes: &[Vec<bool>]) {
+    /// Turns dormant kernels on that are wished for, or that their layer lacks for its least
+    /// width, the most wanted first.
+    fn turn_on(&mut self, wishes: &[Vec<bool>], least: &[usize]) {
         let mut turned_on = vec![0usize; self.masks.0.len()];
-        let dormant = candidates(self.scores, |g, k| !self.before.0[g][k] && wishes[g][k]);
+        let dormant = candidates(self.scores, |g, k| !self.before.0[g][k]);
         for c in dormant.iter().rev() {
-            if turned_on[c.group] < self.allowance[c.group] {
+            let lacks = self.masks.active(c.group) < least[c.group];
+            let wanted = wishes[c.group][c.kernel] || lacks;
+            if wanted && turned_on[c.group] < self.allowance[c.group] {
                 self.masks.0[c.group][c.kernel] = true;
                 turned_on[c.group] += 1;
             }
@@ -103,26 +105,36 @@ impl Choice<'_> {
 /// The masks after this epoch's action.
 ///
 /// `wishes` (true: on) are followed within the limits, most wanted first: kernels come back,
-/// layers that are too wide for their proportion lose their lowest scores, kernels go. If the
-/// network is still larger than allowed, the lowest scores go, first within the share of a
-/// layer that may switch, then beyond it, in the end even below the lower bound (where a single
-/// kernel is worth more than the corridor is wide) and out of proportion: the upper bound is
-/// the promise. Room that is left is filled.
+/// layers that are wider than `widths` lose their lowest scores, kernels go. If the network is
+/// still larger than allowed, the lowest scores go, first within the share of a layer that may
+/// switch, then beyond it, in the end even below the lower bound (where a single kernel is worth
+/// more than the corridor is wide) and below `widths`: the upper bound is the promise. Room that
+/// is left is filled.
 ///
 /// # Shapes
 /// - `scores`, `wishes`: `[group][kernel]`; empty for groups that may not be switched
+/// - `widths`: kernels that each group is to keep; `None` leaves that to the scores
 pub fn choose(
     masks: &Masks,
     scores: &[Vec<f32>],
     wishes: &[Vec<bool>],
     cost: &CostModel,
     limits: &Limits,
+    widths: Option<&[usize]>,
 ) -> Masks {
     let groups = masks.0.len();
     let may_switch = |g| ((masks.active(g) as f64 * limits.max_switch_ratio) as usize).max(1);
     let least_width = |mask: &Vec<bool>| limits.round_to.clamp(1, mask.len().max(1));
     let floor: Vec<usize> = masks.0.iter().map(least_width).collect();
-    let (least, most) = balance::balanced(masks, scores, cost, limits, &floor);
+    let full = || masks.0.iter().map(Vec::len).collect();
+    let (least, most): (Vec<usize>, Vec<usize>) = match widths {
+        Some(widths) => {
+            let at_least = |(&width, &floor): (&usize, &usize)| width.max(floor);
+            let widths: Vec<usize> = widths.iter().zip(&floor).map(at_least).collect();
+            (widths.clone(), widths)
+        }
+        None => (floor.clone(), full()),
+    };
     let mut choice = Choice {
         masks: masks.clone(),
         before: masks,
@@ -138,7 +150,8 @@ pub fn choose(
         at_least: limits.at_least,
         least: &least,
     };
-    choice.turn_on(wishes);
+    let missing = if widths.is_some() { &least } else { &floor };
+    choice.turn_on(wishes, missing);
     // A layer that has all it may have takes a kernel for another; and layers that are too wide
     // go first, or the others would pay for them.
     let even = Bound {

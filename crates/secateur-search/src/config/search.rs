@@ -31,9 +31,10 @@ pub const RESCUE_SHARE: f64 = 0.5;
 settings! {
     /// The shape of the search.
     pub struct SearchConfig {
-        /// Which policy ranks kernels: `dqn`, or CRITERION-uniform (the same share of every layer) or
-        /// CRITERION-global with a score such as `l1`, `l2`, `taylor`, or `random`; without
-        /// training the default is `l2-uniform`.
+        /// Which policy ranks kernels: `dqn`, or CRITERION-uniform (the same share of every layer),
+        /// CRITERION-knapsack (what loses least) or CRITERION-global with a score such as `l1`, `l2`,
+        /// `taylor`, or `random`; without training the default is `l2-uniform`, with --calibrate
+        /// `second-order-knapsack`.
         ///
         /// The others are yardsticks; see "Scores and rankings".
         pub policy: String = "dqn".to_string(), flag "--policy <POLICY>";
@@ -85,11 +86,6 @@ settings! {
         ///
         /// What is left of a layer must be able to take over.
         pub max_switch_ratio: f64 = 0.35, in NOT_NONE;
-        /// A layer keeps at most this many times more, and less, kernels than if all layers kept
-        /// the same share; `inf` for any.
-        ///
-        /// Some freedom for what the agent learns; see "The corridor".
-        pub max_imbalance: f64 = 1.1, in Range::from_to(1.0, f32::INFINITY);
         /// Shares of the parameters at which CECA without a budget keeps a network.
         ///
         /// Equal steps on a log scale.

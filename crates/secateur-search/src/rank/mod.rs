@@ -1,4 +1,5 @@
-//! Rankings: kernels in the order of one score, within each layer or across all.
+//! Rankings: kernels in the order of one score, within each layer or across all, and how many of
+//! each layer that leaves.
 //!
 //! A ranking is named by what it does, `CRITERION-SCOPE`: `l2-uniform` keeps the largest L2
 //! norms of every layer alike, `taylor-global` compares significance across layers.
@@ -12,7 +13,7 @@ use rand::{Rng, RngExt};
 use secateur_onnx::coupling::Masks;
 use thiserror::Error;
 
-use crate::scores::{Score, Scores, own, ranks};
+use crate::scores::{Needs, Score, Scores, own, ranks};
 
 /// What kernels are ordered by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,17 +34,20 @@ pub enum Scope {
     Uniform,
     /// Across layers, each score over its layer's scale.
     Global,
+    /// Within each layer: layers keep what makes the errors by width least ([`crate::widths`]).
+    Knapsack,
 }
 
 impl Scope {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Uniform, Self::Global];
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Uniform, Self::Global, Self::Knapsack];
 
     /// Name in a ranking.
     pub fn name(self) -> &'static str {
         match self {
             Self::Uniform => "uniform",
             Self::Global => "global",
+            Self::Knapsack => "knapsack",
         }
     }
 }
@@ -75,12 +79,22 @@ pub enum RankingError {
         /// What it did, and how that is called.
         now: &'static str,
     },
-    /// A score that needs passes over data, where there are none.
-    #[error("cannot rank by `{score}` without data: it is gathered while the network trains")]
-    NeedsData {
-        /// Name of the score.
-        score: String,
+    /// A ranking that needs more than there is.
+    #[error("cannot rank by `{ranking}` without {}", lacking(*needs))]
+    Lacks {
+        /// Its name.
+        ranking: String,
+        /// What it needs.
+        needs: Needs,
     },
+}
+
+fn lacking(needs: Needs) -> &'static str {
+    match needs {
+        Needs::Training => "training: it is gathered while the network trains",
+        Needs::Inputs => "inputs: it is measured on what layers read of them",
+        Needs::Weights => "the file's weights",
+    }
 }
 
 /// The scores that tell active kernels apart.
@@ -143,24 +157,32 @@ impl Ranking {
         }
     }
 
-    /// Fails for a score that weights alone do not give.
+    /// Fails for a ranking that needs more than there is.
     ///
     /// # Errors
-    /// [`RankingError::NeedsData`] naming it, [`RankingError::Unknown`] for a score of the user's
-    /// own, which only an environment measures.
-    pub fn check_without_data(&self) -> Result<(), RankingError> {
-        let Criterion::Score(name) = &self.criterion else {
-            return Ok(());
+    /// [`RankingError::Lacks`], [`RankingError::Unknown`] for a score of the user's own, which only
+    /// an environment measures.
+    pub fn check(&self, given: Needs) -> Result<(), RankingError> {
+        let of_criterion = match &self.criterion {
+            Criterion::Random => Needs::Weights,
+            Criterion::Score(name) => {
+                let known = own().into_iter().find(|score| score.name() == name);
+                let unknown = || RankingError::Unknown {
+                    name: self.to_string(),
+                };
+                known.ok_or_else(unknown)?.needs()
+            }
         };
-        match own().iter().find(|score| score.name() == name) {
-            None => Err(RankingError::Unknown {
-                name: self.to_string(),
-            }),
-            Some(score) if score.needs_data() => Err(RankingError::NeedsData {
-                score: name.clone(),
-            }),
-            Some(_) => Ok(()),
+        let of_scope = match self.scope {
+            Scope::Knapsack => Needs::Inputs,
+            Scope::Uniform | Scope::Global => Needs::Weights,
+        };
+        let needs = of_criterion.max(of_scope);
+        if needs > given {
+            let ranking = self.to_string();
+            return Err(RankingError::Lacks { ranking, needs });
         }
+        Ok(())
     }
 
     /// One figure a kernel, higher is worth keeping, comparable across layers as the scope says;
@@ -199,7 +221,7 @@ impl Ranking {
             Criterion::Score(name) => scores.of_group(name, group).to_vec(),
         };
         match (self.scope, &self.criterion) {
-            (Scope::Uniform, _) => ranks(&values, active),
+            (Scope::Uniform | Scope::Knapsack, _) => ranks(&values, active),
             (Scope::Global, Criterion::Random) => values,
             (Scope::Global, Criterion::Score(name)) => {
                 let scale = scores.layer_scale(name).of(&values, active);
@@ -267,13 +289,20 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_data_is_refused_without() {
-        let refused = |name: &str| {
+    fn what_needs_more_than_there_is_is_refused() {
+        for (name, needs) in [
+            ("l2-global", Needs::Weights),
+            ("random-uniform", Needs::Weights),
+            ("l2-knapsack", Needs::Inputs),
+            ("second-order-uniform", Needs::Inputs),
+            ("taylor-global", Needs::Training),
+            ("taylor-knapsack", Needs::Training),
+        ] {
             let ranking: Ranking = name.parse().unwrap();
-            ranking.check_without_data().is_err()
-        };
-        assert!(refused("taylor-global"));
-        assert!(!refused("l2-global") && !refused("random-global"));
+            for given in [Needs::Weights, Needs::Inputs, Needs::Training] {
+                assert_eq!(ranking.check(given).is_ok(), given >= needs, "{name}");
+            }
+        }
     }
 
     #[test]

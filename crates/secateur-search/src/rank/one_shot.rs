@@ -1,21 +1,16 @@
-//! Masks from the weights alone: no data, no gradients, no training.
-//!
-//! Kernels are ranked by a score of their weights or at random, and the lowest go until the
-//! budget is met. Uniform: every layer keeps the same share. Global: kernels of all layers are
-//! ranked together.
+//! Masks without training: kernels are ranked, and the lowest go until the budget is met.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use secateur_onnx::coupling::{ChannelGroup, Masks};
+use secateur_net::heal::WidthErrors;
+use secateur_onnx::coupling::Masks;
 use secateur_onnx::graph::Graph;
 
 use super::{Ranking, Scope};
 use crate::config::Budget;
 use crate::scores::{Evidence, Scores, Stored, own};
 use crate::space::{Space, SpaceError};
-
-/// Steps between the smallest network and the whole one, where layers keep the same share.
-const LEVELS: usize = 1 << 12;
+use crate::widths::{Frame, even, knapsack};
 
 /// What is pruned.
 #[derive(Debug)]
@@ -26,6 +21,8 @@ pub struct Subject<'a> {
     pub space: &'a Space,
     /// Kept kernels of a layer are a multiple of this, as far as its width allows.
     pub round_to: usize,
+    /// Errors by width, by group; empty without inputs.
+    pub errors: &'a [WidthErrors],
 }
 
 impl Subject<'_> {
@@ -38,25 +35,18 @@ impl Subject<'_> {
         self.space.check_budget(&budget, self.round_to.max(1))?;
         let ranks = self.ranks(ranking, seed);
         let order: Vec<Vec<usize>> = ranks.iter().map(|ranks| best_first(ranks)).collect();
-        let levels = match ranking.scope {
-            Scope::Uniform => Levels::uniform(),
-            Scope::Global => Levels::global(&ranks, &self.space.switchable),
+        let frame = Frame {
+            space: self.space,
+            metric: budget.metric,
+            at_most: (budget.remaining * budget.metric.of(&self.space.size) as f64) as u64,
+            round_to: self.round_to,
         };
-        let fits = |keep: &[usize]| {
-            let masks = self.keep_best(&order, keep);
-            self.space.remaining(budget.metric, &masks) <= budget.remaining
+        let mut keep = match ranking.scope {
+            Scope::Uniform => even(&frame),
+            Scope::Knapsack => knapsack(&frame, self.errors),
+            Scope::Global => self.across(&ranks, &frame),
         };
-        // More kernels never cost less, so the largest level that fits is found by halving.
-        let (mut low, mut high) = (0, levels.count);
-        while low < high {
-            let middle = (low + high).div_ceil(2);
-            if fits(&self.kept_at(&levels, middle)) {
-                low = middle;
-            } else {
-                high = middle - 1;
-            }
-        }
-        let mut keep = self.kept_at(&levels, low);
+        let fits = |keep: &[usize]| frame.fits(keep);
         self.fill(&mut keep, &fits);
         Ok(self.keep_best(&order, &keep))
     }
@@ -71,6 +61,7 @@ impl Subject<'_> {
             space: self.space,
             tensors: &stored,
             statistics: None,
+            errors: self.errors,
         };
         let scores = Scores::measure(own(), &evidence);
         let all = self.space.all_active();
@@ -78,11 +69,26 @@ impl Subject<'_> {
         ranking.rank(&scores, &all, &ranked, &mut ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// Kernels that each group keeps at a level.
-    fn kept_at(&self, levels: &Levels, level: usize) -> Vec<usize> {
-        let wanted = levels.wanted(level, &self.space.groups.groups);
-        let each = wanted.into_iter().enumerate();
-        each.map(|(g, wanted)| self.allowed(g, wanted)).collect()
+    /// Kernels that each group keeps where those of all layers are ranked together.
+    fn across(&self, ranks: &[Vec<f32>], frame: &Frame<'_>) -> Vec<usize> {
+        let best = best_groups(ranks, &self.space.switchable);
+        let kept = |count: usize| -> Vec<usize> {
+            let mut wanted = vec![0; ranks.len()];
+            best[..count].iter().for_each(|&group| wanted[group] += 1);
+            let each = wanted.into_iter().enumerate();
+            each.map(|(g, wanted)| self.allowed(g, wanted)).collect()
+        };
+        // More kernels never cost less, so the most that fit are found by halving.
+        let (mut low, mut high) = (0, best.len());
+        while low < high {
+            let middle = (low + high).div_ceil(2);
+            if frame.fits(&kept(middle)) {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
+        }
+        kept(low)
     }
 
     /// Masks that keep the `keep[group]` best kernels of each group.
@@ -130,48 +136,14 @@ fn best_first(ranks: &[f32]) -> Vec<usize> {
     order
 }
 
-/// Networks from the smallest to the whole one.
-struct Levels {
-    count: usize,
-    /// Groups of the best kernels across layers, best first; `None` where layers keep the same
-    /// share.
-    across: Option<Vec<usize>>,
-}
-
-impl Levels {
-    fn uniform() -> Self {
-        Self {
-            count: LEVELS,
-            across: None,
-        }
+/// Groups of the kernels of all layers that may be switched, best first.
+fn best_groups(ranks: &[Vec<f32>], switchable: &[bool]) -> Vec<usize> {
+    let mut all: Vec<(f32, usize, usize)> = Vec::new();
+    for (g, ranks) in ranks.iter().enumerate().filter(|(g, _)| switchable[*g]) {
+        all.extend(ranks.iter().enumerate().map(|(k, &rank)| (rank, g, k)));
     }
-
-    fn global(ranks: &[Vec<f32>], switchable: &[bool]) -> Self {
-        let mut all: Vec<(f32, usize, usize)> = Vec::new();
-        for (g, ranks) in ranks.iter().enumerate().filter(|(g, _)| switchable[*g]) {
-            all.extend(ranks.iter().enumerate().map(|(k, &rank)| (rank, g, k)));
-        }
-        all.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
-        Self {
-            count: all.len(),
-            across: Some(all.into_iter().map(|(_, group, _)| group).collect()),
-        }
-    }
-
-    /// Kernels wanted of each group at a level.
-    fn wanted(&self, level: usize, groups: &[ChannelGroup]) -> Vec<usize> {
-        match &self.across {
-            None => groups
-                .iter()
-                .map(|group| group.width * level / self.count)
-                .collect(),
-            Some(best) => {
-                let mut wanted = vec![0usize; groups.len()];
-                best[..level].iter().for_each(|&group| wanted[group] += 1);
-                wanted
-            }
-        }
-    }
+    all.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+    all.into_iter().map(|(_, group, _)| group).collect()
 }
 
 #[cfg(test)]
@@ -188,6 +160,7 @@ mod tests {
             graph: &graph,
             space: &space,
             round_to,
+            errors: &[],
         };
         let ranking: Ranking = name.parse().unwrap();
         let budget = Budget { metric, remaining };
@@ -217,6 +190,7 @@ mod tests {
         let residual = resnet(&ResNetConfig::new([3, 32, 32], 10), 1).unwrap();
         let mobile = mobilenet_v2(&MobileNetConfig::new([3, 32, 32], 10), 1).unwrap();
         for criterion in ["l1", "l2", "random"] {
+            // Without tables a knapsack is even.
             for scope in Scope::ALL {
                 let name = format!("{criterion}-{}", scope.name());
                 check(&residual, &name, Metric::Macs, 0.5, 1);

@@ -10,7 +10,7 @@
 //! norm of the layer's scores, which takes the H·W out again; without that norm the sum is the
 //! estimate of what the loss loses, in its units.
 
-use super::{Evidence, LayerScale, Score};
+use super::{Evidence, LayerScale, Needs, Score};
 
 /// Name of first-order Taylor significance.
 pub const TAYLOR: &str = "taylor";
@@ -31,8 +31,8 @@ impl Score for Taylor {
         "first-order estimate of what the loss loses without the kernel"
     }
 
-    fn needs_data(&self) -> bool {
-        true
+    fn needs(&self) -> Needs {
+        Needs::Training
     }
 
     fn layer_scale(&self) -> LayerScale {
@@ -56,8 +56,8 @@ impl Score for Activation {
         "mean output of the kernel"
     }
 
-    fn needs_data(&self) -> bool {
-        true
+    fn needs(&self) -> Needs {
+        Needs::Training
     }
 
     fn measure(&self, evidence: &Evidence<'_>) -> Vec<Vec<f32>> {
@@ -77,8 +77,8 @@ impl Score for Positive {
         "share of the kernel's outputs that are above zero"
     }
 
-    fn needs_data(&self) -> bool {
-        true
+    fn needs(&self) -> Needs {
+        Needs::Training
     }
 
     fn measure(&self, evidence: &Evidence<'_>) -> Vec<Vec<f32>> {

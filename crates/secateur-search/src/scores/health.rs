@@ -1,7 +1,7 @@
 //! Health of dormant kernels: the estimated fall of the loss if they came back
 //! (`secateur_net::score::probe_health`).
 
-use super::{Evidence, Score};
+use super::{Evidence, Needs, Score};
 
 /// Name of the health of dormant kernels.
 pub const HEALTH: &str = "health";
@@ -18,8 +18,8 @@ impl Score for Health {
         "first-order estimate of what the loss gains if the dormant kernel comes back"
     }
 
-    fn needs_data(&self) -> bool {
-        true
+    fn needs(&self) -> Needs {
+        Needs::Training
     }
 
     fn ranks_active(&self) -> bool {

@@ -10,10 +10,12 @@ mod health;
 mod norms;
 mod ranks;
 mod scale;
+mod second_order;
 
 use std::borrow::Cow;
 
 use indexmap::IndexMap;
+use secateur_net::heal::WidthErrors;
 use secateur_net::weights::Weights;
 use secateur_onnx::coupling::{ChannelGroup, ChannelGroups, Member};
 use secateur_onnx::graph::Graph;
@@ -24,6 +26,7 @@ pub use health::HEALTH;
 pub use norms::{L1, L2, WEIGHT_NORM};
 pub use ranks::ranks;
 pub use scale::SCALE;
+pub use second_order::SECOND_ORDER;
 
 use crate::space::Space;
 
@@ -77,6 +80,8 @@ pub struct Evidence<'a> {
     pub tensors: &'a dyn Tensors,
     /// What passes over the data told, `[group][kernel]`; `None` where there are no data.
     pub statistics: Option<&'a [Vec<Statistics>]>,
+    /// Errors by width, by group; empty where there are no data.
+    pub errors: &'a [WidthErrors],
 }
 
 impl Evidence<'_> {
@@ -134,6 +139,17 @@ impl Evidence<'_> {
     }
 }
 
+/// Without what a score says nothing; each has what comes before it, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needs {
+    /// The file.
+    Weights,
+    /// Inputs, whose errors by width are measured.
+    Inputs,
+    /// Training passes.
+    Training,
+}
+
 /// What a kernel's score is divided by, so that scores of different layers can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerScale {
@@ -141,6 +157,8 @@ pub enum LayerScale {
     Mean,
     /// The root of the sum of squares over the layer's active kernels.
     L2,
+    /// Nothing: the scores are comparable as they are.
+    One,
 }
 
 impl LayerScale {
@@ -153,6 +171,7 @@ impl LayerScale {
                 let (sum, n) = values.fold((0.0, 0u32), |(sum, n), value| (sum + value, n + 1));
                 sum / f64::from(n.max(1))
             }
+            Self::One => 1.0,
             Self::L2 => values.map(|value| value * value).sum::<f64>().sqrt(),
         };
         if divisor > 0.0 { divisor } else { 1.0 }
@@ -167,9 +186,9 @@ pub trait Score: Send + Sync {
     /// What it is, in a line.
     fn about(&self) -> &'static str;
 
-    /// True if it says nothing without passes over data.
-    fn needs_data(&self) -> bool {
-        false
+    /// Without what it says nothing.
+    fn needs(&self) -> Needs {
+        Needs::Weights
     }
 
     /// False if it is the same for all active kernels, so that a ranking by it would be by
@@ -198,6 +217,7 @@ pub fn own() -> Vec<&'static dyn Score> {
         &gathered::Positive,
         &gathered::Taylor,
         &health::Health,
+        &second_order::SecondOrder,
     ]
 }
 

@@ -12,6 +12,7 @@ use crate::error::SearchError;
 use crate::observation::Observation;
 use crate::policy::{Experience, Exploration, LearnReport, PolicyError};
 use crate::record::{ReactivatedBy, Stage};
+use crate::widths::Frame;
 
 impl<E: Environment> Search<'_, E> {
     pub(super) fn epoch(
@@ -96,6 +97,7 @@ impl<E: Environment> Search<'_, E> {
         self.check_shape(&ranks)?;
         self.check_shape(&wishes)?;
         let limits = self.limits(episode, t);
+        let widths = self.widths(observation, &limits)?;
         let search = &self.config.search;
         let ledger = self.ledger();
         let masks = choose(
@@ -104,6 +106,7 @@ impl<E: Environment> Search<'_, E> {
             &wishes,
             &ledger.space.cost,
             &limits,
+            widths.as_deref(),
         );
         let share = if is_last {
             search.slice_cost
@@ -118,6 +121,30 @@ impl<E: Environment> Search<'_, E> {
             healing: Healing::Slice,
             rescue: self.promise.rescue().filter(|_| is_last),
         })
+    }
+
+    /// How many kernels each group is to keep, if the policy says so.
+    pub(super) fn widths(
+        &mut self,
+        observation: &Observation,
+        limits: &Limits,
+    ) -> Result<Option<Vec<usize>>, PolicyError> {
+        let frame = Frame {
+            space: self.environment.space(),
+            metric: limits.metric,
+            at_most: limits.at_most,
+            round_to: limits.round_to,
+        };
+        let widths = self.policy.widths(observation, &frame);
+        let fits = |widths: &Vec<usize>| widths.len() == frame.space.groups.groups.len();
+        match widths {
+            Some(widths) if !fits(&widths) => Err(PolicyError::Widths {
+                name: self.policy.name(),
+                expected: frame.space.groups.groups.len(),
+                got: widths.len(),
+            }),
+            widths => Ok(widths),
+        }
     }
 
     /// Fails unless a policy's figures are one for each kernel that may be switched: what does
@@ -154,7 +181,6 @@ impl<E: Environment> Search<'_, E> {
             } else {
                 search.max_switch_ratio
             },
-            max_imbalance: search.max_imbalance,
             round_to: search.round_to,
         }
     }

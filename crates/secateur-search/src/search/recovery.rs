@@ -139,7 +139,6 @@ impl<E: Environment> Search<'_, E> {
             at_most: (target * total) as u64,
             at_least: (target * total * RESIZE_SLACK) as u64,
             max_switch_ratio: 1.0,
-            max_imbalance: search.max_imbalance,
             round_to: search.round_to,
         };
         let grows = target > space.remaining(Metric::Params, &present);
@@ -154,8 +153,16 @@ impl<E: Environment> Search<'_, E> {
             self.check_shape(&ranks)?;
             (present, ranks)
         };
+        let widths = self.widths(observation, &limits)?;
         let cost = &self.environment.space().cost;
-        Ok(choose(&from, &ranks, &from.0, cost, &limits))
+        Ok(choose(
+            &from,
+            &ranks,
+            &from.0,
+            cost,
+            &limits,
+            widths.as_deref(),
+        ))
     }
 }
 

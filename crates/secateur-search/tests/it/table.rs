@@ -2,9 +2,12 @@
 //! the values that are gone. So the best choice is known, runs take no time, and whatever the
 //! loop promises can be looked at: budgets, floors, stopping and going on.
 
+use std::sync::Arc;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use secateur_net::Engine;
+use secateur_net::heal::WidthErrors;
 use secateur_net::task::Against;
 use secateur_net::train::{Evaluation, StepObserver};
 use secateur_onnx::arch::{VggConfig, vgg_like};
@@ -114,6 +117,17 @@ impl Table {
     }
 }
 
+/// What is lost with the kernels of a layer, those of least value first.
+fn lost(values: &[f32]) -> WidthErrors {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut errors = vec![0.0];
+    for &kernel in &order[..order.len() - 1] {
+        errors.push(errors[errors.len() - 1] + f64::from(values[kernel]));
+    }
+    WidthErrors { order, errors }
+}
+
 impl Environment for Table {
     type State = Standing;
     type Shared = ();
@@ -191,6 +205,7 @@ impl Environment for Table {
                 .map(|m| m.iter().map(facts).collect())
                 .collect(),
             scores,
+            errors: Arc::new(self.values.iter().map(|values| lost(values)).collect()),
             own_reward: Vec::new(),
         };
         observation.own_reward =
@@ -265,7 +280,6 @@ impl Environment for Table {
 pub(super) fn config(mode: Mode, policy: &str) -> PruneConfig {
     let mut config = PruneConfig::new(mode);
     config.search.policy = policy.to_string();
-    config.search.max_imbalance = f64::INFINITY;
     config.search.agent_updates = 5;
     config
 }

@@ -7,7 +7,9 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use secateur_net::data::{DataConfig, ModelData, Part, Source, settle_image_size};
-use secateur_net::heal::{SolveOptions, SolvedLayer, Solver, Unsolved};
+use secateur_net::heal::{
+    SolveOptions, SolvedLayer, Solver, Unsolved, WidthErrors, errors_by_width,
+};
 use secateur_net::train::predict;
 use secateur_net::weights::Weights;
 use secateur_net::{Engine, Interpreter, Output, task};
@@ -74,6 +76,8 @@ pub(crate) struct Calibrator<'a> {
     held_out: Part,
     expected: Vec<Output>,
     judge: Judge,
+    /// Errors by width, by group.
+    pub errors: Vec<WidthErrors>,
     /// What the user should know.
     pub notes: Vec<String>,
 }
@@ -116,6 +120,7 @@ impl<'a> Calibrator<'a> {
             ..SolveOptions::default()
         };
         let solver = Solver::new(&network, graph, groups, &weights, &part, &options)?;
+        let (errors, _) = errors_by_width(&network, graph, groups, &weights, &part, &options)?;
         let expected = predict(&network, &weights, &held_out)?;
         check_outputs(&names(&outputs), &expected)?;
         let judge = Judge::new(graph, &weights, wish, &part, &held_out)?;
@@ -133,6 +138,7 @@ impl<'a> Calibrator<'a> {
             held_out,
             expected,
             judge,
+            errors,
             notes,
         })
     }

@@ -78,6 +78,8 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
     let config = args.settings.over(PruneConfig::default());
     let ranking = if args.settings.has("search.policy") {
         &config.search.policy
+    } else if args.calibrate {
+        "second-order-knapsack"
     } else {
         "l2-uniform"
     };

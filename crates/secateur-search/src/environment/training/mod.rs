@@ -14,6 +14,7 @@ use std::sync::Arc;
 use secateur_net::Interpreter;
 use secateur_net::NetError;
 use secateur_net::data::{Augment, BatchJob, BatchSampler};
+use secateur_net::heal::WidthErrors;
 use secateur_net::health::probe_health;
 use secateur_net::mask::Selection;
 use secateur_net::score::Collector;
@@ -60,6 +61,8 @@ pub struct TrainingEnvironment<'a> {
     costs: Costs,
     state: State,
     shared: Shared,
+    /// What the given network's layers lose with kernels.
+    errors: Arc<Vec<WidthErrors>>,
     /// Made for the first recovery.
     solving: Option<Solving<'a>>,
     seed: u64,
@@ -105,6 +108,8 @@ impl<'a> TrainingEnvironment<'a> {
             None
         };
         let seed = config.seed ^ SAMPLER_STREAM;
+        let (errors, taken) = solving::errors_by_width(problem, seed)?;
+        costs.setup += taken;
         let sampler = BatchSampler::new(problem.train.len(), batch_size, seed);
         Ok(Self {
             problem,
@@ -115,6 +120,7 @@ impl<'a> TrainingEnvironment<'a> {
             costs,
             state: given(problem, training),
             shared: Shared { sampler },
+            errors: Arc::new(errors),
             solving: None,
             seed,
             own_reward: None,
@@ -290,6 +296,7 @@ impl<'a> TrainingEnvironment<'a> {
             space: &self.problem.space,
             tensors: &self.state.weights,
             statistics: Some(&statistics),
+            errors: &self.errors,
         };
         Scores::measure(self.scores.iter().copied(), &evidence)
     }
@@ -418,6 +425,7 @@ impl Environment for TrainingEnvironment<'_> {
             layers: self.layers(),
             kernels: self.kernels(),
             scores: self.measured(),
+            errors: self.errors.clone(),
             own_reward: Vec::new(),
         };
         let worth = worth(&observation);

@@ -1,6 +1,6 @@
 //! Recoveries begin with solved weights where those do better.
 
-use secateur_net::heal::{SolveOptions, Solver};
+use secateur_net::heal::{self, SolveOptions, Solver, WidthErrors};
 use secateur_net::mask::Selection;
 use secateur_net::{Interpreter, NetError};
 
@@ -10,6 +10,36 @@ use super::{Held, Problem, State};
 const SOLVED_ON: usize = 512;
 /// Training samples that tell whether solved weights do better.
 const JUDGED_BY: usize = 256;
+
+/// Training samples that errors by width follow from.
+const MEASURED_ON: usize = 256;
+/// Positions of each layer that they follow from, at least.
+const ROWS: usize = 4096;
+
+/// What the given network's layers lose with kernels, by group; and what that took, in
+/// sample-MACs.
+///
+/// # Errors
+/// As an inference pass.
+pub(super) fn errors_by_width(
+    problem: &Problem,
+    seed: u64,
+) -> Result<(Vec<WidthErrors>, f64), NetError> {
+    let options = SolveOptions {
+        inputs: MEASURED_ON,
+        rows: ROWS,
+        seed,
+        ..SolveOptions::default()
+    };
+    heal::errors_by_width(
+        &problem.network,
+        &problem.graph,
+        &problem.space.groups,
+        &problem.weights,
+        &problem.train.spread(MEASURED_ON),
+        &options,
+    )
+}
 
 /// The given network with what its layers give, which cut networks are solved for.
 pub(super) struct Solving<'a> {

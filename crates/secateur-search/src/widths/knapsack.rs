@@ -1,0 +1,276 @@
+//! The widths whose errors by width come to least.
+//!
+//! What a layer's kernel costs depends on the widths of its neighbours, so that no table of costs
+//! can be filled. Widths are found in two ways: they fall from the given network's, each time by a
+//! few kernels of the layer that loses least for what it saves; and layer by layer each takes the
+//! width at which its error and its cost at a common price come to least, with the price at which
+//! the network fits (Everett, Operations Research 11, 1963). From both, layers trade kernels as long
+//! as the sum of the errors falls: one has more and others give it, or one has fewer and others take
+//! it.
+
+use secateur_net::heal::WidthErrors;
+
+use super::{Frame, even};
+
+/// A layer gives up this part of its kernels at a time, one at least.
+const STEP: usize = 32;
+/// Logarithms of the prices tried for the size allowed, in units of error; and halvings of the
+/// interval.
+const PRICES: (f64, f64) = (-20.0, 10.0);
+const HALVINGS: usize = 24;
+/// Times that all layers choose their widths at a price, at most.
+const SWEEPS: usize = 12;
+
+/// Widths that fit, of small error; even ones where no group has a table.
+pub fn knapsack(frame: &Frame<'_>, errors: &[WidthErrors]) -> Vec<usize> {
+    let sack = Knapsack { frame, errors };
+    if !sack.groups().any(|group| !errors[group].errors.is_empty()) {
+        return even(frame);
+    }
+    let starts = [sack.cut(frame.full(), &[]), sack.priced()];
+    let found = starts.map(|start| sack.improved(sack.fill(sack.cut(start, &[]), &[])));
+    let [a, b] = found;
+    match sack.total(&b) < sack.total(&a) {
+        true => b,
+        false => a,
+    }
+}
+
+/// A frame with the errors that its layers have at every width.
+pub(super) struct Knapsack<'a> {
+    pub(super) frame: &'a Frame<'a>,
+    errors: &'a [WidthErrors],
+}
+
+impl Knapsack<'_> {
+    pub(super) fn groups(&self) -> impl Iterator<Item = usize> {
+        let switchable = self.frame.space.switchable.iter().enumerate();
+        let tables = self.errors.len();
+        switchable.filter_map(move |(group, &on)| (on && group < tables).then_some(group))
+    }
+
+    /// Error of a group's readers at a width. Where there is no table, what half of a layer's
+    /// variance would be if every kernel had its share of it.
+    fn error(&self, group: usize, width: usize) -> f64 {
+        let of = &self.errors[group].errors;
+        let full = self.frame.space.groups.groups[group].width;
+        match of.get(full.saturating_sub(width)) {
+            Some(error) => *error,
+            None => 0.5 * (1.0 - width as f64 / full.max(1) as f64),
+        }
+    }
+
+    pub(super) fn total(&self, widths: &[usize]) -> f64 {
+        self.groups()
+            .map(|group| self.error(group, widths[group]))
+            .sum()
+    }
+
+    /// The width of a group one step down or up, if there is one.
+    pub(super) fn step(&self, group: usize, width: usize, way: Way) -> Option<usize> {
+        let step = self.frame.round_to.max(1);
+        let by = (width / STEP / step * step).max(step);
+        let full = self.frame.space.groups.groups[group].width;
+        match way {
+            Way::Down => {
+                let to = match width % step {
+                    0 => width.saturating_sub(by),
+                    odd => width - odd,
+                };
+                (to >= self.frame.least(group) && to < width).then_some(to)
+            }
+            Way::Up => (width < full).then(|| (width + by).min(full)),
+        }
+    }
+
+    /// The widths of the least common price at which the network fits.
+    fn priced(&self) -> Vec<usize> {
+        let (mut low, mut high) = PRICES;
+        for _ in 0..HALVINGS {
+            let middle = (low + high) / 2.0;
+            if self.frame.fits(&self.at_price(f64::exp(middle))) {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        self.at_price(f64::exp(high))
+    }
+
+    /// Widths of which none alone makes the errors and the cost less, the size allowed costing
+    /// `price`.
+    fn at_price(&self, price: f64) -> Vec<usize> {
+        let of_one = price / self.frame.at_most.max(1) as f64;
+        let mut widths = self.frame.full();
+        for _ in 0..SWEEPS {
+            let before = widths.clone();
+            for group in self.groups() {
+                // Sizes are linear in each width by itself.
+                let each = of_one * self.frame.price(&widths)[group] as f64;
+                let worth = |&width: &usize| self.error(group, width) + each * width as f64;
+                let least = self.frame.least(group);
+                let allowed =
+                    (least..=self.frame.full()[group]).step_by(self.frame.round_to.max(1));
+                let best = allowed.min_by(|a, b| worth(a).total_cmp(&worth(b)));
+                widths[group] = best.unwrap_or(least);
+            }
+            if widths == before {
+                break;
+            }
+        }
+        widths
+    }
+
+    /// Widths that fit, `kept` untouched if that can be.
+    pub(super) fn cut(&self, mut widths: Vec<usize>, kept: &[usize]) -> Vec<usize> {
+        while !self.frame.fits(&widths) {
+            let price = self.frame.price(&widths);
+            let loss = |group: usize| {
+                let to = self.step(group, widths[group], Way::Down)?;
+                let saved = price[group] * (widths[group] - to) as u64;
+                let lost = self.error(group, to) - self.error(group, widths[group]);
+                Some((lost / saved.max(1) as f64, group, to))
+            };
+            let found = self
+                .groups()
+                .filter(|group| !kept.contains(group))
+                .filter_map(loss);
+            match found.min_by(|a, b| a.0.total_cmp(&b.0)) {
+                Some((_, group, to)) => widths[group] = to,
+                None => break,
+            }
+        }
+        widths
+    }
+
+    /// Widths that use the room that is left, `kept` untouched.
+    pub(super) fn fill(&self, mut widths: Vec<usize>, kept: &[usize]) -> Vec<usize> {
+        loop {
+            let (size, price) = (self.frame.size(&widths), self.frame.price(&widths));
+            let gain = |group: usize| {
+                let to = self.step(group, widths[group], Way::Up)?;
+                let costs = price[group] * (to - widths[group]) as u64;
+                let won = self.error(group, widths[group]) - self.error(group, to);
+                let fits = won > 0.0 && size + costs <= self.frame.at_most;
+                fits.then_some((won / costs.max(1) as f64, group, to))
+            };
+            let found = self.groups().filter(|group| !kept.contains(group));
+            let best = found.filter_map(gain).max_by(|a, b| a.0.total_cmp(&b.0));
+            let Some((_, group, to)) = best else {
+                return widths;
+            };
+            let from = std::mem::replace(&mut widths[group], to);
+            if !self.frame.fits(&widths) {
+                widths[group] = from;
+                return widths;
+            }
+        }
+    }
+}
+
+/// Which way a width moves.
+#[derive(Clone, Copy)]
+pub(super) enum Way {
+    Up,
+    Down,
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use secateur_onnx::arch::{VggConfig, vgg_like};
+    use secateur_onnx::graph::Graph;
+
+    use super::*;
+    use crate::config::Metric;
+    use crate::space::Space;
+
+    /// How much more than the best widths those that are found may lose: of 300 cases one loses
+    /// more, 14 %.
+    const SLACK: f64 = 1.1;
+    /// Kernels of each layer.
+    const WIDTH: usize = 24;
+
+    fn space() -> Space {
+        let mut config = VggConfig::new([1, 8, 8], 3);
+        config.stages = VggConfig::parse_stages(&format!("{WIDTH},M,{WIDTH},M")).unwrap();
+        config.hidden = vec![WIDTH];
+        let graph = Graph::from_model(&vgg_like(&config, 0).unwrap()).unwrap();
+        Space::new(&graph, &[]).unwrap()
+    }
+
+    /// Errors that rise ever faster as a layer gets narrower.
+    fn errors(space: &Space, seed: u64) -> Vec<WidthErrors> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut of_group = |width: usize| {
+            let (scale, power) = (rng.random_range(0.1..1.0), rng.random_range(1.5..4.0));
+            let error = |gone: usize| scale * f64::powf(gone as f64 / width as f64, power);
+            WidthErrors {
+                order: (0..width).collect(),
+                errors: (0..width).map(error).collect(),
+            }
+        };
+        space
+            .groups
+            .groups
+            .iter()
+            .map(|g| of_group(g.width))
+            .collect()
+    }
+
+    /// What widths lose that are found and the best of all there are, in a random case.
+    fn found_and_best(space: &Space, seed: u64, metric: Metric) -> (f64, f64) {
+        let errors = errors(space, seed);
+        let share = ChaCha8Rng::seed_from_u64(seed).random_range(0.05..0.9);
+        let frame = Frame {
+            space,
+            metric,
+            at_most: (share * metric.of(&space.size) as f64) as u64,
+            round_to: 1,
+        };
+        let lost =
+            |widths: &[usize]| -> f64 { (0..3).map(|g| errors[g].errors[WIDTH - widths[g]]).sum() };
+        let widths = |i: usize| {
+            [
+                1 + i % WIDTH,
+                1 + i / WIDTH % WIDTH,
+                1 + i / WIDTH / WIDTH,
+                3,
+            ]
+        };
+        let all = (0..WIDTH.pow(3)).map(widths);
+        let losses = all.filter(|w| frame.fits(w)).map(|w| lost(&w));
+        let found = knapsack(&frame, &errors);
+        assert!(frame.fits(&found));
+        (lost(&found), losses.fold(f64::INFINITY, f64::min))
+    }
+
+    #[test]
+    fn little_is_lost_against_the_best_widths() {
+        let space = space();
+        for seed in 0..8 {
+            for metric in [Metric::Params, Metric::Macs] {
+                let (found, best) = found_and_best(&space, seed, metric);
+                assert!(
+                    found <= SLACK * best,
+                    "{seed} {metric:?}: {found} against {best}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn widths_are_round_and_even_where_nothing_is_known() {
+        let space = space();
+        let frame = Frame {
+            space: &space,
+            metric: Metric::Params,
+            at_most: space.size.params / 2,
+            round_to: 4,
+        };
+        let found = knapsack(&frame, &errors(&space, 1));
+        assert!(found[..3].iter().all(|width| width % 4 == 0), "{found:?}");
+        assert_eq!(knapsack(&frame, &[]), even(&frame));
+    }
+}
