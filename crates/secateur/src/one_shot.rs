@@ -161,6 +161,8 @@ pub fn prune_one_shot(
         let mut calibrated = None;
         if let Some(calibrator) = &calibrator {
             let (healed, result) = calibrator.heal(&small, &masks)?;
+            let unsaid = result.notes.iter().filter(|note| !notes.contains(note));
+            notes.extend(unsaid.cloned().collect::<Vec<_>>());
             (small, calibrated) = (healed, Some(result));
         }
         store_masks(&mut small, &masks);

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use self::judge::Judge;
 pub use self::judge::Kept;
-use crate::prune::{PruneError, check_outputs};
+use crate::prune::{PruneError, check_outputs, nothing_found_note};
 use crate::table::{Align, table};
 
 /// Held-out inputs that outputs are compared on, at most.
@@ -65,6 +65,8 @@ pub struct Calibrated {
     pub unsolved: Vec<Unsolved>,
     /// Time of solving, without reading inputs and running the original.
     pub seconds: f64,
+    /// What the user should know.
+    pub notes: Vec<String>,
 }
 
 /// The original with its inputs, ready to solve what is cut of it.
@@ -163,6 +165,9 @@ impl<'a> Calibrator<'a> {
             layers,
             unsolved: self.solver.unsolved().to_vec(),
             seconds,
+            notes: nothing_found_note([&cut_look], &counted(self.held_out.len(), "held-out input"))
+                .into_iter()
+                .collect(),
         };
         Ok((small.with_weights(&weights.values())?, calibrated))
     }

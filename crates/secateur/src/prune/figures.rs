@@ -230,7 +230,29 @@ fn notes(problem: &Problem, data: &DataFigures) -> Vec<String> {
         notes.push(seen_before_note(problem));
     }
     notes.extend(one_class_note(problem));
+    let parts = [&problem.baseline.search, &problem.baseline.confirm];
+    let validation = format!("validation {}", problem.data.source.noun());
+    let inputs = counted(problem.baseline.n_samples(), &validation);
+    notes.extend(nothing_found_note(parts, &inputs));
     notes
+}
+
+/// That the given network finds nothing on `inputs`, of which `parts` tell, so that any network
+/// agrees that finds nothing.
+pub(crate) fn nothing_found_note<'e>(
+    parts: impl IntoIterator<Item = &'e Evaluation>,
+    inputs: &str,
+) -> Option<String> {
+    let mut parts = parts.into_iter().map(|part| part.figures.iter());
+    let figure = parts.next()?.find(|figure| figure.counts_nothing())?;
+    let everywhere = parts.all(|mut figures| figures.any(Figure::counts_nothing));
+    everywhere.then(|| {
+        format!(
+            "there are no {} on {inputs}: what agrees with that shows little; the data should show \
+             what the network is for, prepared as it was trained with",
+            figure.name
+        )
+    })
 }
 
 /// What it means if the given network was trained on what is held out here.
@@ -300,4 +322,36 @@ fn budget_text(budget: &Budget) -> String {
     let percent = format!("{:.2}", budget.remaining * 100.0);
     let percent = percent.trim_end_matches('0').trim_end_matches('.');
     format!("{percent} % of the {}", budget.metric.words())
+}
+
+#[cfg(test)]
+mod tests {
+    use secateur_net::task::Unit;
+
+    use super::*;
+
+    fn part(boxes: f64) -> Evaluation {
+        let figure = Figure {
+            name: "boxes of the original".to_string(),
+            value: boxes,
+            unit: Unit::Count,
+            output: None,
+        };
+        Evaluation {
+            quality: 1.0,
+            loss: 0.0,
+            samples: Vec::new(),
+            per_class: Vec::new(),
+            figures: vec![figure],
+        }
+    }
+
+    #[test]
+    fn a_network_that_finds_nothing_anywhere_is_noted() {
+        let note = |boxes: [f64; 2]| nothing_found_note(&boxes.map(part), "2 images");
+        let nothing = note([0.0, 0.0]).unwrap();
+        assert!(nothing.starts_with("there are no boxes of the original on 2 images"));
+        assert_eq!(note([0.0, 3.0]), None);
+        assert_eq!(note([3.0, 0.0]), None);
+    }
 }
