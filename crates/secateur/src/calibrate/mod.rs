@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use self::judge::Judge;
 pub use self::judge::Kept;
-use crate::prune::{PruneError, check_outputs, nothing_found_note};
+use crate::prune::{PruneError, check_outputs, sameness_note};
 use crate::table::{Align, table};
 
 /// Held-out inputs that outputs are compared on, at most.
@@ -165,9 +165,12 @@ impl<'a> Calibrator<'a> {
             layers,
             unsolved: self.solver.unsolved().to_vec(),
             seconds,
-            notes: nothing_found_note([&cut_look], &counted(self.held_out.len(), "held-out input"))
-                .into_iter()
-                .collect(),
+            notes: sameness_note(
+                &[&cut_look],
+                &counted(self.held_out.len(), "held-out input"),
+            )
+            .into_iter()
+            .collect(),
         };
         Ok((small.with_weights(&weights.values())?, calibrated))
     }
