@@ -22,8 +22,10 @@ pub use self::judge::Kept;
 use crate::prune::{PruneError, check_outputs, sameness_note};
 use crate::table::{Align, table};
 
-/// Held-out inputs that outputs are compared on, at most.
-const HELD_OUT: usize = 256;
+/// Held-out inputs that outputs are compared on: as many as weights are solved on, within these
+/// bounds. Fewer tell little, and more take longer than they are worth.
+const LEAST_HELD_OUT: usize = 64;
+const MOST_HELD_OUT: usize = 256;
 
 /// Inputs to solve weights on.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +113,8 @@ impl<'a> Calibrator<'a> {
         };
         let part = some(data.splits.train.clone(), calibration.inputs)?;
         let apart = [&data.splits.search[..], &data.splits.confirm[..]].concat();
-        let held_out = some(apart, HELD_OUT)?;
+        let compared = calibration.inputs.clamp(LEAST_HELD_OUT, MOST_HELD_OUT);
+        let held_out = some(apart, compared)?;
         let options = SolveOptions {
             inputs: calibration.inputs,
             seed,
