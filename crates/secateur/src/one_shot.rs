@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+use secateur_net::interpreter::Frontier;
 use secateur_onnx::cost::Size;
 use secateur_onnx::coupling::{Masks, Mixed};
 use secateur_onnx::graph::Graph;
@@ -127,7 +128,13 @@ pub fn prune_one_shot(
         Calibrator::settle(&mut model, calibration)?;
     }
     let graph = Graph::from_model(&model)?;
-    let space = Space::new(&graph, job.ignore)?;
+    let (space, frontier) = match &job.calibration {
+        Some(_) => {
+            let frontier = Frontier::find(&graph)?;
+            (Space::up_to(&graph, &frontier, job.ignore)?, Some(frontier))
+        }
+        None => (Space::new(&graph, job.ignore)?, None),
+    };
     check_finite(&graph, Some(&space.groups))?;
     let subject = Subject {
         graph: &graph,
@@ -141,10 +148,10 @@ pub fn prune_one_shot(
         .map(|&budget| subject.masks(&job.ranking, budget, job.seed))
         .collect::<Result<Vec<Masks>, _>>()?;
     let mut notes = file_notes(&model, &graph, &space.cost);
-    let calibrator = match &job.calibration {
-        Some(calibration) => Some(Calibrator::new(
+    let calibrator = match job.calibration.as_ref().zip(frontier.as_ref()) {
+        Some((calibration, frontier)) => Some(Calibrator::new(
             &model,
-            &graph,
+            (&graph, frontier),
             &space.groups,
             calibration,
             job.seed,

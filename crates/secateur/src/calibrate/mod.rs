@@ -8,6 +8,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use secateur_net::data::{DataConfig, ModelData, Part, Source, settle_image_size};
 use secateur_net::heal::{SolveOptions, SolvedLayer, Solver, Unsolved};
+use secateur_net::interpreter::Frontier;
+use secateur_net::task::Against;
 use secateur_net::train::predict;
 use secateur_net::weights::Weights;
 use secateur_net::{Engine, Interpreter, Output, task};
@@ -88,19 +90,24 @@ impl<'a> Calibrator<'a> {
         Ok(settle_image_size(model, calibration.source)?)
     }
 
-    /// Reads the inputs and runs the original on them.
+    /// Reads the inputs and runs the original on them, as far as `graph` can be run: up to its
+    /// frontier.
     pub fn new(
         model: &Model,
-        graph: &Graph,
+        (graph, frontier): (&Graph, &Frontier),
         groups: &'a ChannelGroups,
         calibration: &Calibration<'_>,
         seed: u64,
     ) -> Result<Self, PruneError> {
-        let outputs: Vec<String> = graph.outputs.iter().map(|o| o.name.clone()).collect();
+        let (source, wish) = (calibration.source, calibration.data.task);
+        let task = task::up_to(graph, frontier, Against::Original, wish)?;
+        let outputs: Vec<String> = match frontier.is_whole() {
+            true => graph.outputs.iter().map(|o| o.name.clone()).collect(),
+            false => frontier.values().into_iter().map(str::to_string).collect(),
+        };
         let network = plan(graph, &names(&outputs))?;
         let weights = Weights::from_graph(graph)?;
-        let (source, wish) = (calibration.source, calibration.data.task);
-        let classes = task::find(graph, source.against(), wish)
+        let classes = task::up_to(graph, frontier, source.against(), wish)
             .ok()
             .and_then(|task| task.n_classes());
         let inputs = network.inputs();
@@ -123,8 +130,14 @@ impl<'a> Calibrator<'a> {
         let solver = Solver::new(&network, graph, groups, &weights, &part, &options)?;
         let expected = predict(&network, &weights, &held_out)?;
         check_outputs(&names(&outputs), &expected)?;
-        let judge = Judge::new(graph, &weights, wish, &part, &held_out)?;
+        let judge = Judge::new(graph, &weights, task, &part, &held_out)?;
         let mut notes = data.notes.clone();
+        if !frontier.is_whole() {
+            notes.push(format!(
+                "weights are solved up to where training ends, and kernels behind it stay: {}",
+                frontier.stops_text()
+            ));
+        }
         if solver.inputs() < part.len() {
             notes.push(format!(
                 "weights are solved on {} of {}: the values of more would take too much memory",
