@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+use secateur_net::interpreter::Frontier;
 use secateur_onnx::cost::Size;
 use secateur_onnx::coupling::{Masks, Mixed};
 use secateur_onnx::graph::Graph;
@@ -131,12 +132,22 @@ pub fn prune_one_shot(
         Calibrator::settle(&mut model, calibration)?;
     }
     let graph = Graph::from_model(&model)?;
-    let space = Space::new(&graph, job.ignore)?;
+    let (space, frontier) = match &job.calibration {
+        Some(_) => {
+            let frontier = Frontier::find(&graph)?;
+            (Space::up_to(&graph, &frontier, job.ignore)?, Some(frontier))
+        }
+        None => (Space::new(&graph, job.ignore)?, None),
+    };
     check_finite(&graph, Some(&space.groups))?;
-    let calibrator = match &job.calibration {
-        Some(calibration) => Some(Calibrator::new(
+    // Every budget is checked before inputs are read, and before the first file is written.
+    for budget in job.budgets {
+        space.check_budget(budget, job.round_to.max(1))?;
+    }
+    let calibrator = match job.calibration.as_ref().zip(frontier.as_ref()) {
+        Some((calibration, frontier)) => Some(Calibrator::new(
             &model,
-            &graph,
+            (&graph, frontier),
             &space.groups,
             calibration,
             job.seed,
@@ -149,7 +160,6 @@ pub fn prune_one_shot(
         round_to: job.round_to,
         errors: calibrator.as_ref().map_or(&[], |c| &c.errors),
     };
-    // Every budget is checked before the first file is written.
     let chosen = job
         .budgets
         .iter()
@@ -166,6 +176,8 @@ pub fn prune_one_shot(
         let mut calibrated = None;
         if let Some(calibrator) = &calibrator {
             let (healed, result) = calibrator.heal(&small, &masks)?;
+            let unsaid = result.notes.iter().filter(|note| !notes.contains(note));
+            notes.extend(unsaid.cloned().collect::<Vec<_>>());
             (small, calibrated) = (healed, Some(result));
         }
         store_masks(&mut small, &masks);

@@ -52,6 +52,11 @@ impl Figure {
         self
     }
 
+    /// True if it counts things and there are none, such as boxes that the original finds.
+    pub fn counts_nothing(&self) -> bool {
+        self.unit == Unit::Count && self.value == 0.0
+    }
+
     /// Its value as people read it: `97.31 %`.
     pub fn text(&self) -> String {
         match self.unit {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use secateur_net::data::Part;
-use secateur_net::task::{self, Against, Task, TaskKind, Unit};
+use secateur_net::task::{Task, Unit};
 use secateur_net::train::{Evaluation, Original, Reference, evaluate};
 use secateur_net::weights::Weights;
 use secateur_onnx::graph::Graph;
@@ -35,15 +35,15 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// Of the original; what the task takes from its outputs comes from `training`.
+    /// Of the original, whose outputs are of `task`; what that takes from them comes from
+    /// `training`.
     pub fn new(
         graph: &Graph,
         weights: &Weights,
-        wish: Option<TaskKind>,
+        task: Arc<dyn Task>,
         training: &Part,
         held_out: &Part,
     ) -> Result<Self, PruneError> {
-        let task = task::find(graph, Against::Original, wish)?;
         let network = Arc::new(plan(graph, &task.outputs())?);
         let original = Arc::new(Original::new(network, weights)?);
         let task = original.fit(task, training)?;

@@ -10,6 +10,8 @@ use secateur_net::data::{DataConfig, ModelData, Part, Source, settle_image_size}
 use secateur_net::heal::{
     SolveOptions, SolvedLayer, Solver, Unsolved, WidthErrors, errors_by_width,
 };
+use secateur_net::interpreter::Frontier;
+use secateur_net::task::Against;
 use secateur_net::train::predict;
 use secateur_net::weights::Weights;
 use secateur_net::{Engine, Interpreter, Output, task};
@@ -21,11 +23,13 @@ use serde::Serialize;
 
 use self::judge::Judge;
 pub use self::judge::Kept;
-use crate::prune::{PruneError, check_outputs};
+use crate::prune::{PruneError, check_outputs, sameness_note};
 use crate::table::{Align, table};
 
-/// Held-out inputs that outputs are compared on, at most.
-const HELD_OUT: usize = 256;
+/// Held-out inputs that outputs are compared on: as many as weights are solved on, within these
+/// bounds. Fewer tell little, and more take longer than they are worth.
+const LEAST_HELD_OUT: usize = 64;
+const MOST_HELD_OUT: usize = 256;
 
 /// Inputs to solve weights on.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +71,8 @@ pub struct Calibrated {
     pub unsolved: Vec<Unsolved>,
     /// Time of solving, without reading inputs and running the original.
     pub seconds: f64,
+    /// What the user should know.
+    pub notes: Vec<String>,
 }
 
 /// The original with its inputs, ready to solve what is cut of it.
@@ -88,19 +94,24 @@ impl<'a> Calibrator<'a> {
         Ok(settle_image_size(model, calibration.source)?)
     }
 
-    /// Reads the inputs and runs the original on them.
+    /// Reads the inputs and runs the original on them, as far as `graph` can be run: up to its
+    /// frontier.
     pub fn new(
         model: &Model,
-        graph: &Graph,
+        (graph, frontier): (&Graph, &Frontier),
         groups: &'a ChannelGroups,
         calibration: &Calibration<'_>,
         seed: u64,
     ) -> Result<Self, PruneError> {
-        let outputs: Vec<String> = graph.outputs.iter().map(|o| o.name.clone()).collect();
+        let (source, wish) = (calibration.source, calibration.data.task);
+        let task = task::up_to(graph, frontier, Against::Original, wish)?;
+        let outputs: Vec<String> = match frontier.is_whole() {
+            true => graph.outputs.iter().map(|o| o.name.clone()).collect(),
+            false => frontier.values().into_iter().map(str::to_string).collect(),
+        };
         let network = plan(graph, &names(&outputs))?;
         let weights = Weights::from_graph(graph)?;
-        let (source, wish) = (calibration.source, calibration.data.task);
-        let classes = task::find(graph, source.against(), wish)
+        let classes = task::up_to(graph, frontier, source.against(), wish)
             .ok()
             .and_then(|task| task.n_classes());
         let inputs = network.inputs();
@@ -113,7 +124,8 @@ impl<'a> Calibrator<'a> {
         };
         let part = some(data.splits.train.clone(), calibration.inputs)?;
         let apart = [&data.splits.search[..], &data.splits.confirm[..]].concat();
-        let held_out = some(apart, HELD_OUT)?;
+        let compared = calibration.inputs.clamp(LEAST_HELD_OUT, MOST_HELD_OUT);
+        let held_out = some(apart, compared)?;
         let options = SolveOptions {
             inputs: calibration.inputs,
             seed,
@@ -123,8 +135,14 @@ impl<'a> Calibrator<'a> {
         let (errors, _) = errors_by_width(&network, graph, groups, &weights, &part, &options)?;
         let expected = predict(&network, &weights, &held_out)?;
         check_outputs(&names(&outputs), &expected)?;
-        let judge = Judge::new(graph, &weights, wish, &part, &held_out)?;
+        let judge = Judge::new(graph, &weights, task, &part, &held_out)?;
         let mut notes = data.notes.clone();
+        if !frontier.is_whole() {
+            notes.push(format!(
+                "weights are solved up to where training ends, and kernels behind it stay: {}",
+                frontier.stops_text()
+            ));
+        }
         if solver.inputs() < part.len() {
             notes.push(format!(
                 "weights are solved on {} of {}: the values of more would take too much memory",
@@ -169,6 +187,12 @@ impl<'a> Calibrator<'a> {
             layers,
             unsolved: self.solver.unsolved().to_vec(),
             seconds,
+            notes: sameness_note(
+                &[&cut_look],
+                &counted(self.held_out.len(), "held-out input"),
+            )
+            .into_iter()
+            .collect(),
         };
         Ok((small.with_weights(&weights.values())?, calibrated))
     }

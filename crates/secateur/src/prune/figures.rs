@@ -229,7 +229,15 @@ fn notes(problem: &Problem, data: &DataFigures) -> Vec<String> {
         );
         notes.push(seen_before_note(problem));
     }
-    notes.extend(one_class_note(problem));
+    if problem.task.against() == Against::Original {
+        let baseline = &problem.baseline;
+        let validation = format!("validation {}", problem.data.source.noun());
+        let inputs = counted(baseline.n_samples(), &validation);
+        notes.extend(sameness_note(
+            &[&baseline.search, &baseline.confirm],
+            &inputs,
+        ));
+    }
     notes
 }
 
@@ -249,26 +257,38 @@ fn seen_before_note(problem: &Problem) -> String {
     }
 }
 
-/// That the given network decides for one class alone, so that any network agrees that does so.
-fn one_class_note(problem: &Problem) -> Option<String> {
-    if problem.task.against() == Against::Labels || problem.task.n_classes().is_none() {
-        return None;
-    }
-    let (search, confirm) = (&problem.baseline.search, &problem.baseline.confirm);
-    let counts = search.per_class.iter().zip(&confirm.per_class);
-    let found = counts.map(|(a, b)| a.1 + b.1).collect::<Vec<u64>>();
-    let class = found.iter().position(|&n| n > 0)?;
-    (found.iter().filter(|&&n| n > 0).count() == 1).then(|| {
-        format!(
-            "the given network decides for class {class} on all {}: what agrees with that shows \
-             little; the data should be as various as what the network will meet, and prepared as \
-             it was trained with",
-            counted(
-                found[class] as usize,
-                &format!("validation {}", problem.data.source.noun())
-            )
-        )
-    })
+/// That the given network says the same of all `inputs`, of which `parts` tell: it decides for one
+/// class alone, or finds nothing. Any network agrees that does so.
+pub(crate) fn sameness_note(parts: &[&Evaluation], inputs: &str) -> Option<String> {
+    let what = match (only_class(parts), nothing_found(parts)) {
+        (Some(class), _) => format!("the given network decides for class {class} on all {inputs}"),
+        (None, Some(things)) => format!("there are no {things} on {inputs}"),
+        (None, None) => return None,
+    };
+    Some(format!(
+        "{what}: what agrees with that shows little; the data should be as various as what the \
+         network will meet, and prepared as it was trained with"
+    ))
+}
+
+/// The class that the given network decides for on all samples.
+fn only_class(parts: &[&Evaluation]) -> Option<usize> {
+    let per_class = parts
+        .iter()
+        .flat_map(|part| part.per_class.iter().enumerate());
+    let mut found = per_class
+        .filter(|(_, (_, n))| *n > 0)
+        .map(|(class, _)| class);
+    let class = found.next()?;
+    found.all(|other| other == class).then_some(class)
+}
+
+/// What the given network finds nowhere, though it is there to find it.
+fn nothing_found<'e>(parts: &[&'e Evaluation]) -> Option<&'e str> {
+    let mut figures = parts.iter().map(|part| part.figures.iter());
+    let figure = figures.next()?.find(|figure| figure.counts_nothing())?;
+    let nowhere = figures.all(|mut figures| figures.any(Figure::counts_nothing));
+    nowhere.then_some(figure.name.as_str())
 }
 
 fn mode_text(mode: &Mode, quality_name: &str, measure: Option<&MeasureFigures>) -> String {
@@ -300,4 +320,49 @@ fn budget_text(budget: &Budget) -> String {
     let percent = format!("{:.2}", budget.remaining * 100.0);
     let percent = percent.trim_end_matches('0').trim_end_matches('.');
     format!("{percent} % of the {}", budget.metric.words())
+}
+
+#[cfg(test)]
+mod tests {
+    use secateur_net::task::Unit;
+
+    use super::*;
+
+    fn part(per_class: &[(u64, u64)], boxes: Option<f64>) -> Evaluation {
+        let figure = |value| Figure {
+            name: "boxes of the original".to_string(),
+            value,
+            unit: Unit::Count,
+            output: None,
+        };
+        Evaluation {
+            quality: 1.0,
+            loss: 0.0,
+            samples: Vec::new(),
+            per_class: per_class.to_vec(),
+            figures: boxes.map(figure).into_iter().collect(),
+        }
+    }
+
+    fn check(parts: [Evaluation; 2], begin: Option<&str>) {
+        let note = sameness_note(&parts.each_ref(), "2 images");
+        match (&note, begin) {
+            (Some(note), Some(begin)) => assert!(note.starts_with(begin), "{note}"),
+            (note, begin) => assert_eq!(note.as_deref(), begin),
+        }
+    }
+
+    #[test]
+    fn answers_that_are_all_the_same_are_noted() {
+        let boxes = |a, b| [part(&[], Some(a)), part(&[], Some(b))];
+        let nothing = "there are no boxes of the original on 2 images";
+        check(boxes(0.0, 0.0), Some(nothing));
+        check(boxes(0.0, 3.0), None);
+        check(boxes(3.0, 0.0), None);
+        let classes = |a, b| [part(a, None), part(b, None)];
+        let one = "the given network decides for class 1 on all 2 images";
+        check(classes(&[(0, 0), (1, 1)], &[(0, 0), (0, 1)]), Some(one));
+        check(classes(&[(0, 0), (1, 1)], &[(1, 1), (0, 0)]), None);
+        check(classes(&[], &[]), None);
+    }
 }

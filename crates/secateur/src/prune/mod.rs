@@ -29,6 +29,7 @@ use secateur_search::store::{Memory, RunDir, Store};
 
 pub use error::PruneError;
 use figures::Run;
+pub(crate) use figures::sameness_note;
 pub use files::Files;
 pub(crate) use files::{check_verdict, file_name, keep_input, output_paths};
 pub(crate) use given::check_outputs;

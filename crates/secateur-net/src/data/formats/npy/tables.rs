@@ -191,7 +191,7 @@ impl Tables {
                 };
                 let got = match self.tables.len() {
                     1 => got,
-                    _ => format!("{got}, where {} are given", counted(self.n, "sample")),
+                    _ => format!("{got}, for {}", counted(self.n, "sample")),
                 };
                 Err(DataError::unsupported(&table.path(), expected, got))
             })
@@ -221,7 +221,8 @@ impl Tables {
     }
 }
 
-/// The number of samples: the first extent that most arrays share, of several the largest.
+/// The number of samples: the first extent that most arrays share, of several the largest. An
+/// extent of 1 is one value for all samples where another array has more.
 fn n_samples(tables: &[Arc<Table>]) -> usize {
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
     for table in tables {
@@ -229,7 +230,9 @@ fn n_samples(tables: &[Arc<Table>]) -> usize {
             *counts.entry(n).or_default() += 1;
         }
     }
-    let most = counts.into_iter().max_by_key(|&(n, count)| (count, n));
+    let most = counts
+        .into_iter()
+        .max_by_key(|&(n, count)| (n > 1, count, n));
     most.map_or(0, |(n, _)| n)
 }
 
