@@ -7,8 +7,8 @@ use secateur_net::data::{BatchSampler, InMemory, Part};
 use secateur_net::mask::Selection;
 use secateur_net::task::{self, Against, LastPooling, TeacherWeight};
 use secateur_net::train::{
-    Optimizer, OptimizerConfig, Original, Reference, Schedule, ScheduleKind, Slice, Teacher,
-    predict, train_slice,
+    Optimizer, OptimizerConfig, OptimizerKind, Original, Reference, Schedule, ScheduleKind, Slice,
+    Teacher, predict, train_slice,
 };
 use secateur_net::weights::Weights;
 use secateur_net::{Engine, Interpreter};
@@ -112,7 +112,10 @@ fn what_the_last_pooling_reads_comes_nearer_to_the_original() {
             teacher: Some(&teacher),
             ..slice(&compact_network, task.as_ref(), &part, schedule)
         };
-        let mut optimizer = Optimizer::new(OptimizerConfig::default());
+        let mut optimizer = Optimizer::new(OptimizerConfig {
+            kind: OptimizerKind::Adamw,
+            ..OptimizerConfig::default()
+        });
         let mut sampler = BatchSampler::new(SAMPLES, 8, 3);
         train_slice(&slice, &mut compact, &mut optimizer, &mut sampler, &mut ()).unwrap();
         let after = error(&compact);
