@@ -17,7 +17,7 @@ const ROUNDING: f64 = 1e-13;
 ///
 /// For a single sample it is that over the positions; for an output that does not vary, its
 /// mean square; for one of zeros, 1. Values that are not finite are left out.
-pub(super) fn variance(output: &Output) -> f64 {
+pub(crate) fn variance(output: &Output) -> f64 {
     let n = output.n().max(1);
     let len = output.values.len() / n;
     let mean_square = Moments::of(output.values.iter().copied()).mean_square();
@@ -93,7 +93,7 @@ pub(super) fn error(values: &[f32], wanted: &[f32], variance: f64) -> f64 {
 }
 
 /// [`error`] of a batch, as a loss. Positions where the original is not finite are left out.
-pub(super) fn loss(output: &Dense, wanted: &Output, variance: f64) -> Result<Tensor<1>> {
+pub(crate) fn loss(output: &Dense, wanted: &Output, variance: f64) -> Result<Tensor<1>> {
     check_shape("the loss", output.dims(), wanted)?;
     let len = output.len();
     let given: Tensor<1> = output.reshape(&[len]).tensor();

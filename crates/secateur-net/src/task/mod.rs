@@ -13,6 +13,7 @@ mod kind;
 mod maps;
 mod matching;
 mod originals;
+mod pooling;
 mod sequence;
 mod targets;
 #[cfg(test)]
@@ -26,10 +27,12 @@ use secateur_onnx::graph::Graph;
 
 pub use classify::Classify;
 pub use detect::Detect;
+pub(crate) use deviation::{loss as deviation_loss, variance as deviation_variance};
 pub use figures::{Figure, Gather, Unit};
 pub use kind::TaskKind;
 pub use maps::Maps;
 pub use matching::Match;
+pub use pooling::LastPooling;
 pub use sequence::Sequence;
 pub use targets::{Against, Distillation, Judged, Targets, TeacherWeight, Wanted};
 

@@ -7,7 +7,7 @@ use crate::data::{Batch, Part, in_order, with_batches};
 use crate::error::Result;
 use crate::interpreter::Interpreter;
 use crate::pass::Bound;
-use crate::task::{Figure, Task, Wanted};
+use crate::task::{Figure, Gather, Judged, Task, Wanted};
 use crate::value::Output;
 use crate::weights::Weights;
 
@@ -81,11 +81,53 @@ pub fn evaluate(
     part: &Part,
     reference: &Reference,
 ) -> Result<Evaluation> {
-    let bound = network.bind_inference(weights)?;
-    let mut samples = Vec::with_capacity(part.len());
-    let mut per_class = vec![(0u64, 0u64); task.n_classes().unwrap_or(0)];
-    let mut loss = 0.0f64;
     let mut gathered = task.gather();
+    let judged = judge_gathering(network, task, weights, part, reference, &mut gathered)?;
+    let mut per_class = vec![(0u64, 0u64); task.n_classes().unwrap_or(0)];
+    for sample in &judged {
+        let class = sample.class.and_then(|c| per_class.get_mut(c as usize));
+        if let Some((right, all)) = class {
+            *right += u64::from(sample.quality >= 1.0);
+            *all += 1;
+        }
+    }
+    let n = judged.len().max(1) as f64;
+    // A sum of nothing would be -0.
+    let quality = judged.iter().fold(0.0, |sum, j| sum + f64::from(j.quality));
+    let loss = judged.iter().fold(0.0, |sum, j| sum + j.loss);
+    Ok(Evaluation {
+        quality: quality / n,
+        loss: loss / n,
+        samples: judged.iter().map(|j| j.quality).collect(),
+        per_class,
+        figures: gathered.map_or_else(Vec::new, |gathered| gathered.figures()),
+    })
+}
+
+/// How good the outputs for each sample of a part are.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn judge(
+    network: &Interpreter,
+    task: &dyn Task,
+    weights: &Weights,
+    part: &Part,
+    reference: &Reference,
+) -> Result<Vec<Judged>> {
+    judge_gathering(network, task, weights, part, reference, &mut None)
+}
+
+fn judge_gathering(
+    network: &Interpreter,
+    task: &dyn Task,
+    weights: &Weights,
+    part: &Part,
+    reference: &Reference,
+    gathered: &mut Option<Box<dyn Gather>>,
+) -> Result<Vec<Judged>> {
+    let bound = network.bind_inference(weights)?;
+    let mut judged = Vec::with_capacity(part.len());
     for_each_batch(part, |batch| {
         let wanted = reference.outputs(&batch)?;
         let wanted = match &wanted {
@@ -93,28 +135,11 @@ pub fn evaluate(
             None => Wanted::Labels(&batch.labels),
         };
         let outputs = network.forward_inference(&bound, batch.inputs)?;
-        if let Some(gathered) = &mut gathered {
+        if let Some(gathered) = gathered {
             gathered.add(&outputs, wanted)?;
         }
-        for judged in task.judge(&outputs, wanted)? {
-            samples.push(judged.quality);
-            loss += judged.loss;
-            let class = judged.class.and_then(|c| per_class.get_mut(c as usize));
-            if let Some((right, all)) = class {
-                *right += u64::from(judged.quality >= 1.0);
-                *all += 1;
-            }
-        }
+        judged.extend(task.judge(&outputs, wanted)?);
         Ok(())
     })?;
-    let n = samples.len().max(1) as f64;
-    // A sum of nothing would be -0.
-    let quality = samples.iter().fold(0.0, |sum, &q| sum + f64::from(q));
-    Ok(Evaluation {
-        quality: quality / n,
-        loss: loss / n,
-        samples,
-        per_class,
-        figures: gathered.map_or_else(Vec::new, |gathered| gathered.figures()),
-    })
+    Ok(judged)
 }

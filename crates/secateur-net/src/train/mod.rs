@@ -1,15 +1,17 @@
 //! Training: optimiser, schedule, the loop over a slice, evaluation.
 
 mod evaluate;
+mod features;
 mod footprint;
 mod optimizer;
 mod original;
 mod schedule;
 mod trainer;
 
-pub use evaluate::{Evaluation, evaluate, predict};
+pub use evaluate::{Evaluation, evaluate, judge, predict};
+pub use features::Features;
 pub use footprint::values_of_a_sample;
 pub use optimizer::{Optimizer, OptimizerConfig, OptimizerKind};
 pub use original::{Original, Reference};
 pub use schedule::{Schedule, ScheduleKind};
-pub use trainer::{Slice, SliceReport, StepObserver, Teacher, train_slice};
+pub use trainer::{Lesson, Slice, SliceReport, StepObserver, Teacher, train_slice};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::evaluate::predict_bound;
+use super::features::Features;
 use crate::data::{Batch, Part};
 use crate::error::Result;
 use crate::interpreter::Interpreter;
@@ -53,9 +54,25 @@ impl Original {
         if !task.needs_fitting() || part.is_empty() {
             return Ok(task);
         }
+        Ok(task.fitted(&self.sample(part)?).unwrap_or(task))
+    }
+
+    /// The last of its outputs, by name, as features to match, fitted to samples from all over a part.
+    ///
+    /// # Errors
+    /// As [`Self::outputs`].
+    pub fn features(&self, names: &[String], part: &Part) -> Result<Features> {
+        if names.is_empty() || part.is_empty() {
+            return Ok(Features::default());
+        }
+        let sample = self.sample(part)?;
+        Ok(Features::fit(names, &sample[sample.len() - names.len()..]))
+    }
+
+    /// Its outputs for samples from all over a part, as many as tell how outputs vary.
+    fn sample(&self, part: &Part) -> Result<Vec<Output>> {
         let most = MOST_FITTED_BYTES / bytes_of(self, &part.head(1))?.max(1);
-        let sample = self.predict(&part.spread(most.clamp(2, MOST_FITTED)))?;
-        Ok(task.fitted(&sample).unwrap_or(task))
+        self.predict(&part.spread(most.clamp(2, MOST_FITTED)))
     }
 
     /// Its outputs for every sample of a part.

@@ -4,21 +4,22 @@ use std::sync::Arc;
 
 use burn::tensor::Gradients;
 
-use super::{Optimizer, Reference, Schedule};
+use super::{Features, Optimizer, Reference, Schedule};
 use crate::data::{Augment, Batch, BatchSampler, DataError, Part, Shuffled, with_batches};
 use crate::error::{NetError, Result};
 use crate::interpreter::Interpreter;
 use crate::pass::Bound;
 use crate::score::Collector;
 use crate::task::{Distillation, Targets, Task, TeacherWeight};
+use crate::value::Output;
 use crate::weights::Weights;
 
 /// A training run of some steps: what is trained, on what and for how long.
 #[derive(Debug)]
 pub struct Slice<'a> {
-    /// The (compact) network.
+    /// The (compact) network, planned for what the task reads and behind it for the teacher's features.
     pub network: &'a Interpreter,
-    /// What its outputs mean; it was planned for those that the task reads.
+    /// What its outputs mean.
     pub task: &'a dyn Task,
     /// Training part.
     pub data: &'a Part,
@@ -37,22 +38,45 @@ pub struct Slice<'a> {
 /// Whom a network learns from besides the labels.
 #[derive(Debug, Clone)]
 pub struct Teacher {
-    /// The original's outputs for the training part.
+    /// The original's outputs for the training part, and behind them its features.
     pub reference: Reference,
-    /// How much they count.
+    /// How much the outputs count.
     pub weight: TeacherWeight,
+    /// What is matched inside the network.
+    pub features: Features,
+}
+
+/// What a teacher gives for a batch.
+#[derive(Debug)]
+pub struct Lesson {
+    /// What the task learns from.
+    pub distillation: Distillation,
+    /// The original's features.
+    pub features: Vec<Output>,
 }
 
 impl Teacher {
+    /// For a compact network, which has only some positions of the features; see [`Features::cut`].
+    #[must_use]
+    pub fn cut(&self, kept: impl Fn(&str, usize) -> Option<Vec<usize>>) -> Self {
+        Self {
+            features: self.features.cut(kept),
+            ..self.clone()
+        }
+    }
+
     /// What it gives for a batch of the training part; none where the reference is labels.
     ///
     /// # Errors
     /// As an inference pass of the original.
-    pub fn lesson(&self, batch: &Batch) -> Result<Option<Distillation>> {
+    pub fn lesson(&self, batch: &Batch) -> Result<Option<Lesson>> {
         let outputs = self.reference.outputs(batch)?;
-        Ok(outputs.map(|outputs| Distillation {
-            outputs,
-            weight: self.weight,
+        Ok(outputs.map(|mut outputs| Lesson {
+            features: outputs.split_off(outputs.len() - self.features.len().min(outputs.len())),
+            distillation: Distillation {
+                outputs,
+                weight: self.weight,
+            },
         }))
     }
 }
@@ -216,16 +240,23 @@ fn train_step(
     let bound = slice.network.bind_training(weights);
     let collector = slice.collector.clone();
     let lesson = slice.teacher.map(|teacher| teacher.lesson(&batch));
+    let lesson = lesson.transpose()?.flatten();
+    let (distillation, wanted) = lesson.map(|l| (l.distillation, l.features)).unzip();
     let pass = slice
         .network
         .forward_training(&bound, batch.inputs, collector)?;
     let targets = Targets {
         labels: &batch.labels,
         smoothing: slice.smoothing,
-        teacher: lesson.transpose()?.flatten(),
+        teacher: distillation,
     };
     let engine = slice.network.engine();
-    let loss = slice.task.loss(engine, &pass.outputs, &targets)?;
+    let n_outputs = slice.task.outputs().len().min(pass.outputs.len());
+    let (outputs, inside) = pass.outputs.split_at(n_outputs);
+    let mut loss = slice.task.loss(engine, outputs, &targets)?;
+    if let (Some(teacher), Some(wanted)) = (slice.teacher, wanted) {
+        loss = teacher.features.add_to(loss, inside, &wanted)?;
+    }
     let value: f32 = loss.clone().into_scalar();
     if !value.is_finite() {
         return Err(NetError::Diverged {

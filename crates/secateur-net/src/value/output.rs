@@ -47,6 +47,25 @@ impl Output {
         }
     }
 
+    /// The values at some positions along an axis, in that order.
+    pub fn select(&self, axis: usize, positions: &[usize]) -> Self {
+        let extent = self.shape.get(axis).copied().unwrap_or(1);
+        let inner: usize = self.shape.iter().skip(axis + 1).product();
+        let mut shape = self.shape.clone();
+        if let Some(extent) = shape.get_mut(axis) {
+            *extent = positions.len();
+        }
+        let rows = self.values.chunks_exact((extent * inner).max(1));
+        let picked = rows.flat_map(|row| {
+            let at = |&position: &usize| &row[position * inner..(position + 1) * inner];
+            positions.iter().flat_map(at)
+        });
+        Self {
+            shape,
+            values: picked.copied().collect(),
+        }
+    }
+
     /// Takes in further samples of the same output.
     pub fn append(&mut self, other: Self) {
         match self.shape.first_mut() {

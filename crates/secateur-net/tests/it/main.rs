@@ -4,6 +4,7 @@
 mod common;
 mod data;
 mod engines;
+mod features;
 mod fixtures;
 mod frontier;
 mod gradients;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use secateur_net::data::{BatchSampler, InMemory, Part};
 use secateur_net::task::{self, Against, Task, TaskKind, TeacherWeight};
 use secateur_net::train::{
-    Optimizer, OptimizerConfig, OptimizerKind, Original, Reference, Schedule, ScheduleKind, Slice,
-    Teacher, evaluate, train_slice,
+    Features, Optimizer, OptimizerConfig, OptimizerKind, Original, Reference, Schedule,
+    ScheduleKind, Slice, Teacher, evaluate, train_slice,
 };
 use secateur_net::weights::{WeightRole, Weights};
 use secateur_net::{Engine, Interpreter};
@@ -132,6 +132,7 @@ fn the_original_is_perfect_and_others_learn_from_it() {
                 share: 1.0,
                 temperature: 1.0,
             },
+            features: Features::default(),
         };
         let schedule = Schedule {
             kind: ScheduleKind::OneCycle,

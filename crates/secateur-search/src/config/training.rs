@@ -3,6 +3,7 @@
 use secateur_net::data::Augment;
 use secateur_net::settings;
 use secateur_net::settings::{BATCH, NOT_ALL, RATE, Range, SHARE, SHIFT};
+use secateur_net::task::Against;
 use secateur_net::train::OptimizerConfig;
 
 settings! {
@@ -19,8 +20,10 @@ settings! {
         pub lr: f32 = 0.02, in RATE;
         /// Peak learning rate of a recovery.
         ///
-        /// A recovery warms up first and is long enough for more.
-        pub recover_lr: f32 = 0.05, in RATE;
+        /// A recovery warms up first and is long enough for more. Held against the given one, it
+        /// begins near to it, and more throws it off: see "Learning from the given network alone".
+        pub recover_lr: Option<f32>,
+            unset "0.05, and 0.02 where networks are held against the given one", in RATE;
         /// Label smoothing.
         ///
         /// Distillation does what it is for.
@@ -62,6 +65,14 @@ settings! {
 }
 
 impl TrainingConfig {
+    /// Peak learning rate of a recovery.
+    pub fn peak_of_recovery(&self, against: Against) -> f32 {
+        self.recover_lr.unwrap_or(match against {
+            Against::Labels => 0.05,
+            Against::Original => 0.02,
+        })
+    }
+
     /// Random changes to the images of a slice.
     pub fn slice_augment(&self) -> Augment {
         Augment {

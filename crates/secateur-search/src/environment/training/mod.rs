@@ -18,7 +18,7 @@ use secateur_net::heal::WidthErrors;
 use secateur_net::health::probe_health;
 use secateur_net::mask::Selection;
 use secateur_net::score::Collector;
-use secateur_net::task::{Against, Targets, TeacherWeight};
+use secateur_net::task::{Against, Targets};
 use secateur_net::train::{
     Evaluation, Optimizer, Reference, Schedule, ScheduleKind, Slice, StepObserver, Teacher,
     train_slice,
@@ -92,18 +92,12 @@ impl<'a> TrainingEnvironment<'a> {
         let learns = training.distillation > 0.0 || problem.task.against() == Against::Original;
         let teacher = if learns {
             let full_macs = problem.space.size.macs as f64;
-            let reference = sizing::teacher(problem)?;
-            match &reference {
+            let teacher = sizing::teacher(problem, training)?;
+            match &teacher.reference {
                 Reference::Live(_) => costs.teacher_macs = full_macs,
                 _ => costs.setup = problem.train.len() as f64 * full_macs,
             }
-            Some(Teacher {
-                reference,
-                weight: TeacherWeight {
-                    share: training.distillation,
-                    temperature: training.temperature,
-                },
-            })
+            Some(teacher)
         } else {
             None
         };
@@ -157,7 +151,7 @@ impl<'a> TrainingEnvironment<'a> {
             Healing::Recovery { probe } => Plan {
                 steps,
                 schedule: ScheduleKind::OneCycle,
-                lr: self.training.recover_lr,
+                lr: self.training.peak_of_recovery(self.problem.task.against()),
                 augment: self.augment(self.training.recover_augment()),
                 probe,
             },
@@ -205,7 +199,7 @@ impl<'a> TrainingEnvironment<'a> {
             _ => None,
         };
         let targets = Targets {
-            teacher: lesson,
+            teacher: lesson.map(|lesson| lesson.distillation),
             ..Targets::labels(&batch.labels)
         };
         let health = probe_health(
@@ -234,11 +228,17 @@ impl<'a> TrainingEnvironment<'a> {
         let problem = self.problem;
         let state = &mut self.state;
         let network = problem.compact(&state.standing.masks)?;
+        let masks = &state.standing.masks;
+        let groups = &problem.space.groups;
+        let kept = |value: &str, axis| groups.kept_along(value, axis, masks);
+        let teacher = self.teacher.as_ref().map(|t| t.cut(&kept));
+        let learning =
+            problem.compact_with(masks, teacher.iter().flat_map(|t| t.features.names()))?;
         let selection = Selection::new(&problem.space.groups, &state.standing.masks);
         let mut compact = selection.gather(&state.weights);
         let collector = Arc::new(Collector::default());
         let slice = Slice {
-            network: &network,
+            network: &learning,
             task: problem.task.as_ref(),
             data: &problem.train,
             schedule: Schedule {
@@ -248,7 +248,7 @@ impl<'a> TrainingEnvironment<'a> {
             },
             smoothing: self.training.smoothing,
             augment: plan.augment,
-            teacher: self.teacher.as_ref(),
+            teacher: teacher.as_ref(),
             collector: Some(collector.clone()),
         };
         let report = train_slice(
@@ -461,8 +461,7 @@ impl Environment for TrainingEnvironment<'_> {
         let plan = self.plan(action.healing, steps);
         let (mut train_loss, mut cost) = self.heal(&plan, watch)?;
         if let Some((start, starting)) = start {
-            self.end_recovery(start);
-            cost += starting;
+            cost += starting + self.end_recovery(start)?;
         }
         self.own_reward = None;
         let mut rescued = Vec::new();

@@ -182,9 +182,23 @@ impl Problem {
     /// # Errors
     /// As surgery and planning.
     pub fn compact(&self, masks: &Masks) -> Result<Interpreter, NetError> {
+        self.compact_with(masks, [])
+    }
+
+    /// The compact network of some masks, planned for further values behind the task's.
+    ///
+    /// # Errors
+    /// As surgery and planning.
+    pub fn compact_with<'v>(
+        &'v self,
+        masks: &Masks,
+        values: impl IntoIterator<Item = &'v str>,
+    ) -> Result<Interpreter, NetError> {
         let model = surgery::remove(&self.model, &self.space.groups, masks)?;
         let graph = Graph::from_model(&model)?;
-        Interpreter::new(&graph, &self.task.outputs(), &self.engine)
+        let mut planned = self.task.outputs();
+        planned.extend(values);
+        Interpreter::new(&graph, &planned, &self.engine)
     }
 
     /// The model of a state: its dormant kernels removed, its weights as trained last.

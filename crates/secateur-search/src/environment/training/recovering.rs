@@ -1,6 +1,7 @@
-//! How a recovery begins, and that it never ends worse than it began.
+//! How a recovery begins, and that it does not end worse than it began.
 
 use secateur_net::NetError;
+use secateur_net::task::Judged;
 use secateur_net::weights::Weights;
 
 use super::TrainingEnvironment;
@@ -9,8 +10,7 @@ use super::solving::Solving;
 /// A network in front of a recovery, as it does on the search part.
 pub(super) struct Start {
     weights: Weights,
-    quality: f64,
-    loss: f64,
+    judged: Vec<Judged>,
 }
 
 impl TrainingEnvironment<'_> {
@@ -31,12 +31,11 @@ impl TrainingEnvironment<'_> {
         let network = problem.compact(&self.state.standing.masks)?;
         cost += solving.solve(&network, &mut self.state)?;
         let (task, compact) = (problem.task.as_ref(), problem.gathered(&self.state));
-        let found = problem.search.evaluate(&network, task, &compact)?;
+        let judged = problem.search.judge(&network, task, &compact)?;
         cost += self.costs.evaluation(self.macs());
         let start = Start {
             weights: self.state.weights.clone(),
-            quality: found.quality,
-            loss: found.loss,
+            judged,
         };
         Ok((start, cost))
     }
@@ -48,14 +47,67 @@ impl TrainingEnvironment<'_> {
         allowed.saturating_sub(taken).max(allowed.div_ceil(2))
     }
 
-    /// Goes back to what the recovery began with if the loss on the search part has risen: on few
-    /// samples training may fit their noise.
-    pub(super) fn end_recovery(&mut self, start: Start) {
-        let standing = &mut self.state.standing;
-        if start.loss < standing.loss {
+    /// Goes back to what the recovery began with if the loss on the search part has risen for
+    /// certain: on few samples training may fit their noise. Returns the sample-MACs.
+    pub(super) fn end_recovery(&mut self, start: Start) -> Result<f64, NetError> {
+        let problem = self.problem;
+        let network = problem.compact(&self.state.standing.masks)?;
+        let (task, compact) = (problem.task.as_ref(), problem.gathered(&self.state));
+        let judged = problem.search.judge(&network, task, &compact)?;
+        if has_risen(&start.judged, &judged) {
+            let standing = &mut self.state.standing;
+            let quality = |judged: &Judged| f64::from(judged.quality);
+            standing.quality = mean(&start.judged, quality);
+            standing.loss = mean(&start.judged, |judged| judged.loss);
             self.state.weights = start.weights;
-            standing.quality = start.quality;
-            standing.loss = start.loss;
         }
+        Ok(self.costs.evaluation(self.macs()))
+    }
+}
+
+fn mean(judged: &[Judged], value: impl Fn(&Judged) -> f64) -> f64 {
+    judged.iter().map(value).sum::<f64>() / judged.len().max(1) as f64
+}
+
+/// True if losses have risen by more than a standard error of their mean rise. Of fifty samples one or
+/// two decide the mean, and recoveries mostly help, so that a smaller rise says nothing.
+fn has_risen(before: &[Judged], after: &[Judged]) -> bool {
+    if !mean(after, |judged| judged.loss).is_finite() {
+        return true;
+    }
+    let rises = before.iter().zip(after).map(|(b, a)| a.loss - b.loss);
+    let (n, sum, squares) = rises.fold((0.0, 0.0, 0.0), |(n, sum, squares), rise| {
+        (n + 1.0, sum + rise, squares + rise * rise)
+    });
+    let mean: f64 = sum / f64::max(n, 1.0);
+    let variance = (squares / f64::max(n, 1.0) - mean * mean).max(0.0);
+    mean > (variance / f64::max(n - 1.0, 1.0)).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(losses: &[f64]) -> Vec<Judged> {
+        let of_loss = |&loss: &f64| Judged {
+            quality: 1.0,
+            loss,
+            class: None,
+        };
+        losses.iter().map(of_loss).collect()
+    }
+
+    #[test]
+    fn losses_have_risen_where_they_rose_by_more_than_chance_explains() {
+        let rises = |before: &[f64], after: &[f64]| has_risen(&judged(before), &judged(after));
+        assert!(rises(&[1.0, 1.0, 1.0], &[1.1, 1.2, 1.1]));
+        assert!(!rises(&[1.0, 1.0, 1.0], &[0.9, 0.8, 0.9]));
+        // One sample of three makes the whole rise.
+        assert!(!rises(&[1.0, 1.0, 1.0], &[0.9, 2.0, 0.9]));
+        assert!(!rises(&[1.0, 1.0], &[1.0, 1.0]));
+        // What is no number is worse than anything, and anything else better.
+        assert!(rises(&[1.0, 1.0], &[1.0, f64::NAN]));
+        assert!(rises(&[1.0, 1.0], &[1.0, f64::INFINITY]));
+        assert!(!rises(&[1.0, f64::INFINITY], &[1.0, 2.0]));
     }
 }
