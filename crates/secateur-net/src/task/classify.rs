@@ -8,8 +8,10 @@
 use burn::tensor::Tensor;
 use secateur_onnx::graph::{Dim, Graph, ValueInfo};
 
+use super::contrast::{Contrast, Pair};
 use super::cross_entropy::CrossEntropy;
 use super::ends::Ends;
+use super::shares::{divergence, likeliest};
 use super::{Against, Judged, Targets, Task, Wanted};
 use crate::engine::Engine;
 use crate::error::{NetError, Result, listed};
@@ -180,6 +182,16 @@ impl Task for Classify {
             (wanted, _) => Err(self.misfit(scores.n(), format!("no such targets: {wanted:?}"))),
         }
     }
+
+    fn contrast(&self, outputs: Pair<&[Output]>) -> Result<Contrast> {
+        for outputs in [outputs.original, outputs.result] {
+            let scores = outputs.first().ok_or_else(|| self.lacking(outputs.len()))?;
+            self.check_rows(&scores.shape, 1)?;
+        }
+        Ok(Contrast::Classes(
+            outputs.map(|outputs| likeliest(&outputs[0].values)),
+        ))
+    }
 }
 
 /// The largest score, the first of equal ones.
@@ -214,22 +226,6 @@ fn agree(scores: &[f32], original: &[f32]) -> Judged {
         loss: divergence(scores, original),
         class: u32::try_from(class).ok(),
     }
-}
-
-/// Kullback-Leibler divergence from the shares of `original` to those of `scores`.
-pub(super) fn divergence(scores: &[f32], original: &[f32]) -> f64 {
-    let (logs, of_original) = (log_softmax(scores), log_softmax(original));
-    // A score of minus infinity has no share: p · ln(p / q) goes to 0 with p. NaN stays NaN.
-    let has_share = |p: &f64| *p != f64::NEG_INFINITY;
-    let terms = of_original.iter().zip(&logs).filter(|(p, _)| has_share(p));
-    terms.map(|(p, q)| p.exp() * (p - q)).sum()
-}
-
-fn log_softmax(scores: &[f32]) -> Vec<f64> {
-    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let shifted = scores.iter().map(|&z| f64::from(z - max));
-    let sum: f64 = shifted.clone().map(f64::exp).sum();
-    shifted.map(|z| z - sum.ln()).collect()
 }
 
 fn class_count(graph: &Graph, output: &ValueInfo) -> Result<usize> {
@@ -281,6 +277,24 @@ mod tests {
         assert_eq!(quality, [1.0, 0.0, 0.0]);
         let expected = (1f64.exp() + 2f64.exp() + 1.0).ln() - 2.0;
         assert!((judged[0].loss - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_likeliest_classes_of_both_are_shown() {
+        let of = |values: [f32; 3]| [output(&[1, 3], &values)];
+        let (original, result) = (of([0.0, 2.0, 1.0]), of([f32::NAN, 2.0, 1.0]));
+        let contrast =
+            |original: &[Output], result: &[Output]| TASK.contrast(Pair { original, result });
+        let Contrast::Classes(shown) = contrast(&original, &result).unwrap() else {
+            panic!("no classes");
+        };
+        let classes: Vec<u32> = shown.original.iter().map(|s| s.class).collect();
+        assert_eq!(classes, [1, 2, 0]);
+        let sum: f64 = shown.original.iter().map(|s| s.share).sum();
+        assert!((sum - 1.0).abs() < 1e-12);
+        assert!(shown.result.iter().all(|s| s.share.is_nan()));
+        assert!(contrast(&original, &[]).is_err());
+        assert!(contrast(&original, &[output(&[2, 3], &[0.0; 6])]).is_err());
     }
 
     #[test]

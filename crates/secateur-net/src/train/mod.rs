@@ -7,7 +7,7 @@ mod original;
 mod schedule;
 mod trainer;
 
-pub use evaluate::{Evaluation, evaluate, predict};
+pub use evaluate::{Evaluation, Judgement, evaluate, judge, predict};
 pub use footprint::values_of_a_sample;
 pub use optimizer::{Optimizer, OptimizerConfig, OptimizerKind};
 pub use original::{Original, Reference};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secateur_net::data::Part;
 use secateur_net::task::{Against, Task};
-use secateur_net::train::{Evaluation, Original, Reference, evaluate};
+use secateur_net::train::{Evaluation, Judgement, Original, Reference, evaluate, judge};
 use secateur_net::weights::Weights;
 use secateur_net::{Interpreter, NetError};
 
@@ -45,5 +45,18 @@ impl Held {
         weights: &Weights,
     ) -> Result<Evaluation, NetError> {
         evaluate(network, task, weights, &self.part, &self.reference)
+    }
+
+    /// How well it does on each sample.
+    ///
+    /// # Errors
+    /// As an inference pass.
+    pub fn judge(
+        &self,
+        network: &Interpreter,
+        task: &dyn Task,
+        weights: &Weights,
+    ) -> Result<Judgement, NetError> {
+        judge(network, task, weights, &self.part, &self.reference)
     }
 }

@@ -1,13 +1,17 @@
 //! Any outputs, matched with the original's.
 
+mod errors;
+
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use secateur_onnx::graph::Graph;
 
+use self::errors::Errors;
+use super::contrast::{Contrast, Pair, ShownValues};
 use super::deviation;
 use super::ends::Ends;
-use super::figures::{Figure, Gather, Unit};
+use super::figures::Gather;
 use super::originals::{check_count, check_shape, judged_by, mean_loss, originals};
 use super::{Against, Judged, Targets, Task, Wanted};
 use crate::engine::Engine;
@@ -108,6 +112,19 @@ impl Match {
             })
             .collect()
     }
+
+    /// Of each sample, the errors of its outputs.
+    fn errors(&self, outputs: &[Output], wanted: Wanted<'_>) -> Result<Vec<Vec<f64>>> {
+        let paired = self.paired(outputs, wanted)?;
+        let n = paired.first().map_or(0, |(_, output, ..)| output.n());
+        let of_sample = |i: usize| {
+            let errors = paired.iter().map(|(matched, output, wanted, variance)| {
+                matched.error(output.sample(i), wanted.sample(i), *variance)
+            });
+            errors.collect()
+        };
+        Ok((0..n).map(of_sample).collect())
+    }
 }
 
 impl Task for Match {
@@ -166,64 +183,44 @@ impl Task for Match {
     }
 
     fn judge(&self, outputs: &[Output], wanted: Wanted<'_>) -> Result<Vec<Judged>> {
-        let paired = self.paired(outputs, wanted)?;
-        let n = paired.first().map_or(0, |(_, output, ..)| output.n());
-        let k = paired.len().max(1) as f64;
-        let judged = |i: usize| {
-            let errors = paired
-                .iter()
-                .map(|(m, output, wanted, variance)| {
-                    m.error(output.sample(i), wanted.sample(i), *variance)
-                })
-                .collect::<Vec<f64>>();
-            Judged {
-                quality: (errors.iter().map(|&e| explained(e)).sum::<f64>() / k) as f32,
-                loss: errors.iter().sum::<f64>() / k,
-                class: None,
-            }
-        };
-        Ok((0..n).map(judged).collect())
+        let errors = self.errors(outputs, wanted)?;
+        Ok(errors.iter().map(|errors| judged(errors)).collect())
     }
 
     fn gather(&self) -> Option<Box<dyn Gather>> {
-        Some(Box::new(Errors {
-            task: self.clone(),
-            sums: vec![0.0; self.outputs.len()],
-            n: 0,
-        }))
-    }
-}
-
-/// The error of each output over a part.
-struct Errors {
-    task: Match,
-    sums: Vec<f64>,
-    n: usize,
-}
-
-impl Gather for Errors {
-    fn add(&mut self, outputs: &[Output], wanted: Wanted<'_>) -> Result<()> {
-        let paired = self.task.paired(outputs, wanted)?;
-        for ((matched, output, wanted, variance), sum) in paired.iter().zip(&mut self.sums) {
-            let error = |i| matched.error(output.sample(i), wanted.sample(i), *variance);
-            *sum += (0..output.n()).map(error).sum::<f64>();
-        }
-        self.n += outputs.first().map_or(0, Output::n);
-        Ok(())
+        Some(Box::new(Errors::new(self.clone())))
     }
 
-    fn figures(&self) -> Vec<Figure> {
-        let outputs = self.task.outputs.iter().zip(&self.sums);
-        let figure = |(matched, sum): (&Matched, &f64)| {
-            let mean = sum / self.n.max(1) as f64;
-            match matched.is_whole {
-                true => Figure::share("equal values", 1.0 - mean),
-                // The error as people think of it is in units of the deviation, not its square.
-                false => Figure::share("relative error", mean.sqrt()).unit(Unit::Error),
+    fn contrast(&self, outputs: Pair<&[Output]>) -> Result<Contrast> {
+        let paired = self.paired(outputs.result, Wanted::Original(outputs.original))?;
+        let shown = paired.iter().map(|(matched, result, original, variance)| {
+            let error = matched.error(&result.values, &original.values, *variance);
+            ShownValues {
+                name: matched.name.clone(),
+                is_whole: matched.is_whole,
+                error: if matched.is_whole {
+                    error
+                } else {
+                    error.sqrt()
+                },
+                shape: original.shape.iter().skip(1).copied().collect(),
+                values: Pair {
+                    original: original.values.clone(),
+                    result: result.values.clone(),
+                },
             }
-            .of_output(&matched.name)
-        };
-        outputs.map(figure).collect()
+        });
+        Ok(Contrast::Values(shown.collect()))
+    }
+}
+
+/// Of a sample, by the errors of its outputs.
+fn judged(errors: &[f64]) -> Judged {
+    let k = errors.len().max(1) as f64;
+    Judged {
+        quality: (errors.iter().map(|&e| explained(e)).sum::<f64>() / k) as f32,
+        loss: errors.iter().sum::<f64>() / k,
+        class: None,
     }
 }
 
@@ -262,7 +259,11 @@ mod tests {
         assert_eq!(judged[0].quality, 0.5);
         assert!(!judged[0].loss.is_finite());
         let mut gathered = task.gather().unwrap();
-        gathered.add(&other, Wanted::Original(&original)).unwrap();
+        let added = gathered.add(&other, Wanted::Original(&original));
+        assert_eq!(
+            added.unwrap(),
+            task.judge(&other, Wanted::Original(&original)).unwrap()
+        );
         let figures = gathered.figures();
         assert!(
             (figures[0].value - 0.5f64.sqrt()).abs() < 1e-6,
@@ -272,6 +273,31 @@ mod tests {
             (figures[1].value, figures[1].output.as_deref()),
             (0.0, Some("large"))
         );
+    }
+
+    #[test]
+    fn values_of_both_are_shown_with_their_error() {
+        let mut task = Match {
+            outputs: vec![matched("y", false), matched("i", true)],
+        };
+        task.outputs[0].variance = Some(4.0);
+        let original = [
+            output(&[1, 1, 2], &[1.0, 3.0]),
+            output(&[1, 2], &[1.0, 2.0]),
+        ];
+        let result = [
+            output(&[1, 1, 2], &[3.0, 1.0]),
+            output(&[1, 2], &[1.0, 3.0]),
+        ];
+        let contrast =
+            |original: &[Output], result: &[Output]| task.contrast(Pair { original, result });
+        let Contrast::Values(shown) = contrast(&original, &result).unwrap() else {
+            panic!("no values");
+        };
+        assert_eq!((shown[0].error, &shown[0].shape), (1.0, &vec![1, 2]));
+        assert_eq!((shown[1].error, shown[1].is_whole), (0.5, true));
+        assert_eq!(shown[0].values.result, [3.0, 1.0]);
+        assert!(contrast(&original, &result[..1]).is_err());
     }
 
     #[test]
