@@ -1,7 +1,7 @@
 //! What a network and the original say of one sample, side by side, for people.
 
 /// What the original and a network made from it give for the same sample.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pair<T> {
     /// Of the given network.
     pub original: T,

@@ -23,7 +23,9 @@ impl Examples {
             fs_err::remove_dir_all(&folder).map_err(|error| text(&error))?;
         }
         fs_err::create_dir(&folder).map_err(|error| text(&error))?;
-        for picture in self.shown.iter().flat_map(Example::pictures) {
+        // A copy, as pictures are listed to be filled.
+        let mut shown = self.shown.clone();
+        for picture in shown.iter_mut().flat_map(Example::pictures) {
             let path = folder.join(&picture.file);
             fs_err::write(path, &picture.png).map_err(|error| text(&error))?;
         }
@@ -44,7 +46,7 @@ impl Examples {
         let text = fs_err::read_to_string(&list).map_err(|error| error.to_string())?;
         let mut found: Self = serde_json::from_str(&text)
             .map_err(|error| format!("`{}`: {error}", list.display()))?;
-        for picture in found.shown.iter_mut().flat_map(Example::pictures_mut) {
+        for picture in found.shown.iter_mut().flat_map(Example::pictures) {
             let path = beside(&folder, &picture.file)?;
             picture.png = fs_err::read(path).map_err(|error| error.to_string())?;
         }
@@ -65,33 +67,7 @@ fn beside(folder: &Path, name: &str) -> Result<PathBuf, String> {
 
 impl Example {
     /// All of its pictures.
-    fn pictures(&self) -> Vec<&Picture> {
-        let inputs = self.inputs.iter().filter_map(|input| match &input.drawn {
-            Drawn::Picture(picture) => Some(picture),
-            Drawn::Line(_) | Drawn::Words(_) => None,
-        });
-        let mut all: Vec<&Picture> = inputs.collect();
-        match &self.said {
-            Said::Maps { maps } => {
-                all.extend(
-                    maps.iter()
-                        .flat_map(|m| [&m.original, &m.result, &m.difference]),
-                );
-            }
-            Said::Values { outputs } => {
-                for output in outputs {
-                    if let Some(BothDrawn::Pictures(pictures)) = &output.drawn {
-                        all.extend(pictures.iter());
-                    }
-                }
-            }
-            Said::Classes { .. } | Said::Boxes { .. } | Said::Texts { .. } => {}
-        }
-        all
-    }
-
-    /// [`Self::pictures`], to fill them.
-    fn pictures_mut(&mut self) -> Vec<&mut Picture> {
+    fn pictures(&mut self) -> Vec<&mut Picture> {
         let inputs = self
             .inputs
             .iter_mut()

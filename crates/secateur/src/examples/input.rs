@@ -10,6 +10,8 @@ use super::{Drawn, ShownInput};
 
 /// Whole numbers that are written out.
 const MOST_NUMBERS: usize = 24;
+/// Values with fewer rows or columns are no pictures.
+pub(super) const LEAST_SIDE: usize = 8;
 
 /// What a network takes for one sample.
 pub(super) enum Taken {
@@ -88,7 +90,7 @@ fn drawn(host: &Host, to: &mut Pictures) -> Result<Drawn, String> {
     };
     Ok(match flat(&host.shape).as_slice() {
         [_] if values.len() > 1 => Drawn::Line(row(values)),
-        &[height, width] if !values.is_empty() => {
+        &[height, width] if height.min(width) >= LEAST_SIDE => {
             let range = range(values.iter().copied());
             let raster = Raster::of_values(values, [height, width], range);
             Drawn::Picture(to.raster("input", &raster)?)
@@ -144,6 +146,7 @@ mod tests {
         check(&[1, 512], floats(512), "line of 512");
         check(&[1, 20, 30], floats(600), "picture [30, 20]");
         check(&[2, 3, 2], floats(12), "from 0 to 11, mean 5.5000");
+        check(&[2, 6], floats(12), "from 0 to 11, mean 5.5000");
         check(&[1], floats(1), "0");
         check(&[1, 0], floats(0), "from 0 to 1, mean 0.0000");
         check(&[2], HostData::Float(vec![f32::NAN; 2]), "line of 2");

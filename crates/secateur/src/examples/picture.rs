@@ -230,7 +230,7 @@ pub(super) mod tests {
         let colour = Raster::of_pixels(&pixels, [2, 4, 3]).unwrap();
         assert_eq!(decoded(&colour.png().unwrap()), ([4, 2], bytes.clone()));
         let grey = Raster::of_pixels(&pixels, [4, 6, 1]).unwrap();
-        assert_eq!(decoded(&grey.png().unwrap()), ([6, 4], bytes));
+        assert_eq!(decoded(&grey.png().unwrap()), ([6, 4], bytes.clone()));
         assert!(Raster::of_pixels(&pixels, [3, 4, 2]).is_none());
         assert!(Raster::of_pixels(&pixels, [3, 4, 3]).is_none());
     }

@@ -40,7 +40,7 @@ pub(crate) struct Found<'a> {
 /// # Errors
 /// Why they cannot be shown.
 pub(crate) fn take(found: &Found<'_>) -> Result<Examples, String> {
-    let differing = differing(found.judged.clone());
+    let differing = differing(found.judged);
     let names = Names::of(found.model, found.class_names);
     let shown = differing.indices.iter().enumerate();
     let shown = shown.map(|(place, &index)| example(found, &names, place, index));

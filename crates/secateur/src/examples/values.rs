@@ -2,15 +2,13 @@
 
 use secateur_net::task::ShownValues;
 
-use super::input::flat;
+use super::input::{LEAST_SIDE, flat};
 use super::picture::{Raster, range};
 use super::pictures::Pictures;
 use super::{BothDrawn, DrawnValues};
 
 /// Points of a line at most.
 const MOST_POINTS: usize = 240;
-/// Outputs with fewer rows or columns are no pictures.
-const LEAST_SIDE: usize = 8;
 
 /// Draws an output.
 ///

@@ -90,7 +90,7 @@ impl Held<'_> {
             held_out: self.held_out,
             numbered_in: self.numbered_in.to_string(),
             class_names: problem.data.source.train.class_names(),
-            judged: self.judged.clone(),
+            judged: self.judged,
         })
     }
 }

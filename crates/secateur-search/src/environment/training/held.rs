@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secateur_net::data::Part;
 use secateur_net::task::{Against, Task};
-use secateur_net::train::{Evaluation, Judgement, Original, Reference, evaluate, judge};
+use secateur_net::train::{Evaluation, Judgement, Original, Reference, judge};
 use secateur_net::weights::Weights;
 use secateur_net::{Interpreter, NetError};
 
@@ -44,7 +44,7 @@ impl Held {
         task: &dyn Task,
         weights: &Weights,
     ) -> Result<Evaluation, NetError> {
-        evaluate(network, task, weights, &self.part, &self.reference)
+        Ok(self.judge(network, task, weights)?.evaluation())
     }
 
     /// How well it does on each sample.
