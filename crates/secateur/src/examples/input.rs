@@ -2,6 +2,7 @@
 
 use secateur_net::data::{DataError, Part};
 use secateur_net::{Host, HostData, Input};
+use secateur_search::measure::number_text;
 
 use super::picture::{Raster, range};
 use super::pictures::Pictures;
@@ -120,9 +121,10 @@ fn numbers(values: &[i64]) -> String {
 fn figures(values: &[f32]) -> String {
     let (low, high) = range(values.iter().copied());
     let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64;
+    let [low, high] = [low, high].map(|value| number_text(f64::from(value)));
     match values {
-        [value] => value.to_string(),
-        _ => format!("from {low} to {high}, mean {mean:.4}"),
+        [value] => number_text(f64::from(*value)),
+        _ => format!("from {low} to {high}, mean {}", number_text(mean)),
     }
 }
 
@@ -145,10 +147,10 @@ mod tests {
         let floats = |n: usize| HostData::Float((0..n).map(|i| i as f32).collect());
         check(&[1, 512], floats(512), "line of 512");
         check(&[1, 20, 30], floats(600), "picture [30, 20]");
-        check(&[2, 3, 2], floats(12), "from 0 to 11, mean 5.5000");
-        check(&[2, 6], floats(12), "from 0 to 11, mean 5.5000");
+        check(&[2, 3, 2], floats(12), "from 0 to 11, mean 5.5");
+        check(&[2, 6], floats(12), "from 0 to 11, mean 5.5");
         check(&[1], floats(1), "0");
-        check(&[1, 0], floats(0), "from 0 to 1, mean 0.0000");
+        check(&[1, 0], floats(0), "from 0 to 1, mean 0");
         check(&[2], HostData::Float(vec![f32::NAN; 2]), "line of 2");
         check(&[3], HostData::Int(vec![7, 8, -9]), "7, 8, -9");
         let many = HostData::Int(vec![1; 30]);

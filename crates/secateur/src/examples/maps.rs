@@ -11,8 +11,7 @@ use super::pictures::Pictures;
 pub(super) const MOST_MAPS: usize = 3;
 /// How much maps cover of what they lie over.
 const OPACITY: u8 = 150;
-/// Colours that also people with a weakness for some tell apart; the first is for masks and what
-/// the original alone has, the second for what differs.
+/// Colours of classes, which also people with a weakness for some tell apart; masks have the first.
 ///
 /// Source: Okabe and Ito, Color Universal Design, 2008.
 const COLOURS: [[u8; 3]; 7] = [
@@ -28,6 +27,12 @@ const COLOURS: [[u8; 3]; 7] = [
 const CLEAR: u8 = 0;
 const WITHOUT_NUMBER: u8 = 1;
 const FIRST: u8 = 2;
+/// Colours of the difference: where nothing differs the input is dark, so that both stand out.
+const ALIKE: [u8; 4] = [0, 0, 0, 130];
+/// Where the original alone has something.
+const LOST: [u8; 4] = [255, 255, 255, 255];
+/// Where the result has something, or something else.
+const NEW: [u8; 4] = [255, 122, 26, 255];
 
 /// Draws a map.
 ///
@@ -38,15 +43,20 @@ pub(super) fn drawn(map: &ShownMap, names: &Names, to: &mut Pictures) -> Result<
     let layer = most_differing(map);
     let positions = layer * height * width..(layer + 1) * height * width;
     let places = map.places.map(|places| &places[positions.clone()]);
-    let overlay = |places: Vec<u8>| Overlay {
+    let overlay = |palette: &[[u8; 4]], places: Vec<u8>| Overlay {
         width,
         height,
         places,
-        palette: palette(),
+        palette: palette.to_vec(),
     };
-    let of = |places: &[Place]| overlay(places.iter().map(|&p| colour(p, map.is_mask)).collect());
-    let pairs = || places.original.iter().zip(places.result);
-    let difference = overlay(pairs().map(|(a, b)| differing(*a, *b)).collect());
+    let colours = palette();
+    let of = |places: &[Place]| {
+        let colour = |&place: &Place| colour(place, map.is_mask);
+        overlay(&colours, places.iter().map(colour).collect())
+    };
+    let pairs = places.original.iter().zip(places.result);
+    let differing = pairs.map(|(a, b)| differing(*a, *b)).collect();
+    let difference = overlay(&[ALIKE, NO_NUMBER, LOST, NEW], differing);
     let all = map.places.original.iter().zip(&map.places.result);
     let same = all
         .filter(|(a, b)| a == b && **a != Place::NoNumber)
@@ -93,8 +103,7 @@ fn colour(place: Place, is_mask: bool) -> u8 {
     }
 }
 
-/// The colour of what differs: the first where the original alone has something, the second where
-/// the result has something or something else.
+/// The colour of the difference.
 fn differing(original: Place, result: Place) -> u8 {
     match (original, result) {
         (_, Place::NoNumber) => WITHOUT_NUMBER,
@@ -175,8 +184,7 @@ mod tests {
             pixels(&drawn.result),
             [blue, [0; 4], blue, NO_NUMBER].concat()
         );
-        let orange = [213, 94, 0, 150];
-        let expected = [[0; 4], blue, orange, NO_NUMBER].concat();
+        let expected = [ALIKE, LOST, NEW, NO_NUMBER].concat();
         assert_eq!(pixels(&drawn.difference), expected);
         let legend = [("mask".to_string(), "rgb(0 114 178)".to_string())];
         assert_eq!(drawn.legend, legend);
@@ -196,7 +204,6 @@ mod tests {
         let names: Vec<&str> = drawn.legend.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["0", "1", "2"]);
         assert_eq!(drawn.legend[0].1, "transparent");
-        let [blue, orange] = [[0, 114, 178, 150], [213, 94, 0, 150]];
-        assert_eq!(decoded(&drawn.difference.png).1, [orange, blue].concat());
+        assert_eq!(decoded(&drawn.difference.png).1, [NEW, LOST].concat());
     }
 }

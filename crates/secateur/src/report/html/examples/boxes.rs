@@ -21,10 +21,8 @@ pub(super) fn body(
         let found = boxes.iter().filter(|b| b.is_matched).count();
         let title = match boxes.len() {
             0 => format!("{name}: no box"),
-            n => format!(
-                "{name}: {n} box{}, {found} of them of both",
-                if n == 1 { "" } else { "es" }
-            ),
+            1 => format!("{name}: 1 box, {found} found by both"),
+            n => format!("{name}: {n} boxes, {found} found by both"),
         };
         input.under(&title, &in_words(name, boxes), size, &drawn(boxes, size))
     };

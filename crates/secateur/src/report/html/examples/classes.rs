@@ -13,7 +13,7 @@ pub(super) fn body(
 ) -> Markup {
     let table = html! {
         table.shares {
-            thead { tr { th scope="col" { "given network" } th { } th scope="col" { (network) } th { } } }
+            thead { tr { th scope="colgroup" colspan="2" { "given network" } th scope="colgroup" colspan="2" { (network) } } }
             tbody {
                 @for (before, after) in original.iter().zip(result) {
                     tr { (cells(before)) (cells(after)) }

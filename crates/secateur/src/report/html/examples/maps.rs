@@ -44,17 +44,18 @@ fn one(input: &Input<'_>, map: &DrawnMap, network: &str, is_named: bool, is_firs
     }
     html! {
         p.muted {
-            @if is_named { code { (map.name) } ": " }
-            @if let Some([layer, depth]) = map.layer { "layer " (layer + 1) " of " (depth) ", where most differs; " }
-            "IoU " (percent(map.mean_iou)) ", " (agreement) " of the positions agree."
+            @if is_named { code { (map.name) } ": IoU " (percent(map.mean_iou)) ", " }
+            (agreement) " of the positions agree"
+            @if let Some([layer, depth]) = map.layer { "; layer " (layer + 1) " of " (depth) ", where most differs" }
+            "."
         }
         (input.row(&panels))
         div.legend {
             @for (name, colour) in &map.legend {
                 span { i style=(format!("background:{colour}")) {} (name) }
             }
-            span { i.lost {} "given network alone" }
-            span { i.new {} (network) " alone, or another class" }
+            span { "difference: " i.lost {} "given network alone" }
+            span { i.new {} (network) @if !map.is_mask { ", or another class" } }
         }
     }
 }

@@ -38,12 +38,18 @@ pub(super) fn examples(report: &RunReport, examples: Option<&Examples>) -> Marku
 }
 
 fn section(words: &Words<'_>, examples: &Examples) -> Markup {
+    let shown = examples.shown.iter();
+    let are_small = shown
+        .map(|example| &example.said)
+        .all(|said| matches!(said, Said::Classes { .. }));
     html! {
         section.examples aria-labelledby="examples" {
             h2 id="examples" { "Where they differ most" }
             (lead(words, examples))
-            @for (place, example) in examples.shown.iter().enumerate() {
-                (card(words, examples, place, example))
+            div.cards.small[are_small] {
+                @for (place, example) in examples.shown.iter().enumerate() {
+                    (card(words, examples, place, example))
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, PreEscaped, html};
+use secateur_search::measure::number_text;
 
 use super::drawn;
 use crate::examples::{Drawn, Picture, ShownInput};
@@ -41,9 +42,8 @@ impl<'a> Input<'a> {
 
     /// Panels beside each other: the input first, where no panel lies over it.
     pub fn row(&self, panels: &[Markup]) -> Markup {
-        let is_wide = self
-            .picture()
-            .is_some_and(|p| p.size[0] >= WIDE * p.size[1]);
+        // Rows of values and words are wide too.
+        let is_wide = self.picture().is_none_or(|p| p.size[0] >= WIDE * p.size[1]);
         html! {
             div.panels.wide[is_wide] {
                 @for panel in panels { (panel) }
@@ -126,6 +126,11 @@ pub(super) fn svg([width, height]: [usize; 2], alt: &str, content: &str) -> Mark
     }
 }
 
+/// A value for people.
+pub(super) fn number(value: f32) -> String {
+    number_text(f64::from(value))
+}
+
 /// Rows of values over each other on one scale: the first in the colour of the original, the
 /// second dashed. Gaps are what is no number.
 pub(super) fn lines(title: &str, rows: &[&[Option<f32>]]) -> Markup {
@@ -139,7 +144,7 @@ pub(super) fn lines(title: &str, rows: &[&[Option<f32>]]) -> Markup {
         .map(|row| path(row, (low, high), SIZE))
         .collect();
     let alt = match low <= high {
-        true => format!("{title}: values from {low} to {high}"),
+        true => format!("{title}: values from {} to {}", number(low), number(high)),
         false => format!("{title}: no finite values"),
     };
     html! {
@@ -149,7 +154,7 @@ pub(super) fn lines(title: &str, rows: &[&[Option<f32>]]) -> Markup {
                     path class=(format!("l{i}")) d=(path) {}
                 }
             }
-            figcaption { (title) @if low <= high { ": " (low) " to " (high) } }
+            figcaption { (title) @if low <= high { ": " (number(low)) " to " (number(high)) } }
         }
     }
 }

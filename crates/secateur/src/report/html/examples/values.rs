@@ -51,7 +51,7 @@ fn one(output: &DrawnValues, network: &str) -> Markup {
 
 fn numbers(values: &[Option<f32>]) -> String {
     let number = |value: &Option<f32>| match value {
-        Some(value) => value.to_string(),
+        Some(value) => panel::number(*value),
         None => "no number".to_string(),
     };
     values.iter().map(number).collect::<Vec<_>>().join(", ")
