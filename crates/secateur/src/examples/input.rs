@@ -4,15 +4,13 @@ use secateur_net::data::{DataError, Part};
 use secateur_net::{Host, HostData, Input};
 use secateur_search::measure::number_text;
 
-use super::picture::{Raster, range};
+use super::picture::{Raster, flat, image_size, range};
 use super::pictures::Pictures;
 use super::values::row;
 use super::{Drawn, ShownInput};
 
 /// Whole numbers that are written out.
 const MOST_NUMBERS: usize = 24;
-/// Values with fewer rows or columns are no pictures.
-pub(super) const LEAST_SIDE: usize = 8;
 
 /// What a network takes for one sample.
 pub(super) enum Taken {
@@ -89,24 +87,15 @@ fn drawn(host: &Host, to: &mut Pictures) -> Result<Drawn, String> {
         }
         HostData::Float(values) => values,
     };
+    if let Some(size) = image_size(&host.shape) {
+        let range = range(values.iter().copied());
+        let raster = Raster::of_values(values, size, range);
+        return Ok(Drawn::Picture(to.raster("input", &raster)?));
+    }
     Ok(match flat(&host.shape).as_slice() {
         [_] if values.len() > 1 => Drawn::Line(row(values)),
-        &[height, width] if height.min(width) >= LEAST_SIDE => {
-            let range = range(values.iter().copied());
-            let raster = Raster::of_values(values, [height, width], range);
-            Drawn::Picture(to.raster("input", &raster)?)
-        }
         _ => Drawn::Words(figures(values)),
     })
-}
-
-/// Extents without those of 1.
-pub(super) fn flat(shape: &[usize]) -> Vec<usize> {
-    shape
-        .iter()
-        .copied()
-        .filter(|&extent| extent != 1)
-        .collect()
 }
 
 fn numbers(values: &[i64]) -> String {
@@ -147,6 +136,7 @@ mod tests {
         let floats = |n: usize| HostData::Float((0..n).map(|i| i as f32).collect());
         check(&[1, 512], floats(512), "line of 512");
         check(&[1, 20, 30], floats(600), "picture [30, 20]");
+        check(&[1, 3, 20, 30], floats(1800), "picture [30, 20]");
         check(&[2, 3, 2], floats(12), "from 0 to 11, mean 5.5");
         check(&[2, 6], floats(12), "from 0 to 11, mean 5.5");
         check(&[1], floats(1), "0");

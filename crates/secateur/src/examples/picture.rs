@@ -18,6 +18,8 @@ pub struct Picture {
     pub png: Vec<u8>,
 }
 
+/// Values with fewer rows or columns are no pictures.
+const LEAST_SIDE: usize = 8;
 /// What values that are no numbers look like.
 pub(super) const NO_NUMBER: [u8; 4] = [230, 0, 230, 255];
 
@@ -50,25 +52,29 @@ impl Raster {
         })
     }
 
-    /// Values over `[h, w]`, dark to bright from `low` to `high`.
+    /// Values over `[h, w]`, or three colours of that, `[3, h, w]`; dark to bright from `low` to
+    /// `high`.
     pub fn of_values(values: &[f32], [height, width]: [usize; 2], (low, high): (f32, f32)) -> Self {
-        let grey = |value: &f32| match value.is_nan() {
-            true => [NO_NUMBER[0], NO_NUMBER[1], NO_NUMBER[2]],
-            false => [byte(*value, low, high); 3],
+        let positions = height * width;
+        let is_coloured = values.len() == 3 * positions;
+        let has_nan = values.iter().any(|value| value.is_nan());
+        let at = |position: usize| {
+            let colours =
+                [0, 1, 2].map(|c| values[usize::from(is_coloured) * c * positions + position]);
+            match colours.iter().any(|value| value.is_nan()) {
+                true => [NO_NUMBER[0], NO_NUMBER[1], NO_NUMBER[2]],
+                false => colours.map(|value| byte(value, low, high)),
+            }
         };
-        if values.iter().any(|value| value.is_nan()) {
-            return Self {
-                width,
-                height,
-                channels: 3,
-                bytes: values.iter().flat_map(grey).collect(),
-            };
-        }
+        let (channels, bytes) = match is_coloured || has_nan {
+            true => (3, (0..positions).flat_map(at).collect()),
+            false => (1, values.iter().map(|&v| byte(v, low, high)).collect()),
+        };
         Self {
             width,
             height,
-            channels: 1,
-            bytes: values.iter().map(|&v| byte(v, low, high)).collect(),
+            channels,
+            bytes,
         }
     }
 
@@ -179,6 +185,21 @@ fn within([width, height]: [usize; 2], side: usize) -> [usize; 2] {
     [width, height].map(|extent| (extent * side).div_ceil(longest).max(1))
 }
 
+/// Height and width of values that can be drawn: over two axes, or three colours of that.
+pub(super) fn image_size(shape: &[usize]) -> Option<[usize; 2]> {
+    let size = match flat(shape).as_slice() {
+        &[height, width] | &[3, height, width] => [height, width],
+        _ => return None,
+    };
+    size.iter().all(|&side| side >= LEAST_SIDE).then_some(size)
+}
+
+/// Extents without those of 1.
+pub(super) fn flat(shape: &[usize]) -> Vec<usize> {
+    let extents = shape.iter().copied();
+    extents.filter(|&extent| extent != 1).collect()
+}
+
 /// Least and largest of the finite values.
 pub(super) fn range(values: impl IntoIterator<Item = f32>) -> (f32, f32) {
     let finite = values.into_iter().filter(|value| value.is_finite());
@@ -249,6 +270,19 @@ pub(super) mod tests {
         check(&[f32::NAN, f32::INFINITY, 1.0], &[0, 255, 255]);
         let drawn = Raster::of_values(&[f32::NAN, 2.0], [1, 2], (0.0, 2.0));
         assert_eq!(drawn.bytes, [230, 0, 230, 255, 255, 255]);
+        let colours = [0.0, 1.0, 2.0, 0.0, 1.0, f32::NAN];
+        let drawn = Raster::of_values(&colours, [1, 2], (0.0, 2.0));
+        assert_eq!(drawn.bytes, [0, 255, 128, 230, 0, 230]);
+    }
+
+    #[test]
+    fn what_has_two_axes_or_three_colours_is_an_image() {
+        assert_eq!(image_size(&[1, 8, 9]), Some([8, 9]));
+        assert_eq!(image_size(&[3, 8, 9]), Some([8, 9]));
+        assert_eq!(image_size(&[8, 9]), Some([8, 9]));
+        for shape in [&[4, 8, 9][..], &[7, 9], &[90], &[]] {
+            assert_eq!(image_size(shape), None, "{shape:?}");
+        }
     }
 
     #[test]

@@ -2,8 +2,7 @@
 
 use secateur_net::task::ShownValues;
 
-use super::input::{LEAST_SIDE, flat};
-use super::picture::{Raster, range};
+use super::picture::{Raster, flat, image_size, range};
 use super::pictures::Pictures;
 use super::{BothDrawn, DrawnValues};
 
@@ -15,15 +14,13 @@ const MOST_POINTS: usize = 240;
 /// # Errors
 /// Why a picture cannot be made.
 pub(super) fn drawn(output: &ShownValues, to: &mut Pictures) -> Result<DrawnValues, String> {
-    let drawn = match flat(&output.shape).as_slice() {
-        &[height, width] if height.min(width) >= LEAST_SIDE => Some(BothDrawn::Pictures(Box::new(
-            pictures(output, [height, width], to)?,
-        ))),
-        [_] | [] if !output.values.original.is_empty() => Some(BothDrawn::Lines([
-            row(&output.values.original),
-            row(&output.values.result),
-        ])),
-        _ => None,
+    let drawn = if let Some(size) = image_size(&output.shape) {
+        Some(BothDrawn::Pictures(Box::new(pictures(output, size, to)?)))
+    } else if flat(&output.shape).len() < 2 && !output.values.original.is_empty() {
+        let values = output.values.map(|values| row(values));
+        Some(BothDrawn::Lines([values.original, values.result]))
+    } else {
+        None
     };
     Ok(DrawnValues {
         name: output.name.clone(),
