@@ -56,22 +56,20 @@ fn checked(run_dir: &Path, kind: &str) -> (Value, String) {
     (list["shown"].clone(), page)
 }
 
-/// Prunes a network on images without classes, far enough to make it worse.
-fn pruned(dir: &Path, model: &Path) -> std::path::PathBuf {
+/// Prunes a network on images without classes, and lets it learn next to nothing, so that it
+/// stays worse than it was.
+fn pruned(dir: &Path, model: &Path, extra: &[&str]) -> std::path::PathBuf {
     let photos = flat(dir, 40);
     let mode = "{ kind = \"ceca\", budgets = [{ metric = \"params\", remaining = 0.4 }], \
                 max_drop = 0.0 }";
     let config = quick_config(dir, mode);
+    let text = std::fs::read_to_string(&config).unwrap();
+    let learning = "[training]\nlr = 0.000001\nrecover_lr = 0.000001\n";
+    std::fs::write(&config, text + learning).unwrap();
     let small = dir.join("small.onnx");
-    let args = [
-        "prune",
-        path(model),
-        "--data",
-        path(&photos),
-        "--config",
-        path(&config),
-    ];
-    let output = run(&[&args[..], &["-o", path(&small)]].concat());
+    let mut args = vec!["prune", path(model), "--data", path(&photos)];
+    args.extend(["--config", path(&config), "-o", path(&small)]);
+    let output = run(&[&args[..], extra].concat());
     assert!(output.status.success(), "{}", stderr(&output));
     dir.join("small.onnx.run")
 }
@@ -120,7 +118,7 @@ fn with_labels_right_is_told_from_wrong_and_the_page_can_be_written_anew() {
 #[test]
 fn without_labels_files_are_named() {
     let dir = tempfile::tempdir().unwrap();
-    let run_dir = pruned(dir.path(), net());
+    let run_dir = pruned(dir.path(), net(), &[]);
     let (shown, _) = checked(&run_dir, "classes");
     for example in shown.as_array().unwrap() {
         let file = Path::new(example["file"].as_str().unwrap());
@@ -131,8 +129,16 @@ fn without_labels_files_are_named() {
 #[test]
 fn maps_lie_over_the_input() {
     let dir = tempfile::tempdir().unwrap();
-    let run_dir = pruned(dir.path(), &fixture("unet"));
+    let model = dir.path().join("maps.onnx");
+    let plain = Model::read(fixture("unet")).unwrap();
+    let varied = |graph: &mut GraphProto| {
+        let output = graph.output[0].name().to_string();
+        vary(graph, &output);
+    };
+    with_graph(&plain, varied).write(&model).unwrap();
+    let run_dir = pruned(dir.path(), &model, &["--task", "dense"]);
     let (shown, page) = checked(&run_dir, "maps");
+    assert!(Path::new(shown[0]["file"].as_str().unwrap()).is_file());
     let map = &shown[0]["said"]["maps"][0];
     for name in ["original", "result", "difference"] {
         let file = map[name]["file"].as_str().unwrap();
@@ -148,7 +154,7 @@ fn boxes_of_both_are_drawn() {
     let model = dir.path().join("detector.onnx");
     let plain = Model::read(fixture("unet")).unwrap();
     with_graph(&plain, as_detector).write(&model).unwrap();
-    let run_dir = pruned(dir.path(), &model);
+    let run_dir = pruned(dir.path(), &model, &[]);
     let (shown, page) = checked(&run_dir, "boxes");
     let boxes = shown[0]["said"]["original"].as_array().unwrap();
     assert!(
@@ -158,14 +164,37 @@ fn boxes_of_both_are_drawn() {
     assert!(page.contains("<rect class=\"one\"") && page.contains("<rect class=\"both\""));
 }
 
-/// The two maps of a network as scores of two classes for a box around each of its 64 positions.
-fn as_detector(graph: &mut GraphProto) {
-    let output = graph.output[0].name().to_string();
+/// Two maps whose values vary as much in every image, as `output`: those of the fixture are nearly
+/// the same throughout, and what is cut would not show.
+fn vary(graph: &mut GraphProto, output: &str) {
+    let plain = graph.output[0].name().to_string();
     for name in graph.node.iter_mut().flat_map(|node| &mut node.output) {
-        if *name == output {
+        if *name == plain {
             *name = "maps".to_string();
         }
     }
+    let inputs = ["maps", "one_each", "none_each"];
+    graph
+        .node
+        .push(node("InstanceNormalization", &inputs, output));
+    graph.initializer.extend([
+        floats("one_each", &[2], vec![1.0; 2]),
+        floats("none_each", &[2], vec![0.0; 2]),
+    ]);
+}
+
+fn floats(name: &str, dims: &[i64], values: Vec<f32>) -> TensorProto {
+    let mut tensor = TensorProto::new();
+    tensor.set_name(name.to_string());
+    tensor.set_data_type(1);
+    tensor.dims = dims.to_vec();
+    tensor.float_data = values;
+    tensor
+}
+
+/// The two maps of a network as scores of two classes for a box around each of its 64 positions.
+fn as_detector(graph: &mut GraphProto) {
+    vary(graph, "varied");
     let with = |op: &str, inputs: &[&str], output: &str, attribute: Option<(&str, Vec<i64>)>| {
         let mut made = node(op, inputs, output);
         if let Some((name, values)) = attribute {
@@ -187,12 +216,12 @@ fn as_detector(graph: &mut GraphProto) {
     };
     let last = || Some(("perm", vec![0, 2, 1]));
     graph.node.extend([
-        with("Reshape", &["maps", "two_rows"], "flat_scores", None),
+        with("Reshape", &["varied", "two_rows"], "flat_scores", None),
         with("Transpose", &["flat_scores"], "raw_scores", last()),
         with("Sigmoid", &["raw_scores"], "scores", None),
         with(
             "Concat",
-            &["maps", "maps"],
+            &["varied", "varied"],
             "four_maps",
             Some(("axis", vec![1])),
         ),
@@ -201,14 +230,6 @@ fn as_detector(graph: &mut GraphProto) {
         with("Mul", &["raw_boxes", "little"], "moved", None),
         with("Add", &["moved", "places"], "boxes", None),
     ]);
-    let floats = |name: &str, dims: &[i64], values: Vec<f32>| {
-        let mut tensor = TensorProto::new();
-        tensor.set_name(name.to_string());
-        tensor.set_data_type(1);
-        tensor.dims = dims.to_vec();
-        tensor.float_data = values;
-        tensor
-    };
     let shape = |name: &str, rows: i64| {
         let mut tensor = TensorProto::new();
         tensor.set_name(name.to_string());
