@@ -11,6 +11,7 @@ use super::dataset::sound_image;
 use super::memory::{InMemory, Values};
 use super::normaliser::Normaliser;
 use super::sums::Sums;
+use super::views::Subset;
 use super::{Augment, BatchJob, Colour, DataError, Dataset, Normalisation, Origin, Pixels};
 use crate::value::{Host, HostData, Input, Inputs};
 
@@ -37,8 +38,8 @@ pub struct Part {
     array: Option<Arc<[usize]>>,
     /// Of images that are not in memory, from the pass that checked them.
     sums: Option<Sums>,
-    /// Where samples that were decoded and kept come from: their data set, and their places there.
-    kept_from: Option<(Arc<dyn Dataset>, Arc<[usize]>)>,
+    /// Where samples that were decoded and kept come from, one by one.
+    kept_from: Option<Arc<dyn Dataset>>,
     /// Held while the decoded images live.
     reservation: Option<Arc<Reservation>>,
 }
@@ -99,7 +100,7 @@ impl Part {
             data.class_names().into(),
         );
         part.indices = (0..checked.sound.len()).collect();
-        part.kept_from = Some((data.clone(), checked.sound.into()));
+        part.kept_from = Some(Arc::new(Subset::new(data.clone(), checked.sound)));
         part.data = Arc::new(match data.is_labelled() {
             true => kept,
             false => kept.unlabelled(),
@@ -211,10 +212,7 @@ impl Part {
     /// Where a sample comes from.
     pub fn origin(&self, index: usize) -> Origin {
         let index = self.indices[index];
-        match &self.kept_from {
-            Some((data, places)) => data.origin(places[index]),
-            None => self.data.origin(index),
-        }
+        self.kept_from.as_ref().unwrap_or(&self.data).origin(index)
     }
 
     /// An image at the size that the network takes, `[h, w, c]`: before it is normalised, channels

@@ -22,10 +22,8 @@ pub(super) fn examples(
     notes: &mut Vec<String>,
 ) -> Option<Examples> {
     // The page speaks of the last result first.
-    let results = networks.iter().zip(&measures.results);
-    let (network, measured) = results
-        .filter(|(network, _)| !network.is_of_front)
-        .next_back()?;
+    let mut results = networks.iter().zip(&measures.results);
+    let (network, measured) = results.rfind(|(network, _)| !network.is_of_front)?;
     network.record?;
     let test = measures.test.as_ref().map(|part| {
         let samples = Pair {
