@@ -13,6 +13,7 @@
 
 pub mod bench;
 pub mod calibrate;
+pub mod examples;
 pub mod guessing;
 pub mod measure;
 mod network;

@@ -1,7 +1,7 @@
 //! What every data set offers.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secateur_onnx::model::{InputShape, ValueInfo};
@@ -15,6 +15,15 @@ pub enum Pixels<'a> {
     Bytes(Cow<'a, [u8]>),
     /// Values as they are.
     Floats(Cow<'a, [f32]>),
+}
+
+/// Where a sample comes from, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The file that holds it alone, if it has one of its own.
+    pub file: Option<PathBuf>,
+    /// Its number among the samples as they lie in the data, from 0.
+    pub number: usize,
 }
 
 /// Samples with or without labels, from memory or decoded on demand: images, or arrays for the
@@ -86,6 +95,14 @@ pub trait Dataset: Send + Sync {
     fn row(&self, index: usize, column: usize) -> Option<Row<'_>> {
         let _ = (index, column);
         None
+    }
+
+    /// Where a sample comes from.
+    fn origin(&self, index: usize) -> Origin {
+        Origin {
+            file: None,
+            number: index,
+        }
     }
 
     /// True if [`Dataset::image`] costs next to nothing. Other images are all decoded once

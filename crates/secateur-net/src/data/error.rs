@@ -61,6 +61,16 @@ pub enum DataError {
         /// What is there.
         got: String,
     },
+    /// NaN or infinity among values.
+    #[error("cannot use `{}`: expected finite values, got {value} at {place:?}", path.display())]
+    NotFinite {
+        /// The file, or the array in it.
+        path: PathBuf,
+        /// What is there.
+        value: f32,
+        /// Its index along each axis.
+        place: Vec<usize>,
+    },
     /// Nothing says which class a sample is of.
     #[error("cannot {what}: the data in `{}` have no labels", path.display())]
     NoLabels {
@@ -273,6 +283,10 @@ impl DataError {
                 "the file looks truncated or is of another format; copy it again"
             }
             Self::Unsupported { .. } => "docs/data.md says which types and shapes are read",
+            Self::NotFinite { .. } => {
+                "leave that sample out of all arrays, or put a number there; the first index counts \
+                 samples"
+            }
             Self::CountsDiffer { .. } => "the files seem to come from different data sets",
             Self::LabelBeyondClasses { .. } => {
                 "the network was made for other classes; its last layer needs an output for each"

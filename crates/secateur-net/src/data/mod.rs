@@ -36,7 +36,7 @@ pub use arrays::{Column, Row};
 pub use augment::Augment;
 pub use choices::{Colour, Labels, Layout, Resize};
 pub use config::DataConfig;
-pub use dataset::{Dataset, Pixels, count_classes};
+pub use dataset::{Dataset, Origin, Pixels, count_classes};
 pub use error::{Cause, DataError};
 pub use format::{Format, Parts};
 pub use formats::{open, open_with};

@@ -11,7 +11,8 @@ use super::dataset::sound_image;
 use super::memory::{InMemory, Values};
 use super::normaliser::Normaliser;
 use super::sums::Sums;
-use super::{Augment, BatchJob, Colour, DataError, Dataset, Normalisation, Pixels};
+use super::views::Subset;
+use super::{Augment, BatchJob, Colour, DataError, Dataset, Normalisation, Origin, Pixels};
 use crate::value::{Host, HostData, Input, Inputs};
 
 /// Inputs and labels of one step.
@@ -37,6 +38,8 @@ pub struct Part {
     array: Option<Arc<[usize]>>,
     /// Of images that are not in memory, from the pass that checked them.
     sums: Option<Sums>,
+    /// Where samples that were decoded and kept come from, one by one.
+    kept_from: Option<Arc<dyn Dataset>>,
     /// Held while the decoded images live.
     reservation: Option<Arc<Reservation>>,
 }
@@ -90,13 +93,14 @@ impl Part {
             return Ok(part);
         };
         let label = |&index: &usize| u32::try_from(data.label(index)).unwrap_or(u32::MAX);
-        part.indices = (0..checked.sound.len()).collect();
         let kept = InMemory::new(
             shape,
             Values::Bytes(kept),
             checked.sound.iter().map(label).collect(),
             data.class_names().into(),
         );
+        part.indices = (0..checked.sound.len()).collect();
+        part.kept_from = Some(Arc::new(Subset::new(data.clone(), checked.sound)));
         part.data = Arc::new(match data.is_labelled() {
             true => kept,
             false => kept.unlabelled(),
@@ -119,6 +123,7 @@ impl Part {
             normaliser: Arc::new(Normaliser::new(&identity, colour)),
             array: None,
             sums: None,
+            kept_from: None,
             reservation: None,
         }
     }
@@ -199,28 +204,45 @@ impl Part {
         u32::try_from(self.data.label(self.indices[index])).unwrap_or(u32::MAX)
     }
 
-    fn pixels(&self, index: usize) -> Result<Pixels<'_>, DataError> {
+    /// True if samples have labels that count.
+    pub fn is_labelled(&self) -> bool {
+        self.data.is_labelled()
+    }
+
+    /// Where a sample comes from.
+    pub fn origin(&self, index: usize) -> Origin {
+        let index = self.indices[index];
+        self.kept_from.as_ref().unwrap_or(&self.data).origin(index)
+    }
+
+    /// An image at the size that the network takes, `[h, w, c]`: before it is normalised, channels
+    /// as files have them.
+    ///
+    /// # Errors
+    /// As [`Dataset::image`]; arrays are no images.
+    pub fn pixels(&self, index: usize) -> Result<Pixels<'_>, DataError> {
         sound_image(self.data.as_ref(), self.indices[index])
+    }
+
+    /// Some of the samples, in this order.
+    pub fn pick(&self, indices: impl IntoIterator<Item = usize>) -> Self {
+        Self {
+            indices: indices.into_iter().map(|i| self.indices[i]).collect(),
+            sums: None,
+            ..self.clone()
+        }
     }
 
     /// At most `n` samples at even distances: data often lie in the order of their classes.
     pub fn spread(&self, n: usize) -> Self {
         let len = self.len();
         let n = n.min(len);
-        Self {
-            indices: (0..n).map(|i| self.indices[i * len / n]).collect(),
-            sums: None,
-            ..self.clone()
-        }
+        self.pick((0..n).map(|i| i * len / n))
     }
 
     /// The first `n` samples.
     pub fn head(&self, n: usize) -> Self {
-        Self {
-            indices: self.indices[..n.min(self.len())].into(),
-            sums: None,
-            ..self.clone()
-        }
+        self.pick(0..n.min(self.len()))
     }
 
     /// A batch.
@@ -286,7 +308,7 @@ impl Part {
     }
 
     /// The samples from `start` on, at most `n`, unchanged.
-    pub(crate) fn run(&self, start: usize, n: usize) -> BatchJob {
+    pub fn run(&self, start: usize, n: usize) -> BatchJob {
         BatchJob {
             indices: (start..(start + n).min(self.len())).collect(),
             augment: Augment::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use secateur_onnx::model::{InputShape, ValueInfo};
 
-use super::{Column, DataError, Dataset, Pixels, Resize, Row};
+use super::{Column, DataError, Dataset, Origin, Pixels, Resize, Row};
 
 /// Some images of a data set, in a given order.
 pub(super) struct Subset {
@@ -70,6 +70,10 @@ impl Dataset for Subset {
 
     fn row(&self, index: usize, column: usize) -> Option<Row<'_>> {
         self.data.row(self.indices[index], column)
+    }
+
+    fn origin(&self, index: usize) -> Origin {
+        self.data.origin(self.indices[index])
     }
 
     fn resized(&self, shape: [usize; 3], resize: Resize) -> Option<Arc<dyn Dataset>> {
@@ -163,6 +167,11 @@ impl Dataset for Chain {
         data.row(index, column)
     }
 
+    fn origin(&self, index: usize) -> Origin {
+        let (data, index) = self.find(index);
+        data.origin(index)
+    }
+
     fn resized(&self, shape: [usize; 3], resize: Resize) -> Option<Arc<dyn Dataset>> {
         Some(Arc::new(Self {
             first: self.first.resized(shape, resize)?,
@@ -222,6 +231,10 @@ impl Dataset for Unlabelled {
 
     fn row(&self, index: usize, column: usize) -> Option<Row<'_>> {
         self.0.row(index, column)
+    }
+
+    fn origin(&self, index: usize) -> Origin {
+        self.0.origin(index)
     }
 
     fn resized(&self, shape: [usize; 3], resize: Resize) -> Option<Arc<dyn Dataset>> {

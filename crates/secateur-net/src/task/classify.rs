@@ -8,8 +8,10 @@
 use burn::tensor::Tensor;
 use secateur_onnx::graph::{Dim, Graph, ValueInfo};
 
+use super::contrast::{Contrast, Pair};
 use super::cross_entropy::CrossEntropy;
 use super::ends::Ends;
+use super::shares::{divergence, likeliest};
 use super::{Against, Judged, Targets, Task, Wanted};
 use crate::engine::Engine;
 use crate::error::{NetError, Result, listed};
@@ -180,6 +182,16 @@ impl Task for Classify {
             (wanted, _) => Err(self.misfit(scores.n(), format!("no such targets: {wanted:?}"))),
         }
     }
+
+    fn contrast(&self, outputs: Pair<&[Output]>) -> Result<Contrast> {
+        for outputs in [outputs.original, outputs.result] {
+            let scores = outputs.first().ok_or_else(|| self.lacking(outputs.len()))?;
+            self.check_rows(&scores.shape, 1)?;
+        }
+        Ok(Contrast::Classes(
+            outputs.map(|outputs| likeliest(&outputs[0].values)),
+        ))
+    }
 }
 
 /// The largest score, the first of equal ones.
@@ -216,22 +228,6 @@ fn agree(scores: &[f32], original: &[f32]) -> Judged {
     }
 }
 
-/// Kullback-Leibler divergence from the shares of `original` to those of `scores`.
-pub(super) fn divergence(scores: &[f32], original: &[f32]) -> f64 {
-    let (logs, of_original) = (log_softmax(scores), log_softmax(original));
-    // A score of minus infinity has no share: p · ln(p / q) goes to 0 with p. NaN stays NaN.
-    let has_share = |p: &f64| *p != f64::NEG_INFINITY;
-    let terms = of_original.iter().zip(&logs).filter(|(p, _)| has_share(p));
-    terms.map(|(p, q)| p.exp() * (p - q)).sum()
-}
-
-fn log_softmax(scores: &[f32]) -> Vec<f64> {
-    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let shifted = scores.iter().map(|&z| f64::from(z - max));
-    let sum: f64 = shifted.clone().map(f64::exp).sum();
-    shifted.map(|z| z - sum.ln()).collect()
-}
-
 fn class_count(graph: &Graph, output: &ValueInfo) -> Result<usize> {
     let shapes = secateur_onnx::shape::infer_shapes(graph, None)?;
     let dims = shapes.get(&output.name).map_or(&[][..], Vec::as_slice);
@@ -254,110 +250,4 @@ fn class_count(graph: &Graph, output: &ValueInfo) -> Result<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::task::{Distillation, TeacherWeight};
-
-    const TASK: Classify = Classify {
-        output: String::new(),
-        n_classes: 3,
-        against: Against::Labels,
-    };
-
-    fn output(shape: &[usize], values: &[f32]) -> Output {
-        Output {
-            shape: shape.to_vec(),
-            values: values.to_vec(),
-        }
-    }
-
-    #[test]
-    fn the_largest_score_is_the_answer_and_the_loss_is_cross_entropy() {
-        let scores = [1.0, 2.0, 0.0, 5.0, 5.0, 0.0, f32::NAN, 0.0, 1.0];
-        let judged = TASK.judge(&[output(&[3, 3], &scores)], Wanted::Labels(&[1, 1, 0]));
-        let judged = judged.unwrap();
-        // The first of equal scores wins; NaN is no answer.
-        let quality: Vec<f32> = judged.iter().map(|j| j.quality).collect();
-        assert_eq!(quality, [1.0, 0.0, 0.0]);
-        let expected = (1f64.exp() + 2f64.exp() + 1.0).ln() - 2.0;
-        assert!((judged[0].loss - expected).abs() < 1e-12);
-    }
-
-    #[test]
-    fn outputs_labels_and_teachers_that_do_not_fit_are_errors() {
-        let judge = |shape: &[usize], values: &[f32], labels: &[u32]| {
-            TASK.judge(&[output(shape, values)], Wanted::Labels(labels))
-        };
-        assert!(judge(&[1, 3], &[0.0; 3], &[2]).is_ok());
-        assert!(judge(&[1, 3, 1, 1], &[0.0; 3], &[2]).is_ok());
-        assert!(judge(&[1, 3], &[0.0; 3], &[3]).is_err());
-        assert!(judge(&[1, 2], &[0.0; 2], &[1]).is_err());
-        assert!(judge(&[3, 1], &[0.0; 3], &[1]).is_err());
-        assert!(TASK.judge(&[], Wanted::Labels(&[1])).is_err());
-        assert!(TASK.judge(&[], Wanted::Original(&[])).is_err());
-        let engine = Engine::fused();
-        let scores = Tensor::<2>::zeros([1, 3], engine.device());
-        let loss = |labels: &[u32], teacher: Vec<Output>| {
-            let targets = Targets {
-                teacher: Some(Distillation {
-                    outputs: teacher,
-                    weight: TeacherWeight {
-                        share: 0.5,
-                        temperature: 2.0,
-                    },
-                }),
-                ..Targets::labels(labels)
-            };
-            TASK.loss(&engine, &[Dense::from_tensor(scores.clone())], &targets)
-        };
-        assert!(loss(&[0], vec![output(&[1, 3], &[0.0; 3])]).is_ok());
-        assert!(loss(&[3], vec![output(&[1, 3], &[0.0; 3])]).is_err());
-        assert!(loss(&[0], vec![output(&[2, 3], &[0.0; 6])]).is_err());
-        assert!(loss(&[0], Vec::new()).is_err());
-    }
-
-    #[test]
-    fn without_labels_quality_is_agreement_and_the_original_loses_nothing() {
-        let task = Classify {
-            against: Against::Original,
-            ..TASK
-        };
-        let original = output(&[2, 3], &[1.0, 3.0, 0.0, 5.0, 0.0, 4.0]);
-        let other = output(&[2, 3], &[1.0, 2.0, 0.0, 4.0, 0.0, 5.0]);
-        let judge = |output: &Output| {
-            let (given, wanted) = ([output.clone()], [original.clone()]);
-            task.judge(&given, Wanted::Original(&wanted)).unwrap()
-        };
-        let own = judge(&original);
-        assert!(own.iter().all(|j| j.quality == 1.0 && j.loss.abs() < 1e-12));
-        let judged = judge(&other);
-        assert_eq!(judged[0].quality, 1.0);
-        assert_eq!((judged[1].quality, judged[1].class), (0.0, Some(0)));
-        // What is no number agrees with nothing, itself included.
-        let nothing = output(&[2, 3], &[f32::NAN; 6]);
-        let judged_nothing = task.judge(
-            std::slice::from_ref(&nothing),
-            Wanted::Original(std::slice::from_ref(&nothing)),
-        );
-        let judged_nothing = judged_nothing.unwrap();
-        assert!(
-            judged_nothing
-                .iter()
-                .all(|j| j.quality == 0.0 && j.loss.is_nan())
-        );
-        // p · ln(p / q) of the shares of both by hand.
-        let shares = |z: [f64; 3]| {
-            let sum: f64 = z.iter().map(|z| z.exp()).sum();
-            z.map(|z| z.exp() / sum)
-        };
-        let pairs = shares([1.0, 3.0, 0.0])
-            .into_iter()
-            .zip(shares([1.0, 2.0, 0.0]));
-        let expected: f64 = pairs.map(|(p, q)| p * (p / q).ln()).sum();
-        assert!((judged[0].loss - expected).abs() < 1e-9);
-        assert!(
-            task.judge(std::slice::from_ref(&original), Wanted::Labels(&[1, 0]))
-                .is_err()
-        );
-    }
-}
+mod tests;

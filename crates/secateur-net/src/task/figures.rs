@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Wanted;
+use super::{Judged, Wanted};
 use crate::error::Result;
 use crate::value::Output;
 
@@ -77,11 +77,12 @@ impl Figure {
 
 /// Gathers figures over a part, batch by batch.
 pub trait Gather {
-    /// Takes in a batch: what a network gives, and what it is held against.
+    /// Takes in a batch (what a network gives, and what it is held against), and judges it as
+    /// [`super::Task::judge`] does: outputs are read once for both.
     ///
     /// # Errors
     /// As [`super::Task::judge`].
-    fn add(&mut self, outputs: &[Output], wanted: Wanted<'_>) -> Result<()>;
+    fn add(&mut self, outputs: &[Output], wanted: Wanted<'_>) -> Result<Vec<Judged>>;
 
     /// The figures of all batches so far.
     fn figures(&self) -> Vec<Figure>;

@@ -4,6 +4,7 @@
 //! only as values with names. A new kind is a file here and a line in [`find`].
 
 mod classify;
+mod contrast;
 mod cross_entropy;
 mod detect;
 mod deviation;
@@ -15,6 +16,7 @@ mod matching;
 mod originals;
 mod pooling;
 mod sequence;
+mod shares;
 mod targets;
 #[cfg(test)]
 mod testing;
@@ -26,6 +28,7 @@ use burn::tensor::Tensor;
 use secateur_onnx::graph::Graph;
 
 pub use classify::Classify;
+pub use contrast::{ClassShare, Contrast, Pair, Place, ShownBox, ShownMap, ShownValues};
 pub use detect::Detect;
 pub(crate) use deviation::{loss as deviation_loss, variance as deviation_variance};
 pub use figures::{Figure, Gather, Unit};
@@ -99,6 +102,13 @@ pub trait Task: Debug + Send + Sync {
     /// [`crate::NetError::Shape`] for outputs that do not fit, and where `wanted` is not what
     /// [`Task::against`] says.
     fn judge(&self, outputs: &[Output], wanted: Wanted<'_>) -> Result<Vec<Judged>>;
+
+    /// What the original's and another network's outputs for one sample say, for people; both
+    /// hold that sample alone.
+    ///
+    /// # Errors
+    /// [`crate::NetError::Shape`] for outputs that do not fit.
+    fn contrast(&self, outputs: Pair<&[Output]>) -> Result<Contrast>;
 }
 
 /// The kinds in the order in which they are told from a graph: the last takes any outputs.

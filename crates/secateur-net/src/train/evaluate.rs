@@ -7,7 +7,7 @@ use crate::data::{Batch, Part, in_order, with_batches};
 use crate::error::Result;
 use crate::interpreter::Interpreter;
 use crate::pass::Bound;
-use crate::task::{Figure, Gather, Judged, Task, Wanted};
+use crate::task::{Figure, Judged, Task, Wanted};
 use crate::value::Output;
 use crate::weights::Weights;
 
@@ -81,53 +81,33 @@ pub fn evaluate(
     part: &Part,
     reference: &Reference,
 ) -> Result<Evaluation> {
-    let mut gathered = task.gather();
-    let judged = judge_gathering(network, task, weights, part, reference, &mut gathered)?;
-    let mut per_class = vec![(0u64, 0u64); task.n_classes().unwrap_or(0)];
-    for sample in &judged {
-        let class = sample.class.and_then(|c| per_class.get_mut(c as usize));
-        if let Some((right, all)) = class {
-            *right += u64::from(sample.quality >= 1.0);
-            *all += 1;
-        }
-    }
-    let n = judged.len().max(1) as f64;
-    // A sum of nothing would be -0.
-    let quality = judged.iter().fold(0.0, |sum, j| sum + f64::from(j.quality));
-    let loss = judged.iter().fold(0.0, |sum, j| sum + j.loss);
-    Ok(Evaluation {
-        quality: quality / n,
-        loss: loss / n,
-        samples: judged.iter().map(|j| j.quality).collect(),
-        per_class,
-        figures: gathered.map_or_else(Vec::new, |gathered| gathered.figures()),
-    })
+    Ok(judge(network, task, weights, part, reference)?.evaluation())
 }
 
-/// How good the outputs for each sample of a part are.
+/// Every sample of a part, judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The samples, in order.
+    pub samples: Vec<Judged>,
+    /// What else the task tells of the part.
+    pub figures: Vec<Figure>,
+    n_classes: usize,
+}
+
+/// Judges a network sample by sample; it was planned for the outputs of `task`.
 ///
 /// # Errors
-/// As [`evaluate`].
+/// As [`Interpreter::forward_inference`] and [`Task::judge`].
 pub fn judge(
     network: &Interpreter,
     task: &dyn Task,
     weights: &Weights,
     part: &Part,
     reference: &Reference,
-) -> Result<Vec<Judged>> {
-    judge_gathering(network, task, weights, part, reference, &mut None)
-}
-
-fn judge_gathering(
-    network: &Interpreter,
-    task: &dyn Task,
-    weights: &Weights,
-    part: &Part,
-    reference: &Reference,
-    gathered: &mut Option<Box<dyn Gather>>,
-) -> Result<Vec<Judged>> {
+) -> Result<Judgement> {
     let bound = network.bind_inference(weights)?;
-    let mut judged = Vec::with_capacity(part.len());
+    let mut samples = Vec::with_capacity(part.len());
+    let mut gathered = task.gather();
     for_each_batch(part, |batch| {
         let wanted = reference.outputs(&batch)?;
         let wanted = match &wanted {
@@ -135,11 +115,39 @@ fn judge_gathering(
             None => Wanted::Labels(&batch.labels),
         };
         let outputs = network.forward_inference(&bound, batch.inputs)?;
-        if let Some(gathered) = gathered {
-            gathered.add(&outputs, wanted)?;
-        }
-        judged.extend(task.judge(&outputs, wanted)?);
+        samples.extend(match &mut gathered {
+            Some(gathered) => gathered.add(&outputs, wanted)?,
+            None => task.judge(&outputs, wanted)?,
+        });
         Ok(())
     })?;
-    Ok(judged)
+    Ok(Judgement {
+        samples,
+        figures: gathered.map_or_else(Vec::new, |gathered| gathered.figures()),
+        n_classes: task.n_classes().unwrap_or(0),
+    })
+}
+
+impl Judgement {
+    /// All samples together.
+    pub fn evaluation(self) -> Evaluation {
+        let mut per_class = vec![(0u64, 0u64); self.n_classes];
+        for judged in &self.samples {
+            let class = judged.class.and_then(|c| per_class.get_mut(c as usize));
+            if let Some((right, all)) = class {
+                *right += u64::from(judged.quality >= 1.0);
+                *all += 1;
+            }
+        }
+        let n = self.samples.len().max(1) as f64;
+        // A sum of nothing would be -0.
+        let sum = |of: fn(&Judged) -> f64| self.samples.iter().fold(0.0, |sum, j| sum + of(j));
+        Evaluation {
+            quality: sum(|judged| f64::from(judged.quality)) / n,
+            loss: sum(|judged| judged.loss) / n,
+            samples: self.samples.iter().map(|judged| judged.quality).collect(),
+            per_class,
+            figures: self.figures,
+        }
+    }
 }

@@ -8,7 +8,7 @@ mod original;
 mod schedule;
 mod trainer;
 
-pub use evaluate::{Evaluation, evaluate, judge, predict};
+pub use evaluate::{Evaluation, Judgement, evaluate, judge, predict};
 pub use features::Features;
 pub use footprint::values_of_a_sample;
 pub use optimizer::{Optimizer, OptimizerConfig, OptimizerKind};

@@ -86,7 +86,7 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
     if args.data.is_some() && !args.calibrate {
         bail!(
             "cannot use `--data` with `--no-train`: kernels are ranked by their weights alone\n\n\
-             hint: add `--calibrate` to solve the weights that are left on the images"
+             hint: add `--calibrate` to solve the weights that are left on the data"
         );
     }
     let source = match &args.data {

@@ -8,7 +8,7 @@ const BEFORE: [char; 2] = ['=', ':'];
 pub(super) fn last_number(printed: &str) -> Result<f64, String> {
     let mut lines = printed.lines().rev().map(str::trim);
     let Some(line) = lines.find(|line| !line.is_empty()) else {
-        return Err("it printed nothing on stdout".to_string());
+        return Err("stdout is empty".to_string());
     };
     let text = line.strip_suffix('%').unwrap_or(line).trim_end();
     let word = text.rsplit(|c: char| c.is_whitespace() || BEFORE.contains(&c));
@@ -40,8 +40,8 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         for (printed, reason) in [
-            ("", "printed nothing"),
-            ("\n \n", "printed nothing"),
+            ("", "stdout is empty"),
+            ("\n \n", "stdout is empty"),
             ("0.53\ndone", "does not end in a number"),
             ("tensor(0.53)", "does not end in a number"),
             ("0,53", "does not end in a number"),

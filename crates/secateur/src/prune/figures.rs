@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use secateur_net::data::Part;
 use secateur_net::task::{Against, Figure};
 use secateur_net::train::Evaluation;
 use secateur_onnx::text::counted;
@@ -47,7 +48,7 @@ pub(super) fn report(
     for (is_of_front, figures) in results.map(figures) {
         if is_of_front { &mut front } else { &mut after }.push(figures);
     }
-    let data = data_figures(problem, config, measures.n_test);
+    let data = data_figures(problem, config, measures.test.as_ref().map(Part::len));
     let mut warnings = searched.warnings.clone();
     warnings.extend_from_slice(&measures.notes);
     warnings.extend(notes(problem, &data));

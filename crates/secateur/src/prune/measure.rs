@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use secateur_net::Interpreter;
-use secateur_net::train::Evaluation;
+use secateur_net::data::Part;
+use secateur_net::task::Judged;
+use secateur_net::train::{Evaluation, Judgement};
 use secateur_net::weights::Weights;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
@@ -21,6 +23,8 @@ const LATENCY_ROUNDS: usize = 15;
 pub(super) struct Measured {
     /// On the test data, read once; `None` without test data.
     pub test: Option<Evaluation>,
+    /// The same sample by sample.
+    pub samples: Vec<Judged>,
     /// In another engine; empty where none could run it.
     pub latency: Vec<Latency>,
 }
@@ -29,8 +33,8 @@ pub(super) struct Measured {
 pub(super) struct Measures {
     pub given: Measured,
     pub results: Vec<Measured>,
-    /// Samples of the test data, if there are some.
-    pub n_test: Option<usize>,
+    /// The test data, if there are some.
+    pub test: Option<Part>,
     /// What was not measured, and why.
     pub notes: Vec<String>,
 }
@@ -62,8 +66,11 @@ impl Measures {
         let held = |part| Held::new(part, problem.task.as_ref(), &problem.original);
         let test = test.map(held).transpose()?;
         let measured = files.iter().zip(latencies).map(|((_, model), latency)| {
+            let tested = tested(problem, model, test.as_ref())?;
+            let samples = tested.as_ref().map(|tested| tested.samples.clone());
             Ok(Measured {
-                test: tested(problem, model, test.as_ref())?,
+                samples: samples.unwrap_or_default(),
+                test: tested.map(Judgement::evaluation),
                 latency,
             })
         });
@@ -71,22 +78,31 @@ impl Measures {
         Ok(Self {
             results: measured.split_off(1),
             given: measured.remove(0),
-            n_test: test.as_ref().map(|test| test.part.len()),
+            test: test.map(|test| test.part),
             notes,
         })
     }
 }
 
-/// Evaluates a model on the test data.
+/// Judges a model on the test data.
 fn tested(
     problem: &Problem,
     model: &Model,
     test: Option<&Held>,
-) -> Result<Option<Evaluation>, PruneError> {
+) -> Result<Option<Judgement>, PruneError> {
     let Some(test) = test else { return Ok(None) };
-    let graph = Graph::from_model(model)?;
+    let (network, weights) = ready(problem, model)?;
     let task = problem.task.as_ref();
-    let network = Interpreter::new(&graph, &task.outputs(), &problem.engine)?;
-    let weights = Weights::from_graph(&graph)?;
-    Ok(Some(test.evaluate(&network, task, &weights)?))
+    Ok(Some(test.judge(&network, task, &weights)?))
+}
+
+/// A model as a network that gives what the task reads, with its parameters.
+pub(super) fn ready(
+    problem: &Problem,
+    model: &Model,
+) -> Result<(Interpreter, Weights), PruneError> {
+    let graph = Graph::from_model(model)?;
+    let outputs = problem.task.outputs();
+    let network = Interpreter::new(&graph, &outputs, &problem.engine)?;
+    Ok((network, Weights::from_graph(&graph)?))
 }

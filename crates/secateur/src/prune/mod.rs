@@ -4,6 +4,7 @@
 
 mod effectiveness;
 mod error;
+mod examples;
 mod figures;
 mod files;
 mod given;
@@ -37,6 +38,7 @@ pub use machine::machine_text;
 use measure::Measures;
 use search::{SearchRun, Searched};
 
+use crate::examples::Examples;
 use crate::guessing::Guessing;
 use crate::measure::Measure;
 use crate::pruner::Pruner;
@@ -107,6 +109,9 @@ pub struct Pruned {
     pub networks: Vec<PrunedNetwork>,
     /// What was gained and lost.
     pub report: RunReport,
+    /// Held-out samples on which the given network and the last result differ most; `None` where
+    /// that is the given network.
+    pub examples: Option<Examples>,
 }
 
 impl Pruner<'_> {
@@ -134,11 +139,13 @@ impl Pruner<'_> {
         let mut searched = run.search(self, &mut store, observer)?;
         searched.verify((&asked.file, &problem.model))?;
         let measures = Measures::take(&problem, &asked.file, &searched.networks)?;
+        let examples = searched.examples(&problem, &measures);
         let (header, history) = store.read()?;
         let report = asked.report(&problem, &header, &history, &searched, measures)?;
         Ok(Pruned {
             networks: searched.networks,
             report,
+            examples,
         })
     }
 
@@ -173,10 +180,12 @@ impl Pruner<'_> {
         files.write(&mut searched.networks)?;
         searched.verify((&files.model, &problem.model))?;
         let measures = Measures::take(&problem, &files.model, &searched.networks)?;
+        let examples = searched.kept_examples(&problem, &measures, store.path());
         let (header, history) = store.read()?;
         let report = asked.report(&problem, &header, &history, &searched, measures)?;
         write_json(&report, &store.file("report.json"))?;
-        write_html(&report, &header, &history, &store.file("report.html"))?;
+        let page = store.file("report.html");
+        write_html(&report, &header, &history, examples.as_ref(), &page)?;
         Ok(report)
     }
 }

@@ -12,7 +12,9 @@ use secateur_search::scores::{self, Score};
 use secateur_search::search::{Observer, Readings, Search};
 use secateur_search::store::{Store, StoreError};
 
-use super::{PruneError, PrunedNetwork, files, same_data};
+use super::measure::Measures;
+use super::{PruneError, PrunedNetwork, examples, files, same_data};
+use crate::examples::Examples;
 use crate::measure::{FileMeasure, Measure};
 use crate::pruner::Pruner;
 
@@ -31,6 +33,26 @@ impl Searched {
         let not_compared = files::verify(given, &self.networks)?;
         self.warnings.extend(not_compared);
         Ok(())
+    }
+
+    /// Samples on which the given network and the result differ most.
+    pub fn examples(&mut self, problem: &Problem, measures: &Measures) -> Option<Examples> {
+        examples::examples(problem, &self.networks, measures, &mut self.warnings)
+    }
+
+    /// The same, written into the folder of the run.
+    pub fn kept_examples(
+        &mut self,
+        problem: &Problem,
+        measures: &Measures,
+        run_dir: &Path,
+    ) -> Option<Examples> {
+        let shown = self.examples(problem, measures)?;
+        if let Err(reason) = shown.write(run_dir) {
+            let note = format!("examples are in the page alone: {reason}");
+            self.warnings.push(note);
+        }
+        Some(shown)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod cost;
 mod data;
+mod examples;
 mod kernels;
 mod measure;
 mod networks;
@@ -17,8 +18,10 @@ use secateur_search::record::{EpochRecord, RunHeader};
 use secateur_search::store::write_atomically;
 
 use super::{ReportError, RunReport};
+use crate::examples::Examples;
 
-/// Writes the page beside, then renames. It needs nothing from anywhere.
+/// Writes the page beside, then renames. It needs nothing from anywhere: pictures of the examples
+/// are part of it.
 ///
 /// # Errors
 /// [`ReportError`] if a plot cannot be drawn or the file not be written.
@@ -26,6 +29,7 @@ pub fn write_html(
     report: &RunReport,
     header: &RunHeader,
     history: &[EpochRecord],
+    examples: Option<&Examples>,
     path: &Path,
 ) -> Result<(), ReportError> {
     let page = html! {
@@ -43,6 +47,7 @@ pub fn write_html(
                     (summary::summary(report))
                     (networks::before_after(report))
                     (measure::measure(report))
+                    (examples::examples(report, examples))
                     (progress::progress(report, header, history)?)
                     (kernels::maps(report, header, history))
                     (kernels::effectiveness(report, header))

@@ -26,6 +26,7 @@ pub use terminal::terminal_table;
 use secateur_net::task::Figure;
 
 use crate::bench::Latency;
+use crate::examples::{self, Examples};
 use stats::{Disagreement, PairedDifference};
 
 /// What can go wrong with a report.
@@ -243,9 +244,14 @@ pub fn read_report(run_dir: &Path) -> Result<RunReport, ReportError> {
 /// # Errors
 /// [`ReportError`] if it is no run folder, the run is not finished or a file is damaged.
 pub fn rewrite(run_dir: &Path) -> Result<PathBuf, ReportError> {
-    let report = read_report(run_dir)?;
+    let mut report = read_report(run_dir)?;
     let (header, history) = read_run(run_dir)?;
     let page = run_dir.join("report.html");
-    write_html(&report, &header, &history, &page)?;
+    // The page says as much without them.
+    let examples = Examples::read(run_dir).unwrap_or_else(|reason| {
+        report.warnings.push(examples::not_shown(&reason));
+        None
+    });
+    write_html(&report, &header, &history, examples.as_ref(), &page)?;
     Ok(page)
 }

@@ -8,7 +8,7 @@ mod feed;
 #[cfg(feature = "verify")]
 mod onnxruntime;
 mod own;
-mod panics;
+pub(crate) mod panics;
 #[cfg(feature = "verify")]
 mod tract;
 

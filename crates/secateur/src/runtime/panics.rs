@@ -1,4 +1,4 @@
-//! Panics of another engine, caught without touching the process's panic hook.
+//! Panics that become errors, caught without touching the process's panic hook.
 //!
 //! A hook belongs to the program. One that does not want to print a panic which becomes an
 //! error anyway asks [`panic_is_expected`].
@@ -11,8 +11,9 @@ thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// True within a call into another engine, on the thread that made it: a panic there is caught
-/// and returned as an error. For panic hooks, so that they need not print it.
+/// True within a call into another engine, and where examples are drawn for a report, on the thread
+/// that made it: a panic there is caught and returned as an error. For panic hooks, so that they
+/// need not print it.
 pub fn panic_is_expected() -> bool {
     EXPECTED.get()
 }
@@ -21,7 +22,7 @@ pub fn panic_is_expected() -> bool {
 ///
 /// # Errors
 /// What `call` returned, or the message of its panic.
-pub(super) fn caught<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn caught<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     let before = EXPECTED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(call));
     EXPECTED.set(before);

@@ -29,7 +29,7 @@ fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
     tensor
 }
 
-fn node(op_type: &str, inputs: &[&str], output: &str) -> NodeProto {
+pub fn node(op_type: &str, inputs: &[&str], output: &str) -> NodeProto {
     let mut node = NodeProto::new();
     node.set_op_type(op_type.to_string());
     node.set_name(format!("{output}/node"));

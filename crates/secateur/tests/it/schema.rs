@@ -110,6 +110,20 @@ fn every_field_of_the_report() {
 }
 
 #[test]
+fn every_field_of_the_examples() {
+    let run_dir = undisturbed().0.with_file_name("whole.onnx.run");
+    let text = std::fs::read_to_string(run_dir.join("examples/list.json")).unwrap();
+    let list: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(keys(&list), documented("## `examples/list.json`"));
+    let shown = list["shown"].as_array().unwrap();
+    assert!(!shown.is_empty());
+    for sample in shown {
+        let heading = "## A sample of `examples/list.json`";
+        assert_eq!(keys(sample), documented(heading));
+    }
+}
+
+#[test]
 fn every_file_of_the_folder() {
     let documented: BTreeSet<String> = table("# The run folder")
         .iter()

@@ -76,23 +76,25 @@ pub(super) fn certain(boxes: &[Found]) -> &[Found] {
     &boxes[..n]
 }
 
-/// Of each box, best first, whether it is one of `wanted`; each of those is found once.
-pub(super) fn hits(boxes: &[Found], wanted: &[Found]) -> Vec<bool> {
+/// Of each box, best first, which of `wanted` it is; each of those is found once.
+pub(super) fn matched(boxes: &[Found], wanted: &[Found]) -> Vec<Option<usize>> {
     let mut taken = vec![false; wanted.len()];
-    let hit = |found: &Found| {
+    let find = |found: &Found| {
         let free = wanted.iter().enumerate().filter(|&(i, _)| !taken[i]);
         let best = free
             .map(|(i, other)| (i, found.overlap(other)))
             .max_by(|a, b| a.1.total_cmp(&b.1));
-        match best {
-            Some((i, overlap)) if overlap >= SAME => {
-                taken[i] = true;
-                true
-            }
-            _ => false,
-        }
+        let (i, _) = best.filter(|(_, overlap)| *overlap >= SAME)?;
+        taken[i] = true;
+        Some(i)
     };
-    boxes.iter().map(hit).collect()
+    boxes.iter().map(find).collect()
+}
+
+/// Of each box, best first, whether it is one of `wanted`.
+pub(super) fn hits(boxes: &[Found], wanted: &[Found]) -> Vec<bool> {
+    let matched = matched(boxes, wanted).into_iter();
+    matched.map(|other| other.is_some()).collect()
 }
 
 /// Harmonic mean of precision and recall; 1 where neither has a box.

@@ -8,20 +8,23 @@
 
 mod boxes;
 mod decode;
+mod fit;
 mod layout;
+mod ranked;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use secateur_onnx::graph::Graph;
 
-use self::boxes::{Found, average_precision, certain, f1, hits};
+use self::boxes::{Found, certain, f1, matched};
 use self::decode::{Form, decode, form_of};
 use self::layout::Layout;
+use self::ranked::Ranked;
+use super::contrast::{Contrast, Pair, ShownBox};
 use super::deviation;
 use super::ends::Ends;
-use super::figures::{Figure, Gather, Unit};
+use super::figures::Gather;
 use super::originals::{check_count, judged_by, mean_loss, misfit, originals};
 use super::{Against, Judged, Targets, Task, Wanted};
 use crate::engine::Engine;
@@ -92,70 +95,18 @@ impl Detect {
                 return Err(misfit(name, &format!("values for {n} samples"), &got));
             }
         }
-        let shape = |i: usize| outputs[i].shape.as_slice();
-        let fits = match &self.layout {
-            Layout::Rows { grid } => {
-                let cells = grid
-                    .as_ref()
-                    .map(|g| g.iter().map(|l| l.len()).sum::<usize>());
-                matches!(*shape(0), [_, a, row] if row > 5 && cells.is_none_or(|c| c == a))
-            }
-            Layout::Columns { classes } => matches!(*shape(0), [_, row, _] if row >= 4 + classes),
-            Layout::Chosen => matches!(*shape(0), [_, _, 6]),
-            Layout::Pair { boxes, .. } => {
-                matches!((shape(*boxes), shape(1 - boxes)), (&[_, a, 4], &[_, b, _]) if a == b)
-            }
-            Layout::Distances {
-                levels,
-                classes,
-                bins,
-                pairs,
-                ..
-            } => match pairs.as_slice() {
-                [] => {
-                    let cells: usize = levels.iter().map(|l| l.len()).sum();
-                    shape(0)[1..] == [cells, classes + 4 * bins]
-                }
-                pairs => levels
-                    .iter()
-                    .zip(pairs)
-                    .all(|(level, [scores, distances])| {
-                        shape(*scores)[1..] == [level.len(), *classes]
-                            && shape(*distances)[1..] == [level.len(), 4 * bins]
-                    }),
-            },
-        };
-        match fits {
-            true => Ok(()),
-            false => {
-                let got: Vec<String> = outputs[..self.n_outputs]
-                    .iter()
-                    .map(|o| format!("{:?}", o.shape))
-                    .collect();
-                Err(misfit(
-                    &self.values[0],
-                    &self.layout_text(),
-                    &got.join(", "),
-                ))
-            }
+        if self.layout.fits(&outputs[..self.n_outputs]) {
+            return Ok(());
         }
-    }
-
-    fn layout_text(&self) -> String {
-        match &self.layout {
-            Layout::Rows { grid: None } => "rows of centre, size, objectness and classes".into(),
-            Layout::Rows { grid: Some(_) } => {
-                "rows of centre and size in cells of a grid, objectness and classes".into()
-            }
-            Layout::Columns { classes } => {
-                format!("columns of centre, size and {classes} classes")
-            }
-            Layout::Chosen => "rows of corners, score and class".into(),
-            Layout::Pair { .. } => "boxes beside class scores".into(),
-            Layout::Distances { classes, .. } => {
-                format!("{classes} classes and distances from the cells of a grid")
-            }
-        }
+        let got: Vec<String> = outputs[..self.n_outputs]
+            .iter()
+            .map(|o| format!("{:?}", o.shape))
+            .collect();
+        Err(misfit(
+            &self.values[0],
+            &self.layout.text(),
+            &got.join(", "),
+        ))
     }
 
     fn variance(&self, head: usize, wanted: &Output) -> f64 {
@@ -179,6 +130,30 @@ impl Detect {
             return Err(misfit(&self.values[0], "the shapes of the original's", got));
         }
         Ok([(outputs, a), (original, b)])
+    }
+
+    /// How good a network's boxes and heads are.
+    fn judged(&self, [(outputs, given), (original, wanted)]: &[Decoded<'_>; 2]) -> Vec<Judged> {
+        let heads: Vec<(&Output, &Output, f64)> = outputs[self.n_outputs..]
+            .iter()
+            .zip(&original[self.n_outputs..])
+            .enumerate()
+            .map(|(head, (a, b))| (a, b, self.variance(head, b)))
+            .collect();
+        let loss = |i: usize| {
+            let errors = heads
+                .iter()
+                .map(|(a, b, variance)| deviation::error(a.sample(i), b.sample(i), *variance));
+            errors.sum::<f64>() / heads.len().max(1) as f64
+        };
+        let pairs = given.iter().zip(wanted).enumerate();
+        pairs
+            .map(|(i, (given, wanted))| Judged {
+                quality: f1(certain(given), certain(wanted)) as f32,
+                loss: loss(i),
+                class: None,
+            })
+            .collect()
     }
 }
 
@@ -213,7 +188,7 @@ impl Task for Detect {
             .collect();
         format!(
             "boxes with classes: {}, by {}",
-            self.layout_text(),
+            self.layout.text(),
             outputs.join(", ")
         )
     }
@@ -249,155 +224,40 @@ impl Task for Detect {
     }
 
     fn judge(&self, outputs: &[Output], wanted: Wanted<'_>) -> Result<Vec<Judged>> {
-        let [(outputs, given), (original, wanted)] = self.both(outputs, wanted)?;
-        let heads: Vec<(&Output, &Output, f64)> = outputs[self.n_outputs..]
-            .iter()
-            .zip(&original[self.n_outputs..])
-            .enumerate()
-            .map(|(head, (a, b))| (a, b, self.variance(head, b)))
-            .collect();
-        let loss = |i: usize| {
-            let errors = heads
-                .iter()
-                .map(|(a, b, variance)| deviation::error(a.sample(i), b.sample(i), *variance));
-            errors.sum::<f64>() / heads.len().max(1) as f64
-        };
-        let pairs = given.iter().zip(&wanted).enumerate();
-        Ok(pairs
-            .map(|(i, (given, wanted))| Judged {
-                quality: f1(certain(given), certain(wanted)) as f32,
-                loss: loss(i),
-                class: None,
-            })
-            .collect())
+        Ok(self.judged(&self.both(outputs, wanted)?))
     }
 
     fn gather(&self) -> Option<Box<dyn Gather>> {
-        Some(Box::new(Ranked {
-            task: self.clone(),
-            classes: BTreeMap::new(),
-            n: 0,
-            f1: 0.0,
+        Some(Box::new(Ranked::new(self.clone())))
+    }
+
+    fn contrast(&self, outputs: Pair<&[Output]>) -> Result<Contrast> {
+        let boxes = |outputs: &[Output]| -> Result<Vec<Found>> {
+            let found = self.boxes(outputs)?.into_iter().next().unwrap_or_default();
+            Ok(certain(&found).to_vec())
+        };
+        let (original, result) = (boxes(outputs.original)?, boxes(outputs.result)?);
+        let pairs = matched(&result, &original);
+        let is_found = |i: usize| pairs.contains(&Some(i));
+        Ok(Contrast::Boxes(Pair {
+            original: shown(&original, is_found),
+            result: shown(&result, |i| pairs[i].is_some()),
         }))
     }
 }
 
-/// The boxes of a part by class, for average precision.
-struct Ranked {
-    task: Detect,
-    /// Scores and hits of the network's boxes, and how many the original has.
-    classes: BTreeMap<u32, (Vec<(f32, bool)>, usize)>,
-    /// Samples on which one of both has a box, and their F1.
-    n: usize,
-    f1: f64,
-}
-
-impl Gather for Ranked {
-    fn add(&mut self, outputs: &[Output], wanted: Wanted<'_>) -> Result<()> {
-        let [(_, given), (_, wanted)] = self.task.both(outputs, wanted)?;
-        for (given, wanted) in given.iter().zip(&wanted) {
-            let wanted = certain(wanted);
-            for (found, hit) in given.iter().zip(hits(given, wanted)) {
-                let class = self.classes.entry(found.class).or_default();
-                class.0.push((found.score, hit));
-            }
-            for found in wanted {
-                self.classes.entry(found.class).or_default().1 += 1;
-            }
-            if !(certain(given).is_empty() && wanted.is_empty()) {
-                self.n += 1;
-                self.f1 += f1(certain(given), wanted);
-            }
-        }
-        Ok(())
-    }
-
-    /// Classes of which the original finds no box have no recall: they are left out.
-    fn figures(&self) -> Vec<Figure> {
-        let seen = self.classes.values().filter(|(_, wanted)| *wanted > 0);
-        let precisions: Vec<f64> = seen
-            .map(|(ranked, wanted)| average_precision(ranked.clone(), *wanted))
-            .collect();
-        let boxes: usize = self.classes.values().map(|(_, wanted)| wanted).sum();
-        let mut figures = Vec::new();
-        if !precisions.is_empty() {
-            let mean = precisions.iter().sum::<f64>() / precisions.len() as f64;
-            figures.push(Figure::share("mAP at IoU 0.5", mean));
-        }
-        if self.n > 0 {
-            let mean = self.f1 / self.n as f64;
-            figures.push(Figure::share("F1 where there are boxes", mean));
-        }
-        figures.push(Figure::share("boxes of the original", boxes as f64).unit(Unit::Count));
-        figures
-    }
+/// Boxes for people; `is_matched` says whether the other network finds one too.
+fn shown(boxes: &[Found], is_matched: impl Fn(usize) -> bool) -> Vec<ShownBox> {
+    let boxes = boxes.iter().enumerate();
+    boxes
+        .map(|(i, found)| ShownBox {
+            class: found.class,
+            score: found.score,
+            corners: found.corners,
+            is_matched: is_matched(i),
+        })
+        .collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::task::testing::{check_gradient, output};
-
-    fn task() -> Detect {
-        Detect {
-            values: ["boxes", "head"].map(str::to_string).to_vec(),
-            n_outputs: 1,
-            layout: Layout::Columns { classes: 2 },
-            form: Form::Corners,
-            variances: None,
-        }
-    }
-
-    /// Three candidates far apart; class scores as given.
-    fn outputs(scores: [[f32; 3]; 2], head: [f32; 2]) -> [Output; 2] {
-        let mut values = vec![10.0, 50.0, 90.0, 10.0, 10.0, 10.0];
-        values.extend([8.0; 6]);
-        values.extend(scores.into_iter().flatten());
-        [output(&[1, 6, 3], &values), output(&[1, 2], &head)]
-    }
-
-    #[test]
-    fn boxes_are_held_against_the_originals() {
-        let original = outputs([[0.9, 0.1, 0.0], [0.0, 0.8, 0.01]], [1.0, 3.0]);
-        let task = task();
-        let judge = |o: &[Output]| task.judge(o, Wanted::Original(&original)).unwrap()[0];
-        let own = judge(&original);
-        assert_eq!((own.quality, own.loss), (1.0, 0.0));
-        // One box lost, one of another class, one new.
-        let other = outputs([[0.9, 0.7, 0.0], [0.0, 0.3, 0.6]], [2.0, 3.0]);
-        let judged = judge(&other);
-        assert_eq!(judged.quality, 2.0 / 5.0);
-        // The mean square of an error of 1 in one of two, over the variance 1.
-        assert!((judged.loss - 0.5).abs() < 1e-9);
-        let mut gathered = task.gather().unwrap();
-        gathered.add(&other, Wanted::Original(&original)).unwrap();
-        let figures = gathered.figures();
-        // Class 0: its one box first of two, precision 1; class 1: its one box is not found.
-        assert_eq!(
-            (figures[0].name.as_str(), figures[0].value),
-            ("mAP at IoU 0.5", 0.5)
-        );
-        assert_eq!(figures[2].value, 2.0);
-        let nan = [
-            output(&[1, 6, 3], &[f32::NAN; 18]),
-            output(&[1, 2], &[f32::NAN; 2]),
-        ];
-        let judged = judge(&nan);
-        assert_eq!(judged.quality, 0.0);
-        assert!(!judged.loss.is_finite());
-    }
-
-    #[test]
-    fn what_does_not_fit_is_an_error_and_gradients_reach_the_heads() {
-        let original = outputs([[0.9, 0.1, 0.0], [0.0, 0.8, 0.01]], [1.0, 3.0]);
-        let task = task();
-        let judge = |o: &[Output]| task.judge(o, Wanted::Original(&original));
-        assert!(judge(&original[..1]).is_err());
-        assert!(judge(&[output(&[1, 5, 3], &[0.0; 15]), original[1].clone()]).is_err());
-        assert!(judge(&[output(&[2, 6, 3], &[0.0; 36]), original[1].clone()]).is_err());
-        assert!(judge(&[original[0].clone(), output(&[1, 3], &[0.0; 3])]).is_err());
-        assert!(task.judge(&original, Wanted::Labels(&[0])).is_err());
-        let given = [original[0].clone(), output(&[1, 2], &[0.5, 2.0])];
-        check_gradient(&task, &given, &original);
-    }
-}
+mod tests;

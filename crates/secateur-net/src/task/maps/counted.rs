@@ -5,7 +5,7 @@ use super::told::{Kind, Map};
 /// No class: the background of masks.
 const NONE: u32 = u32::MAX;
 /// A class that no other position has.
-const WRONG: u32 = u32::MAX - 1;
+pub(super) const WRONG: u32 = u32::MAX - 1;
 
 /// Overlaps of two maps.
 pub(super) struct Counts {
@@ -24,6 +24,11 @@ impl Counts {
             all: 0,
             loss: 0.0,
         }
+    }
+
+    /// How many classes there may be.
+    pub fn classes(&self) -> usize {
+        self.classes.len()
     }
 
     fn enter(&mut self, given: u32, wanted: u32) {
@@ -66,14 +71,14 @@ impl Counts {
 }
 
 /// The best class of each position.
-struct Best {
-    class: Vec<u32>,
+pub(super) struct Best {
+    pub class: Vec<u32>,
     score: Vec<f32>,
 }
 
 impl Best {
     /// Channel by channel, so that memory is read in its order.
-    fn of(scores: &[f32], channels: usize, positions: usize) -> Self {
+    pub fn of(scores: &[f32], channels: usize, positions: usize) -> Self {
         let mut best = Self {
             class: vec![NONE; positions],
             score: vec![f32::NEG_INFINITY; positions],

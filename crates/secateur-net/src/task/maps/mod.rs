@@ -7,15 +7,19 @@
 
 mod counted;
 mod loss;
+mod overlaps;
+mod shown;
 mod told;
 
 use burn::tensor::Tensor;
 use secateur_onnx::graph::Graph;
 
 use self::counted::Counts;
+use self::overlaps::Overlaps;
 use self::told::{Kind, Map};
+use super::contrast::{Contrast, Pair};
 use super::ends::Ends;
-use super::figures::{Figure, Gather};
+use super::figures::Gather;
 use super::originals::{check_count, check_shape, judged_by, mean_loss, misfit, originals};
 use super::{Against, Judged, Targets, Task, Wanted, Wish};
 use crate::engine::Engine;
@@ -60,6 +64,19 @@ impl Maps {
                 Ok((map, map.extents(&output.shape)?, output, wanted))
             })
             .collect()
+    }
+
+    /// Of each sample, how its maps overlap the original's.
+    fn counted(&self, outputs: &[Output], wanted: Wanted<'_>) -> Result<Vec<Vec<Counts>>> {
+        let paired = self.paired(outputs, wanted)?;
+        let of_sample = |i: usize| {
+            let counts = paired.iter().map(|(map, extents, output, wanted)| {
+                map.counted(output.sample(i), wanted.sample(i), *extents)
+            });
+            counts.collect()
+        };
+        let n = outputs.first().map_or(0, Output::n);
+        Ok((0..n).map(of_sample).collect())
     }
 }
 
@@ -107,71 +124,39 @@ impl Task for Maps {
     }
 
     fn judge(&self, outputs: &[Output], wanted: Wanted<'_>) -> Result<Vec<Judged>> {
-        let paired = self.paired(outputs, wanted)?;
-        let n = outputs.first().map_or(0, Output::n);
-        let k = paired.len().max(1) as f64;
-        let judged = |i: usize| {
-            let counts = paired
-                .iter()
-                .map(|(map, extents, a, b)| map.counted(a.sample(i), b.sample(i), *extents));
-            let (quality, loss) = counts.fold((0.0, 0.0), |(quality, loss), counts| {
-                (quality + counts.mean_iou(), loss + counts.loss)
-            });
-            Judged {
-                quality: (quality / k) as f32,
-                loss: loss / k,
-                class: None,
-            }
-        };
-        Ok((0..n).map(judged).collect())
+        let counted = self.counted(outputs, wanted)?;
+        Ok(counted.iter().map(|counts| judged(counts)).collect())
     }
 
     fn gather(&self) -> Option<Box<dyn Gather>> {
-        Some(Box::new(Overlaps {
-            task: self.clone(),
-            counts: Vec::new(),
-        }))
+        Some(Box::new(Overlaps::new(self.clone())))
+    }
+
+    fn contrast(&self, outputs: Pair<&[Output]>) -> Result<Contrast> {
+        let paired = self.paired(outputs.result, Wanted::Original(outputs.original))?;
+        let shown = paired
+            .into_iter()
+            .flat_map(|(map, extents, result, original)| {
+                map.shown(Pair { original, result }, extents)
+            });
+        Ok(Contrast::Maps(shown.collect()))
     }
 }
 
-/// Overlaps over a part, map by map.
-struct Overlaps {
-    task: Maps,
-    counts: Vec<Counts>,
-}
-
-impl Gather for Overlaps {
-    fn add(&mut self, outputs: &[Output], wanted: Wanted<'_>) -> Result<()> {
-        let paired = self.task.paired(outputs, wanted)?;
-        for (at, (map, extents, output, wanted)) in paired.into_iter().enumerate() {
-            if self.counts.len() == at {
-                self.counts.push(Counts::new(extents[0]));
-            }
-            for i in 0..output.n() {
-                let of_sample = map.counted(output.sample(i), wanted.sample(i), extents);
-                self.counts[at].add(&of_sample);
-            }
-        }
-        Ok(())
-    }
-
-    fn figures(&self) -> Vec<Figure> {
-        let maps = self.task.maps.iter().zip(&self.counts);
-        maps.flat_map(|(map, counts)| {
-            let agreement = counts.same as f64 / counts.all.max(1) as f64;
-            [
-                Figure::share("mean IoU of all positions", counts.mean_iou()),
-                Figure::share("agreement by position", agreement),
-            ]
-            .map(|figure| figure.of_output(&map.scores))
-        })
-        .collect()
+/// Of a sample, by the overlaps of its maps.
+fn judged(counts: &[Counts]) -> Judged {
+    let k = counts.len().max(1) as f64;
+    Judged {
+        quality: (counts.iter().map(Counts::mean_iou).sum::<f64>() / k) as f32,
+        loss: counts.iter().map(|counts| counts.loss).sum::<f64>() / k,
+        class: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::Place;
     use crate::task::testing::{check_gradient, output};
 
     fn task(kind: Kind) -> Maps {
@@ -208,7 +193,9 @@ mod tests {
         assert_eq!(judge(&other).quality, 0.5);
         assert!(judge(&other).loss > 0.0);
         let mut gathered = task.gather().unwrap();
-        gathered.add(&[other], Wanted::Original(&original)).unwrap();
+        let judged = judge(&other);
+        let added = gathered.add(&[other], Wanted::Original(&original));
+        assert_eq!(added.unwrap(), [judged]);
         let figures = gathered.figures();
         assert_eq!((figures[0].value, figures[1].value), (0.5, 0.875));
         let nan = output(&[1, 3, 1, 8], &[f32::NAN; 24]);
@@ -238,6 +225,42 @@ mod tests {
         let expected = p * (p / q).ln() + (1.0 - p) * ((1.0 - p) / (1.0 - q)).ln();
         let moved = judge([-1.0, 2.0, -4.0, -5.0], original);
         assert!((moved.loss - expected / 4.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn maps_of_both_are_shown() {
+        let contrast = |kind: Kind, original: &Output, result: &Output| {
+            let outputs = Pair {
+                original: std::slice::from_ref(original),
+                result: std::slice::from_ref(result),
+            };
+            match task(kind).contrast(outputs) {
+                Ok(Contrast::Maps(maps)) => maps,
+                other => panic!("no maps: {other:?}"),
+            }
+        };
+        let [original, result] = [classes([0, 2, 1]), classes([0, 2, 2])];
+        let maps = contrast(Kind::Classes, &original, &result);
+        assert_eq!((maps.len(), maps[0].extents), (1, [1, 1, 3]));
+        assert_eq!(maps[0].places.result, [0, 2, 2].map(Place::Class));
+        assert_eq!(maps[0].mean_iou, 0.5);
+        let nan = output(&[1, 3, 1, 3], &[f32::NAN; 9]);
+        let maps = contrast(Kind::Classes, &original, &nan);
+        assert_eq!(maps[0].places.result, [Place::NoNumber; 3]);
+
+        let masks = |z: [f32; 4]| output(&[1, 2, 1, 2], &z);
+        let maps = contrast(
+            Kind::Masks,
+            &masks([1.0, -1.0, 2.0, 2.0]),
+            &masks([1.0, -1.0, f32::NAN, 2.0]),
+        );
+        assert_eq!(
+            maps[0].places.original,
+            [Place::Class(0), Place::Background]
+        );
+        assert_eq!(maps[1].places.result, [Place::NoNumber, Place::Class(0)]);
+        assert_eq!((maps[0].mean_iou, maps[1].mean_iou), (1.0, 0.5));
+        assert!(maps[1].name.ends_with("channel 1") && maps[1].is_mask);
     }
 
     #[test]

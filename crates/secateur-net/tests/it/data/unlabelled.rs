@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use secateur_net::data::{
-    Augment, Batch, BatchJob, DataConfig, DataError, Labels, ModelData, Part, Resize, Source,
-    metadata, open,
+    Augment, Batch, BatchJob, DataConfig, DataError, Labels, ModelData, Part, Pixels, Resize,
+    Source, metadata, open,
 };
 use secateur_net::task::Against;
 use secateur_onnx::model::{Dim, Model, ValueInfo};
@@ -235,4 +235,44 @@ fn what_ultralytics_exports_is_fed_as_it_was_trained() {
         r#"{"resize":"stretch","colour":"rgb"}"#,
     );
     assert_eq!(data(&model).preprocessing.resize, Resize::Stretch);
+}
+
+/// Whether images are kept decoded or not, and whichever of them cannot be decoded.
+#[test]
+fn samples_know_the_file_that_they_come_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    for i in 0..20u8 {
+        let file = dir.join(format!("{i:02}.png"));
+        write(&file, &png([4, 5], &plain([10 * i; 3])));
+    }
+    write(&dir.join("03.png"), b"no image");
+    for cache_mib in [0, 64] {
+        let config = DataConfig {
+            cache_mib,
+            test_share: 0.5,
+            ..DataConfig::default()
+        };
+        let source = open(dir, &config).unwrap();
+        let all: Vec<usize> = (0..source.train.len()).collect();
+        let parts = [
+            source.load_train(&all).unwrap(),
+            source.load_test().unwrap().unwrap(),
+        ];
+        assert_eq!(parts[0].is_in_memory(), cache_mib > 0);
+        assert_eq!(parts.iter().map(Part::len).sum::<usize>(), 19);
+        for part in parts {
+            let last = part.pick([part.len() - 1, 0]);
+            let origins = [part.origin(part.len() - 1), part.origin(0)];
+            assert_eq!([last.origin(0), last.origin(1)], origins);
+            for (index, origin) in origins.into_iter().enumerate() {
+                let number = origin.number;
+                assert_eq!(origin.file, Some(dir.join(format!("{number:02}.png"))));
+                let Pixels::Bytes(pixels) = last.pixels(index).unwrap() else {
+                    panic!("images of bytes");
+                };
+                assert!(pixels.iter().all(|&byte| usize::from(byte) == 10 * number));
+            }
+        }
+    }
 }

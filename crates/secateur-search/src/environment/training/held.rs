@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use secateur_net::data::Part;
-use secateur_net::task::{Against, Judged, Task};
-use secateur_net::train::{Evaluation, Original, Reference, evaluate, judge};
+use secateur_net::task::{Against, Task};
+use secateur_net::train::{Evaluation, Judgement, Original, Reference, judge};
 use secateur_net::weights::Weights;
 use secateur_net::{Interpreter, NetError};
 
@@ -44,10 +44,10 @@ impl Held {
         task: &dyn Task,
         weights: &Weights,
     ) -> Result<Evaluation, NetError> {
-        evaluate(network, task, weights, &self.part, &self.reference)
+        Ok(self.judge(network, task, weights)?.evaluation())
     }
 
-    /// How well a network does on each sample.
+    /// How well it does on each sample.
     ///
     /// # Errors
     /// As an inference pass.
@@ -56,7 +56,7 @@ impl Held {
         network: &Interpreter,
         task: &dyn Task,
         weights: &Weights,
-    ) -> Result<Vec<Judged>, NetError> {
+    ) -> Result<Judgement, NetError> {
         judge(network, task, weights, &self.part, &self.reference)
     }
 }

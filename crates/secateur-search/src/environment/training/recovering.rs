@@ -31,7 +31,7 @@ impl TrainingEnvironment<'_> {
         let network = problem.compact(&self.state.standing.masks)?;
         cost += solving.solve(&network, &mut self.state)?;
         let (task, compact) = (problem.task.as_ref(), problem.gathered(&self.state));
-        let judged = problem.search.judge(&network, task, &compact)?;
+        let judged = problem.search.judge(&network, task, &compact)?.samples;
         cost += self.costs.evaluation(self.macs());
         let start = Start {
             weights: self.state.weights.clone(),
@@ -53,7 +53,7 @@ impl TrainingEnvironment<'_> {
         let problem = self.problem;
         let network = problem.compact(&self.state.standing.masks)?;
         let (task, compact) = (problem.task.as_ref(), problem.gathered(&self.state));
-        let judged = problem.search.judge(&network, task, &compact)?;
+        let judged = problem.search.judge(&network, task, &compact)?.samples;
         if has_risen(&start.judged, &judged) {
             let standing = &mut self.state.standing;
             let quality = |judged: &Judged| f64::from(judged.quality);

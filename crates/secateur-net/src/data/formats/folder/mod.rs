@@ -10,7 +10,7 @@ use std::sync::Arc;
 use scan::{PartFolders, Scan};
 
 use super::names::class_list;
-use crate::data::{DataConfig, DataError, Dataset, Format, Parts, Pixels, Resize};
+use crate::data::{DataConfig, DataError, Dataset, Format, Origin, Parts, Pixels, Resize};
 
 /// `train/<class>/<image>` and so on, `<class>/<image>`, or images without classes.
 pub(super) struct ImageFolders;
@@ -61,6 +61,13 @@ impl Dataset for ImageFolder {
     fn image(&self, index: usize) -> Result<Pixels<'_>, DataError> {
         let pixels = decode::decode(&self.files[index].0, self.shape, self.resize)?;
         Ok(Pixels::Bytes(pixels.into()))
+    }
+
+    fn origin(&self, index: usize) -> Origin {
+        Origin {
+            file: Some(self.files[index].0.clone()),
+            number: index,
+        }
     }
 
     fn is_in_memory(&self) -> bool {

@@ -73,11 +73,11 @@ fn floats(array: Array<'_>) -> Result<Vec<f32>, DataError> {
     let (path, shape, strides) = (array.path, array.shape.clone(), array.strides.clone());
     array.collect(|index, value| match value as f32 {
         value if value.is_finite() => Ok(value),
-        value => {
-            let place = place(index, &shape, &strides);
-            let got = format!("{value} at {place:?}");
-            Err(DataError::unsupported(path, "finite values", got))
-        }
+        value => Err(DataError::NotFinite {
+            path: path.to_path_buf(),
+            value,
+            place: place(index, &shape, &strides),
+        }),
     })
 }
 

@@ -5,15 +5,20 @@
 //! the network or the original says something. What nothing is, is seen from the original's
 //! outputs: the first or the last class, if it is the most frequent one.
 
+mod texts;
+
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use secateur_onnx::graph::{Dim, Graph};
 
+use self::texts::Texts;
+use super::contrast::{Contrast, Pair};
 use super::cross_entropy::CrossEntropy;
 use super::ends::Ends;
-use super::figures::{Figure, Gather};
+use super::figures::Gather;
 use super::originals::{check_count, check_shape, judged_by, misfit, originals};
+use super::shares::divergence;
 use super::{Against, Judged, Targets, Task, Wanted, Wish};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -120,9 +125,24 @@ impl Sequence {
         text
     }
 
-    fn judged(&self, scores: &[f32], original: &[f32]) -> Judged {
-        let (given, wanted) = (self.path(scores), self.path(original));
-        let pairs = given.iter().zip(&wanted);
+    /// What a network and the original say of each sample; fails unless they fit.
+    fn read<'a>(&self, outputs: &'a [Output], wanted: Wanted<'a>) -> Result<Vec<Read<'a>>> {
+        let (output, wanted) = self.paired(outputs, wanted)?;
+        let read = |i: usize| {
+            let scores = Pair {
+                original: wanted.sample(i),
+                result: output.sample(i),
+            };
+            Read {
+                paths: scores.map(|scores| self.path(scores)),
+                scores,
+            }
+        };
+        Ok((0..output.n()).map(read).collect())
+    }
+
+    fn judged(&self, read: &Read<'_>) -> Judged {
+        let pairs = read.paths.result.iter().zip(&read.paths.original);
         let is_blank = |class: &Option<u32>| class.is_some() && *class == self.blank;
         let told = pairs.filter(|(a, b)| !(is_blank(a) && is_blank(b)));
         let (mut same, mut all) = (0, 0);
@@ -130,11 +150,9 @@ impl Sequence {
             all += 1;
             same += usize::from(a == b && a.is_some());
         }
-        let rows = scores.chunks_exact(self.classes);
-        let rows = rows.zip(original.chunks_exact(self.classes));
-        let losses: Vec<f64> = rows
-            .map(|(a, b)| super::classify::divergence(a, b))
-            .collect();
+        let rows = read.scores.map(|scores| scores.chunks_exact(self.classes));
+        let rows = rows.result.zip(rows.original);
+        let losses: Vec<f64> = rows.map(|(a, b)| divergence(a, b)).collect();
         Judged {
             quality: if all == 0 {
                 1.0
@@ -145,6 +163,12 @@ impl Sequence {
             class: None,
         }
     }
+}
+
+/// A sample's scores, and the best class of each step.
+struct Read<'a> {
+    scores: Pair<&'a [f32]>,
+    paths: Pair<Vec<Option<u32>>>,
 }
 
 impl Task for Sequence {
@@ -206,139 +230,24 @@ impl Task for Sequence {
     }
 
     fn judge(&self, outputs: &[Output], wanted: Wanted<'_>) -> Result<Vec<Judged>> {
-        let (output, wanted) = self.paired(outputs, wanted)?;
-        let samples = 0..output.n();
-        Ok(samples
-            .map(|i| self.judged(output.sample(i), wanted.sample(i)))
-            .collect())
+        let read = self.read(outputs, wanted)?;
+        Ok(read.iter().map(|read| self.judged(read)).collect())
     }
 
     fn gather(&self) -> Option<Box<dyn Gather>> {
-        Some(Box::new(Texts {
-            task: self.clone(),
-            same: 0,
-            same_steps: 0,
-            steps: 0,
-            n: 0,
-        }))
-    }
-}
-
-/// Equal texts and steps of a part.
-struct Texts {
-    task: Sequence,
-    same: usize,
-    same_steps: usize,
-    steps: usize,
-    n: usize,
-}
-
-impl Gather for Texts {
-    fn add(&mut self, outputs: &[Output], wanted: Wanted<'_>) -> Result<()> {
-        let (output, wanted) = self.task.paired(outputs, wanted)?;
-        for i in 0..output.n() {
-            let [a, b] = [output, wanted].map(|o| self.task.path(o.sample(i)));
-            let is_number = a.iter().all(Option::is_some);
-            self.same += usize::from(is_number && self.task.text(&a) == self.task.text(&b));
-            let same = a.iter().zip(&b).filter(|(a, b)| a == b && a.is_some());
-            self.same_steps += same.count();
-            self.steps += a.len();
-            self.n += 1;
-        }
-        Ok(())
+        Some(Box::new(Texts::new(self.clone())))
     }
 
-    fn figures(&self) -> Vec<Figure> {
-        let share = |part: usize, all: usize| part as f64 / all.max(1) as f64;
-        vec![
-            Figure::share("equal texts", share(self.same, self.n)),
-            Figure::share("agreement by all steps", share(self.same_steps, self.steps)),
-        ]
+    fn contrast(&self, outputs: Pair<&[Output]>) -> Result<Contrast> {
+        let (result, original) = self.paired(outputs.result, Wanted::Original(outputs.original))?;
+        let both = Pair { original, result };
+        Ok(Contrast::Texts {
+            texts: both.map(|output| self.text(&self.path(&output.values))),
+            classes: self.classes,
+            blank: self.blank,
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::task::testing::{check_gradient, output};
-
-    fn task(blank: Option<u32>) -> Sequence {
-        Sequence {
-            scores: "scores".to_string(),
-            classes: 3,
-            blank,
-        }
-    }
-
-    /// Scores whose best classes are these.
-    fn path<const T: usize>(path: [usize; T]) -> Output {
-        let rows = path.map(|best| [0, 1, 2].map(|c| f32::from(u8::from(c == best)) * 3.0));
-        output(&[1, T, 3], rows.as_flattened())
-    }
-
-    #[test]
-    fn steps_where_something_is_said_count() {
-        let original = [path([0, 1, 1, 0, 2, 0, 0, 0])];
-        let fitted = task(None).fitted(&original).unwrap();
-        let judge = |o: Output| {
-            let judged = fitted.judge(&[o], Wanted::Original(&original)).unwrap()[0];
-            let mut gathered = fitted.gather().unwrap();
-            gathered
-                .add(&[path([0; 8])], Wanted::Original(&original))
-                .unwrap();
-            assert_eq!(gathered.figures()[0].value, 0.0);
-            judged
-        };
-        let own = judge(original[0].clone());
-        assert!(own.quality == 1.0 && own.loss.abs() < 1e-9);
-        // A network that says nothing agrees at five of eight steps.
-        assert_eq!(judge(path([0; 8])).quality, 0.0);
-        assert_eq!(judge(path([0, 1, 0, 0, 2, 2, 0, 0])).quality, 0.5);
-        let nan = output(&[1, 8, 3], &[f32::NAN; 24]);
-        assert_eq!(judge(nan).quality, 0.0);
-        // Every step counts where no class stands for nothing.
-        let plain = task(None).judge(&[path([0; 8])], Wanted::Original(&original));
-        assert_eq!(plain.unwrap()[0].quality, 5.0 / 8.0);
-    }
-
-    #[test]
-    fn texts_are_what_remains_of_paths() {
-        let check = |blank: u32, given: [usize; 6], wanted: [usize; 6], same: f64| {
-            let task = task(Some(blank));
-            let mut gathered = task.gather().unwrap();
-            gathered
-                .add(&[path(given)], Wanted::Original(&[path(wanted)]))
-                .unwrap();
-            assert_eq!(gathered.figures()[0].value, same, "{given:?}, {wanted:?}");
-        };
-        check(0, [0, 1, 1, 0, 2, 2], [1, 0, 0, 2, 0, 0], 1.0);
-        check(0, [1, 1, 0, 0, 0, 0], [1, 0, 1, 0, 0, 0], 0.0);
-        check(2, [2, 1, 1, 2, 0, 0], [1, 2, 2, 2, 2, 0], 1.0);
-        check(2, [2, 1, 1, 2, 0, 0], [0, 1, 2, 2, 2, 0], 0.0);
-    }
-
-    #[test]
-    fn the_blank_is_seen_from_the_original() {
-        let check = |path_of: [usize; 5], expected: Option<&str>| {
-            let got = task(None).fitted(&[path(path_of)]);
-            assert_eq!(got.map(|t| format!("{t:?}")).as_deref(), expected);
-        };
-        let is = |blank: u32| format!("{:?}", task(Some(blank)));
-        check([0, 0, 1, 0, 2], Some(&is(0)));
-        check([2, 2, 1, 0, 2], Some(&is(2)));
-        check([1, 1, 1, 0, 2], None);
-    }
-
-    #[test]
-    fn gradients_are_those_of_finite_differences_and_misfits_are_errors() {
-        let task = task(Some(0));
-        let wanted = [output(&[1, 2, 3], &[0.5, -1.0, 2.0, 0.3, 1.5, 0.0])];
-        let given = [output(&[1, 2, 3], &[0.1, 0.7, 1.0, -0.2, 0.4, -0.9])];
-        check_gradient(&task, &given, &wanted);
-        let judge = |o: &[Output]| task.judge(o, Wanted::Original(&wanted));
-        assert!(judge(&given).is_ok());
-        assert!(judge(&[]).is_err());
-        assert!(judge(&[output(&[1, 3, 2], &[0.0; 6])]).is_err());
-        assert!(task.judge(&given, Wanted::Labels(&[0])).is_err());
-    }
-}
+mod tests;

@@ -1,13 +1,17 @@
 //! Any outputs, matched with the original's.
 
+mod errors;
+
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use secateur_onnx::graph::Graph;
 
+use self::errors::Errors;
+use super::contrast::{Contrast, Pair, ShownValues};
 use super::deviation;
 use super::ends::Ends;
-use super::figures::{Figure, Gather, Unit};
+use super::figures::Gather;
 use super::originals::{check_count, check_shape, judged_by, mean_loss, originals};
 use super::{Against, Judged, Targets, Task, Wanted};
 use crate::engine::Engine;
@@ -108,6 +112,19 @@ impl Match {
             })
             .collect()
     }
+
+    /// Of each sample, the errors of its outputs.
+    fn errors(&self, outputs: &[Output], wanted: Wanted<'_>) -> Result<Vec<Vec<f64>>> {
+        let paired = self.paired(outputs, wanted)?;
+        let n = paired.first().map_or(0, |(_, output, ..)| output.n());
+        let of_sample = |i: usize| {
+            let errors = paired.iter().map(|(matched, output, wanted, variance)| {
+                matched.error(output.sample(i), wanted.sample(i), *variance)
+            });
+            errors.collect()
+        };
+        Ok((0..n).map(of_sample).collect())
+    }
 }
 
 impl Task for Match {
@@ -166,154 +183,46 @@ impl Task for Match {
     }
 
     fn judge(&self, outputs: &[Output], wanted: Wanted<'_>) -> Result<Vec<Judged>> {
-        let paired = self.paired(outputs, wanted)?;
-        let n = paired.first().map_or(0, |(_, output, ..)| output.n());
-        let k = paired.len().max(1) as f64;
-        let judged = |i: usize| {
-            let errors = paired
-                .iter()
-                .map(|(m, output, wanted, variance)| {
-                    m.error(output.sample(i), wanted.sample(i), *variance)
-                })
-                .collect::<Vec<f64>>();
-            Judged {
-                quality: (errors.iter().map(|&e| explained(e)).sum::<f64>() / k) as f32,
-                loss: errors.iter().sum::<f64>() / k,
-                class: None,
-            }
-        };
-        Ok((0..n).map(judged).collect())
+        let errors = self.errors(outputs, wanted)?;
+        Ok(errors.iter().map(|errors| judged(errors)).collect())
     }
 
     fn gather(&self) -> Option<Box<dyn Gather>> {
-        Some(Box::new(Errors {
-            task: self.clone(),
-            sums: vec![0.0; self.outputs.len()],
-            n: 0,
-        }))
-    }
-}
-
-/// The error of each output over a part.
-struct Errors {
-    task: Match,
-    sums: Vec<f64>,
-    n: usize,
-}
-
-impl Gather for Errors {
-    fn add(&mut self, outputs: &[Output], wanted: Wanted<'_>) -> Result<()> {
-        let paired = self.task.paired(outputs, wanted)?;
-        for ((matched, output, wanted, variance), sum) in paired.iter().zip(&mut self.sums) {
-            let error = |i| matched.error(output.sample(i), wanted.sample(i), *variance);
-            *sum += (0..output.n()).map(error).sum::<f64>();
-        }
-        self.n += outputs.first().map_or(0, Output::n);
-        Ok(())
+        Some(Box::new(Errors::new(self.clone())))
     }
 
-    fn figures(&self) -> Vec<Figure> {
-        let outputs = self.task.outputs.iter().zip(&self.sums);
-        let figure = |(matched, sum): (&Matched, &f64)| {
-            let mean = sum / self.n.max(1) as f64;
-            match matched.is_whole {
-                true => Figure::share("equal values", 1.0 - mean),
-                // The error as people think of it is in units of the deviation, not its square.
-                false => Figure::share("relative error", mean.sqrt()).unit(Unit::Error),
+    fn contrast(&self, outputs: Pair<&[Output]>) -> Result<Contrast> {
+        let paired = self.paired(outputs.result, Wanted::Original(outputs.original))?;
+        let shown = paired.iter().map(|(matched, result, original, variance)| {
+            let error = matched.error(&result.values, &original.values, *variance);
+            ShownValues {
+                name: matched.name.clone(),
+                is_whole: matched.is_whole,
+                error: if matched.is_whole {
+                    error
+                } else {
+                    error.sqrt()
+                },
+                shape: original.shape.iter().skip(1).copied().collect(),
+                values: Pair {
+                    original: original.values.clone(),
+                    result: result.values.clone(),
+                },
             }
-            .of_output(&matched.name)
-        };
-        outputs.map(figure).collect()
+        });
+        Ok(Contrast::Values(shown.collect()))
+    }
+}
+
+/// Of a sample, by the errors of its outputs.
+fn judged(errors: &[f64]) -> Judged {
+    let k = errors.len().max(1) as f64;
+    Judged {
+        quality: (errors.iter().map(|&e| explained(e)).sum::<f64>() / k) as f32,
+        loss: errors.iter().sum::<f64>() / k,
+        class: None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::task::testing::{check_gradient, output};
-
-    fn matched(name: &str, is_whole: bool) -> Matched {
-        Matched {
-            name: name.to_string(),
-            is_whole,
-            variance: None,
-        }
-    }
-
-    #[test]
-    fn each_output_counts_alike_whatever_its_size() {
-        let task = Match {
-            outputs: vec![matched("small", false), matched("large", false)],
-        };
-        let original = [
-            output(&[2, 1], &[1e-3, 3e-3]),
-            output(&[2, 2, 1], &[1e6, 0.0, 3e6, 0.0]),
-        ];
-        let task = task.fitted(&original).unwrap();
-        let own = task.judge(&original, Wanted::Original(&original)).unwrap();
-        assert!(own.iter().all(|j| j.quality == 1.0 && j.loss == 0.0));
-        // One deviation off, in one output of two.
-        let other = [output(&[2, 1], &[2e-3, 3e-3]), original[1].clone()];
-        let judged = task.judge(&other, Wanted::Original(&original)).unwrap();
-        assert!((judged[0].quality - 0.5).abs() < 1e-6 && (judged[0].loss - 0.5).abs() < 1e-6);
-        assert_eq!(judged[1].quality, 1.0);
-        let nan = [output(&[2, 1], &[f32::NAN, 3e-3]), original[1].clone()];
-        let judged = task.judge(&nan, Wanted::Original(&original)).unwrap();
-        assert_eq!(judged[0].quality, 0.5);
-        assert!(!judged[0].loss.is_finite());
-        let mut gathered = task.gather().unwrap();
-        gathered.add(&other, Wanted::Original(&original)).unwrap();
-        let figures = gathered.figures();
-        assert!(
-            (figures[0].value - 0.5f64.sqrt()).abs() < 1e-6,
-            "{figures:?}"
-        );
-        assert_eq!(
-            (figures[1].value, figures[1].output.as_deref()),
-            (0.0, Some("large"))
-        );
-    }
-
-    #[test]
-    fn whole_numbers_are_compared_for_equality() {
-        let task = Match {
-            outputs: vec![matched("index", true)],
-        };
-        let judged = task.judge(
-            &[output(&[1, 4], &[1.0, 2.0, 3.0, 7.0])],
-            Wanted::Original(&[output(&[1, 4], &[1.0, 2.0, 3.0, 4.0])]),
-        );
-        assert_eq!(judged.unwrap()[0].quality, 0.75);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_an_error() {
-        let task = Match {
-            outputs: vec![matched("y", false)],
-        };
-        let y = || output(&[1, 2], &[0.0; 2]);
-        let judge =
-            |outputs: &[Output], wanted: &[Output]| task.judge(outputs, Wanted::Original(wanted));
-        assert!(judge(&[y()], &[y()]).is_ok());
-        assert!(task.judge(&[y()], Wanted::Labels(&[0])).is_err());
-        assert!(judge(&[], &[y()]).is_err());
-        assert!(judge(&[y(), y()], &[y()]).is_err());
-        assert!(judge(&[y()], &[output(&[2, 1], &[0.0; 2])]).is_err());
-    }
-
-    #[test]
-    fn the_gradient_is_that_of_finite_differences() {
-        let task = Match {
-            outputs: vec![matched("y", false), matched("i", true)],
-        };
-        let wanted = [
-            output(&[2, 3], &[0.5, -1.0, 2.0, f32::NEG_INFINITY, 0.25, -0.5]),
-            output(&[2, 1], &[1.0, 2.0]),
-        ];
-        let given = [
-            output(&[2, 3], &[0.1, 0.7, 1.0, 3.0, -0.5, 0.5]),
-            output(&[2, 1], &[1.0, 3.0]),
-        ];
-        check_gradient(&task, &given, &wanted);
-    }
-}
+mod tests;
