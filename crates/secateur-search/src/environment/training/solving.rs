@@ -8,8 +8,9 @@ use super::{Held, Problem, State};
 
 /// Training samples that weights are solved on.
 const SOLVED_ON: usize = 512;
-/// Training samples that tell whether solved weights do better.
-const JUDGED_BY: usize = 256;
+/// Samples of the search part that tell whether solved weights do better. Of training samples
+/// nothing follows: slices have fitted those.
+const JUDGED_BY: usize = 512;
 
 /// Training samples that errors by width follow from.
 const MEASURED_ON: usize = 256;
@@ -67,7 +68,7 @@ impl<'a> Solving<'a> {
             &problem.train.spread(SOLVED_ON),
             &options,
         )?;
-        let judged_by = problem.train.spread(JUDGED_BY);
+        let judged_by = problem.search.part.spread(JUDGED_BY);
         Ok(Self {
             problem,
             solver,
@@ -75,7 +76,7 @@ impl<'a> Solving<'a> {
         })
     }
 
-    /// Solves the weights of a state's network and keeps them if its loss on training samples
+    /// Solves the weights of a state's network and keeps them if its loss on the search part
     /// falls: after training they may fit better than what reproduces the given network layer by
     /// layer. Returns what that took, in sample-MACs.
     ///
