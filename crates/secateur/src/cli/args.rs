@@ -136,8 +136,9 @@ pub struct PruneArgs {
         conflicts_with_all = ["max_drop", "run_dir", "config", "agent", "resume"]
     )]
     pub no_train: bool,
-    /// Solve the weights that are left so that layers give what they gave: without gradients, on
-    /// images of --data, whose labels are not looked at
+    /// Choose kernels by what layers lose with them, and solve the weights that are left so that
+    /// layers give what they gave: without gradients, on inputs of --data, whose labels are not
+    /// looked at
     #[arg(long, requires = "no_train", requires = "data")]
     pub calibrate: bool,
     /// Images to calibrate on
