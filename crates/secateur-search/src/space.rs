@@ -193,6 +193,16 @@ impl Space {
         ratio(metric, &self.count(masks), &self.size)
     }
 
+    /// Masks that keep the first kernels of every group: sizes depend on how many they are alone.
+    pub fn narrowed(&self, widths: &[usize]) -> Masks {
+        let mut masks = self.all_active();
+        for (mask, &width) in masks.0.iter_mut().zip(widths) {
+            let kept = width.min(mask.len());
+            mask[kept..].fill(false);
+        }
+        masks
+    }
+
     /// The smallest network that the switchable groups allow.
     pub fn smallest(&self, round_to: usize) -> Masks {
         let mut masks = self.all_active();

@@ -19,6 +19,7 @@ mod progress;
 #[cfg(test)]
 mod reactivation_tests;
 mod recovery;
+mod sizes;
 mod state;
 
 pub use outcome::{Found, Outcome, Readings};
@@ -34,6 +35,7 @@ use crate::promise::{self, Ledger, Promise};
 use crate::record::{GroupHeader, RunHeader};
 use crate::store::{self, Item, Store};
 use episodes::Episodes;
+use sizes::Sizes;
 use state::RunState;
 
 /// A search in an environment.
@@ -46,6 +48,8 @@ pub struct Search<'a, E: Environment> {
     episodes: Episodes,
     state: RunState<E>,
     measuring: Option<Measuring<'a, E::State>>,
+    /// Of the networks on the way, for forecasts.
+    sizes: Sizes,
 }
 
 impl<'a, E: Environment> Search<'a, E> {
@@ -135,6 +139,7 @@ impl<'a, E: Environment> Search<'a, E> {
             episodes,
             state,
             measuring,
+            sizes: Sizes::default(),
         }
     }
 
@@ -145,6 +150,7 @@ impl<'a, E: Environment> Search<'a, E> {
     /// resumed), [`SearchError::Diverged`] if a loss is not finite, [`SearchError::Measure`] if the
     /// user's own measure fails, [`SearchError::Store`] if nothing can be kept; all leave the state of the last finished pruning epoch.
     pub fn run(mut self, observer: &mut dyn Observer) -> Result<Outcome<E>, SearchError> {
+        self.sizes = self.sizes_ahead()?;
         while self.state.phase != Phase::Done {
             self.advance_by_one(observer)?;
             if self.state.phase != Phase::Done && observer.stop_requested() {

@@ -260,10 +260,11 @@ impl<E: Environment> Search<'_, E> {
         ahead
     }
 
-    /// Multiply-adds of a network of some share in the corridor's metric, roughly.
+    /// Multiply-adds of a network of some share in the corridor's metric, about.
     fn macs_at(&self, share: f64) -> f64 {
-        let share = self.promise.corridor().metric.share_of_macs(share);
-        share * self.environment.costs().full_macs
+        let metric = self.promise.corridor().metric;
+        let known = self.sizes.share_of_macs(share);
+        known.unwrap_or_else(|| metric.share_of_macs(share)) * self.environment.costs().full_macs
     }
 }
 

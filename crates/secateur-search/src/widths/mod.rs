@@ -7,8 +7,6 @@ mod trades;
 pub use even::even;
 pub use knapsack::knapsack;
 
-use secateur_onnx::coupling::Masks;
-
 use crate::config::Metric;
 use crate::space::Space;
 
@@ -44,7 +42,7 @@ impl Frame<'_> {
     /// Size of a network with these widths.
     pub fn size(&self, widths: &[usize]) -> u64 {
         self.metric
-            .of(&self.space.count(&first(self.space, widths)))
+            .of(&self.space.count(&self.space.narrowed(widths)))
     }
 
     /// True if a network with these widths is small enough.
@@ -54,16 +52,7 @@ impl Frame<'_> {
 
     /// What a kernel of each group adds to a network with these widths.
     pub fn price(&self, widths: &[usize]) -> Vec<u64> {
-        let marginal = self.space.cost.marginal(&first(self.space, widths));
+        let marginal = self.space.cost.marginal(&self.space.narrowed(widths));
         marginal.iter().map(|size| self.metric.of(size)).collect()
     }
-}
-
-/// Masks that keep the first kernels of every group: sizes depend on how many they are alone.
-fn first(space: &Space, widths: &[usize]) -> Masks {
-    let mut masks = space.all_active();
-    for (mask, &width) in masks.0.iter_mut().zip(widths) {
-        mask[width..].fill(false);
-    }
-    masks
 }

@@ -266,7 +266,7 @@ fn a_command_that_does_not_work_is_told_before_the_search_begins() {
             &["it printed NaN, expected a finite number"],
         ),
         ("sh -c 'echo inf' {model}", &["it printed inf"]),
-        ("true {model}", &["it printed nothing on stdout"]),
+        ("true {model}", &["stdout is empty", "it printed nothing"]),
     ] {
         let failed = place.run(metric, &[]);
         let text = stderr(&failed);

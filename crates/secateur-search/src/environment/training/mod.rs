@@ -231,7 +231,7 @@ impl<'a> TrainingEnvironment<'a> {
         let masks = &state.standing.masks;
         let groups = &problem.space.groups;
         let kept = |value: &str, axis| groups.kept_along(value, axis, masks);
-        let teacher = self.teacher.as_ref().map(|t| t.cut(&kept));
+        let teacher = self.teacher.as_ref().map(|t| t.cut(kept));
         let learning =
             problem.compact_with(masks, teacher.iter().flat_map(|t| t.features.names()))?;
         let selection = Selection::new(&problem.space.groups, &state.standing.masks);
