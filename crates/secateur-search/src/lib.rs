@@ -32,4 +32,4 @@ pub mod search;
 pub mod space;
 pub mod store;
 pub mod widths;
-mod worth;
+pub mod worth;

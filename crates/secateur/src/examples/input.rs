@@ -112,6 +112,7 @@ fn figures(values: &[f32]) -> String {
     let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64;
     let [low, high] = [low, high].map(|value| number_text(f64::from(value)));
     match values {
+        [] => "no values".to_string(),
         [value] => number_text(f64::from(*value)),
         _ => format!("from {low} to {high}, mean {}", number_text(mean)),
     }
@@ -141,7 +142,7 @@ mod tests {
         check(&[2, 3, 2], floats(12), "from 0 to 11, mean 5.5");
         check(&[2, 6], floats(12), "from 0 to 11, mean 5.5");
         check(&[1], floats(1), "0");
-        check(&[1, 0], floats(0), "from 0 to 1, mean 0");
+        check(&[1, 0], floats(0), "no values");
         check(&[2], HostData::Float(vec![f32::NAN; 2]), "line of 2");
         check(&[3], HostData::Int(vec![7, 8, -9]), "7, 8, -9");
         let many = HostData::Int(vec![1; 30]);
