@@ -83,7 +83,9 @@ fn what_the_last_pooling_reads_comes_nearer_to_the_original() {
         let compact_network = planned(&Graph::from_model(&removed).unwrap());
         let mut compact = Selection::new(&groups, &masks).gather(&weights);
 
-        let features = original.features(std::slice::from_ref(&map), &part).unwrap();
+        let features = original
+            .features(std::slice::from_ref(&map), &part)
+            .unwrap();
         let kept = |value: &str, axis| groups.kept_along(value, axis, &masks);
         let teacher = Teacher {
             reference: Reference::of(&original, &part, usize::MAX).unwrap(),
