@@ -36,6 +36,9 @@ pub struct Costs {
     pub teacher_macs: f64,
     /// Sample-MACs spent before the first epoch.
     pub setup: f64,
+    /// What the given network's multiply-adds count for against errors by width, where training
+    /// follows that they make dearer.
+    pub effort: f64,
 }
 
 impl Costs {

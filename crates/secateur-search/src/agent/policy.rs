@@ -64,10 +64,17 @@ impl Policy for DqnPolicy {
 
     fn wish(&mut self, observation: &Observation) -> Vec<Vec<bool>> {
         let epsilon = self.epsilon;
-        features(observation)
+        let mut wishes: Vec<Vec<bool>> = features(observation)
             .iter()
             .map(|rows| self.agent.act(rows, epsilon))
-            .collect()
+            .collect();
+        // Widths say how many kernels a layer keeps, so that one for another costs nothing.
+        for (g, advantages) in self.advantages(observation).iter().enumerate() {
+            if let Some(kernel) = missed(advantages, &observation.active(g)) {
+                wishes[g][kernel] = true;
+            }
+        }
+        wishes
     }
 
     fn widths(&mut self, observation: &Observation, frame: &Frame<'_>) -> Option<Vec<usize>> {
@@ -93,6 +100,18 @@ impl Policy for DqnPolicy {
     fn learner(&mut self) -> Option<&mut dyn Learner> {
         Some(self)
     }
+}
+
+/// The dormant kernel of a layer that most is expected of, if that is more than of its mean active
+/// kernel.
+fn missed(advantages: &[f32], active: &[bool]) -> Option<usize> {
+    let of = |on: bool| {
+        let kernels = advantages.iter().zip(active).enumerate();
+        kernels.filter(move |(_, (_, is_on))| **is_on == on)
+    };
+    let (sum, n) = of(true).fold((0.0, 0.0), |(sum, n), (_, (a, _))| (sum + a, n + 1.0));
+    let (best, (advantage, _)) = of(false).max_by(|a, b| a.1.0.total_cmp(b.1.0))?;
+    (n > 0.0 && *advantage > sum / n).then_some(best)
 }
 
 impl Learner for DqnPolicy {
@@ -134,5 +153,20 @@ impl Learner for DqnPolicy {
 
     fn export(&self) -> Result<Vec<u8>, PolicyError> {
         write_agent(&self.agent).map_err(Self::damaged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::missed;
+
+    #[test]
+    fn a_kernel_is_missed_if_more_is_expected_of_it_than_of_the_mean_active_one() {
+        let active = [true, false, true, false];
+        assert_eq!(missed(&[-1.0, -0.4, 0.0, -0.9], &active), Some(1));
+        assert_eq!(missed(&[-1.0, -0.6, 0.0, -0.9], &active), None);
+        assert_eq!(missed(&[0.0; 2], &[true; 2]), None);
+        assert_eq!(missed(&[0.0; 2], &[false; 2]), None);
+        assert_eq!(missed(&[], &[]), None);
     }
 }

@@ -20,7 +20,9 @@ pub use measure::MeasureConfig;
 pub use metric::Metric;
 pub use mode::Mode;
 pub use reward::RewardConfig;
-pub use search::{EXCHANGE_RATIO, LEAST_RECOVERY, RESCUE_SHARE, SCORING_BATCHES, SearchConfig};
+pub use search::{
+    EFFORT, EXCHANGE_RATIO, LEAST_RECOVERY, RESCUE_SHARE, SCORING_BATCHES, SearchConfig,
+};
 pub use secateur_net::data::DataConfig;
 pub use training::TrainingConfig;
 

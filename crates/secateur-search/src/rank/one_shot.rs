@@ -40,6 +40,7 @@ impl Subject<'_> {
             metric: budget.metric,
             at_most: (budget.remaining * budget.metric.of(&self.space.size) as f64) as u64,
             round_to: self.round_to,
+            effort: 0.0,
         };
         let mut keep = match ranking.scope {
             Scope::Uniform => even(&frame),

@@ -134,6 +134,7 @@ impl<E: Environment> Search<'_, E> {
             metric: limits.metric,
             at_most: limits.at_most,
             round_to: limits.round_to,
+            effort: self.environment.costs().effort,
         };
         let widths = self.policy.widths(observation, &frame);
         let fits = |widths: &Vec<usize>| widths.len() == frame.space.groups.groups.len();

@@ -1,4 +1,4 @@
-//! The widths whose errors by width come to least.
+//! The widths whose errors by width come to least, with what their multiply-adds count for.
 //!
 //! What a layer's kernel costs depends on the widths of its neighbours, so that no table of costs
 //! can be filled. Widths are found in two ways: they fall from the given network's, each time by a
@@ -60,10 +60,11 @@ impl Knapsack<'_> {
         }
     }
 
+    /// What is to be least: the sum of the errors, and what the multiply-adds count for.
     pub(super) fn total(&self, widths: &[usize]) -> f64 {
-        self.groups()
-            .map(|group| self.error(group, widths[group]))
-            .sum()
+        let space = self.frame.space;
+        let errors = self.groups().map(|group| self.error(group, widths[group]));
+        errors.sum::<f64>() + self.frame.effort_of(&space.count(&space.narrowed(widths)))
     }
 
     /// The width of a group one step down or up, if there is one.
@@ -106,7 +107,8 @@ impl Knapsack<'_> {
             let before = widths.clone();
             for group in self.groups() {
                 // Sizes are linear in each width by itself.
-                let each = of_one * self.frame.price(&widths)[group] as f64;
+                let price = self.frame.price(&widths)[group];
+                let each = of_one * price.size as f64 + price.effort;
                 let worth = |&width: &usize| self.error(group, width) + each * width as f64;
                 let least = self.frame.least(group);
                 let allowed =
@@ -127,8 +129,10 @@ impl Knapsack<'_> {
             let price = self.frame.price(&widths);
             let loss = |group: usize| {
                 let to = self.step(group, widths[group], Way::Down)?;
-                let saved = price[group] * (widths[group] - to) as u64;
-                let lost = self.error(group, to) - self.error(group, widths[group]);
+                let fewer = widths[group] - to;
+                let saved = price[group].size * fewer as u64;
+                let spared = price[group].effort * fewer as f64;
+                let lost = self.error(group, to) - self.error(group, widths[group]) - spared;
                 Some((lost / saved.max(1) as f64, group, to))
             };
             let found = self
@@ -149,8 +153,10 @@ impl Knapsack<'_> {
             let (size, price) = (self.frame.size(&widths), self.frame.price(&widths));
             let gain = |group: usize| {
                 let to = self.step(group, widths[group], Way::Up)?;
-                let costs = price[group] * (to - widths[group]) as u64;
-                let won = self.error(group, widths[group]) - self.error(group, to);
+                let more = to - widths[group];
+                let costs = price[group].size * more as u64;
+                let spent = price[group].effort * more as f64;
+                let won = self.error(group, widths[group]) - self.error(group, to) - spent;
                 let fits = won > 0.0 && size + costs <= self.frame.at_most;
                 fits.then_some((won / costs.max(1) as f64, group, to))
             };
@@ -228,6 +234,7 @@ mod tests {
             metric,
             at_most: (share * metric.of(&space.size) as f64) as u64,
             round_to: 1,
+            effort: 0.0,
         };
         let lost =
             |widths: &[usize]| -> f64 { (0..3).map(|g| errors[g].errors[WIDTH - widths[g]]).sum() };
@@ -268,6 +275,7 @@ mod tests {
             metric: Metric::Params,
             at_most: space.size.params / 2,
             round_to: 4,
+            effort: 0.0,
         };
         let found = knapsack(&frame, &errors(&space, 1));
         assert!(found[..3].iter().all(|width| width % 4 == 0), "{found:?}");

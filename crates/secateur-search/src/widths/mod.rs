@@ -7,6 +7,8 @@ mod trades;
 pub use even::even;
 pub use knapsack::knapsack;
 
+use secateur_onnx::cost::Size;
+
 use crate::config::Metric;
 use crate::space::Space;
 
@@ -21,6 +23,18 @@ pub struct Frame<'a> {
     pub at_most: u64,
     /// Kept kernels of a layer are a multiple of this, as far as its width allows.
     pub round_to: usize,
+    /// What all multiply-adds of the given network count for, in units of error: where training
+    /// follows, a network that has half of them is trained for twice as long at the same cost.
+    pub effort: f64,
+}
+
+/// What a kernel of a group adds to a network.
+#[derive(Debug, Clone, Copy)]
+struct Price {
+    /// In the frame's count.
+    size: u64,
+    /// Its multiply-adds, by what they count for.
+    effort: f64,
 }
 
 impl Frame<'_> {
@@ -51,8 +65,17 @@ impl Frame<'_> {
     }
 
     /// What a kernel of each group adds to a network with these widths.
-    pub fn price(&self, widths: &[usize]) -> Vec<u64> {
+    fn price(&self, widths: &[usize]) -> Vec<Price> {
         let marginal = self.space.cost.marginal(&self.space.narrowed(widths));
-        marginal.iter().map(|size| self.metric.of(size)).collect()
+        let of_group = |size: &Size| Price {
+            size: self.metric.of(size),
+            effort: self.effort_of(size),
+        };
+        marginal.iter().map(of_group).collect()
+    }
+
+    /// What the multiply-adds of a network, or of a kernel, count for.
+    fn effort_of(&self, size: &Size) -> f64 {
+        self.effort * size.macs as f64 / self.space.size.macs.max(1) as f64
     }
 }

@@ -89,6 +89,7 @@ impl Table {
                 n_probe: 1,
                 teacher_macs: 0.0,
                 setup: 0.0,
+                effort: 0.0,
             },
             baseline: Baseline {
                 against: Against::Labels,

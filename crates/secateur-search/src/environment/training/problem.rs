@@ -20,7 +20,7 @@ use super::given::{check_finite, file_notes};
 use super::held::Held;
 use super::{PROBE_IMAGES, State};
 use crate::baseline::Baseline;
-use crate::config::{DataConfig, SearchConfig};
+use crate::config::{DataConfig, EFFORT, SearchConfig};
 use crate::costs::{Costs, Reference, TRAINING_PASS};
 use crate::space::{Space, SpaceError};
 use crate::store::checksum;
@@ -238,6 +238,7 @@ impl Problem {
             n_probe: PROBE_IMAGES,
             teacher_macs: 0.0,
             setup: 0.0,
+            effort: EFFORT,
         }
     }
 
