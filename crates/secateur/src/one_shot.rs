@@ -150,6 +150,7 @@ pub fn prune_one_shot(
             (&graph, frontier),
             &space.groups,
             calibration,
+            &job.ranking,
             job.seed,
         )?),
         None => None,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::layers::{self, Unsolved};
 use super::original::{self, Targets};
 use super::rows::CompactWalk;
+use super::widths::{self, WidthErrors};
 use super::{Inputs, SolveOptions};
 use crate::data::Part;
 use crate::error::Result;
@@ -114,6 +115,21 @@ impl<'a> Solver<'a> {
     /// Layers that are left as they are.
     pub fn unsolved(&self) -> &[Unsolved] {
         &self.unsolved
+    }
+
+    /// The errors by width of the original, which is given anew, on the solver's inputs; see
+    /// [`errors_by_width`](super::errors_by_width).
+    ///
+    /// # Errors
+    /// As an inference pass.
+    pub fn errors_by_width(
+        &self,
+        network: &Interpreter,
+        graph: &Graph,
+        weights: &Weights,
+        options: &SolveOptions,
+    ) -> Result<(Vec<WidthErrors>, f64)> {
+        widths::of_inputs(network, graph, self.groups, weights, &self.inputs, options)
     }
 
     /// Solves the weights of the compact network that `masks` leave.

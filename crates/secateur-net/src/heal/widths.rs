@@ -58,10 +58,21 @@ pub fn errors_by_width(
     part: &Part,
     options: &SolveOptions,
 ) -> Result<(Vec<WidthErrors>, f64)> {
-    let (layers, _) = layers::find(graph);
     let inputs = Inputs::new(network, weights, part, options)?;
-    let (moments, mut multiply_adds) =
-        moments(network, weights, &layers, groups, &inputs, options)?;
+    of_inputs(network, graph, groups, weights, &inputs, options)
+}
+
+/// The same for inputs that are there already.
+pub(super) fn of_inputs(
+    network: &Interpreter,
+    graph: &Graph,
+    groups: &ChannelGroups,
+    weights: &Weights,
+    inputs: &Inputs,
+    options: &SolveOptions,
+) -> Result<(Vec<WidthErrors>, f64)> {
+    let (layers, _) = layers::find(graph);
+    let (moments, mut multiply_adds) = moments(network, weights, &layers, groups, inputs, options)?;
     let mut all = Vec::new();
     for (group, of) in groups.groups.iter().enumerate() {
         let (errors, taken) = of_group(group, of.width, &moments);

@@ -120,13 +120,7 @@ pub(crate) fn loss(output: &Dense, wanted: &Output, variance: f64) -> Result<Ten
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn output(shape: &[usize], values: &[f32]) -> Output {
-        Output {
-            shape: shape.to_vec(),
-            values: values.to_vec(),
-        }
-    }
+    use crate::task::testing::output;
 
     #[test]
     fn outputs_vary_from_sample_to_sample() {

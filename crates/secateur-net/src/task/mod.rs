@@ -19,7 +19,7 @@ mod sequence;
 mod shares;
 mod targets;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use super::{Distillation, Targets, Task, TeacherWeight};
 use crate::engine::Engine;
 use crate::value::{Dense, Output};
 
-pub(super) fn output(shape: &[usize], values: &[f32]) -> Output {
+pub(crate) fn output(shape: &[usize], values: &[f32]) -> Output {
     Output {
         shape: shape.to_vec(),
         values: values.to_vec(),

@@ -94,13 +94,7 @@ mod tests {
 
     use super::*;
     use crate::engine::Engine;
-
-    fn output(shape: &[usize], values: &[f32]) -> Output {
-        Output {
-            shape: shape.to_vec(),
-            values: values.to_vec(),
-        }
-    }
+    use crate::task::testing::output;
 
     /// What features add to a loss of 0, and its gradient.
     fn added(features: &Features, given: &Output, wanted: &Output) -> (f32, Vec<f32>) {

@@ -43,6 +43,11 @@ metrics! {
 }
 
 impl Metric {
+    /// A share of a size's count. Rounded down: a budget of 0.14 is met by 0.13999, not by 0.14001.
+    pub fn count(self, share: f64, of: &Size) -> u64 {
+        (share * self.of(of) as f64).floor() as u64
+    }
+
     /// All names, as in a sentence: `params, macs, kernels or conv-params`.
     pub fn names() -> String {
         let names = Self::ALL.map(Self::name);

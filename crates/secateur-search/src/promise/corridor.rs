@@ -69,12 +69,7 @@ impl Corridor {
 
     /// Is a network small enough for a stop?
     pub fn is_met(&self, stop: usize, size: &Size, full: &Size) -> bool {
-        self.metric.of(size) <= self.count(self.stops[stop], full)
-    }
-
-    /// A share as a count. Rounded down: a budget of 0.14 is met by 0.13999, not by 0.14001.
-    fn count(&self, share: f64, full: &Size) -> u64 {
-        (share * self.metric.of(full) as f64).floor() as u64
+        self.metric.of(size) <= self.metric.count(self.stops[stop], full)
     }
 
     /// Largest share that may remain after epoch `t`.
@@ -100,8 +95,8 @@ impl Corridor {
         let stop = self.stops.get(next_stop).copied().unwrap_or(self.target);
         let at_most = self.share(t).max(stop);
         Bounds {
-            at_most: self.count(at_most, full),
-            at_least: self.count(at_most * SLACK, full),
+            at_most: self.metric.count(at_most, full),
+            at_least: self.metric.count(at_most * SLACK, full),
         }
     }
 }

@@ -157,12 +157,11 @@ impl Ranking {
         }
     }
 
-    /// Fails for a ranking that needs more than there is.
+    /// Without what it says nothing.
     ///
     /// # Errors
-    /// [`RankingError::Lacks`], [`RankingError::Unknown`] for a score of the user's own, which only
-    /// an environment measures.
-    pub fn check(&self, given: Needs) -> Result<(), RankingError> {
+    /// [`RankingError::Unknown`] for a score of the user's own, which only an environment measures.
+    pub fn needs(&self) -> Result<Needs, RankingError> {
         let of_criterion = match &self.criterion {
             Criterion::Random => Needs::Weights,
             Criterion::Score(name) => {
@@ -177,7 +176,15 @@ impl Ranking {
             Scope::Knapsack => Needs::Inputs,
             Scope::Uniform | Scope::Global => Needs::Weights,
         };
-        let needs = of_criterion.max(of_scope);
+        Ok(of_criterion.max(of_scope))
+    }
+
+    /// Fails for a ranking that needs more than there is.
+    ///
+    /// # Errors
+    /// [`RankingError::Lacks`], and as [`Self::needs`].
+    pub fn check(&self, given: Needs) -> Result<(), RankingError> {
+        let needs = self.needs()?;
         if needs > given {
             let ranking = self.to_string();
             return Err(RankingError::Lacks { ranking, needs });

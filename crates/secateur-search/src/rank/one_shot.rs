@@ -38,7 +38,7 @@ impl Subject<'_> {
         let frame = Frame {
             space: self.space,
             metric: budget.metric,
-            at_most: (budget.remaining * budget.metric.of(&self.space.size) as f64) as u64,
+            at_most: budget.metric.count(budget.remaining, &self.space.size),
             round_to: self.round_to,
             effort: 0.0,
         };
@@ -47,8 +47,7 @@ impl Subject<'_> {
             Scope::Knapsack => knapsack(&frame, self.errors),
             Scope::Global => self.across(&ranks, &frame),
         };
-        let fits = |keep: &[usize]| frame.fits(keep);
-        self.fill(&mut keep, &fits);
+        self.fill(&mut keep, &frame);
         Ok(self.keep_best(&order, &keep))
     }
 
@@ -77,7 +76,7 @@ impl Subject<'_> {
             let mut wanted = vec![0; ranks.len()];
             best[..count].iter().for_each(|&group| wanted[group] += 1);
             let each = wanted.into_iter().enumerate();
-            each.map(|(g, wanted)| self.allowed(g, wanted)).collect()
+            each.map(|(g, wanted)| frame.allowed(g, wanted)).collect()
         };
         // More kernels never cost less, so the most that fit are found by halving.
         let (mut low, mut high) = (0, best.len());
@@ -103,18 +102,8 @@ impl Subject<'_> {
         masks
     }
 
-    /// The nearest allowed number of kernels that is not larger than `wanted`.
-    fn allowed(&self, group: usize, wanted: usize) -> usize {
-        let width = self.space.groups.groups[group].width;
-        if !self.space.switchable[group] || wanted >= width {
-            return width;
-        }
-        let step = self.round_to.max(1);
-        (wanted / step * step).max(step).min(width)
-    }
-
     /// Gives back kernels where the budget still has room, to the layers that lost most.
-    fn fill(&self, keep: &mut [usize], fits: &dyn Fn(&[usize]) -> bool) {
+    fn fill(&self, keep: &mut [usize], frame: &Frame<'_>) {
         let groups = &self.space.groups.groups;
         let switchable = &self.space.switchable;
         let mut order: Vec<usize> = (0..keep.len()).filter(|&g| switchable[g]).collect();
@@ -122,8 +111,8 @@ impl Subject<'_> {
         order.sort_by(|&a, &b| share(a, keep).total_cmp(&share(b, keep)).then(a.cmp(&b)));
         for group in order {
             let before = keep[group];
-            keep[group] = self.allowed(group, before + self.round_to.max(1));
-            if keep[group] != before && !fits(keep) {
+            keep[group] = frame.allowed(group, before + self.round_to.max(1));
+            if keep[group] != before && !frame.fits(keep) {
                 keep[group] = before;
             }
         }

@@ -6,7 +6,7 @@ use super::keep::{Changes, RecordParts};
 use super::progress::Steps;
 use super::{Observer, Phase, Search};
 use crate::choose::{Limits, choose};
-use crate::config::EXCHANGE_RATIO;
+use crate::config::{EXCHANGE_RATIO, Metric};
 use crate::environment::{Action, Environment, Goal, Healing, Step};
 use crate::error::SearchError;
 use crate::observation::Observation;
@@ -97,7 +97,7 @@ impl<E: Environment> Search<'_, E> {
         self.check_shape(&ranks)?;
         self.check_shape(&wishes)?;
         let limits = self.limits(episode, t);
-        let widths = self.widths(observation, &limits)?;
+        let widths = self.widths(observation, limits.metric, limits.at_most)?;
         let search = &self.config.search;
         let ledger = self.ledger();
         let masks = choose(
@@ -123,17 +123,19 @@ impl<E: Environment> Search<'_, E> {
         })
     }
 
-    /// How many kernels each group is to keep, if the policy says so.
+    /// How many kernels each group is to keep in a network of at most this size, if the policy says
+    /// so.
     pub(super) fn widths(
         &mut self,
         observation: &Observation,
-        limits: &Limits,
+        metric: Metric,
+        at_most: u64,
     ) -> Result<Option<Vec<usize>>, PolicyError> {
         let frame = Frame {
             space: self.environment.space(),
-            metric: limits.metric,
-            at_most: limits.at_most,
-            round_to: limits.round_to,
+            metric,
+            at_most,
+            round_to: self.config.search.round_to,
             effort: self.environment.costs().effort,
         };
         let widths = self.policy.widths(observation, &frame);

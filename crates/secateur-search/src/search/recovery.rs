@@ -133,11 +133,11 @@ impl<E: Environment> Search<'_, E> {
         let space = self.environment.space();
         let search = &self.config.search;
         let present = self.environment.standing().masks.clone();
-        let total = space.size.params as f64;
+        let count = |share: f64| Metric::Params.count(share, &space.size);
         let limits = Limits {
             metric: Metric::Params,
-            at_most: (target * total) as u64,
-            at_least: (target * total * RESIZE_SLACK) as u64,
+            at_most: count(target),
+            at_least: count(target * RESIZE_SLACK),
             max_switch_ratio: 1.0,
             round_to: search.round_to,
         };
@@ -153,7 +153,7 @@ impl<E: Environment> Search<'_, E> {
             self.check_shape(&ranks)?;
             (present, ranks)
         };
-        let widths = self.widths(observation, &limits)?;
+        let widths = self.widths(observation, limits.metric, limits.at_most)?;
         let cost = &self.environment.space().cost;
         Ok(choose(
             &from,

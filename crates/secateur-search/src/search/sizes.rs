@@ -1,7 +1,6 @@
 //! What networks on the way will cost, as far as the policy says how they will be shaped.
 
 use super::Search;
-use crate::choose::Limits;
 use crate::environment::Environment;
 use crate::error::SearchError;
 
@@ -45,16 +44,8 @@ impl<E: Environment> Search<'_, E> {
             .observe(&self.goal(self.episodes.last(), 0));
         let mut pairs = Vec::new();
         for share in shares {
-            let space = self.environment.space();
-            let full = corridor.metric.of(&space.size) as f64;
-            let limits = Limits {
-                metric: corridor.metric,
-                at_most: (share * full) as u64,
-                at_least: 0,
-                max_switch_ratio: 1.0,
-                round_to: self.config.search.round_to,
-            };
-            let Some(widths) = self.widths(&observation, &limits)? else {
+            let at_most = corridor.metric.count(share, &self.environment.space().size);
+            let Some(widths) = self.widths(&observation, corridor.metric, at_most)? else {
                 return Ok(Sizes::default());
             };
             let space = self.environment.space();

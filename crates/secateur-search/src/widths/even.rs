@@ -10,13 +10,8 @@ const BISECTIONS: usize = 16;
 pub fn even(frame: &Frame<'_>) -> Vec<usize> {
     let full = frame.full();
     let at = |share: f64| -> Vec<usize> {
-        let step = frame.round_to.max(1);
         let of_group = |(group, &width): (usize, &usize)| {
-            let kept = (width as f64 * share).ceil() as usize;
-            match kept >= width {
-                true => width,
-                false => (kept / step * step).max(frame.least(group)),
-            }
+            frame.allowed(group, (width as f64 * share).ceil() as usize)
         };
         full.iter().enumerate().map(of_group).collect()
     };

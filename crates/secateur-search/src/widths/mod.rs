@@ -53,6 +53,17 @@ impl Frame<'_> {
         }
     }
 
+    /// The widest that a group may be without more than `wanted` kernels; its least width if that is
+    /// more.
+    pub fn allowed(&self, group: usize, wanted: usize) -> usize {
+        let width = self.space.groups.groups[group].width;
+        if wanted >= width {
+            return width;
+        }
+        let step = self.round_to.max(1);
+        (wanted / step * step).max(self.least(group))
+    }
+
     /// Size of a network with these widths.
     pub fn size(&self, widths: &[usize]) -> u64 {
         self.metric

@@ -7,9 +7,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use secateur_net::data::{DataConfig, ModelData, Part, Source, settle_image_size};
-use secateur_net::heal::{
-    SolveOptions, SolvedLayer, Solver, Unsolved, WidthErrors, errors_by_width,
-};
+use secateur_net::heal::{SolveOptions, SolvedLayer, Solver, Unsolved, WidthErrors};
 use secateur_net::interpreter::Frontier;
 use secateur_net::task::Against;
 use secateur_net::train::predict;
@@ -19,6 +17,8 @@ use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_onnx::text::counted;
+use secateur_search::rank::Ranking;
+use secateur_search::scores::Needs;
 use serde::Serialize;
 
 use self::judge::Judge;
@@ -82,7 +82,7 @@ pub(crate) struct Calibrator<'a> {
     held_out: Part,
     expected: Vec<Output>,
     judge: Judge,
-    /// Errors by width, by group.
+    /// Errors by width, by group; empty where the ranking does not need them.
     pub errors: Vec<WidthErrors>,
     /// What the user should know.
     pub notes: Vec<String>,
@@ -101,6 +101,7 @@ impl<'a> Calibrator<'a> {
         (graph, frontier): (&Graph, &Frontier),
         groups: &'a ChannelGroups,
         calibration: &Calibration<'_>,
+        ranking: &Ranking,
         seed: u64,
     ) -> Result<Self, PruneError> {
         let (source, wish) = (calibration.source, calibration.data.task);
@@ -132,7 +133,14 @@ impl<'a> Calibrator<'a> {
             ..SolveOptions::default()
         };
         let solver = Solver::new(&network, graph, groups, &weights, &part, &options)?;
-        let (errors, _) = errors_by_width(&network, graph, groups, &weights, &part, &options)?;
+        let errors = match ranking.needs()? {
+            Needs::Weights => Vec::new(),
+            _ => {
+                solver
+                    .errors_by_width(&network, graph, &weights, &options)?
+                    .0
+            }
+        };
         let expected = predict(&network, &weights, &held_out)?;
         check_outputs(&names(&outputs), &expected)?;
         let judge = Judge::new(graph, &weights, task, &part, &held_out)?;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::task::testing::output;
 use crate::task::{Distillation, TeacherWeight};
 
 const TASK: Classify = Classify {
@@ -6,13 +7,6 @@ const TASK: Classify = Classify {
     n_classes: 3,
     against: Against::Labels,
 };
-
-fn output(shape: &[usize], values: &[f32]) -> Output {
-    Output {
-        shape: shape.to_vec(),
-        values: values.to_vec(),
-    }
-}
 
 #[test]
 fn the_largest_score_is_the_answer_and_the_loss_is_cross_entropy() {
