@@ -57,7 +57,7 @@ impl Costs {
         TRAINING_PASS * samples as f64 * self.full_macs
     }
 
-    /// An evaluation and a probe, as at the end of every epoch.
+    /// An evaluation and a probe: what a look costs besides solving.
     pub fn look(&self, macs: f64) -> f64 {
         self.evaluation(macs) + self.probe(self.n_probe)
     }

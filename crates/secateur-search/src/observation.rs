@@ -47,8 +47,7 @@ pub struct NetworkFacts {
     pub remaining: f32,
     /// Share that is to remain in the end, 0..=1.
     pub target: f32,
-    /// Fall of the training loss from the first to the last quarter of the last slice, relative;
-    /// -1..=1.
+    /// By how much the last healing lowered the loss, as share of what it was; -1..=1.
     pub convergence: f32,
     /// Progress in the episode, 0..=1.
     pub progress: f32,

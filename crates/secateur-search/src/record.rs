@@ -33,7 +33,7 @@ pub enum Stage {
 pub enum ReactivatedBy {
     /// The agent chose it.
     Agent,
-    /// The floor was broken and not recovered: the healthiest return by rule.
+    /// A network that failed the floor grows: the worthiest return by rule.
     Rule,
 }
 
@@ -51,12 +51,12 @@ pub struct Reactivation {
 /// The parts of an epoch's reward; `total` is their sum (docs/algorithm.md).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct RewardParts {
-    /// From quality against the floor.
+    /// From the fall of the loss.
     #[serde(alias = "accuracy")]
     pub quality: f32,
     /// From compression gained.
     pub compression: f32,
-    /// From convergence of the slice's loss.
+    /// From how much healing lowered the loss.
     pub convergence: f32,
     /// Mean over kernels of the dense share.
     pub dense: f32,
@@ -82,9 +82,9 @@ pub struct EpochRecord {
     pub loss: f64,
     /// The floor that quality is held against (mode AEC; the baseline's quality in CECA), 0..=1.
     pub floor: f64,
-    /// Mean training loss over the slice.
+    /// Mean training loss over the recovery, or over the passes that score kernels.
     pub train_loss: f64,
-    /// Fall of the training loss from the first to the last quarter of the slice, relative.
+    /// By how much healing lowered the loss on the search part, as share of what it was.
     pub convergence: f64,
     /// Size of the network now.
     pub size: Size,
@@ -94,6 +94,10 @@ pub struct EpochRecord {
     pub turned_off: Vec<KernelId>,
     /// Kernels turned on again in this epoch.
     pub reactivated: Vec<Reactivation>,
+    /// True where the exchange of this epoch did not lower the loss: the next one goes on from the
+    /// network before it.
+    #[serde(default)]
+    pub taken_back: bool,
     /// Per group, one character per kernel: `1` active, `0` dormant.
     pub masks: Vec<String>,
     /// Per group and kernel: significance rank within the layer, 0..=1 (1 matters most); last known for dormant kernels.

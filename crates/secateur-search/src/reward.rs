@@ -9,22 +9,20 @@ use crate::config::RewardConfig;
 use crate::environment::Reward;
 use crate::record::RewardParts;
 
-/// Points below the floor that cost one unit.
-const BELOW_SCALE: f32 = 0.5;
-/// Points above the floor that earn 0.76 units; more earn little.
-const ABOVE_SCALE: f32 = 0.5;
-/// Largest loss from quality in one epoch: a collapse right after a cut is mostly repaired by the
-/// next slice.
-const WORST_QUALITY: f32 = 2.0;
+/// Most that quality earns or costs in one epoch: a factor of e² in the loss.
+const MOST_QUALITY: f32 = 2.0;
 
-/// Quality against the floor: steep below, saturating above.
+/// Quality gained: log of the loss before over the loss after, so that what it adds up to over an
+/// episode does not depend on the way (Ng, Harada and Russell, ICML 1999, on rewards as differences of
+/// a potential). Accuracies of networks that differ by a few kernels differ by chance; their losses
+/// tell them apart.
 ///
-/// `margin` in points; returns -2..=1.
-pub fn quality(margin: f32) -> f32 {
-    if margin < 0.0 {
-        (margin / BELOW_SCALE).max(-WORST_QUALITY)
-    } else {
-        (margin / ABOVE_SCALE).tanh()
+/// Losses from 0; returns -2..=2.
+pub fn quality(before: f64, after: f64) -> f32 {
+    let gained = (before / after).ln() as f32;
+    match gained.is_nan() {
+        true => 0.0,
+        false => gained.clamp(-MOST_QUALITY, MOST_QUALITY),
     }
 }
 
@@ -60,13 +58,11 @@ pub fn dense(worth: f32) -> f32 {
 /// What a pruning epoch came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Epoch {
-    /// Points that quality lies above the floor.
-    pub margin: f32,
-    /// Share of the network that remained before, in (0, 1].
-    pub before: f32,
-    /// Share that remains now.
-    pub after: f32,
-    /// Fall of the training loss within the slice, relative.
+    /// Loss on the search part before and now.
+    pub loss: [f64; 2],
+    /// Share of the network that remained before and that remains now, in (0, 1].
+    pub remaining: [f32; 2],
+    /// By how much healing lowered the loss, as share of what it was.
     pub convergence: f32,
 }
 
@@ -78,8 +74,8 @@ pub struct Epoch {
 ///   groups that may not be switched
 pub fn reward(config: &RewardConfig, epoch: &Epoch, own: &[Vec<f32>], masks: &Masks) -> Reward {
     let mut parts = RewardParts {
-        quality: config.quality * quality(epoch.margin),
-        compression: config.compression * compression(epoch.before, epoch.after),
+        quality: config.quality * quality(epoch.loss[0], epoch.loss[1]),
+        compression: config.compression * compression(epoch.remaining[0], epoch.remaining[1]),
         convergence: config.convergence * epoch.convergence,
         ..RewardParts::default()
     };
@@ -105,11 +101,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn falling_below_the_floor_costs_more_than_rising_above_earns() {
-        assert_eq!(quality(0.0), 0.0);
-        assert!(-quality(-0.4) > quality(0.4));
-        assert_eq!(quality(-90.0), -WORST_QUALITY);
-        assert!(quality(90.0) <= 1.0);
+    fn quality_adds_up_over_epochs_within_bounds() {
+        let whole = quality(0.8, 0.2);
+        assert!((whole - (quality(0.8, 0.5) + quality(0.5, 0.2))).abs() < 1e-6);
+        assert_eq!(quality(0.2, 0.8), -whole);
+        assert_eq!(quality(1.0, 0.0), MOST_QUALITY);
+        assert_eq!(quality(1.0, f64::INFINITY), -MOST_QUALITY);
+        for (before, after) in [(0.0, 0.0), (f64::NAN, 1.0), (f64::INFINITY, f64::INFINITY)] {
+            assert_eq!(quality(before, after), 0.0);
+        }
     }
 
     #[test]
@@ -126,9 +126,8 @@ mod tests {
             ..RewardConfig::default()
         };
         let still = Epoch {
-            margin: 0.0,
-            before: 1.0,
-            after: 1.0,
+            loss: [1.0, 1.0],
+            remaining: [1.0, 1.0],
             convergence: 0.0,
         };
         let share = |worth: f32, on: bool| {

@@ -13,7 +13,7 @@
 //! tells the agent about layers. (Figures for both in docs/algorithm.md.)
 
 use crate::observation::Observation;
-use crate::scores::{HEALTH, TAYLOR, WEIGHT_NORM};
+use crate::scores::{HEALTH, SECOND_ORDER, TAYLOR, WEIGHT_NORM};
 
 /// Worth of every kernel, `[group][kernel]`: 1 for the mean of its layer, from 0; groups that
 /// may not be switched get none.
@@ -32,9 +32,14 @@ pub fn worth(observation: &Observation) -> Vec<Vec<f32>> {
 
 fn within_layer(observation: &Observation, group: usize) -> Vec<f32> {
     let of = |score: &str| observation.scores.of_group(score, group);
-    let (significance, health, norm) = (of(TAYLOR), of(HEALTH), of(WEIGHT_NORM));
+    let (significance, health) = (of(TAYLOR), of(HEALTH));
+    // Where no reader's error could be told, norms stand in.
+    let lost = match of(SECOND_ORDER) {
+        known if known.iter().any(|&lost| lost > 0.0) => SECOND_ORDER,
+        _ => WEIGHT_NORM,
+    };
+    let (norm, mean_norm) = (of(lost), observation.mean_active(lost, group));
     let mean_significance = observation.mean_active(TAYLOR, group);
-    let mean_norm = observation.mean_active(WEIGHT_NORM, group);
     // What was not measured says nothing.
     let over = |value: f32, mean: f64| {
         if mean > 0.0 {

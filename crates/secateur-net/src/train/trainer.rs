@@ -109,15 +109,6 @@ impl SliceReport {
     pub fn mean_loss(&self) -> f64 {
         mean(&self.losses)
     }
-
-    /// Mean loss over the first and over the last quarter.
-    pub fn first_and_last_quarter(&self) -> (f64, f64) {
-        let quarter = self.losses.len().div_ceil(4);
-        (
-            mean(&self.losses[..quarter]),
-            mean(&self.losses[self.losses.len() - quarter..]),
-        )
-    }
 }
 
 fn mean(values: &[f32]) -> f64 {

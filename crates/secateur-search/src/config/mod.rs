@@ -21,7 +21,7 @@ pub use metric::Metric;
 pub use mode::Mode;
 pub use reward::RewardConfig;
 pub use search::{
-    EFFORT, EXCHANGE_RATIO, LEAST_RECOVERY, RESCUE_SHARE, SCORING_BATCHES, SearchConfig,
+    EFFORT, EXCHANGE_RATIO, LEAST_RECOVERY, LOOKS_SHARE, SCORING_BATCHES, SearchConfig,
 };
 pub use secateur_net::data::DataConfig;
 pub use training::TrainingConfig;

@@ -1,7 +1,7 @@
 //! The shape of the search.
 
 use secateur_net::settings;
-use secateur_net::settings::{AMOUNT, EPOCHS, NOT_NONE, Range, TRUE_SHARE, WIDTH};
+use secateur_net::settings::{AMOUNT, EPOCHS, Range, TRUE_SHARE, WIDTH};
 
 /// Shares of the reference training; above 1 too, for tests and tiny models.
 const COST: Range = Range::above_to(0.0, 1e9);
@@ -9,11 +9,10 @@ const COST: Range = Range::above_to(0.0, 1e9);
 const COUNT: Range = Range::from_to(0.0, 100_000.0);
 /// The same, of which one is needed.
 const SOME: Range = Range::from_to(1.0, 100_000.0);
-/// Steps of a slice; a figure is kept for each.
+/// Steps of a recovery; a figure is kept for each.
 const STEPS: Range = Range::from_to(1.0, 1e7);
 
-/// Steps that a slice or a recovery takes at least, whatever its cost: in fewer nothing is
-/// learnt.
+/// Steps that a recovery takes at least, whatever its cost: in fewer nothing is learnt.
 const LEAST_STEPS: usize = 8;
 /// Least cost of a recovery of CECA, as share of the reference training: where many outputs
 /// share `max_cost`, the promise of each goes first.
@@ -22,15 +21,14 @@ pub const LEAST_RECOVERY: f64 = 0.1;
 /// follows: a layer of which nothing is left. Of 0, 0.3, 1 and 3 the one of the lowest losses on
 /// validation images of two networks (docs/algorithm.md, Widths).
 pub const EFFORT: f64 = 1.0;
-/// Share of a layer's active kernels that may switch in one pruning epoch after the descent: at
-/// constant size few should move at once.
+/// Share of a layer's active kernels that may switch in one pruning epoch after the cut: of few it
+/// can be told what they brought.
 pub const EXCHANGE_RATIO: f64 = 0.1;
+/// Share of `max_cost` that looks may take: what they take is missing in the recoveries.
+pub const LOOKS_SHARE: f64 = 0.2;
 /// Batches that score the given network before the first action: a thousand images rank kernels
 /// well enough to begin.
 pub const SCORING_BATCHES: usize = 8;
-/// Share of the kernels turned off last that re-activation by rule brings back: the better half
-/// of what went.
-pub const RESCUE_SHARE: f64 = 0.5;
 
 settings! {
     /// The shape of the search.
@@ -46,31 +44,11 @@ settings! {
         ///
         /// A second one costs as much and is seldom worth it on one network.
         pub explore_episodes: usize = 1, in COUNT;
-        /// Pruning epochs of an exploring episode.
+        /// Pruning epochs in which kernels are exchanged after a cut, in each episode; shared out where
+        /// several budgets ask for a cut each.
         ///
-        /// Enough to see every size on the way down.
-        pub explore_epochs: usize = 6, in SOME;
-        /// Pruning epochs in which the last episode goes down.
-        ///
-        /// To 6 % each asks for a quarter less than before.
-        pub descent_epochs: usize = 10, in SOME;
-        /// Pruning epochs after the descent in which kernels are exchanged at constant size.
-        ///
-        /// The last cut is seldom the best choice at its size.
+        /// The cut is seldom the best choice at its size; each costs about a thousandth of a training.
         pub exchange_epochs: usize = 3, in COUNT;
-        /// Cost of one training slice while exploring, as share of the reference training.
-        ///
-        /// Only scores and rewards are wanted.
-        pub explore_slice_cost: f64 = 0.001, in COST;
-        /// The same for the last episode.
-        ///
-        /// Enough to measure scores anew. What is spent here is missing in the recovery, where
-        /// it is worth more (docs/experiments/2026-11-26-zen5-2cores-choice/summary.md).
-        pub slice_cost: f64 = 0.002, in COST;
-        /// Steps that a slice takes at most, whatever its cost.
-        ///
-        /// Nothing takes for ever.
-        pub max_slice_steps: usize = 400, in STEPS;
         /// Steps that a recovery takes at most.
         ///
         /// Nineteen passes over 55,000 images in batches of 128. Mostly the cost is the bound;
@@ -86,15 +64,11 @@ settings! {
         ///
         /// See "Holding the floor".
         pub hold_loss: bool = true;
-        /// Share of a layer's active kernels that may switch in one pruning epoch.
-        ///
-        /// What is left of a layer must be able to take over.
-        pub max_switch_ratio: f64 = 0.35, in NOT_NONE;
         /// Shares of the parameters at which CECA without a budget keeps a network.
         ///
         /// Equal steps on a log scale.
         pub front: Vec<f64> = vec![0.5, 0.3, 0.18, 0.1, 0.06, 0.035, 0.02], in TRUE_SHARE;
-        /// Share of the parameters that AEC aims to leave at the end of its descent.
+        /// Share of the parameters that AEC aims to leave.
         ///
         /// A small network gets more passes for the same cost; recovered networks of 5 and 11 %
         /// erred equally often (see `recover_tries`).
@@ -138,17 +112,12 @@ settings! {
         /// Attention over channels and norms across them hold every layer before them otherwise;
         /// what they give changes with each channel that goes, so it takes a wish.
         pub allow_mixing: bool = false, flag "--allow-mixing";
-        /// Points below the floor at which re-activation by rule sets in; `inf` for never.
-        ///
-        /// After short slices a network of a fifth of the multiply-adds is 10 points below what a
-        /// recovery brings back (VGG-like, CIFAR-10); half of that is no collapse yet.
-        pub rescue_margin: f64 = 5.0, in Range::from_to(0.0, f32::INFINITY);
     }
 }
 
 impl SearchConfig {
-    /// Steps that a slice takes at least and at most, whatever its cost.
-    pub fn slice_steps(&self) -> [usize; 2] {
-        [LEAST_STEPS.min(self.max_slice_steps), self.max_slice_steps]
+    /// Steps that a recovery takes at least and at most, whatever its cost.
+    pub fn recovery_steps(&self) -> [usize; 2] {
+        [LEAST_STEPS.min(self.recover_steps), self.recover_steps]
     }
 }

@@ -10,9 +10,9 @@ const MAX_SEED: u64 = i64::MAX as u64;
 
 #[test]
 fn a_config_names_only_what_differs() {
-    let config: PruneConfig = serde_json::from_str(r#"{"training": {"lr": 0.01}}"#).unwrap();
+    let config: PruneConfig = serde_json::from_str(r#"{"training": {"distillation": 0.25}}"#).unwrap();
     let mut expected = PruneConfig::new(Mode::default());
-    expected.training.lr = 0.01;
+    expected.training.distillation = 0.25;
     assert_eq!(config, expected);
 }
 
@@ -99,8 +99,8 @@ fn what_no_run_can_use_is_refused_by_name_value_and_range() {
         "`reward.quality` is NaN, expected -1000 to 1000",
     );
     check(
-        &|c| c.search.slice_cost = 0.0,
-        "`search.slice_cost` is 0.0, expected above 0 and at most 1000000000",
+        &|c| c.search.max_cost = 0.0,
+        "`search.max_cost` is 0.0, expected above 0 and at most 1000000000",
     );
     check(
         &|c| c.reward.dense = 1e38,
@@ -115,8 +115,8 @@ fn what_no_run_can_use_is_refused_by_name_value_and_range() {
         "`search.front` is [0.5, 1.0], expected above 0 and below 1",
     );
     check(
-        &|c| c.search.max_slice_steps = 0,
-        "`search.max_slice_steps` is 0, expected 1 to 10000000",
+        &|c| c.search.recover_steps = 0,
+        "`search.recover_steps` is 0, expected 1 to 10000000",
     );
     check(
         &|c| c.data.validation = Some(1),

@@ -14,10 +14,6 @@ settings! {
         /// As in the initial training; fewer where samples are large (4 GiB for what the layers of a
         /// step give) or few (eight steps a pass).
         pub batch_size: usize = 128, in BATCH;
-        /// Peak learning rate of a slice.
-        ///
-        /// A fifth of the initial training's peak: slices start from a trained network.
-        pub lr: f32 = 0.02, in RATE;
         /// Peak learning rate of a recovery.
         ///
         /// A recovery warms up first and is long enough for more. Held against the given one, it
@@ -28,11 +24,6 @@ settings! {
         ///
         /// Distillation does what it is for.
         pub smoothing: f32 = 0.0, in NOT_ALL;
-        /// Largest random shift of an image in a slice, pixels.
-        ///
-        /// A slice is too short to learn from shifted images: at 2 its accuracy fell by 0.1 to
-        /// 0.3 points.
-        pub max_shift: usize = 0, in SHIFT, flag "--max-shift <PIXELS>";
         /// Largest random shift of an image in a recovery, pixels.
         ///
         /// Ten more epochs of a network with 6 % of the parameters ended at a loss of 0.0232 on
@@ -71,15 +62,6 @@ impl TrainingConfig {
             Against::Labels => 0.05,
             Against::Original => 0.02,
         })
-    }
-
-    /// Random changes to the images of a slice.
-    pub fn slice_augment(&self) -> Augment {
-        Augment {
-            max_shift: self.max_shift,
-            flip: self.flip,
-            ..Augment::default()
-        }
     }
 
     /// Random changes to the images of a recovery.

@@ -25,7 +25,7 @@ use crate::baseline::Baseline;
 use crate::config::Metric;
 use crate::costs::Costs;
 use crate::observation::Observation;
-use crate::record::{Reactivation, RewardParts};
+use crate::record::RewardParts;
 use crate::space::Space;
 
 /// Why an environment could not do what it was asked for.
@@ -49,7 +49,8 @@ pub struct Standing {
     pub quality: f64,
     /// Mean loss there.
     pub loss: f64,
-    /// Fall of the training loss from the first to the last quarter of the last slice, relative.
+    /// By how much the last healing lowered the loss, as share of what it was before: near 0 where
+    /// nothing more comes of healing.
     pub convergence: f64,
 }
 
@@ -84,23 +85,16 @@ impl Goal {
 /// How a network is healed after kernels were switched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Healing {
-    /// A short slice of training, as often in an episode.
-    Slice,
-    /// A long one, at the end: from cleared moments, with the whole learning-rate schedule.
+    /// Without training, from the given network's weights: what remains is made to give what the
+    /// whole gave. Quick, and tells networks apart nearly as training them would.
+    Solved,
+    /// By training, at the end, with the whole learning-rate schedule.
     Recovery {
+        /// Training steps.
+        steps: usize,
         /// Probe the dormant kernels afterwards, because others may be chosen then.
         probe: bool,
     },
-}
-
-/// Re-activation by rule: where quality ends far below the floor, the healthiest kernels come
-/// back and the network is healed again.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rescue {
-    /// Points below the floor at which it sets in.
-    pub margin: f64,
-    /// Kernels that come back, as share of those just turned off; one at least.
-    pub share: f64,
 }
 
 /// What is done in a pruning epoch.
@@ -110,10 +104,6 @@ pub struct Action {
     pub masks: Masks,
     /// How the network is healed.
     pub healing: Healing,
-    /// Training steps of that.
-    pub steps: usize,
-    /// The rule that brings kernels back, if it applies.
-    pub rescue: Option<Rescue>,
 }
 
 /// What an action earned.
@@ -135,8 +125,6 @@ pub struct Step {
     pub cost: f64,
     /// What it earned.
     pub reward: Reward,
-    /// Kernels that came back by rule.
-    pub rescued: Vec<Reactivation>,
 }
 
 /// Tells whether a saved run belongs to an environment.

@@ -3,12 +3,11 @@
 use super::confirmation::Confirmation;
 use super::next_size::{NextSize, Recovered, next_size};
 use super::{
-    Candidate, Confirm, Corridor, Floor, Kept, Ledger, MeasureFloor, Promise, RecoveriesAhead,
-    Recovery, Start, Verdict, least_remaining,
+    Candidate, Confirm, Floor, Ledger, MeasureFloor, Promise, RecoveriesAhead, Recovery, Start,
+    Stops, Verdict, least_remaining,
 };
 use crate::baseline::Baseline;
-use crate::config::{Metric, RESCUE_SHARE, SearchConfig};
-use crate::environment::Rescue;
+use crate::config::{Metric, SearchConfig};
 use crate::error::SearchError;
 use crate::space::Space;
 
@@ -17,18 +16,10 @@ use crate::space::Space;
 /// more than many short ones.
 const LEAST_PASSES: f64 = 4.0;
 
-/// Share of the parameters that `descent_epochs` lead to; to larger ones fewer epochs lead, and
-/// what is not spent on the way is left for the recovery.
-const PACE_TARGET: f64 = 0.06;
-
-/// The descent is given up where re-activation by rule leaves the network this many times
-/// further below the floor than where the rule sets in.
-const GIVEN_UP: f64 = 3.0;
-
 /// See the module.
 pub struct Aec {
     search: SearchConfig,
-    corridor: Corridor,
+    stops: Stops,
     confirmation: Confirmation,
     /// Decides in place of quality, where the user has a measure of their own.
     measured: Option<MeasureFloor>,
@@ -50,9 +41,8 @@ impl Aec {
         let target = search
             .aec_target
             .max(least_remaining(space, search.round_to));
-        let epochs = epochs_to(target, search.descent_epochs);
         Self {
-            corridor: Corridor::to_target(Metric::Params, target, epochs),
+            stops: Stops::new(Metric::Params, vec![target.min(Stops::LARGEST)]),
             confirmation: Confirmation {
                 floor: Floor::new(baseline, max_drop, search.hold_loss),
                 label: Self::NAME,
@@ -87,11 +77,6 @@ impl Aec {
         }
     }
 
-    /// Points that quality lies above the floor.
-    fn margin(&self, ledger: &Ledger<'_>) -> f64 {
-        (ledger.standing.quality - self.floor().search()) * 100.0
-    }
-
     /// Passes that fit into what may still be spent on the present network.
     fn passes_allowed(&self, ledger: &Ledger<'_>) -> f64 {
         ledger.steps_allowed(self.search.max_cost) / ledger.costs.steps_of_a_pass()
@@ -108,19 +93,13 @@ impl From<&Candidate> for Recovered {
     }
 }
 
-/// Pruning epochs to a target, at the pace in which `descent_epochs` lead to [`PACE_TARGET`].
-fn epochs_to(target: f64, descent_epochs: usize) -> usize {
-    let share = target.min(Corridor::LARGEST_TARGET).ln() / PACE_TARGET.ln();
-    ((share * descent_epochs as f64).ceil() as usize).clamp(1, descent_epochs.max(1))
-}
-
 impl Promise for Aec {
     fn name(&self) -> &'static str {
         Self::NAME
     }
 
-    fn corridor(&self) -> &Corridor {
-        &self.corridor
+    fn stops(&self) -> &Stops {
+        &self.stops
     }
 
     fn floor(&self) -> &Floor {
@@ -131,31 +110,12 @@ impl Promise for Aec {
         true
     }
 
-    fn rescue(&self) -> Option<Rescue> {
-        Some(Rescue {
-            margin: self.search.rescue_margin,
-            share: RESCUE_SHARE,
-        })
-    }
-
-    /// Whatever is smaller and may hold the floor. Not where a measure decides: it is asked only
-    /// of recovered networks.
-    fn keep(&self, ledger: &Ledger<'_>) -> Option<Kept> {
-        if self.measured.is_some() {
-            return None;
+    /// The best network of the search, then the present one at the size that follows from the
+    /// recoveries before.
+    fn start(&self, number: usize, ledger: &Ledger<'_>) -> Option<Start> {
+        if let (0, Some((index, _))) = (number, ledger.kept_for(self.stops.last()).next_back()) {
+            return Some(Start::Candidate(index));
         }
-        let is_smaller = ledger.remaining(self.corridor.metric) < 1.0;
-        let may_hold = self.floor().may_hold(ledger.standing.quality);
-        (is_smaller && may_hold).then_some(Kept { stop: None })
-    }
-
-    fn ends_early(&self, ledger: &Ledger<'_>) -> bool {
-        let is_lost = self.margin(ledger) < -GIVEN_UP * self.search.rescue_margin;
-        is_lost || ledger.spent_share() >= self.search.max_cost
-    }
-
-    /// The present network, at the size that follows from the recoveries before.
-    fn start(&self, _number: usize, ledger: &Ledger<'_>) -> Option<Start> {
         Some(match self.next_size(ledger) {
             NextSize::Other(share) => Start::Resized(share),
             NextSize::Same | NextSize::Settled => Start::Present,
@@ -191,7 +151,7 @@ impl Promise for Aec {
             count: self.search.recover_tries,
             least_share: 0.0,
             most_steps: self.search.recover_steps as f64,
-            sizes: vec![self.corridor.target],
+            sizes: self.stops.shares.clone(),
             same_size: true,
             bounded: true,
         }

@@ -3,24 +3,23 @@
 
 use super::confirmation::Confirmation;
 use super::{
-    Candidate, Choice, Confirm, Corridor, Floor, Kept, Ledger, Promise, RecoveriesAhead, Recovery,
-    Start, Verdict, least_remaining,
+    Candidate, Choice, Confirm, Floor, Ledger, Promise, RecoveriesAhead, Recovery,
+    Start, Stops, Verdict, least_remaining,
 };
 use crate::baseline::Baseline;
 use crate::config::{Budget, LEAST_RECOVERY, Metric, SearchConfig};
-use crate::environment::Rescue;
 use crate::error::SearchError;
 use crate::space::{Space, SpaceError};
 use secateur_onnx::text::counted;
 
-/// How far over its bound a run may end before the user is told: a slice may end a little later
+/// How far over its bound a run may end before the user is told: a recovery may end a little later
 /// than planned.
 const OVERRUN: f64 = 1.05;
 
 /// See the module.
 pub struct Ceca {
     search: SearchConfig,
-    corridor: Corridor,
+    stops: Stops,
     floor: Floor,
     /// Chooses among the networks of all sizes, where no budget was given.
     confirmation: Option<Confirmation>,
@@ -51,27 +50,12 @@ impl Ceca {
             label: Self::NAME,
             quality_name: quality_name.to_string(),
         });
-        let corridor = Corridor::through(budgets, search.descent_epochs)
-            .unwrap_or_else(|| front(search, space));
         Ok(Self {
-            corridor,
+            stops: Stops::of_budgets(budgets).unwrap_or_else(|| front(search, space)),
             floor: Floor::new(baseline, 0.0, search.hold_loss),
             confirmation,
             search: search.clone(),
         })
-    }
-
-    fn last_stop(&self) -> usize {
-        self.corridor.stops.len() - 1
-    }
-
-    /// What was kept for a stop.
-    fn kept_for(
-        candidates: &[Candidate],
-        stop: usize,
-    ) -> impl DoubleEndedIterator<Item = (usize, &Candidate)> {
-        let all = candidates.iter().enumerate();
-        all.filter(move |(_, c)| c.stop == Some(stop))
     }
 
     /// The best network of each stop.
@@ -82,15 +66,13 @@ impl Ceca {
         warnings: &mut Vec<String>,
     ) -> Result<Vec<Choice>, SearchError> {
         let mut chosen = Vec::new();
-        for (stop, &remaining) in self.corridor.stops.iter().enumerate() {
+        for (stop, &remaining) in self.stops.shares.iter().enumerate() {
             let budget = Budget {
-                metric: self.corridor.metric,
+                metric: self.stops.metric,
                 remaining,
             };
-            let best = Self::kept_for(ledger.candidates, stop).max_by(|(_, a), (_, b)| {
-                let by_quality = a.quality.total_cmp(&b.quality);
-                by_quality.then(a.recovered.cmp(&b.recovered))
-            });
+            let mut recovered = ledger.kept_for(stop).filter(|(_, kept)| kept.recovered);
+            let best = recovered.next_back();
             match best {
                 Some((index, candidate)) => chosen.push(Choice {
                     label: budget.label(),
@@ -112,22 +94,22 @@ impl Ceca {
                  at least {:.0} % of recovery",
                 100.0 * cost,
                 100.0 * bound,
-                counted(self.corridor.stops.len(), "network"),
+                counted(self.stops.shares.len(), "network"),
                 100.0 * LEAST_RECOVERY
             )
         })
     }
 }
 
-/// The corridor through the sizes at which a network is kept where no budget was given.
-fn front(search: &SearchConfig, space: &Space) -> Corridor {
+/// The sizes at which a network is kept where no budget was given.
+fn front(search: &SearchConfig, space: &Space) -> Stops {
     let least = least_remaining(space, search.round_to);
     let reachable = search.front.iter().copied().filter(|&stop| stop >= least);
-    let mut stops: Vec<f64> = reachable.collect();
-    if stops.is_empty() {
-        stops.push(least.min(Corridor::LARGEST_TARGET));
+    let mut shares: Vec<f64> = reachable.collect();
+    if shares.is_empty() {
+        shares.push(least.min(Stops::LARGEST));
     }
-    Corridor::of_stops(Metric::Params, stops, search.descent_epochs)
+    Stops::new(Metric::Params, shares)
 }
 
 /// Networks that no other beats in both size and quality.
@@ -153,8 +135,8 @@ impl Promise for Ceca {
         Self::NAME
     }
 
-    fn corridor(&self) -> &Corridor {
-        &self.corridor
+    fn stops(&self) -> &Stops {
+        &self.stops
     }
 
     fn floor(&self) -> &Floor {
@@ -165,38 +147,9 @@ impl Promise for Ceca {
         false
     }
 
-    fn rescue(&self) -> Option<Rescue> {
-        None
-    }
-
-    /// Networks of all stops but the last are kept as they are passed, of the last in every
-    /// epoch that meets it with a lower loss: the best of the exchange is taken. By its loss, as
-    /// qualities after short slices differ by chance.
-    fn keep(&self, ledger: &Ledger<'_>) -> Option<Kept> {
-        let last = self.last_stop();
-        let stop = ledger.next_stop.min(last);
-        if !self.corridor.is_met(
-            stop,
-            &ledger.space.count(&ledger.standing.masks),
-            &ledger.space.size,
-        ) {
-            return None;
-        }
-        let losses = Self::kept_for(ledger.candidates, last).map(|(_, c)| c.loss);
-        let best = losses.fold(f64::INFINITY, f64::min);
-        let is_better = stop < last || ledger.standing.loss < best;
-        is_better.then_some(Kept { stop: Some(stop) })
-    }
-
-    /// Once the cost is spent, but not before the budget is met.
-    fn ends_early(&self, ledger: &Ledger<'_>) -> bool {
-        let mut for_last = Self::kept_for(ledger.candidates, self.last_stop());
-        ledger.spent_share() >= self.search.max_cost && for_last.next().is_some()
-    }
-
     /// The network kept for the stop of that number; of several the last is the best.
     fn start(&self, number: usize, ledger: &Ledger<'_>) -> Option<Start> {
-        let (index, _) = Self::kept_for(ledger.candidates, number).next_back()?;
+        let (index, _) = ledger.kept_for(number).next_back()?;
         Some(Start::Candidate(index))
     }
 
@@ -204,8 +157,8 @@ impl Promise for Ceca {
     /// has spent that.
     fn recovery(&self, number: usize, ledger: &Ledger<'_>) -> Recovery {
         let search = &self.search;
-        let [least, most] = [search.slice_steps()[0], search.recover_steps];
-        let left = self.corridor.stops.len() - number;
+        let [least, most] = search.recovery_steps();
+        let left = self.stops.shares.len() - number;
         let needed = ledger
             .costs
             .steps_for(LEAST_RECOVERY, ledger.macs(), least, most);
@@ -216,15 +169,15 @@ impl Promise for Ceca {
     }
 
     fn goes_on(&self, number: usize, _ledger: &Ledger<'_>) -> bool {
-        number < self.last_stop()
+        number < self.stops.last()
     }
 
     fn recoveries_ahead(&self) -> RecoveriesAhead {
         RecoveriesAhead {
-            count: self.corridor.stops.len(),
+            count: self.stops.shares.len(),
             least_share: LEAST_RECOVERY,
             most_steps: self.search.recover_steps as f64,
-            sizes: self.corridor.stops.clone(),
+            sizes: self.stops.shares.clone(),
             same_size: false,
             bounded: false,
         }

@@ -59,12 +59,12 @@ impl Confirmation {
         self.choice(None, self.floor.baseline().confirm.clone())
     }
 
-    /// Those that may hold the floor, the smallest first; of the same size by loss, which moves
+    /// Recovered ones that may hold the floor, the smallest first; of the same size by loss, which moves
     /// far less by chance than quality does.
     fn in_turn<'c>(&self, candidates: &'c [Candidate]) -> Vec<(usize, &'c Candidate)> {
         let all = candidates.iter().enumerate();
         let mut found: Vec<_> = all
-            .filter(|(_, c)| self.floor.may_hold(c.quality))
+            .filter(|(_, c)| c.recovered && self.floor.may_hold(c.quality))
             .collect();
         found.sort_by(|(_, a), (_, b)| {
             let by_size = a.remaining.total_cmp(&b.remaining);

@@ -7,25 +7,25 @@
 mod aec;
 mod ceca;
 mod confirmation;
-mod corridor;
 mod floor;
 mod measured;
 mod next_size;
+mod stops;
 
 use secateur_net::train::Evaluation;
 use serde::{Deserialize, Serialize};
 
 pub use aec::Aec;
 pub use ceca::Ceca;
-pub use corridor::{Bounds, Corridor};
 pub use floor::Floor;
 pub use measured::MeasureFloor;
 pub use next_size::{Held, NextSize, Recovered, next_size};
+pub use stops::{Bounds, Stops};
 
 use crate::baseline::Baseline;
 use crate::config::{Budget, Metric, Mode, PruneConfig, SearchConfig};
 use crate::costs::Costs;
-use crate::environment::{Rescue, Standing};
+use crate::environment::Standing;
 use crate::error::SearchError;
 use crate::measure::Reading;
 use crate::space::{Space, SpaceError};
@@ -37,7 +37,7 @@ pub struct Candidate {
     pub snapshot: usize,
     /// Record in the history that made it.
     pub record: usize,
-    /// Which stop of the corridor it meets; `None` where the size is not promised.
+    /// Which stop it was kept for; `None` where the size is not promised.
     pub stop: Option<usize>,
     /// Share of the parameters that remains.
     pub remaining: f64,
@@ -62,13 +62,20 @@ pub struct Ledger<'a> {
     pub standing: &'a Standing,
     /// What was kept so far.
     pub candidates: &'a [Candidate],
-    /// The first stop of the corridor that no network has met.
-    pub next_stop: usize,
     /// Sample-MACs spent so far.
     pub spent: f64,
 }
 
-impl Ledger<'_> {
+impl<'a> Ledger<'a> {
+    /// What was kept for a stop, with its place among the candidates.
+    pub fn kept_for(
+        &self,
+        stop: usize,
+    ) -> impl DoubleEndedIterator<Item = (usize, &'a Candidate)> + use<'a> {
+        let all = self.candidates.iter().enumerate();
+        all.filter(move |(_, kept)| kept.stop == Some(stop))
+    }
+
     /// Multiply-adds of the present network.
     pub fn macs(&self) -> f64 {
         self.space.count(&self.standing.masks).macs as f64
@@ -95,17 +102,10 @@ impl Ledger<'_> {
     /// Steps of one of `parts` equal recoveries of what the run may still cost, within the
     /// bounds of a recovery.
     pub fn share_of_steps(&self, search: &SearchConfig, parts: usize) -> usize {
-        let [least, most] = [search.slice_steps()[0], search.recover_steps];
+        let [least, most] = search.recovery_steps();
         let share = self.steps_allowed(search.max_cost) / parts.max(1) as f64;
         (share as usize).clamp(least, most.max(least))
     }
-}
-
-/// A network is kept, and for what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kept {
-    /// The stop of the corridor that it meets, if it is kept for that.
-    pub stop: Option<usize>,
 }
 
 /// What a recovery begins with.
@@ -137,7 +137,7 @@ pub struct RecoveriesAhead {
     pub least_share: f64,
     /// Most steps of one.
     pub most_steps: f64,
-    /// Share in the corridor's metric of each network; the last for those beyond.
+    /// Share in the stops' metric of each network; the last for those beyond.
     pub sizes: Vec<f64>,
     /// Do later networks have about the size of the first?
     pub same_size: bool,
@@ -177,23 +177,14 @@ pub trait Promise {
     /// Name of the mode.
     fn name(&self) -> &'static str;
 
-    /// Sizes of the last episode.
-    fn corridor(&self) -> &Corridor;
+    /// Sizes at which networks are kept.
+    fn stops(&self) -> &Stops;
 
     /// What quality is held against while searching.
     fn floor(&self) -> &Floor;
 
     /// True if quality is what is promised, and size what is sought.
     fn keeps_floor(&self) -> bool;
-
-    /// The rule that brings kernels back in the last episode, if there is one.
-    fn rescue(&self) -> Option<Rescue>;
-
-    /// Should the present network be kept, and for what?
-    fn keep(&self, ledger: &Ledger<'_>) -> Option<Kept>;
-
-    /// Does the last episode end before its last epoch?
-    fn ends_early(&self, ledger: &Ledger<'_>) -> bool;
 
     /// What recovery `number`, from 0, begins with; `None` if there is nothing to recover.
     fn start(&self, number: usize, ledger: &Ledger<'_>) -> Option<Start>;

@@ -1,72 +1,113 @@
-//! The episodes of a run: exploring ones, then the last one, which gives the results.
+//! The episodes of a run: exploring ones, then the last one. Each passes all stops, and at each the
+//! network is cut to its size at once; then kernels are exchanged.
 
 use crate::config::SearchConfig;
-use crate::promise::Corridor;
+use crate::promise::Stops;
 
 /// How many episodes there are, and how many pruning epochs each takes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Episodes {
-    /// Sizes of the exploring episodes: straight down to the target.
-    exploring: Corridor,
-    /// Sizes of the last one.
-    last: Corridor,
-    explore_episodes: usize,
-    exchange_epochs: usize,
+    exploring: usize,
+    stops: usize,
+    /// Pruning epochs after each cut.
+    exchanges: usize,
+}
+
+/// Where in an episode a pruning epoch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub stop: usize,
+    /// Does it cut to the size of the stop? Else kernels are exchanged.
+    pub cuts: bool,
 }
 
 impl Episodes {
-    pub(super) fn new(search: &SearchConfig, last: &Corridor) -> Self {
+    /// Policies that do not learn have nothing to explore for.
+    pub(super) fn new(search: &SearchConfig, stops: &Stops, learns: bool) -> Self {
+        let stops = stops.shares.len();
         Self {
-            exploring: Corridor::to_target(last.metric, last.target, search.explore_epochs),
-            last: last.clone(),
-            explore_episodes: search.explore_episodes,
-            exchange_epochs: search.exchange_epochs,
+            exploring: if learns { search.explore_episodes } else { 0 },
+            stops,
+            exchanges: search.exchange_epochs.div_ceil(stops),
         }
     }
 
     /// Number of the last episode.
     pub(super) fn last(&self) -> usize {
-        self.explore_episodes
+        self.exploring
     }
 
     pub(super) fn is_last(&self, episode: usize) -> bool {
-        episode >= self.explore_episodes
-    }
-
-    /// Sizes of an episode.
-    pub(super) fn corridor(&self, episode: usize) -> &Corridor {
-        if self.is_last(episode) {
-            &self.last
-        } else {
-            &self.exploring
-        }
+        episode >= self.exploring
     }
 
     /// Pruning epochs of an episode.
-    pub(super) fn epochs(&self, episode: usize) -> usize {
-        if self.is_last(episode) {
-            self.last.epochs + self.exchange_epochs
-        } else {
-            self.exploring.epochs
+    pub(super) fn epochs(&self) -> usize {
+        self.stops * (1 + self.exchanges)
+    }
+
+    /// Where pruning epoch `t` is, from 1.
+    pub(super) fn place(&self, t: usize) -> Place {
+        let before = t.saturating_sub(1);
+        Place {
+            stop: (before / (1 + self.exchanges)).min(self.stops - 1),
+            cuts: before.is_multiple_of(1 + self.exchanges),
         }
     }
 
+    /// The epoch that cuts to the stop after that of epoch `t`; one too many after the last.
+    pub(super) fn next_cut(&self, t: usize) -> usize {
+        (self.place(t).stop + 1) * (1 + self.exchanges) + 1
+    }
+
     /// Progress in an episode when `done` of its epochs are over, 0..=1.
-    pub(super) fn progress(&self, episode: usize, done: usize) -> f32 {
-        done as f32 / self.epochs(episode).max(1) as f32
+    pub(super) fn progress(&self, done: usize) -> f32 {
+        done as f32 / self.epochs() as f32
     }
 
     /// Progress through the epochs of all episodes at epoch `t` of one, 0..=1.
     pub(super) fn run_progress(&self, episode: usize, t: usize) -> f32 {
-        let before: usize = (0..episode).map(|e| self.epochs(e)).sum();
-        let all: usize = (0..=self.last()).map(|e| self.epochs(e)).sum();
-        (before + t.saturating_sub(1)) as f32 / all.max(1) as f32
+        let before = episode * self.epochs() + t.saturating_sub(1);
+        before as f32 / ((self.last() + 1) * self.epochs()) as f32
     }
 
     /// All epochs after epoch `t` of an episode, as `(episode, t)`.
     pub(super) fn after(&self, episode: usize, t: usize) -> impl Iterator<Item = (usize, usize)> {
         (episode..=self.last())
-            .flat_map(|e| (0..=self.epochs(e)).map(move |epoch| (e, epoch)))
+            .flat_map(|e| (0..=self.epochs()).map(move |epoch| (e, epoch)))
             .filter(move |&at| at > (episode, t))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Metric;
+
+    fn episodes(shares: &[f64], exchanges: usize, learns: bool) -> Episodes {
+        let mut search = SearchConfig::default();
+        search.explore_episodes = 2;
+        search.exchange_epochs = exchanges;
+        Episodes::new(&search, &Stops::new(Metric::Params, shares.to_vec()), learns)
+    }
+
+    #[test]
+    fn every_stop_begins_with_a_cut_and_exchanges_are_shared_out() {
+        let episodes = episodes(&[0.5, 0.2], 3, true);
+        let places: Vec<(usize, bool)> = (1..=episodes.epochs())
+            .map(|t| episodes.place(t))
+            .map(|place| (place.stop, place.cuts))
+            .collect();
+        let of_stop = |stop| [(stop, true), (stop, false), (stop, false)];
+        assert_eq!(places, [of_stop(0), of_stop(1)].concat());
+        assert_eq!([1, 3, 4, 6].map(|t| episodes.next_cut(t)), [4, 4, 7, 7]);
+        assert_eq!((episodes.last(), episodes.after(1, 5).count()), (2, 8));
+    }
+
+    #[test]
+    fn without_exchanges_each_stop_is_one_epoch() {
+        let episodes = episodes(&[0.5, 0.2, 0.1], 0, false);
+        assert_eq!((episodes.last(), episodes.epochs()), (0, 3));
+        assert!((1..=3).all(|t| episodes.place(t) == Place { stop: t - 1, cuts: true }));
     }
 }

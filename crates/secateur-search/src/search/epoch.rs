@@ -1,12 +1,14 @@
-//! One pruning epoch of the search: observe, act, heal, learn, advance.
+//! One pruning epoch of the search: observe, act, look, learn, go on.
 
 use std::time::Instant;
+
+use secateur_onnx::coupling::Masks;
 
 use super::keep::{Changes, RecordParts};
 use super::progress::Steps;
 use super::{Observer, Phase, Search};
 use crate::choose::{Limits, choose};
-use crate::config::{EXCHANGE_RATIO, Metric};
+use crate::config::{EXCHANGE_RATIO, LOOKS_SHARE, Metric};
 use crate::environment::{Action, Environment, Goal, Healing, Step};
 use crate::error::SearchError;
 use crate::observation::Observation;
@@ -22,48 +24,80 @@ impl<E: Environment> Search<'_, E> {
         observer: &mut dyn Observer,
     ) -> Result<(), SearchError> {
         let started = Instant::now();
-        let goal = self.goal(episode, t - 1);
+        let goal = self.goal(t, t - 1);
         let exploration = self.explore(episode, t);
 
         let observation = self.environment.observe(&goal);
-        let action = self.act(&observation, episode, t)?;
-        let before = self.environment.standing().masks.clone();
+        let masks = self.chosen(&observation, t)?;
+        let before = self.environment.state().clone();
+        let standing = self.environment.standing().clone();
+        let place = self.episodes.place(t);
+        if masks == standing.masks && !place.cuts {
+            // What is asked again is answered alike.
+            self.go_on_from(episode, self.episodes.next_cut(t));
+            return Ok(());
+        }
         let mut steps = Steps {
             progress: self.progress(exploration.stage, episode),
             observer,
         };
+        let action = Action {
+            masks,
+            healing: Healing::Solved,
+        };
         let step = self.environment.step(&action, &goal, &mut steps)?;
         self.state.spent += step.cost;
-        let next_observation = self.environment.observe(&self.goal(episode, t));
-        let terminated = t == self.episodes.epochs(episode);
+        self.state.looked += step.cost;
+        self.state.looks += 1;
+        let next_observation = self.environment.observe(&self.goal(t + 1, t));
+        let terminated = t == self.episodes.epochs();
         let report = self.learn(&observation, &step, &next_observation, terminated);
 
-        let changes = Changes::between(&observation, &before, &action.masks, ReactivatedBy::Agent)
-            .rescued(&step.rescued);
-        let candidate = self.episodes.is_last(episode) && self.keep_candidate()?;
+        let candidate = self.keep_candidate(place.stop)?;
         let parts = RecordParts {
             episode,
             exploration,
-            changes,
+            changes: Changes::between(
+                &observation,
+                &standing.masks,
+                &action.masks,
+                ReactivatedBy::Agent,
+            ),
             q_advantage: self.advantages(&next_observation),
             agent_loss: (report.updates > 0).then_some(report.mean_loss),
             candidate,
             seconds: started.elapsed().as_secs_f64(),
         };
-        self.record(parts, &step, &next_observation, observer)?;
-        self.advance(episode, t);
+        let taken_back = !place.cuts && !(self.environment.standing().loss < standing.loss);
+        self.record(parts, taken_back, &step, &next_observation, observer)?;
+        if taken_back {
+            self.environment.restore(before);
+        }
+        let is_spent = self.state.looked >= self.looks_allowed();
+        let next = if is_spent {
+            self.episodes.next_cut(t)
+        } else {
+            t + 1
+        };
+        self.go_on_from(episode, next);
         Ok(())
     }
 
-    /// What an episode is held against when `done` of its epochs are over.
-    pub(super) fn goal(&self, episode: usize, done: usize) -> Goal {
-        let corridor = self.episodes.corridor(episode);
+    /// Sample-MACs that may be spent on looks.
+    fn looks_allowed(&self) -> f64 {
+        let share = LOOKS_SHARE * self.config.search.max_cost;
+        self.environment.costs().of_share(share)
+    }
+
+    /// What pruning epoch `t` is held against when `done` of its episode are over.
+    pub(super) fn goal(&self, t: usize, done: usize) -> Goal {
+        let stops = self.promise.stops();
         Goal {
-            metric: corridor.metric,
-            target: corridor.target,
+            metric: stops.metric,
+            target: stops.shares[self.episodes.place(t).stop],
             floor: self.promise.floor().search(),
             keeps_floor: self.promise.keeps_floor(),
-            progress: self.episodes.progress(episode, done),
+            progress: self.episodes.progress(done),
         }
     }
 
@@ -85,42 +119,21 @@ impl<E: Environment> Search<'_, E> {
     }
 
     /// What the policy wants, within the limits of the epoch.
-    fn act(
-        &mut self,
-        observation: &Observation,
-        episode: usize,
-        t: usize,
-    ) -> Result<Action, SearchError> {
-        let is_last = self.episodes.is_last(episode);
+    fn chosen(&mut self, observation: &Observation, t: usize) -> Result<Masks, SearchError> {
         let ranks = self.policy.rank(observation);
         let wishes = self.policy.wish(observation);
         self.check_shape(&ranks)?;
         self.check_shape(&wishes)?;
-        let limits = self.limits(episode, t);
+        let limits = self.limits(t);
         let widths = self.widths(observation, limits.metric, limits.at_most)?;
-        let search = &self.config.search;
-        let ledger = self.ledger();
-        let masks = choose(
-            &ledger.standing.masks,
+        Ok(choose(
+            &self.environment.standing().masks,
             &ranks,
             &wishes,
-            &ledger.space.cost,
+            &self.environment.space().cost,
             &limits,
             widths.as_deref(),
-        );
-        let share = if is_last {
-            search.slice_cost
-        } else {
-            search.explore_slice_cost
-        };
-        let [least, most] = search.slice_steps();
-        let macs = ledger.space.count(&masks).macs as f64;
-        Ok(Action {
-            steps: ledger.costs.steps_for(share, macs, least, most),
-            masks,
-            healing: Healing::Slice,
-            rescue: self.promise.rescue().filter(|_| is_last),
-        })
+        ))
     }
 
     /// How many kernels each group is to keep in a network of at most this size, if the policy says
@@ -170,21 +183,16 @@ impl<E: Environment> Search<'_, E> {
         Ok(())
     }
 
-    fn limits(&self, episode: usize, t: usize) -> Limits {
-        let search = &self.config.search;
-        let corridor = self.episodes.corridor(episode);
-        let full = &self.environment.space().size;
-        let bounds = corridor.bounds(t, self.state.next_stop, full);
+    fn limits(&self, t: usize) -> Limits {
+        let stops = self.promise.stops();
+        let place = self.episodes.place(t);
+        let bounds = stops.bounds(place.stop, &self.environment.space().size);
         Limits {
-            metric: corridor.metric,
+            metric: stops.metric,
             at_most: bounds.at_most,
             at_least: bounds.at_least,
-            max_switch_ratio: if t > corridor.epochs {
-                EXCHANGE_RATIO
-            } else {
-                search.max_switch_ratio
-            },
-            round_to: search.round_to,
+            max_switch_ratio: if place.cuts { 1.0 } else { EXCHANGE_RATIO },
+            round_to: self.config.search.round_to,
         }
     }
 
@@ -214,36 +222,27 @@ impl<E: Environment> Search<'_, E> {
         learner.map_or_else(Vec::new, |learner| learner.advantages(observation))
     }
 
-    /// What comes after an epoch.
-    fn advance(&mut self, episode: usize, t: usize) {
-        let is_over = t >= self.episodes.epochs(episode);
-        let ledger = self.ledger();
-        let is_spent = ledger.spent_share() >= self.config.search.max_cost;
-        let last = self.episodes.last();
+    /// Goes on with pruning epoch `t` of an episode, or what comes after it.
+    fn go_on_from(&mut self, episode: usize, t: usize) {
         let begin = |episode| Phase::Search { episode, t: 0 };
-        self.state.phase = if self.episodes.is_last(episode) {
-            if is_over || self.promise.ends_early(&ledger) {
-                Phase::Recover(0)
-            } else {
-                Phase::Search { episode, t: t + 1 }
-            }
-        } else if is_spent {
-            begin(last)
-        } else if is_over {
-            begin(episode + 1)
+        self.state.phase = if t <= self.episodes.epochs() {
+            Phase::Search { episode, t }
+        } else if self.episodes.is_last(episode) {
+            Phase::Recover(0)
+        } else if self.state.looked >= self.looks_allowed() {
+            begin(self.episodes.last())
         } else {
-            Phase::Search { episode, t: t + 1 }
+            begin(episode + 1)
         };
     }
 
     /// The given network anew: scored, recorded once.
     pub(super) fn begin_episode(&mut self, episode: usize) -> Result<(), SearchError> {
         let started = Instant::now();
-        self.state.next_stop = 0;
         let step = self.environment.reset()?;
         self.state.spent += step.cost;
         let exploration = self.explore(episode, 1);
-        let observation = self.environment.observe(&self.goal(episode, 0));
+        let observation = self.environment.observe(&self.goal(1, 0));
         let parts = RecordParts {
             episode,
             exploration,
@@ -253,7 +252,7 @@ impl<E: Environment> Search<'_, E> {
             candidate: false,
             seconds: started.elapsed().as_secs_f64(),
         };
-        self.record(parts, &step, &observation, &mut ())?;
+        self.record(parts, false, &step, &observation, &mut ())?;
         self.state.phase = Phase::Search { episode, t: 1 };
         Ok(())
     }

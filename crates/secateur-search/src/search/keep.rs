@@ -8,7 +8,7 @@ use crate::environment::{Environment, Step};
 use crate::error::SearchError;
 use crate::observation::Observation;
 use crate::policy::Exploration;
-use crate::promise::{Candidate, Kept};
+use crate::promise::Candidate;
 use crate::record::{EpochRecord, KernelId, ReactivatedBy, Reactivation};
 use crate::scores::{HEALTH, TAYLOR, ranks};
 use crate::store::{self, Item};
@@ -47,13 +47,6 @@ impl Changes {
         changes
     }
 
-    /// With kernels that came back by rule: off and on again within one epoch is no change.
-    pub(super) fn rescued(mut self, back: &[Reactivation]) -> Self {
-        self.turned_off
-            .retain(|off| back.iter().all(|b| b.kernel != *off));
-        self.reactivated.extend_from_slice(back);
-        self
-    }
 }
 
 /// The parts of a record that differ between searching and recovering.
@@ -68,17 +61,19 @@ pub(super) struct RecordParts {
 }
 
 impl<E: Environment> Search<'_, E> {
-    /// Keeps the present network if the promise wants it; true if it did.
-    pub(super) fn keep_candidate(&mut self) -> Result<bool, SearchError> {
-        let Some(Kept { stop }) = self.promise.keep(&self.ledger()) else {
-            return Ok(false);
-        };
-        self.keep(stop, false)?;
-        let last = self.promise.corridor().stops.len() - 1;
-        if stop == Some(self.state.next_stop) && self.state.next_stop < last {
-            self.state.next_stop += 1;
+    /// Keeps the present network for a stop if it meets that with a lower loss than those kept
+    /// before; true if it did. By its loss, as qualities differ by chance.
+    pub(super) fn keep_candidate(&mut self, stop: usize) -> Result<bool, SearchError> {
+        let ledger = self.ledger();
+        let size = ledger.space.count(&ledger.standing.masks);
+        let is_met = self.promise.stops().is_met(stop, &size, &ledger.space.size);
+        let losses = ledger.kept_for(stop).map(|(_, kept)| kept.loss);
+        let best = losses.fold(f64::INFINITY, f64::min);
+        let is_better = is_met && !(ledger.standing.loss >= best);
+        if is_better {
+            self.keep(Some(stop), false)?;
         }
-        Ok(true)
+        Ok(is_better)
     }
 
     /// Keeps the present network as a candidate.
@@ -105,10 +100,11 @@ impl<E: Environment> Search<'_, E> {
         Ok(())
     }
 
-    /// Writes the record of an epoch; `observation` is from its end.
+    /// Writes the record of an epoch, which may be taken back; `observation` is from its end.
     pub(super) fn record(
         &mut self,
         parts: RecordParts,
+        taken_back: bool,
         step: &Step,
         observation: &Observation,
         observer: &mut dyn Observer,
@@ -130,6 +126,7 @@ impl<E: Environment> Search<'_, E> {
             reward: step.reward.parts,
             turned_off: parts.changes.turned_off,
             reactivated: parts.changes.reactivated,
+            taken_back,
             masks: standing.masks.to_strings(),
             significance: significance.map(|(s, mask)| ranks(s, mask)).collect(),
             q_advantage: parts.q_advantage,

@@ -1,7 +1,7 @@
 //! A search from the given network to the chosen ones.
 //!
 //! ```text
-//! episodes: explore … explore, then the last one: descend, exchange
+//! episodes: explore … explore, then the last one: cut, exchange, by looks at solved weights
 //! recover:  each output (CECA), or one size after another until the floor holds (AEC)
 //! measure:  by the user's own measure, where there is one
 //! verdict:  the chosen networks on held-out data that the search never saw
@@ -122,14 +122,15 @@ impl<'a, E: Environment> Search<'a, E> {
 
     fn with(
         environment: E,
-        policy: Box<dyn Policy + 'a>,
+        mut policy: Box<dyn Policy + 'a>,
         promise: Box<dyn Promise>,
         config: &'a PruneConfig,
         store: &'a mut dyn Store,
         state: RunState<E>,
         measuring: Option<Measuring<'a, E::State>>,
     ) -> Self {
-        let episodes = Episodes::new(&config.search, promise.corridor());
+        let learns = policy.learner().is_some();
+        let episodes = Episodes::new(&config.search, promise.stops(), learns);
         Self {
             environment,
             policy,
@@ -215,7 +216,6 @@ impl<'a, E: Environment> Search<'a, E> {
             costs: self.environment.costs(),
             standing: self.environment.standing(),
             candidates: &self.state.candidates,
-            next_stop: self.state.next_stop,
             spent: self.state.spent,
         }
     }

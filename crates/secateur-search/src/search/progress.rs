@@ -2,7 +2,7 @@
 //!
 //! Recoveries cost far more than the pruning epochs before them, so progress goes by
 //! sample-MACs: those spent, over those that the run is expected to spend. What lies ahead
-//! follows from the corridor, the slices' settings and `max_cost`; an AEC run that settles
+//! follows from the looks so far and `max_cost`; an AEC run that settles
 //! early spends less.
 
 use std::ops::Add;
@@ -132,7 +132,7 @@ pub trait Observer {
 
 impl Observer for () {}
 
-/// Passes the steps of a slice on to the run's observer.
+/// Passes the steps of a recovery on to the run's observer.
 pub(super) struct Steps<'o> {
     pub observer: &'o mut dyn Observer,
     pub progress: Progress,
@@ -185,12 +185,11 @@ impl<E: Environment> Search<'_, E> {
         let spent = self.state.spent;
         match self.state.phase {
             Phase::Search { episode, t } => {
-                let this = self.slice(self.episodes.is_last(episode), macs);
                 let later = self.episodes.after(episode, t);
                 let later = later
-                    .map(|(e, epoch)| self.search_ahead(e, epoch, macs))
+                    .map(|(_, epoch)| self.search_ahead(epoch))
                     .fold(Work::default(), Add::add);
-                let recoveries = self.recoveries(0, spent + this.cost + later.cost, None);
+                let recoveries = self.recoveries(0, spent + later.cost, None);
                 recoveries.into_iter().fold(later, Add::add)
             }
             Phase::Recover(number) => {
@@ -205,36 +204,21 @@ impl<E: Environment> Search<'_, E> {
         }
     }
 
-    /// A pruning epoch of the search that lies ahead; the present network has `macs`.
-    fn search_ahead(&self, episode: usize, t: usize, macs: f64) -> Work {
+    /// A pruning epoch of the search that lies ahead: of looks what those before have cost.
+    fn search_ahead(&self, t: usize) -> Work {
         let costs = self.environment.costs();
         let full = costs.full_macs;
         if t == 0 {
             let batches = SCORING_BATCHES as f64;
             return self.work(batches * costs.step(full), full);
         }
-        let corridor = self.episodes.corridor(episode);
-        let way = (t as f64 / corridor.epochs.max(1) as f64).min(1.0);
-        let then = self.macs_at(corridor.target.powf(way));
-        let is_last = self.episodes.is_last(episode);
-        self.slice(is_last, then) + self.work(costs.look(macs), full)
-    }
-
-    /// A slice of the search at a size.
-    fn slice(&self, last: bool, macs: f64) -> Work {
-        let search = &self.config.search;
-        let costs = self.environment.costs();
-        let share = if last {
-            search.slice_cost
-        } else {
-            search.explore_slice_cost
+        let share = self.promise.stops().shares[self.episodes.place(t).stop];
+        let macs = self.macs_at(share);
+        let cost = match self.state.looks {
+            0 => costs.look(macs),
+            looks => self.state.looked / looks as f64,
         };
-        let [least, most] = search.slice_steps().map(|steps| steps as f64);
-        let step = costs.step(macs);
-        self.work(
-            costs.of_share(share).min(most * step).max(least * step),
-            macs,
-        )
+        self.work(cost, macs)
     }
 
     /// The recoveries from one on, when `spent` is spent; the first of a network of `macs`
@@ -253,16 +237,16 @@ impl<E: Environment> Search<'_, E> {
             let cost = (left / (plan.count - index) as f64)
                 .max(costs.of_share(plan.least_share))
                 .min(plan.most_steps * step)
-                .max(search.slice_steps()[0] as f64 * step);
+                .max(search.recovery_steps()[0] as f64 * step);
             spent += cost;
             ahead.push(self.work(cost, macs));
         }
         ahead
     }
 
-    /// Multiply-adds of a network of some share in the corridor's metric, about.
+    /// Multiply-adds of a network of some share in the stops' metric, about.
     fn macs_at(&self, share: f64) -> f64 {
-        let metric = self.promise.corridor().metric;
+        let metric = self.promise.stops().metric;
         let known = self.sizes.share_of_macs(share);
         known.unwrap_or_else(|| metric.share_of_macs(share)) * self.environment.costs().full_macs
     }

@@ -58,7 +58,7 @@ impl<E: Environment> Search<'_, E> {
         observer: &mut dyn Observer,
     ) -> Result<(), SearchError> {
         let started = Instant::now();
-        let goal = self.goal(self.episodes.last(), 0).at(1.0);
+        let goal = self.goal(self.episodes.epochs(), 0).at(1.0);
         if let Start::Candidate(index) = start {
             let snapshot = Item::Snapshot(self.state.candidates[index].snapshot);
             self.environment.restore(store::load(self.store, snapshot)?);
@@ -75,9 +75,10 @@ impl<E: Environment> Search<'_, E> {
         let keeps_size = recovery.stop.is_some();
         let action = Action {
             masks,
-            healing: Healing::Recovery { probe: !keeps_size },
-            steps: recovery.steps,
-            rescue: None,
+            healing: Healing::Recovery {
+                steps: recovery.steps,
+                probe: !keeps_size,
+            },
         };
         let mut steps = Steps {
             progress: self.progress_at(&action.masks, Stage::Recover, self.episodes.last()),
@@ -112,7 +113,7 @@ impl<E: Environment> Search<'_, E> {
             candidate: held,
             seconds: started.elapsed().as_secs_f64(),
         };
-        self.record(parts, &step, &observation, observer)
+        self.record(parts, false, &step, &observation, observer)
     }
 
     /// How recovery `number` of the network of some masks goes.

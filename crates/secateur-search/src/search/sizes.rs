@@ -36,16 +36,13 @@ impl Sizes {
 impl<E: Environment> Search<'_, E> {
     /// The sizes of networks at the stops, and half of the way to the smallest.
     pub(super) fn sizes_ahead(&mut self) -> Result<Sizes, SearchError> {
-        let corridor = self.episodes.corridor(self.episodes.last()).clone();
-        let mut shares = corridor.stops.clone();
-        shares.push(corridor.target.sqrt());
-        let observation = self
-            .environment
-            .observe(&self.goal(self.episodes.last(), 0));
+        let stops = self.promise.stops().clone();
+        let smallest = stops.shares[stops.last()];
+        let observation = self.environment.observe(&self.goal(1, 0));
         let mut pairs = Vec::new();
-        for share in shares {
-            let at_most = corridor.metric.count(share, &self.environment.space().size);
-            let Some(widths) = self.widths(&observation, corridor.metric, at_most)? else {
+        for share in stops.shares.iter().copied().chain([smallest.sqrt()]) {
+            let at_most = stops.metric.count(share, &self.environment.space().size);
+            let Some(widths) = self.widths(&observation, stops.metric, at_most)? else {
                 return Ok(Sizes::default());
             };
             let space = self.environment.space();

@@ -43,7 +43,9 @@ pub(super) struct RunState<E: Environment> {
     pub policy: Vec<u8>,
     /// Sample-MACs so far.
     pub spent: f64,
-    pub next_stop: usize,
+    /// Sample-MACs of the pruning epochs of all episodes, and their number.
+    pub looked: f64,
+    pub looks: usize,
     pub candidates: Vec<Candidate>,
     pub snapshots: usize,
 }
@@ -60,7 +62,8 @@ impl<E: Environment> RunState<E> {
             policy_name: policy.name(),
             policy: policy.checkpoint(),
             spent: environment.costs().setup,
-            next_stop: 0,
+            looked: 0.0,
+            looks: 0,
             candidates: Vec::new(),
             snapshots: 0,
         }

@@ -221,7 +221,8 @@ impl Environment for Table {
         _: &mut dyn StepObserver,
     ) -> Result<Step, EnvironmentError> {
         let own = self.observe(goal).own_reward;
-        let before = self.space.remaining(goal.metric, &self.standing.masks) as f32;
+        let before = self.standing.clone();
+        let share = |masks| self.space.remaining(goal.metric, masks) as f32;
         let quality = WHOLE * self.kept(&action.masks);
         self.standing = Standing {
             masks: action.masks.clone(),
@@ -230,9 +231,8 @@ impl Environment for Table {
             convergence: 0.0,
         };
         let epoch = Epoch {
-            margin: goal.margin(quality) as f32,
-            before,
-            after: self.space.remaining(goal.metric, &action.masks) as f32,
+            loss: [before.loss, 1.0 - quality],
+            remaining: [share(&before.masks), share(&action.masks)],
             convergence: 0.0,
         };
         Ok(Step {

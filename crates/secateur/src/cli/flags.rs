@@ -174,8 +174,6 @@ mod tests {
             seed: 3,
             ..PruneConfig::default()
         };
-        // One flag, two settings.
-        expected.training.max_shift = 2;
         expected.training.recover_max_shift = 2;
         expected.training.flip = true;
         expected.search.ignore = ["conv1", "fc*", "conv2"].map(String::from).to_vec();

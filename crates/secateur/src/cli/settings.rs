@@ -135,13 +135,13 @@ mod tests {
         let table = |text: &str| text.parse::<toml::Table>().unwrap();
         let mut settings = table(
             "seed = 3\n[mode]\nkind = \"ceca\"\nbudgets = []\nmax_drop = 0.5\n\
-             [training]\nlr = 0.1\nflip = true\n",
+             [training]\nsmoothing = 0.1\nflip = true\n",
         );
-        lay_over(&mut settings, table("[training]\nlr = 0.2\n"));
+        lay_over(&mut settings, table("[training]\nsmoothing = 0.2\n"));
         let config: PruneConfig = settings.clone().try_into().unwrap();
         assert!(matches!(config.mode, Mode::Ceca { .. }));
         assert_eq!(config.seed, 3);
-        assert_eq!(config.training.lr, 0.2);
+        assert_eq!(config.training.smoothing, 0.2);
         assert!(config.training.flip);
         // Nothing of the old mode is left in a new one.
         lay_over(

@@ -35,7 +35,7 @@ pub fn run(args: &DemoArgs) -> Result<u8> {
     // Held to the end.
     let _marker = claim(&args.output)?;
     clear(&args.output)?;
-    let stop = stop_flag("slice")?;
+    let stop = stop_flag("pruning epoch")?;
 
     let net = args.output.join("net.onnx");
     if train_network(args, &settings, &source, &net, stop.clone())? {

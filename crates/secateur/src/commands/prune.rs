@@ -38,7 +38,7 @@ pub fn run(args: &PruneArgs) -> Result<u8> {
     };
     let source = open_data(folder, &config.data, args.json)?;
     let n_params = count_params(&args.model)?;
-    let mut progress = PruneProgress::new("pruning", n_params, stop_flag("slice")?);
+    let mut progress = PruneProgress::new("pruning", n_params, stop_flag("pruning epoch")?);
     let pruner = Pruner::with_config(config)
         .agent(args.agent.as_deref())
         .command(command_line());

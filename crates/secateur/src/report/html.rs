@@ -52,7 +52,7 @@ pub fn write_html(
                     (kernels::maps(report, header, history))
                     (kernels::effectiveness(report, header))
                     (progress::reward(report, history)?)
-                    (reactivations::reactivations(report, header, history))
+                    (reactivations::reactivations(header, history))
                     (networks::layers(report))
                     (cost::cost(report, history))
                     (data::data(report))

@@ -58,8 +58,8 @@ pub fn net() -> &'static Path {
 pub fn quick_config(folder: &Path, mode: &str) -> PathBuf {
     let file = folder.join("run.toml");
     let text = format!(
-        "mode = {mode}\n[search]\nexplore_epochs = 3\ndescent_epochs = 3\nexchange_epochs = 1\n\
-         max_slice_steps = 6\nrecover_steps = 12\nrecover_tries = 2\nmax_cost = 100.0\n\
+        "mode = {mode}\n[search]\nexchange_epochs = 2\n\
+         recover_steps = 12\nrecover_tries = 2\nmax_cost = 100.0\n\
          agent_updates = 8\nablation_images = 20\n[agent]\nbatch_size = 16\nepsilon_start = 0.95\nexploration_share = 0.8\n"
     );
     std::fs::write(&file, text).unwrap();

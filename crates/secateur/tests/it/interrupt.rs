@@ -92,7 +92,7 @@ fn interrupt_until_done(mut args: Vec<String>, folder: &Path) {
             break;
         }
         assert_eq!(output.status.code(), Some(130), "{text}");
-        assert!(text.contains("stopping after this slice"), "{text}");
+        assert!(text.contains("stopping after this pruning epoch"), "{text}");
         assert!(text.contains("the run is saved in"), "{text}");
         assert!(
             text.contains("hint: run the same command with `--resume`"),

@@ -17,7 +17,7 @@ pub fn size(file: &std::path::Path) -> Size {
 }
 
 #[test]
-fn ceca_meets_every_budget_in_one_descent() {
+fn ceca_meets_every_budget_in_one_run() {
     let folder = tempfile::tempdir().unwrap();
     let mode = "{ kind = \"ceca\", budgets = [{ metric = \"params\", remaining = 0.5 }, \
                 { metric = \"params\", remaining = 0.25 }], max_drop = 0.0 }";

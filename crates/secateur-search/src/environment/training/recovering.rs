@@ -1,67 +1,96 @@
-//! How a recovery begins, and that it does not end worse than it began.
+//! Recoveries: how one begins, trains, and that it does not end worse than it began.
 
 use secateur_net::NetError;
 use secateur_net::task::Judged;
+use secateur_net::train::{Schedule, ScheduleKind, StepObserver};
 use secateur_net::weights::Weights;
+use secateur_onnx::coupling::Masks;
 
 use super::TrainingEnvironment;
-use super::solving::Solving;
+use super::learning::Plan;
+use super::solving::fall;
 
 /// A network in front of a recovery, as it does on the search part.
-pub(super) struct Start {
+struct Start {
     weights: Weights,
     judged: Vec<Judged>,
 }
 
 impl TrainingEnvironment<'_> {
+    /// Trains the network of some masks for so many steps, less what its start took; returns the mean
+    /// loss and the sample-MACs.
+    pub(super) fn recover(
+        &mut self,
+        masks: &Masks,
+        steps: usize,
+        watch: &mut dyn StepObserver,
+    ) -> Result<(f64, f64), NetError> {
+        // At fixed masks nothing could have been switched: no kernel gets older.
+        if self.state.standing.masks != *masks {
+            self.state.switch(masks.clone());
+        }
+        let (start, starting) = self.begin_recovery()?;
+        let wanted = self.training.recover_augment();
+        let plan = Plan {
+            schedule: Schedule {
+                kind: ScheduleKind::OneCycle,
+                peak: self.training.peak_of_recovery(self.problem.task.against()),
+                steps: self.steps_left(steps, starting),
+            },
+            augment: self.augment(wanted),
+        };
+        let (loss, taken) = self.train(plan, watch)?;
+        let training = taken as f64 * self.costs.step(self.macs());
+        Ok((loss, starting + training + self.end_recovery(start)?))
+    }
+
     /// Clears the moments, and gives the present network solved weights where those do better;
     /// returns what the recovery begins with, and the sample-MACs.
-    pub(super) fn begin_recovery(&mut self) -> Result<(Start, f64), NetError> {
-        let problem = self.problem;
+    fn begin_recovery(&mut self) -> Result<(Start, f64), NetError> {
         self.state.weights.clear_moments();
-        let mut cost = 0.0;
-        let solving = match &mut self.solving {
-            Some(solving) => solving,
-            none => {
-                let made = none.insert(Solving::new(problem, self.seed)?);
-                cost += made.setup();
-                made
-            }
-        };
-        let network = problem.compact(&self.state.standing.masks)?;
-        cost += solving.solve(&network, &mut self.state)?;
-        let (task, compact) = (problem.task.as_ref(), problem.gathered(&self.state));
-        let judged = problem.search.judge(&network, task, &compact)?.samples;
-        cost += self.costs.evaluation(self.macs());
+        let network = self.problem.compact(&self.state.standing.masks)?;
+        let masks = &self.state.standing.masks;
+        let healed = self
+            .solving
+            .solve(&network, masks, &mut self.state.weights)?;
+        let (judged, judging) = self.judged()?;
         let start = Start {
             weights: self.state.weights.clone(),
             judged,
         };
-        Ok((start, cost))
+        Ok((start, healed.cost + judging))
     }
 
     /// Training steps that are left of those allowed once the recovery has begun, which took so many
     /// sample-MACs; half of them at least.
-    pub(super) fn steps_left(&self, allowed: usize, starting: f64) -> usize {
+    fn steps_left(&self, allowed: usize, starting: f64) -> usize {
         let taken = (starting / self.costs.step(self.macs()).max(1.0)).ceil() as usize;
         allowed.saturating_sub(taken).max(allowed.div_ceil(2))
     }
 
     /// Goes back to what the recovery began with if the loss on the search part has risen for
     /// certain: on few samples training may fit their noise. Returns the sample-MACs.
-    pub(super) fn end_recovery(&mut self, start: Start) -> Result<f64, NetError> {
+    fn end_recovery(&mut self, start: Start) -> Result<f64, NetError> {
+        let (mut judged, judging) = self.judged()?;
+        let began = mean(&start.judged, |judged| judged.loss);
+        if has_risen(&start.judged, &judged) {
+            judged = start.judged;
+            self.state.weights = start.weights;
+        }
+        let standing = &mut self.state.standing;
+        standing.quality = mean(&judged, |judged| f64::from(judged.quality));
+        standing.loss = mean(&judged, |judged| judged.loss);
+        standing.convergence = fall(began, standing.loss);
+        Ok(judging)
+    }
+
+    /// How the present network does on each sample of the search part, and the sample-MACs.
+    fn judged(&self) -> Result<(Vec<Judged>, f64), NetError> {
         let problem = self.problem;
         let network = problem.compact(&self.state.standing.masks)?;
         let (task, compact) = (problem.task.as_ref(), problem.gathered(&self.state));
         let judged = problem.search.judge(&network, task, &compact)?.samples;
-        if has_risen(&start.judged, &judged) {
-            let standing = &mut self.state.standing;
-            let quality = |judged: &Judged| f64::from(judged.quality);
-            standing.quality = mean(&start.judged, quality);
-            standing.loss = mean(&start.judged, |judged| judged.loss);
-            self.state.weights = start.weights;
-        }
-        Ok(self.costs.evaluation(self.macs()))
+        Ok((judged, self.costs.evaluation(self.macs())))
     }
 }
 

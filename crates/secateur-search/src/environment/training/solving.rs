@@ -1,16 +1,19 @@
-//! Recoveries begin with solved weights where those do better.
+//! Weights solved for some masks, and what the given network's layers lose by width.
 
-use secateur_net::heal::{self, SolveOptions, Solver, WidthErrors};
+use secateur_net::heal::{SolveOptions, Solver, WidthErrors};
 use secateur_net::mask::Selection;
+use secateur_net::train::Evaluation;
+use secateur_net::weights::Weights;
 use secateur_net::{Interpreter, NetError};
+use secateur_onnx::coupling::Masks;
 
-use super::{Held, Problem, State};
+use super::{Held, Problem};
 
 /// Training samples that weights are solved on.
 const SOLVED_ON: usize = 512;
 /// Samples of the search part that tell whether solved weights do better. Of training samples
-/// nothing follows: slices have fitted those.
-const JUDGED_BY: usize = 512;
+/// nothing follows: training has fitted those.
+const JUDGED_BY: usize = 1024;
 
 /// Training samples that errors by width follow from.
 const MEASURED_ON: usize = 256;
@@ -32,7 +35,7 @@ pub(super) fn errors_by_width(
         seed,
         ..SolveOptions::default()
     };
-    heal::errors_by_width(
+    secateur_net::heal::errors_by_width(
         &problem.network,
         &problem.graph,
         &problem.space.groups,
@@ -47,6 +50,32 @@ pub(super) struct Solving<'a> {
     problem: &'a Problem,
     solver: Solver<'a>,
     judged_by: Held,
+}
+
+/// What solving weights came to.
+pub(super) struct Healed {
+    /// Loss of the cut network.
+    pub before: f64,
+    /// The network with the weights that are kept, on [`JUDGED_BY`] samples of the search part.
+    pub after: Evaluation,
+    /// Sample-MACs.
+    pub cost: f64,
+}
+
+impl Healed {
+    /// By how much the loss fell, as share of what it was.
+    pub fn fall(&self) -> f64 {
+        fall(self.before, self.after.loss)
+    }
+}
+
+/// By how much a loss fell, as share of what it was, -1..=1; 0 where that cannot be told.
+pub(super) fn fall(before: f64, after: f64) -> f64 {
+    let share = (before - after) / before.abs();
+    match share.is_finite() {
+        true => share.clamp(-1.0, 1.0),
+        false => 0.0,
+    }
 }
 
 impl<'a> Solving<'a> {
@@ -76,26 +105,38 @@ impl<'a> Solving<'a> {
         })
     }
 
-    /// Solves the weights of a state's network and keeps them if its loss on the search part
-    /// falls: after training they may fit better than what reproduces the given network layer by
-    /// layer. Returns what that took, in sample-MACs.
+    /// Solves `weights`, those of full width, for the network of some masks and keeps what was found
+    /// if the loss on the search part falls: after training they may fit better than what reproduces
+    /// the given network layer by layer.
     ///
     /// # Errors
     /// As an inference pass.
-    pub fn solve(&self, network: &Interpreter, state: &mut State) -> Result<f64, NetError> {
+    pub fn solve(
+        &self,
+        network: &Interpreter,
+        masks: &Masks,
+        weights: &mut Weights,
+    ) -> Result<Healed, NetError> {
         let space = &self.problem.space;
-        let masks = &state.standing.masks;
         let selection = Selection::new(&space.groups, masks);
-        let mut compact = selection.gather(&state.weights);
+        let mut compact = selection.gather(weights);
         let task = self.problem.task.as_ref();
-        let before = self.judged_by.evaluate(network, task, &compact)?.loss;
+        let cut = self.judged_by.evaluate(network, task, &compact)?;
+        let before = cut.loss;
         let solved = self.solver.solve(network, masks, &mut compact)?;
-        let after = self.judged_by.evaluate(network, task, &compact)?.loss;
-        if after < before && compact.find_non_finite().is_none() {
-            selection.scatter(&compact, &mut state.weights);
+        let mut after = self.judged_by.evaluate(network, task, &compact)?;
+        let is_better = after.loss < before || !before.is_finite() && after.loss.is_finite();
+        if is_better && compact.find_non_finite().is_none() {
+            selection.scatter(&compact, weights);
+        } else {
+            after = cut;
         }
         let judging = 2.0 * self.judged_by.part.len() as f64 * space.count(masks).macs as f64;
-        Ok(solved.multiply_adds + judging)
+        Ok(Healed {
+            before,
+            after,
+            cost: solved.multiply_adds + judging,
+        })
     }
 
     /// What preparing took, in sample-MACs.

@@ -7,7 +7,6 @@ use secateur_onnx::coupling::Masks;
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Standing;
-use crate::record::{KernelId, ReactivatedBy, Reactivation};
 use crate::scores::Statistics;
 
 /// What is kept of a kernel.
@@ -57,26 +56,5 @@ impl State {
             }
         }
         self.standing.masks = masks;
-    }
-
-    /// The `count` healthiest dormant kernels of groups that may be switched.
-    pub fn healthiest(&self, switchable: &[bool], count: usize) -> Vec<Reactivation> {
-        let mut dormant: Vec<Reactivation> = Vec::new();
-        for (group, kernels) in self.kernels.iter().enumerate() {
-            for (index, kernel) in kernels.iter().enumerate() {
-                if switchable[group] && !self.standing.masks.0[group][index] {
-                    dormant.push(Reactivation {
-                        kernel: KernelId { group, index },
-                        health: kernel.statistics.health,
-                        by: ReactivatedBy::Rule,
-                    });
-                }
-            }
-        }
-        dormant.sort_by(|a, b| b.health.total_cmp(&a.health).then(a.kernel.cmp(&b.kernel)));
-        dormant.truncate(count);
-        // In the order of the network, as all lists of kernels are.
-        dormant.sort_by_key(|back| back.kernel);
-        dormant
     }
 }

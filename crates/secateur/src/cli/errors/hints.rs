@@ -114,7 +114,7 @@ fn search(error: &SearchError) -> Hint {
         }
         SearchError::Interrupted { .. } => say("run the same command with `--resume` to go on"),
         SearchError::Diverged { .. } => say(
-            "lower `lr` and `recover_lr` in the `[training]` part of a config; with it and \
+            "lower `recover_lr` in the `[training]` part of a config; with it and \
              `--resume` the run goes on from the last good state",
         ),
         SearchError::Measure { path, source, .. } => {

@@ -3,29 +3,17 @@
 use maud::{Markup, html};
 use secateur_search::record::{EpochRecord, ReactivatedBy, RunHeader};
 
-use super::percent;
-use crate::report::RunReport;
-
-pub(super) fn reactivations(
-    report: &RunReport,
-    header: &RunHeader,
-    history: &[EpochRecord],
-) -> Markup {
-    let rows: Vec<(&EpochRecord, Option<&EpochRecord>)> = history
-        .iter()
-        .enumerate()
-        .filter(|(_, r)| !r.reactivated.is_empty())
-        .map(|(i, r)| (r, i.checked_sub(1).and_then(|before| history.get(before))))
-        .collect();
+pub(super) fn reactivations(header: &RunHeader, history: &[EpochRecord]) -> Markup {
+    let rows = with_before(history);
     html! {
         h2 { "Turned on again" }
         @if rows.is_empty() {
             p { "No kernel was turned on again in this run." }
         } @else {
-            p { "When kernels came back, by whom, how healthy they looked (the estimated fall of the loss), and what " (report.quality_name) " did in that pruning epoch." }
+            p { "When kernels came back, by whom, how healthy they looked (the estimated fall of the loss), and what the loss on the search part did in that pruning epoch. What did not lower it was taken back." }
             div.scroll {
                 table {
-                    thead { tr { th { "epoch" } th { "kernels" } th { "by" } th { "layers" } th { "best health" } th.wrap { (report.quality_name) " before" } th { "after" } } }
+                    thead { tr { th { "epoch" } th { "kernels" } th { "by" } th { "layers" } th { "best health" } th { "loss before" } th { "after" } th { "kept" } } }
                     tbody {
                         @for (record, before) in rows {
                             @let rule = record.reactivated.iter().filter(|r| matches!(r.by, ReactivatedBy::Rule)).count();
@@ -36,8 +24,9 @@ pub(super) fn reactivations(
                                 td { @if rule == 0 { "agent" } @else if rule == record.reactivated.len() { "rule" } @else { "agent and rule" } }
                                 td.wrap { (layer_counts(header, record)) }
                                 td { (format!("{best:.2e}")) }
-                                td { @if let Some(before) = before { (percent(before.quality)) } }
-                                td { (percent(record.quality)) }
+                                td { (format!("{:.4}", before.loss)) }
+                                td { (format!("{:.4}", record.loss)) }
+                                td { @if record.taken_back { "taken back" } @else { "yes" } }
                             }
                         }
                     }
@@ -60,4 +49,20 @@ fn layer_counts(header: &RunHeader, record: &EpochRecord) -> String {
         }
     }
     parts.join(", ")
+}
+
+/// The pruning epochs in which kernels came back, each with the record of the network that it began
+/// with.
+fn with_before(history: &[EpochRecord]) -> Vec<(&EpochRecord, &EpochRecord)> {
+    let mut rows = Vec::new();
+    let mut before = history.first();
+    for record in history {
+        if let Some(before) = before.filter(|_| !record.reactivated.is_empty()) {
+            rows.push((record, before));
+        }
+        if !record.taken_back {
+            before = Some(record);
+        }
+    }
+    rows
 }

@@ -1,0 +1,133 @@
+//! Passes over training data: what trains a network, and what is told of its kernels.
+
+use std::sync::Arc;
+
+use secateur_net::NetError;
+use secateur_net::data::{Augment, BatchJob};
+use secateur_net::health::probe_health;
+use secateur_net::mask::Selection;
+use secateur_net::score::Collector;
+use secateur_net::task::{Against, Targets};
+use secateur_net::train::{
+    Reference, Schedule, ScheduleKind, Slice, StepObserver, Teacher, train_slice,
+};
+
+use super::{PROBE_IMAGES, TrainingEnvironment, statistics};
+
+/// How the present network trains.
+pub(super) struct Plan {
+    pub schedule: Schedule,
+    pub augment: Augment,
+}
+
+impl Plan {
+    /// Passes that change nothing.
+    fn still(steps: usize) -> Self {
+        let schedule = Schedule {
+            kind: ScheduleKind::Cosine,
+            peak: 0.0,
+            steps,
+        };
+        Self {
+            schedule,
+            augment: Augment::default(),
+        }
+    }
+}
+
+impl TrainingEnvironment<'_> {
+    /// Random changes that what is learnt from allows: the original's outputs for a sample are not
+    /// those for a shifted one where they move with it.
+    pub(super) fn augment(&self, wanted: Augment) -> Augment {
+        let is_stored = |teacher: &Teacher| matches!(teacher.reference, Reference::Stored(_));
+        let moves = self.problem.task.moves_with_inputs();
+        match moves && self.teacher.as_ref().is_some_and(is_stored) {
+            true => Augment::default(),
+            false => wanted,
+        }
+    }
+
+    /// Trains the present network and enters what that tells of its kernels; returns the mean loss
+    /// and the steps taken.
+    pub(super) fn train(
+        &mut self,
+        plan: Plan,
+        watch: &mut dyn StepObserver,
+    ) -> Result<(f64, usize), NetError> {
+        let problem = self.problem;
+        let state = &mut self.state;
+        let masks = &state.standing.masks;
+        let groups = &problem.space.groups;
+        let kept = |value: &str, axis| groups.kept_along(value, axis, masks);
+        let teacher = self.teacher.as_ref().map(|t| t.cut(kept));
+        let network =
+            problem.compact_with(masks, teacher.iter().flat_map(|t| t.features.names()))?;
+        let selection = Selection::new(groups, masks);
+        let mut compact = selection.gather(&state.weights);
+        let collector = Arc::new(Collector::default());
+        let slice = Slice {
+            network: &network,
+            task: problem.task.as_ref(),
+            data: &problem.train,
+            schedule: plan.schedule,
+            smoothing: self.training.smoothing,
+            augment: plan.augment,
+            teacher: teacher.as_ref(),
+            collector: Some(collector.clone()),
+        };
+        let (optimizer, sampler) = (&mut state.optimizer, &mut self.shared.sampler);
+        let report = train_slice(&slice, &mut compact, optimizer, sampler, watch)?;
+        selection.scatter(&compact, &mut state.weights);
+        statistics::enter(&mut state.kernels, groups, masks, &collector.scores());
+        Ok((report.mean_loss(), report.steps))
+    }
+
+    /// Scores the active kernels by passes over so many batches; returns their mean loss and the
+    /// sample-MACs.
+    pub(super) fn score(&mut self, batches: usize) -> Result<(f64, f64), NetError> {
+        let before = self.state.weights.clone();
+        let (loss, steps) = self.train(Plan::still(batches), &mut ())?;
+        self.state.weights = before;
+        Ok((loss, steps as f64 * self.costs.step(self.macs())))
+    }
+
+    /// Measures the health of the dormant kernels, if there are any, on one batch; returns the
+    /// sample-MACs.
+    pub(super) fn probe(&mut self) -> Result<f64, NetError> {
+        if self.state.standing.masks.0.iter().flatten().all(|&on| on) {
+            return Ok(0.0);
+        }
+        let problem = self.problem;
+        let indices: Vec<usize> = self.shared.sampler.next_batch();
+        let batch = problem.train.batch(&BatchJob {
+            indices: indices.into_iter().take(PROBE_IMAGES).collect(),
+            augment: Augment::default(),
+            seed: 0,
+        })?;
+        let n = batch.inputs.n;
+        // Against the labels health is that of the labels' loss alone.
+        let lesson = match (&self.teacher, problem.task.against()) {
+            (Some(teacher), Against::Original) => teacher.lesson(&batch)?,
+            _ => None,
+        };
+        let targets = Targets {
+            teacher: lesson.map(|lesson| lesson.distillation),
+            ..Targets::labels(&batch.labels)
+        };
+        let health = probe_health(
+            &problem.network,
+            problem.task.as_ref(),
+            &self.state.weights,
+            &problem.space.groups,
+            &self.state.standing.masks,
+            batch.inputs,
+            &targets,
+        )?;
+        for (kernels, health) in self.state.kernels.iter_mut().zip(health) {
+            for (kernel, health) in kernels.iter_mut().zip(health) {
+                kernel.statistics.health = if health.is_finite() { health } else { 0.0 };
+            }
+        }
+        Ok(self.costs.probe(n))
+    }
+}

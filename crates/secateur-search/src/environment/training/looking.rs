@@ -1,0 +1,29 @@
+//! A cheap look at what kernels are worth together: their network with solved weights.
+
+use secateur_net::NetError;
+use secateur_onnx::coupling::Masks;
+
+use super::TrainingEnvironment;
+
+/// Batches that score the kernels of a network with solved weights.
+const LOOK_BATCHES: usize = 2;
+
+impl TrainingEnvironment<'_> {
+    /// Switches kernels and solves the given network's weights for them; scores the active kernels and
+    /// probes the dormant ones. Returns the mean loss of the scoring passes and the sample-MACs.
+    pub(super) fn look(&mut self, masks: Masks) -> Result<(f64, f64), NetError> {
+        let problem = self.problem;
+        self.state.switch(masks);
+        let network = problem.compact(&self.state.standing.masks)?;
+        let mut weights = problem.weights.clone();
+        let masks = &self.state.standing.masks;
+        let healed = self.solving.solve(&network, masks, &mut weights)?;
+        self.state.weights = weights;
+        let standing = &mut self.state.standing;
+        standing.quality = healed.after.quality;
+        standing.loss = healed.after.loss;
+        standing.convergence = healed.fall();
+        let (loss, scoring) = self.score(LOOK_BATCHES)?;
+        Ok((loss, healed.cost + scoring + self.probe()?))
+    }
+}
