@@ -176,8 +176,8 @@ mod tests {
         };
         // One flag, two settings.
         expected.training.max_shift = 2;
-        expected.training.recover_max_shift = 2;
-        expected.training.flip = true;
+        expected.training.recover_max_shift = Some(2);
+        expected.training.flip = Some(true);
         expected.search.ignore = ["conv1", "fc*", "conv2"].map(String::from).to_vec();
         expected.data.colour = Some(secateur::data::Colour::Bgr);
         assert_eq!(config, expected);

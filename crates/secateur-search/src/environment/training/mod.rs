@@ -8,6 +8,7 @@ mod sizing;
 mod solving;
 mod state;
 mod statistics;
+mod withstanding;
 
 use std::sync::Arc;
 
@@ -65,6 +66,8 @@ pub struct TrainingEnvironment<'a> {
     errors: Arc<Vec<WidthErrors>>,
     /// Made for the first recovery.
     solving: Option<Solving<'a>>,
+    /// What chance changes in the images of a recovery.
+    recover_augment: Augment,
     seed: u64,
     /// What being on earns each kernel by itself, as observed last; none after a change.
     own_reward: Option<Vec<Vec<f32>>>,
@@ -104,6 +107,8 @@ impl<'a> TrainingEnvironment<'a> {
         let seed = config.seed ^ SAMPLER_STREAM;
         let (errors, taken) = solving::errors_by_width(problem, seed)?;
         costs.setup += taken;
+        let (recover_augment, taken) = withstanding::of_recovery(problem, training, seed)?;
+        costs.setup += taken;
         let sampler = BatchSampler::new(problem.train.len(), batch_size, seed);
         Ok(Self {
             problem,
@@ -116,6 +121,7 @@ impl<'a> TrainingEnvironment<'a> {
             shared: Shared { sampler },
             errors: Arc::new(errors),
             solving: None,
+            recover_augment,
             seed,
             own_reward: None,
         })
@@ -152,7 +158,7 @@ impl<'a> TrainingEnvironment<'a> {
                 steps,
                 schedule: ScheduleKind::OneCycle,
                 lr: self.training.peak_of_recovery(self.problem.task.against()),
-                augment: self.augment(self.training.recover_augment()),
+                augment: self.augment(self.recover_augment),
                 probe,
             },
         }
