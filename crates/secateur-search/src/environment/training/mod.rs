@@ -134,6 +134,11 @@ impl<'a> TrainingEnvironment<'a> {
         self
     }
 
+    /// What chance changes in the images of a recovery.
+    pub fn recover_augment(&self) -> Augment {
+        self.augment(self.recover_augment)
+    }
+
     /// Random changes that what is learnt from allows: the original's outputs for a sample are not
     /// those for a shifted one where they move with it.
     fn augment(&self, wanted: Augment) -> Augment {
@@ -158,7 +163,7 @@ impl<'a> TrainingEnvironment<'a> {
                 steps,
                 schedule: ScheduleKind::OneCycle,
                 lr: self.training.peak_of_recovery(self.problem.task.against()),
-                augment: self.augment(self.recover_augment),
+                augment: self.recover_augment(),
                 probe,
             },
         }
