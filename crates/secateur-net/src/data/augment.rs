@@ -1,6 +1,9 @@
 //! Small random changes to training images.
 
+use std::fmt::{self, Display, Formatter};
+
 use rand::{Rng, RngExt};
+use secateur_onnx::text::counted;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Range;
@@ -17,6 +20,26 @@ pub struct Augment {
     pub max_zoom: f32,
     /// Mirror left to right, half of the time.
     pub flip: bool,
+}
+
+/// For people, such as "shifts of up to 2 pixels, rotations of up to 10 degrees and flips".
+impl Display for Augment {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let pixels = counted(self.max_shift, "pixel");
+        let kinds = [
+            (self.max_shift > 0).then(|| format!("shifts of up to {pixels}")),
+            (self.max_rotation > 0.0)
+                .then(|| format!("rotations of up to {} degrees", self.max_rotation)),
+            (self.max_zoom > 0.0).then(|| format!("zooms of up to {:.0} %", 100.0 * self.max_zoom)),
+            self.flip.then(|| "flips".to_string()),
+        ];
+        let kinds: Vec<String> = kinds.into_iter().flatten().collect();
+        match kinds.split_last() {
+            None => f.write_str("none"),
+            Some((last, [])) => f.write_str(last),
+            Some((last, others)) => write!(f, "{} and {last}", others.join(", ")),
+        }
+    }
 }
 
 /// One draw of the changes.
@@ -157,6 +180,21 @@ fn turn(source: &Source<'_>, change: &Change, out: &mut [f32]) {
 mod tests {
     use super::*;
     use rand::SeedableRng;
+
+    #[test]
+    fn changes_are_told_in_words() {
+        let mut augment = Augment::default();
+        assert_eq!(augment.to_string(), "none");
+        augment.max_shift = 1;
+        assert_eq!(augment.to_string(), "shifts of up to 1 pixel");
+        augment.max_shift = 2;
+        augment.max_rotation = 10.0;
+        augment.max_zoom = 0.05;
+        augment.flip = true;
+        let all =
+            "shifts of up to 2 pixels, rotations of up to 10 degrees, zooms of up to 5 % and flips";
+        assert_eq!(augment.to_string(), all);
+    }
 
     #[test]
     fn shifts_keep_the_image_whole_where_it_stays_inside() {

@@ -28,9 +28,18 @@ pub const GONE: [(&str, &str); 28] = [
     ("search.scoring_batches", "it is a constant now, 8"),
     ("search.rescue_share", NO_SLICES),
     ("search.rescue_margin", NO_SLICES),
-    ("search.explore_epochs", "an episode is one cut and `exchange_epochs` for every budget"),
-    ("search.descent_epochs", "networks are cut to their size at once"),
-    ("search.max_switch_ratio", "networks are cut to their size at once"),
+    (
+        "search.explore_epochs",
+        "an episode is one cut and `exchange_epochs` for every budget",
+    ),
+    (
+        "search.descent_epochs",
+        "networks are cut to their size at once",
+    ),
+    (
+        "search.max_switch_ratio",
+        "networks are cut to their size at once",
+    ),
     ("search.explore_slice_cost", NO_SLICES),
     ("search.slice_cost", NO_SLICES),
     ("search.max_slice_steps", NO_SLICES),

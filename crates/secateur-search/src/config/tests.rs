@@ -10,7 +10,8 @@ const MAX_SEED: u64 = i64::MAX as u64;
 
 #[test]
 fn a_config_names_only_what_differs() {
-    let config: PruneConfig = serde_json::from_str(r#"{"training": {"distillation": 0.25}}"#).unwrap();
+    let config: PruneConfig =
+        serde_json::from_str(r#"{"training": {"distillation": 0.25}}"#).unwrap();
     let mut expected = PruneConfig::new(Mode::default());
     expected.training.distillation = 0.25;
     assert_eq!(config, expected);

@@ -16,6 +16,10 @@ use crate::space::Space;
 /// more than many short ones.
 const LEAST_PASSES: f64 = 4.0;
 
+/// The same where no network may have held yet: a recovery goes back to its start where training does
+/// not help, and a large network begins near to the given one.
+const LAST_PASSES: f64 = 1.0;
+
 /// See the module.
 pub struct Aec {
     search: SearchConfig,
@@ -63,18 +67,29 @@ impl Aec {
         }
     }
 
-    fn next_size(&self, ledger: &Ledger<'_>) -> NextSize {
+    /// The size of recovery `number`.
+    fn size_of(&self, number: usize, ledger: &Ledger<'_>) -> NextSize {
+        let left = self.search.recover_tries.saturating_sub(number);
         let recovered = ledger.candidates.iter().filter(|c| c.recovered);
         match &self.measured {
             Some(floor) => {
                 let tried: Vec<_> = recovered.filter_map(|c| floor.recovered(c)).collect();
-                next_size(&tried, floor)
+                next_size(&tried, floor, left)
             }
             None => {
                 let tried: Vec<_> = recovered.map(Recovered::from).collect();
-                next_size(&tried, self.floor())
+                next_size(&tried, self.floor(), left)
             }
         }
+    }
+
+    /// Could the run end with one of the recovered networks?
+    fn any_may_hold(&self, ledger: &Ledger<'_>) -> bool {
+        let mut recovered = ledger.candidates.iter().filter(|c| c.recovered);
+        recovered.any(|candidate| match &self.measured {
+            Some(floor) => candidate.reading.is_some_and(|r| floor.holds(r.number)),
+            None => self.floor().may_hold(candidate.quality),
+        })
     }
 
     /// Passes that fit into what may still be spent on the present network.
@@ -116,7 +131,7 @@ impl Promise for Aec {
         if let (0, Some((index, _))) = (number, ledger.kept_for(self.stops.last()).next_back()) {
             return Some(Start::Candidate(index));
         }
-        Some(match self.next_size(ledger) {
+        Some(match self.size_of(number, ledger) {
             NextSize::Other(share) => Start::Resized(share),
             NextSize::Same | NextSize::Settled => Start::Present,
         })
@@ -141,8 +156,13 @@ impl Promise for Aec {
     }
 
     fn goes_on(&self, number: usize, ledger: &Ledger<'_>) -> bool {
-        let is_settled = self.next_size(ledger) == NextSize::Settled;
-        let is_spent = self.passes_allowed(ledger) < LEAST_PASSES;
+        let is_settled = self.size_of(number + 1, ledger) == NextSize::Settled;
+        let least = if self.any_may_hold(ledger) {
+            LEAST_PASSES
+        } else {
+            LAST_PASSES
+        };
+        let is_spent = self.passes_allowed(ledger) < least;
         number + 1 < self.search.recover_tries && !is_settled && !is_spent
     }
 

@@ -3,8 +3,8 @@
 
 use super::confirmation::Confirmation;
 use super::{
-    Candidate, Choice, Confirm, Floor, Ledger, Promise, RecoveriesAhead, Recovery,
-    Start, Stops, Verdict, least_remaining,
+    Candidate, Choice, Confirm, Floor, Ledger, Promise, RecoveriesAhead, Recovery, Start, Stops,
+    Verdict, least_remaining,
 };
 use crate::baseline::Baseline;
 use crate::config::{Budget, LEAST_RECOVERY, Metric, SearchConfig};

@@ -260,7 +260,7 @@ mod tests {
         let after = |floor: MeasureFloor, tried: &[(f64, f64)]| {
             let of = |&(size, number)| floor.recovered(&candidate(size, 0.5, Some(number)));
             let tried: Vec<Recovered> = tried.iter().filter_map(of).collect();
-            next_size(&tried, &floor)
+            next_size(&tried, &floor, 3)
         };
         let is = |found: NextSize, expected: f64| {
             let NextSize::Other(size) = found else {

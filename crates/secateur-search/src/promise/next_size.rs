@@ -4,13 +4,15 @@ use super::Floor;
 
 /// AEC looks no closer than this factor between what holds the floor and what fails.
 const CLOSE_ENOUGH: f64 = 1.15;
-/// The next size, as factor of the parameters, where a network that held is cut further or one
-/// that missed by no more than chance grows.
+/// The next size, as factor of the parameters, where a network that is clearly above the floor is cut
+/// further or one that missed by no more than chance grows.
 const NEXT_SIZE: f64 = 1.6;
 /// Least and most of the way, on a log scale, from a size that failed to one that held.
 const WAY: [f64; 2] = [0.15, 0.75];
-/// Recoveries of one size that may miss by chance before it grows.
+/// Recoveries of one size that may miss by chance, one standard error, before it grows.
 const CHANCES: usize = 2;
+/// Least way, on a log scale, from a size that missed to the given network for the last recovery.
+const LAST_WAY: f64 = 0.5;
 /// Largest share that is worth a recovery.
 const LARGEST: f64 = 0.95;
 
@@ -77,42 +79,85 @@ pub enum NextSize {
     Settled,
 }
 
-/// The size after the recoveries so far, the last one last.
+/// The size after the recoveries so far, the last one last, where `left` more may come.
 ///
-/// At the floor, give or take chance, more training is worth more than other kernels: only what
-/// is clearly above or below says something about the size, and a network cut down to where it
-/// just holds was lucky to. Between a network that is clearly below and the smallest that held
-/// (or the given one) the size goes by their values, linear in its logarithm.
-pub fn next_size(tried: &[Recovered], floor: &dyn Held) -> NextSize {
+/// What holds is trained on as it is: a network cut down to where it just holds was lucky to. What
+/// misses by no more than chance is trained on once, then it grows a little. What is clearly below
+/// says that the size is too small: the next lies between it and the smallest that held (or the given
+/// one), linear in its logarithm by their values. The last recovery, if none before may have held, is
+/// of a network so large that it hardly misses.
+pub fn next_size(tried: &[Recovered], floor: &dyn Held, left: usize) -> NextSize {
     let Some(last) = tried.last() else {
         return NextSize::Same;
     };
-    let same = |r: &&Recovered| r.remaining == last.remaining;
-    let chances = tried.iter().rev().take_while(same).count();
-    let missed = !floor.may_hold(last) && chances >= CHANCES;
-    if floor.is_near(last) && !missed {
+    let is_near = floor.is_near(last);
+    if is_near && (floor.holds(last) || has_a_chance(tried, last, floor)) {
         return NextSize::Same;
     }
-    let held = tried
-        .iter()
-        .filter(|r| floor.holds(r))
-        .min_by(|a, b| a.remaining.total_cmp(&b.remaining));
-    let failed = tried
-        .iter()
-        .filter(|r| r.value < floor.least() && !floor.is_near(r))
-        .max_by(|a, b| a.remaining.total_cmp(&b.remaining));
-    let (high, value) = held.map_or((1.0, floor.given()), |r| (r.remaining, r.value));
-    let size = match failed {
-        _ if missed => (last.remaining * NEXT_SIZE).min(LARGEST),
-        None => high / NEXT_SIZE,
-        Some(low) if high < low.remaining * CLOSE_ENOUGH => return NextSize::Settled,
-        Some(low) => {
-            let way = (floor.least() - low.value) / (value - low.value);
-            let way = way.clamp(WAY[0], WAY[1]);
-            (low.remaining.powf(1.0 - way) * high.powf(way)).min(LARGEST)
-        }
+    let bracket = Bracket::of(tried, floor);
+    let Some(size) = (match is_near {
+        true => bracket.a_little_above(last.remaining),
+        false => bracket.between(floor.least()),
+    }) else {
+        return NextSize::Settled;
     };
-    NextSize::Other(size)
+    let may_hold = |r| floor.holds(r) || floor.may_hold(r);
+    let least = match left <= 1 && !tried.iter().any(may_hold) {
+        true => bracket.on_the_way(last.remaining, LAST_WAY),
+        false => 0.0,
+    };
+    NextSize::Other(size.max(least).min(LARGEST))
+}
+
+/// What is known of the smallest size that holds.
+struct Bracket<'r> {
+    /// Share and value of the smallest network that held, or of the given one.
+    high: (f64, f64),
+    /// The largest that was clearly below the floor.
+    failed: Option<&'r Recovered>,
+}
+
+impl<'r> Bracket<'r> {
+    fn of(tried: &'r [Recovered], floor: &dyn Held) -> Self {
+        let by_size = |a: &&Recovered, b: &&Recovered| a.remaining.total_cmp(&b.remaining);
+        let held = tried.iter().filter(|r| floor.holds(r)).min_by(by_size);
+        let is_failed = |r: &&Recovered| r.value < floor.least() && !floor.is_near(r);
+        Self {
+            high: held.map_or((1.0, floor.given()), |r| (r.remaining, r.value)),
+            failed: tried.iter().filter(is_failed).max_by(by_size),
+        }
+    }
+
+    /// A share of the way, on a log scale, from a size to the smallest that held.
+    fn on_the_way(&self, from: f64, way: f64) -> f64 {
+        from.powf(1.0 - way) * self.high.0.powf(way)
+    }
+
+    fn is_close(&self, size: f64) -> bool {
+        self.high.0 < size * CLOSE_ENOUGH
+    }
+
+    /// Where a size missed by no more than chance; `None` if one close to it held.
+    fn a_little_above(&self, missed: f64) -> Option<f64> {
+        let most = self.on_the_way(missed, WAY[1]);
+        (!self.is_close(missed)).then(|| (missed * NEXT_SIZE).min(most))
+    }
+
+    /// Between what failed and what held, by their values; `None` if they are close.
+    fn between(&self, least: f64) -> Option<f64> {
+        let Some(low) = self.failed else {
+            return Some(self.high.0 / NEXT_SIZE);
+        };
+        let way = (least - low.value) / (self.high.1 - low.value);
+        let size = self.on_the_way(low.remaining, way.clamp(WAY[0], WAY[1]));
+        (!self.is_close(low.remaining)).then_some(size)
+    }
+}
+
+/// Is the last network worth another recovery as it is, since it misses by no more than chance?
+fn has_a_chance(tried: &[Recovered], last: &Recovered, floor: &dyn Held) -> bool {
+    let same = |r: &&Recovered| r.remaining == last.remaining;
+    floor.may_hold(last) && tried.iter().rev().take_while(same).count() < CHANCES
 }
 
 #[cfg(test)]
@@ -139,6 +184,10 @@ mod tests {
     }
 
     fn after(tried: &[(f64, f64)], max_drop: f64) -> NextSize {
+        with_left(3, tried, max_drop)
+    }
+
+    fn with_left(left: usize, tried: &[(f64, f64)], max_drop: f64) -> NextSize {
         let baseline = baseline();
         let tried: Vec<Recovered> = tried
             .iter()
@@ -148,7 +197,7 @@ mod tests {
                 loss: 0.4,
             })
             .collect();
-        next_size(&tried, &Floor::new(&baseline, max_drop, true))
+        next_size(&tried, &Floor::new(&baseline, max_drop, true), left)
     }
 
     #[track_caller]
@@ -162,9 +211,11 @@ mod tests {
     #[test]
     fn at_the_floor_it_is_trained_on() {
         assert_eq!(after(&[], 1.0), NextSize::Same);
-        for quality in [0.81, 0.83, 0.85] {
+        for quality in [0.82, 0.83, 0.85] {
             assert_eq!(after(&[(0.06, quality)], 1.0), NextSize::Same);
         }
+        // What held is trained on again and again.
+        assert_eq!(after(&[(0.06, 0.84); 3], 1.0), NextSize::Same);
     }
 
     #[test]
@@ -187,11 +238,28 @@ mod tests {
     }
 
     #[test]
-    fn what_misses_by_chance_twice_grows_a_little() {
-        assert_eq!(after(&[(0.06, 0.81)], 1.0), NextSize::Same);
-        is(after(&[(0.06, 0.81), (0.06, 0.815)], 1.0), 0.096);
-        // Within one standard error it is not missed.
-        assert_eq!(after(&[(0.06, 0.81), (0.06, 0.82)], 1.0), NextSize::Same);
+    fn what_misses_by_chance_grows_a_little() {
+        // Within one standard error once more as it is, then larger.
+        is(after(&[(0.06, 0.82), (0.06, 0.822)], 1.0), 0.096);
+        // Beyond one at once.
+        is(after(&[(0.06, 0.81)], 1.0), 0.096);
+        is(after(&[(0.06, 0.81), (0.096, 0.815)], 1.0), 0.1536);
+        // At most three quarters of the way to what held.
+        let way = |low: f64, high: f64| low.powf(0.25) * high.powf(0.75);
+        is(after(&[(0.12, 0.87), (0.08, 0.81)], 1.0), way(0.08, 0.12));
+        let settled = after(&[(0.11, 0.87), (0.1, 0.81)], 1.0);
+        assert_eq!(settled, NextSize::Settled);
+    }
+
+    #[test]
+    fn the_last_is_large_if_nothing_may_have_held() {
+        is(with_left(1, &[(0.09, 0.81)], 1.0), 0.3);
+        is(
+            with_left(1, &[(0.04, 0.7), (0.09, 0.70)], 1.0),
+            0.09f64.powf(0.25),
+        );
+        // What may hold in the end is not given up for it.
+        is(with_left(1, &[(0.09, 0.825), (0.09, 0.82)], 1.0), 0.144);
     }
 
     #[test]

@@ -88,7 +88,11 @@ mod tests {
         let mut search = SearchConfig::default();
         search.explore_episodes = 2;
         search.exchange_epochs = exchanges;
-        Episodes::new(&search, &Stops::new(Metric::Params, shares.to_vec()), learns)
+        Episodes::new(
+            &search,
+            &Stops::new(Metric::Params, shares.to_vec()),
+            learns,
+        )
     }
 
     #[test]
@@ -108,6 +112,10 @@ mod tests {
     fn without_exchanges_each_stop_is_one_epoch() {
         let episodes = episodes(&[0.5, 0.2, 0.1], 0, false);
         assert_eq!((episodes.last(), episodes.epochs()), (0, 3));
-        assert!((1..=3).all(|t| episodes.place(t) == Place { stop: t - 1, cuts: true }));
+        assert!((1..=3).all(|t| episodes.place(t)
+            == Place {
+                stop: t - 1,
+                cuts: true
+            }));
     }
 }

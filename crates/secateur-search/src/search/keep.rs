@@ -46,7 +46,6 @@ impl Changes {
         }
         changes
     }
-
 }
 
 /// The parts of a record that differ between searching and recovering.

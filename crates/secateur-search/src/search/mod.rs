@@ -17,7 +17,7 @@ mod measuring;
 mod outcome;
 mod progress;
 #[cfg(test)]
-mod reactivation_tests;
+pub(crate) mod reactivation_tests;
 mod recovery;
 mod sizes;
 mod state;

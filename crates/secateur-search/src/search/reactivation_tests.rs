@@ -36,7 +36,7 @@ fn source() -> &'static Source {
 }
 
 /// 6 and 10 kernels, trained for 150 steps.
-fn trained() -> &'static Model {
+pub(crate) fn trained() -> &'static Model {
     static MODEL: OnceLock<Model> = OnceLock::new();
     MODEL.get_or_init(|| {
         let mut architecture = VggConfig::new([1, 28, 28], 10);
@@ -74,7 +74,7 @@ fn trained() -> &'static Model {
     })
 }
 
-fn config(mode: Mode) -> PruneConfig {
+pub(crate) fn config(mode: Mode) -> PruneConfig {
     let mut config = PruneConfig::new(mode);
     config.data = DataConfig {
         validation: Some(2000),
@@ -85,7 +85,7 @@ fn config(mode: Mode) -> PruneConfig {
     config
 }
 
-fn problem(model: &Model, config: &PruneConfig) -> Problem {
+pub(crate) fn problem(model: &Model, config: &PruneConfig) -> Problem {
     let engine = Engine::fused();
     Problem::new(
         model.clone(),

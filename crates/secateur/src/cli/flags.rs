@@ -174,8 +174,8 @@ mod tests {
             seed: 3,
             ..PruneConfig::default()
         };
-        expected.training.recover_max_shift = 2;
-        expected.training.flip = true;
+        expected.training.recover_max_shift = Some(2);
+        expected.training.flip = Some(true);
         expected.search.ignore = ["conv1", "fc*", "conv2"].map(String::from).to_vec();
         expected.data.colour = Some(secateur::data::Colour::Bgr);
         assert_eq!(config, expected);

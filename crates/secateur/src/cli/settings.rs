@@ -142,7 +142,7 @@ mod tests {
         assert!(matches!(config.mode, Mode::Ceca { .. }));
         assert_eq!(config.seed, 3);
         assert_eq!(config.training.smoothing, 0.2);
-        assert!(config.training.flip);
+        assert_eq!(config.training.flip, Some(true));
         // Nothing of the old mode is left in a new one.
         lay_over(
             &mut settings,

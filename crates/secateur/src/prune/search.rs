@@ -86,6 +86,7 @@ impl<'a> SearchRun<'a> {
             _ => None,
         };
         let environment = environment(problem, config, pruner.scores)?;
+        let changes_note = changes_note(&environment, config);
         let agent = pruner.agent.as_deref().filter(|_| self.begun.is_none());
         let policy = match pruner.policy {
             Some(policy) => policy,
@@ -109,13 +110,24 @@ impl<'a> SearchRun<'a> {
             .chain(front)
             .map(|(found, is_of_front)| PrunedNetwork::new(problem, found, is_of_front))
             .collect::<Result<_, _>>()?;
+        let mut warnings = outcome.warnings;
+        warnings.extend(changes_note);
         Ok(Searched {
             networks,
             readings: outcome.readings,
-            warnings: outcome.warnings,
+            warnings,
             cost_sample_macs: outcome.cost_sample_macs,
         })
     }
+}
+
+/// What recoveries changed of images beyond what the settings say.
+fn changes_note(environment: &TrainingEnvironment<'_>, config: &PruneConfig) -> Option<String> {
+    let changes = environment.recover_augment();
+    let is_usual = changes == config.training.recover_augment(changes.max_shift.min(1));
+    (!is_usual).then(|| {
+        format!("recoveries changed images by what the given network withstands: {changes}")
+    })
 }
 
 /// What the search acts in, with the user's own scores.

@@ -8,9 +8,7 @@ use secateur_net::health::probe_health;
 use secateur_net::mask::Selection;
 use secateur_net::score::Collector;
 use secateur_net::task::{Against, Targets};
-use secateur_net::train::{
-    Reference, Schedule, ScheduleKind, Slice, StepObserver, Teacher, train_slice,
-};
+use secateur_net::train::{Schedule, ScheduleKind, Slice, StepObserver, train_slice};
 
 use super::{PROBE_IMAGES, TrainingEnvironment, statistics};
 
@@ -36,17 +34,6 @@ impl Plan {
 }
 
 impl TrainingEnvironment<'_> {
-    /// Random changes that what is learnt from allows: the original's outputs for a sample are not
-    /// those for a shifted one where they move with it.
-    pub(super) fn augment(&self, wanted: Augment) -> Augment {
-        let is_stored = |teacher: &Teacher| matches!(teacher.reference, Reference::Stored(_));
-        let moves = self.problem.task.moves_with_inputs();
-        match moves && self.teacher.as_ref().is_some_and(is_stored) {
-            true => Augment::default(),
-            false => wanted,
-        }
-    }
-
     /// Trains the present network and enters what that tells of its kernels; returns the mean loss
     /// and the steps taken.
     pub(super) fn train(

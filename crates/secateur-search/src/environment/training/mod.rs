@@ -11,11 +11,12 @@ mod sizing;
 mod solving;
 mod state;
 mod statistics;
+mod withstanding;
 
 use std::sync::Arc;
 
 use secateur_net::NetError;
-use secateur_net::data::BatchSampler;
+use secateur_net::data::{Augment, BatchSampler};
 use secateur_net::heal::WidthErrors;
 use secateur_net::task::Against;
 use secateur_net::train::{Evaluation, Optimizer, Reference, StepObserver, Teacher};
@@ -59,6 +60,8 @@ pub struct TrainingEnvironment<'a> {
     /// What the given network's layers lose with kernels.
     errors: Arc<Vec<WidthErrors>>,
     solving: Solving<'a>,
+    /// What chance changes in the images of a recovery.
+    recover_augment: Augment,
     /// What being on earns each kernel by itself, as observed last; none after a change.
     own_reward: Option<Vec<Vec<f32>>>,
 }
@@ -89,6 +92,8 @@ impl<'a> TrainingEnvironment<'a> {
         let (errors, taken) = solving::errors_by_width(problem, seed)?;
         let solving = Solving::new(problem, seed)?;
         costs.setup += taken + solving.setup();
+        let (recover_augment, taken) = withstanding::of_recovery(problem, training, seed)?;
+        costs.setup += taken;
         let sampler = BatchSampler::new(problem.train.len(), batch_size, seed);
         Ok(Self {
             problem,
@@ -101,6 +106,7 @@ impl<'a> TrainingEnvironment<'a> {
             shared: Shared { sampler },
             errors: Arc::new(errors),
             solving,
+            recover_augment,
             own_reward: None,
         })
     }
@@ -110,6 +116,17 @@ impl<'a> TrainingEnvironment<'a> {
     pub fn with_score(mut self, score: &'a dyn Score) -> Self {
         self.scores.push(score);
         self
+    }
+
+    /// What chance changes in the images of a recovery: the original's outputs for a sample are not
+    /// those for a moved one where they move with it.
+    pub fn recover_augment(&self) -> Augment {
+        let is_stored = |teacher: &Teacher| matches!(teacher.reference, Reference::Stored(_));
+        let moves = self.problem.task.moves_with_inputs();
+        match moves && self.teacher.as_ref().is_some_and(is_stored) {
+            true => Augment::default(),
+            false => self.recover_augment,
+        }
     }
 
     /// Multiply-adds of the present network.

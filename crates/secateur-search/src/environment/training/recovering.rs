@@ -30,14 +30,13 @@ impl TrainingEnvironment<'_> {
             self.state.switch(masks.clone());
         }
         let (start, starting) = self.begin_recovery()?;
-        let wanted = self.training.recover_augment();
         let plan = Plan {
             schedule: Schedule {
                 kind: ScheduleKind::OneCycle,
                 peak: self.training.peak_of_recovery(self.problem.task.against()),
                 steps: self.steps_left(steps, starting),
             },
-            augment: self.augment(wanted),
+            augment: self.recover_augment(),
         };
         let (loss, taken) = self.train(plan, watch)?;
         let training = taken as f64 * self.costs.step(self.macs());
