@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use secateur_search::config::{Budget, GONE, Metric, Mode, PruneConfig};
+use secateur::layered::lay_over;
+use secateur_search::config::{Budget, GONE, Mode, PruneConfig};
 use secateur_search::policies;
 
 use super::args::{ModeName, PruneArgs};
@@ -36,20 +37,6 @@ fn became_of_a_setting(text: &str) -> Option<String> {
     };
     let (key, fate) = GONE.iter().find(|(key, _)| names(key).is_some())?;
     Some(format!("`{key}` is no setting any more: {fate}"))
-}
-
-/// Lays `top` over `base`: settings one by one, but a mode as a whole.
-fn lay_over(base: &mut toml::Table, top: toml::Table) {
-    for (key, value) in top {
-        match (base.get_mut(&key), value) {
-            (Some(toml::Value::Table(below)), toml::Value::Table(above)) if key != "mode" => {
-                lay_over(below, above);
-            }
-            (_, value) => {
-                base.insert(key, value);
-            }
-        }
-    }
 }
 
 /// Resolves and checks the settings of a pruning run. A resumed one goes on with its own, and
@@ -106,24 +93,7 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
 
 /// `params=0.4,0.14` as budgets.
 pub fn parse_budgets(text: &str) -> Result<Vec<Budget>> {
-    let form = format!(
-        "expected METRIC=SHARE with METRIC one of {}, and shares between 0 and 1, such as \
-         params=0.4,0.14",
-        Metric::ALL.map(Metric::name).join(", ")
-    );
-    let Some((name, shares)) = text.split_once('=') else {
-        bail!("cannot use `--budget {text}`: {form}");
-    };
-    let Some(metric) = Metric::ALL.into_iter().find(|m| m.name() == name.trim()) else {
-        bail!("cannot use `--budget {text}`: unknown metric `{name}`; {form}");
-    };
-    shares
-        .split(',')
-        .map(|share| match share.trim().parse::<f64>() {
-            Ok(remaining) if remaining > 0.0 && remaining < 1.0 => Ok(Budget { metric, remaining }),
-            _ => bail!("cannot use `--budget {text}`: `{share}` is no share; {form}"),
-        })
-        .collect()
+    Budget::parse_list(text).map_err(|error| anyhow!("cannot use `--budget {text}`: {error}"))
 }
 
 #[cfg(test)]
@@ -162,30 +132,5 @@ mod tests {
         let nested = told("[training.optimizer]\nbeta1 = 0.8\n");
         assert!(nested.contains("`training.optimizer.beta1`"), "{nested}");
         assert_eq!(became_of_a_setting("[agent]\nhiden = 8\n"), None);
-    }
-
-    #[test]
-    fn budgets() {
-        let parsed = parse_budgets("conv-params=0.4, 0.06").unwrap();
-        assert_eq!(parsed.len(), 2);
-        assert_eq!(
-            parsed[1],
-            Budget {
-                metric: Metric::ConvParams,
-                remaining: 0.06
-            }
-        );
-        for wrong in [
-            "params",
-            "flops=0.5",
-            "params=",
-            "params=0",
-            "params=1.0",
-            "params=-0.1",
-            "params=NaN",
-        ] {
-            let error = parse_budgets(wrong).unwrap_err().to_string();
-            assert!(error.contains("expected METRIC=SHARE"), "{wrong}: {error}");
-        }
     }
 }
