@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
+use secateur::data::DataConfig;
 use secateur::layered::lay_over;
+use secateur::train::TrainConfig;
+use secateur_net::settings::Settings;
 use secateur_search::config::{Budget, GONE, Mode, PruneConfig};
 use secateur_search::policies;
 
-use super::args::{ModeName, PruneArgs};
+use super::args::{ModeName, PruneArgs, TrainArgs};
+use super::flags::Flags;
 
 /// Reads a config as a table, once it is known to be one: errors name the line, or the setting
 /// and its range.
@@ -37,6 +41,39 @@ fn became_of_a_setting(text: &str) -> Option<String> {
     };
     let (key, fate) = GONE.iter().find(|(key, _)| names(key).is_some())?;
     Some(format!("`{key}` is no setting any more: {fate}"))
+}
+
+/// Settings of a training: the config, then the arguments.
+pub fn train_config(args: &TrainArgs) -> Result<TrainConfig> {
+    let config = match &args.config {
+        None => TrainConfig::default(),
+        Some(path) => {
+            let text = fs_err::read_to_string(path)?;
+            let context = || format!("cannot use config `{}`", path.display());
+            let config: TrainConfig = toml::from_str(&text).with_context(context)?;
+            config.check_ranges().with_context(context)?;
+            config
+        }
+    };
+    Ok(args.settings.over(config))
+}
+
+/// Settings of data: part `[data]` of a config, then the arguments.
+pub fn data_config(config: Option<&Path>, flags: &Flags<DataConfig>) -> Result<DataConfig> {
+    let config = match config {
+        None => DataConfig::default(),
+        Some(path) => {
+            let text = fs_err::read_to_string(path)?;
+            let context = || format!("cannot use config `{}`", path.display());
+            let mut table: toml::Table = text.parse().with_context(context)?;
+            let data = table.remove("data");
+            let data = data.unwrap_or(toml::Value::Table(toml::Table::new()));
+            let config: DataConfig = data.try_into().with_context(context)?;
+            config.check_ranges().with_context(context)?;
+            config
+        }
+    };
+    Ok(flags.over(config))
 }
 
 /// Resolves and checks the settings of a pruning run. A resumed one goes on with its own, and
