@@ -28,7 +28,9 @@ pub fn fresh_weights(graph: &Graph, seed: u64) -> Result<BTreeMap<String, Vec<f3
     let mut values = BTreeMap::new();
     for node in &graph.nodes {
         for (slot, input) in node.inputs.iter().enumerate() {
-            let Some(input) = input.as_deref() else { continue };
+            let Some(input) = input.as_deref() else {
+                continue;
+            };
             let stored = views.get(input).copied().unwrap_or(input);
             let is_new = !values.contains_key(stored) && !is_view(node);
             let Some(role) = parameters.get(stored).filter(|_| is_new) else {
@@ -41,7 +43,9 @@ pub fn fresh_weights(graph: &Graph, seed: u64) -> Result<BTreeMap<String, Vec<f3
                     let fan_in = fan_in(node, slot, &tensor.shape, is_turned(graph, input));
                     fan_in.map(|fan_in| Start::Normal((2.0 / fan_in as f32).sqrt()))
                 }
-                WeightRole::Vector | WeightRole::Running => constant(node, slot).map(Start::Constant),
+                WeightRole::Vector | WeightRole::Running => {
+                    constant(node, slot).map(Start::Constant)
+                }
             };
             let new = match start {
                 None => return Err(no_start(node, stored)),
@@ -83,7 +87,10 @@ fn is_turned(graph: &Graph, value: &str) -> bool {
     while let Some(node) = at {
         turned ^= node.op_type == "Transpose";
         let from = node.input(0).unwrap_or_default();
-        at = graph.nodes.iter().find(|node| node.outputs.iter().any(|output| output == from));
+        at = graph
+            .nodes
+            .iter()
+            .find(|node| node.outputs.iter().any(|output| output == from));
     }
     turned
 }
@@ -106,7 +113,14 @@ fn fan_in(node: &Node, slot: usize, shape: &[usize], is_turned: bool) -> Option<
         _ => return None,
     };
     let [rows, columns] = *shape else { return None };
-    Some(if inputs_first != is_turned { rows } else { columns }.max(1))
+    Some(
+        if inputs_first != is_turned {
+            rows
+        } else {
+            columns
+        }
+        .max(1),
+    )
 }
 
 /// What scales, shifts and statistics begin with.

@@ -45,9 +45,10 @@ mod tests {
             "\"search.max_cost\" = 1\nsearch.policy = \"dqn\"\n\"a.b.c\" = 2\n[a]\nd = 3\n"
                 .parse()
                 .unwrap();
-        let expected: Table = "search = { max_cost = 1, policy = \"dqn\" }\na = { b = { c = 2 }, d = 3 }"
-            .parse()
-            .unwrap();
+        let expected: Table =
+            "search = { max_cost = 1, policy = \"dqn\" }\na = { b = { c = 2 }, d = 3 }"
+                .parse()
+                .unwrap();
         assert_eq!(nested(&table), expected);
     }
 }

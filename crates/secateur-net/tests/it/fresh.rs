@@ -1,7 +1,9 @@
 //! New weights are as those of a network that was never trained, whatever they were.
 
 use secateur_net::fresh::fresh_weights;
-use secateur_onnx::arch::{MobileNetConfig, ResNetConfig, VggConfig, mobilenet_v2, resnet, vgg_like};
+use secateur_onnx::arch::{
+    MobileNetConfig, ResNetConfig, VggConfig, mobilenet_v2, resnet, vgg_like,
+};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::{Attribute, Dim, Model, ModelBuilder};
 
@@ -50,22 +52,44 @@ fn they_are_as_those_of_built_networks() {
 /// as it is or transposed.
 fn one_matrix(op_type: &str, is_transposed: bool) -> Graph {
     let mut builder = ModelBuilder::new("one");
-    builder.input("x", &[Dim::Named("N".into()), Dim::Fixed(if is_transposed { 100 } else { 400 })]);
+    builder.input(
+        "x",
+        &[
+            Dim::Named("N".into()),
+            Dim::Fixed(if is_transposed { 100 } else { 400 }),
+        ],
+    );
     builder.floats("w", &[400, 100], &vec![1.0; 40_000]);
     let read = if is_transposed {
-        builder.node("Transpose", "turn", &["w"], "turned", &[("perm", Attribute::Ints(vec![1, 0]))]);
+        builder.node(
+            "Transpose",
+            "turn",
+            &["w"],
+            "turned",
+            &[("perm", Attribute::Ints(vec![1, 0]))],
+        );
         "turned"
     } else {
         "w"
     };
     builder.node(op_type, "layer", &["x", read], "y", &[]);
-    builder.output("y", &[Dim::Named("N".into()), Dim::Fixed(if is_transposed { 400 } else { 100 })]);
+    builder.output(
+        "y",
+        &[
+            Dim::Named("N".into()),
+            Dim::Fixed(if is_transposed { 400 } else { 100 }),
+        ],
+    );
     Graph::from_model(&builder.finish()).unwrap()
 }
 
 #[test]
 fn deviations_follow_what_a_layer_sums() {
-    for (op_type, is_transposed, fan_in) in [("MatMul", false, 400), ("MatMul", true, 100), ("Gemm", false, 400)] {
+    for (op_type, is_transposed, fan_in) in [
+        ("MatMul", false, 400),
+        ("MatMul", true, 100),
+        ("Gemm", false, 400),
+    ] {
         let graph = one_matrix(op_type, is_transposed);
         let found = deviation(&fresh_weights(&graph, 0).unwrap()["w"]);
         let expected = (2.0 / f64::from(fan_in)).sqrt();

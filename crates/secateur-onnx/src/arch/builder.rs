@@ -147,7 +147,13 @@ impl Builder {
     pub(super) fn max_pool(&mut self, name: &str, input: &str) -> String {
         let two = || Attribute::Ints(vec![2, 2]);
         let attributes = [("kernel_shape", two()), ("strides", two())];
-        self.node("MaxPool", name, &[input], &format!("{name}/out"), &attributes)
+        self.node(
+            "MaxPool",
+            name,
+            &[input],
+            &format!("{name}/out"),
+            &attributes,
+        )
     }
 
     /// As [`Builder::conv_bn`], then ReLU.

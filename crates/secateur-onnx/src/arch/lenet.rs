@@ -45,7 +45,9 @@ pub fn lenet5(config: &LeNetConfig, seed: u64) -> Result<Model> {
     let fail = |reason: String| OnnxError::Architecture { reason };
     let widths = [config.kernels[0], config.kernels[1], config.hidden];
     if !widths.iter().all(|width| (1..=65_536).contains(width)) {
-        return Err(fail(format!("expected widths of 1 to 65536, got {widths:?}")));
+        return Err(fail(format!(
+            "expected widths of 1 to 65536, got {widths:?}"
+        )));
     }
     let [mut channels, mut h, mut w] = config.input;
     let mut builder = Builder::new("lenet-5", seed);
@@ -54,7 +56,9 @@ pub fn lenet5(config: &LeNetConfig, seed: u64) -> Result<Model> {
     for (index, &width) in config.kernels.iter().enumerate() {
         if h < KERNEL + 1 || w < KERNEL + 1 {
             let [_, height, width] = config.input;
-            return Err(fail(format!("images of {height}x{width} are too small for it")));
+            return Err(fail(format!(
+                "images of {height}x{width} are too small for it"
+            )));
         }
         let (conv, pool) = (format!("conv{}", index + 1), format!("pool{}", index + 1));
         value = builder.conv_bias(&conv, &value, [width, channels, KERNEL, KERNEL]);
@@ -64,7 +68,13 @@ pub fn lenet5(config: &LeNetConfig, seed: u64) -> Result<Model> {
     value = builder.node("Flatten", "flatten", &[&value], "flatten/out", &[]);
     value = builder.linear("fc1", &value, channels * h * w, config.hidden, "fc1/out");
     value = builder.relu("fc1", &value);
-    builder.linear("classifier", &value, config.hidden, config.classes, "logits");
+    builder.linear(
+        "classifier",
+        &value,
+        config.hidden,
+        config.classes,
+        "logits",
+    );
     builder.output("logits", &[config.classes]);
     Ok(builder.finish())
 }

@@ -32,7 +32,11 @@ pub fn run(args: &CompareArgs, threads: Option<usize>) -> Result<u8> {
             true => vec![out.clone()],
             false => args.merge.clone(),
         },
-        figure: if args.test { Figure::Test } else { Figure::Validation },
+        figure: if args.test {
+            Figure::Test
+        } else {
+            Figure::Validation
+        },
         experiment: &experiment,
         out: &out,
     };
@@ -88,7 +92,11 @@ fn experiment(args: &CompareArgs, threads: Option<usize>) -> Result<Experiment> 
     }
     if let Some(data) = &args.data {
         let first = experiment.networks[0].data.clone();
-        if let Some(other) = experiment.networks.iter().find(|network| network.data != first) {
+        if let Some(other) = experiment
+            .networks
+            .iter()
+            .find(|network| network.data != first)
+        {
             bail!(
                 "cannot use `--data`: the experiment names two, `{}` and `{}`\n\n\
                  hint: leave it out, and name them in the experiment's file",

@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 use secateur::data::Source;
 use secateur::train::{Trained, train, with_new_weights};
 use secateur_onnx::arch::{
-    DEFAULT_WIDTHS, LeNetConfig, MobileNetConfig, ResNetConfig, VggConfig, lenet5, mobilenet_v2, resnet,
-    vgg_like,
+    DEFAULT_WIDTHS, LeNetConfig, MobileNetConfig, ResNetConfig, VggConfig, lenet5, mobilenet_v2,
+    resnet, vgg_like,
 };
 use secateur_onnx::model::Model;
 use serde::Serialize;
@@ -77,12 +77,17 @@ fn new_model(args: &TrainArgs, source: &Source, seed: u64) -> Result<Model> {
     source.check_labelled("train")?;
     let [h, w, c] = source.own_shape()?;
     let (input, classes) = ([c, h, w], source.train.n_classes());
-    let shaped = [("--widths", args.widths.is_some()), ("--hidden", args.hidden.is_some())];
+    let shaped = [
+        ("--widths", args.widths.is_some()),
+        ("--hidden", args.hidden.is_some()),
+    ];
     if args.arch != Arch::VggLike
         && let Some((option, _)) = shaped.iter().find(|(_, is_given)| *is_given)
     {
-        bail!("cannot use `{option}`: the widths of this architecture are given\n\n\
-               hint: leave it out, or build a `vgg-like`");
+        bail!(
+            "cannot use `{option}`: the widths of this architecture are given\n\n\
+               hint: leave it out, or build a `vgg-like`"
+        );
     }
     Ok(match args.arch {
         Arch::VggLike => {

@@ -43,16 +43,21 @@ impl Check<'_> {
             networks.push(self.network(network, &raw.promises, &shared)?);
         }
         if networks.is_empty() {
-            return Err(self.text.error(None, "there is no `[[network]]`".to_string()));
+            return Err(self
+                .text
+                .error(None, "there is no `[[network]]`".to_string()));
         }
         let experiment = Experiment {
             file: self.text.file.to_path_buf(),
             about: raw.about.clone(),
             seeds,
             threads: self.above_zero("threads", raw.threads.as_ref(), THREADS, |&n| n > 0)?,
-            memory_gib: self.above_zero("memory_gib", raw.memory_gib.as_ref(), MEMORY_GIB, |&gib| {
-                gib > 0.0 && gib.is_finite()
-            })?,
+            memory_gib: self.above_zero(
+                "memory_gib",
+                raw.memory_gib.as_ref(),
+                MEMORY_GIB,
+                |&gib| gib > 0.0 && gib.is_finite(),
+            )?,
             policies,
             against,
             networks,
@@ -63,8 +68,11 @@ impl Check<'_> {
 
     /// A path of the file, which starts at its folder.
     fn path(&self, path: &Path) -> PathBuf {
-        let folder = self.text.file.parent().unwrap_or(Path::new(""));
-        folder.join(path)
+        self.folder().join(path)
+    }
+
+    fn folder(&self) -> &Path {
+        self.text.file.parent().unwrap_or(Path::new(""))
     }
 
     fn above_zero<T: Copy + std::fmt::Debug>(
@@ -85,7 +93,11 @@ impl Check<'_> {
     }
 
     /// A name that can be a folder, and is not taken.
-    fn name(&self, name: &Spanned<String>, names: &mut BTreeSet<String>) -> Result<(), CompareError> {
+    fn name(
+        &self,
+        name: &Spanned<String>,
+        names: &mut BTreeSet<String>,
+    ) -> Result<(), CompareError> {
         let text = name.get_ref();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
         if text.is_empty() || text.starts_with('.') || !text.chars().all(plain) {
@@ -213,8 +225,12 @@ impl Check<'_> {
                 return Err(self.error(raw.name.span(), reason));
             }
             None => Recipe::default(),
-            Some(table) => Recipe::parse(&nested(table.get_ref()), settings.get("data"))
-                .map_err(|reason| self.error(table.span(), format!("`train` of `{name}`: {reason}")))?,
+            Some(table) => Recipe::parse(
+                &nested(table.get_ref()),
+                settings.get("data"),
+                self.folder(),
+            )
+            .map_err(|reason| self.error(table.span(), format!("`train` of `{name}`: {reason}")))?,
         };
         let promises = raw.promises.as_deref().unwrap_or(shared_promises);
         if promises.is_empty() {
@@ -237,7 +253,11 @@ impl Check<'_> {
         for text in given {
             let promise = Promise::parse(text.get_ref())
                 .map_err(|reason| self.error(text.span(), format!("`promises`: {reason}")))?;
-            if let Some(label) = promise.labels().into_iter().find(|l| !labels.insert(l.clone())) {
+            if let Some(label) = promise
+                .labels()
+                .into_iter()
+                .find(|l| !labels.insert(l.clone()))
+            {
                 let reason = format!("`promises`: `{label}` stands twice");
                 return Err(self.error(text.span(), reason));
             }

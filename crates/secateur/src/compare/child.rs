@@ -52,7 +52,10 @@ impl Child {
             write_atomically(file, text.as_bytes())?;
         }
         let log = folder.join(LOG);
-        let file = fs_err::OpenOptions::new().create(true).append(true).open(&log)?;
+        let file = fs_err::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)?;
         let file = file.into_file();
         let said_from = usize::try_from(file.metadata()?.len()).unwrap_or(0);
         let (stdout, printed) = match step.is_printed {

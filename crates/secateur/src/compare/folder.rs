@@ -23,6 +23,12 @@ pub(super) struct Record {
 const RECORD: &str = "made-of.json";
 const ERROR: &str = "error.txt";
 const LOCK: &str = "lock";
+/// In the folder of a search that was begun.
+pub(super) const CHECKPOINT: &str = "checkpoint.bin";
+/// End of the name of what a training said, beside the network.
+pub(super) const TRAINED: &str = "train.json";
+/// The same of a test.
+pub(super) const TESTED: &str = "test.json";
 /// What the commands of a run said.
 pub(super) const LOG: &str = "log.txt";
 
@@ -39,15 +45,17 @@ impl Record {
         }
     }
 
-    /// Refuses a folder that holds something else; a new one is fine.
+    /// Refuses a folder that holds something else; one in which nothing was reached is fine.
     pub fn check(&self, folder: &Path) -> Result<(), CompareError> {
         let file = folder.join(RECORD);
-        if !file.is_file() {
+        if !file.is_file() || !has_reached_something(folder)? {
             return Ok(());
         }
         let begun: Self = read_json(&file)?;
         let what = match (&begun.network, &self.network) {
-            (Some(then), Some(now)) if then != now => Some("it was begun with another network".into()),
+            (Some(then), Some(now)) if then != now => {
+                Some("it was begun with another network".into())
+            }
             _ => difference(&begun.settings, &self.settings),
         };
         match what {
@@ -63,6 +71,19 @@ impl Record {
         let text = serde_json::to_string_pretty(self).map_err(io::Error::from)?;
         Ok(write_atomically(&folder.join(RECORD), text.as_bytes())?)
     }
+}
+
+/// Is there a checkpoint of a search, or a trained network?
+fn has_reached_something(folder: &Path) -> io::Result<bool> {
+    if folder.join("run").join(CHECKPOINT).is_file() {
+        return Ok(true);
+    }
+    for entry in fs_err::read_dir(folder)? {
+        if entry?.file_name().to_string_lossy().ends_with(TRAINED) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The first setting that differs between two configs.
@@ -155,6 +176,9 @@ mod tests {
         let begun = record(Some("1"), "seed = 0\n[search]\nmax_cost = 0.5\n");
         assert!(begun.check(folder.path()).is_ok());
         begun.write(folder.path()).unwrap();
+        // Before anything is reached.
+        assert!(record(Some("2"), "").check(folder.path()).is_ok());
+        std::fs::write(folder.path().join("small.train.json"), "{}").unwrap();
         assert!(begun.check(folder.path()).is_ok());
         // Before the network is trained.
         assert!(record(None, &begun.settings).check(folder.path()).is_ok());

@@ -4,6 +4,7 @@
 //! folder of its own, so that what was made is not made again; [`Results`] reads what they brought,
 //! [`Comparison`] takes means and paired differences, [`output`] writes tables and plots.
 
+mod agenda;
 mod bootstrap;
 mod check;
 mod child;
@@ -21,6 +22,7 @@ mod step;
 mod summary;
 mod work;
 
+pub use agenda::{Progress, Work};
 pub use error::CompareError;
 pub use experiment::{Contender, Experiment, Kind, Network, Pruning};
 pub use plan::{Job, Shard};
@@ -30,4 +32,4 @@ pub use results::{Failure, Results, Row};
 pub use room::at_once;
 pub use step::{Step, Workplace};
 pub use summary::{Comparison, Difference, Figure, Group, Line, Overall};
-pub use work::{Done, Progress, Watch, Work};
+pub use work::{Done, Watch};

@@ -51,12 +51,16 @@ impl Experiment {
                 for promise in 0..of.promises.len() {
                     let is_own = shard.is_none_or(|s| rows % s.of == s.index - 1);
                     rows += 1;
-                    jobs.extend((0..self.policies.len()).filter(|_| is_own).map(|policy| Job {
-                        network,
-                        promise,
-                        seed,
-                        policy,
-                    }));
+                    jobs.extend(
+                        (0..self.policies.len())
+                            .filter(|_| is_own)
+                            .map(|policy| Job {
+                                network,
+                                promise,
+                                seed,
+                                policy,
+                            }),
+                    );
                 }
             }
         }

@@ -57,7 +57,13 @@ impl Promise {
 
     /// As the name of a folder.
     pub fn folder(&self) -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        };
         self.text.chars().map(plain).collect()
     }
 }
@@ -81,7 +87,14 @@ mod tests {
         let floor = Promise::parse("max-drop=0.5").unwrap();
         assert_eq!(floor.mode, Mode::Aec { max_drop: 0.5 });
         assert_eq!(floor.labels(), ["max-drop=0.5"]);
-        for wrong in ["", "params", "params=2", "max-drop=x", "max-drop=-1", "drop=1"] {
+        for wrong in [
+            "",
+            "params",
+            "params=2",
+            "max-drop=x",
+            "max-drop=-1",
+            "drop=1",
+        ] {
             let error = Promise::parse(wrong).unwrap_err();
             assert!(error.contains("expected"), "{error}");
         }

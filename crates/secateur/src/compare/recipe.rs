@@ -1,5 +1,7 @@
 //! How a network of an experiment is trained.
 
+use std::path::Path;
+
 use secateur_net::settings::Settings;
 use serde::Serialize;
 use toml::{Table, Value};
@@ -19,20 +21,28 @@ pub struct Recipe {
 }
 
 /// Arguments of `secateur train` that build the network.
-const BUILD: [&str; 4] = ["arch", "widths", "hidden", "init"];
+const BUILD: [&str; 4] = ["arch", "widths", "hidden", INIT];
+const INIT: &str = "init";
 const EACH_SEED: &str = "each_seed";
 
 impl Recipe {
     /// Reads `[network.train]`; data are prepared as `data` says unless it says it itself.
     ///
+    /// Files start at `folder`.
+    ///
     /// # Errors
     /// Says which key is wrong, and how.
-    pub fn parse(table: &Table, data: Option<&Value>) -> Result<Self, String> {
+    pub fn parse(table: &Table, data: Option<&Value>, folder: &Path) -> Result<Self, String> {
         let mut rest = table.clone();
         let mut build = Vec::new();
         for key in BUILD {
             if let Some(value) = rest.remove(key) {
-                build.push((key.to_string(), plain(key, &value)?));
+                let text = plain(key, &value)?;
+                let text = match key == INIT {
+                    true => folder.join(text).to_string_lossy().into_owned(),
+                    false => text,
+                };
+                build.push((key.to_string(), text));
             }
         }
         let each_seed = match rest.remove(EACH_SEED) {
@@ -76,14 +86,20 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Recipe, String> {
-        Recipe::parse(&text.parse().unwrap(), None)
+        Recipe::parse(&text.parse().unwrap(), None, Path::new("e"))
     }
 
     #[test]
     fn what_builds_and_what_trains() {
-        let recipe = parse("widths = \"8,M\"\nhidden = [16, 8]\nepochs = 0.5\nflip = true").unwrap();
+        let init = parse("init = \"a.onnx\"").unwrap().build;
+        assert_eq!(init, [("init".to_string(), "e/a.onnx".to_string())]);
+        let recipe =
+            parse("widths = \"8,M\"\nhidden = [16, 8]\nepochs = 0.5\nflip = true").unwrap();
         let build = [("widths", "8,M"), ("hidden", "16,8")];
-        assert_eq!(recipe.build, build.map(|(k, v)| (k.to_string(), v.to_string())));
+        assert_eq!(
+            recipe.build,
+            build.map(|(k, v)| (k.to_string(), v.to_string()))
+        );
         assert_eq!((recipe.config.epochs, recipe.config.flip), (0.5, true));
         assert!(!recipe.each_seed);
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::error::CompareError;
 use super::experiment::{Experiment, Kind};
-use super::folder::{last_error, read_json};
+use super::folder::{TESTED, TRAINED, last_error, read_json};
 use super::plan::Job;
 use super::step::{Evaluated, Training, Workplace};
 use crate::report::{NetworkFigures, RunReport, read_report};
@@ -185,7 +185,10 @@ fn row(report: &RunReport, after: &NetworkFigures) -> Row {
 
 /// Quality on all validation data: both halves, by their numbers.
 fn validation(report: &RunReport, network: &NetworkFigures) -> f64 {
-    let numbers = report.data.as_ref().map_or((1, 1), |d| (d.n_search, d.n_confirm));
+    let numbers = report
+        .data
+        .as_ref()
+        .map_or((1, 1), |d| (d.n_search, d.n_confirm));
     let (search, confirm) = (numbers.0 as f64, numbers.1 as f64);
     (search * network.search_quality + confirm * network.confirm_quality) / (search + confirm)
 }
@@ -204,7 +207,7 @@ fn with_new_weights(
     after: &NetworkFigures,
 ) -> Result<bool, CompareError> {
     let file = folder.join(&after.file);
-    let (trained, tested) = (file.with_extension("train.json"), file.with_extension("test.json"));
+    let (trained, tested) = (file.with_extension(TRAINED), file.with_extension(TESTED));
     let has_test = row.test.is_some();
     if !trained.is_file() || has_test && !tested.is_file() {
         return Ok(false);

@@ -12,7 +12,9 @@ pub fn at_once(experiment: &Experiment) -> usize {
     let refresh = RefreshKind::nothing().with_memory(MemoryRefreshKind::everything());
     let system = System::new_with_specifics(refresh);
     // Of a container's limit, where there is one.
-    let free = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+    let free = system
+        .cgroup_limits()
+        .map_or(u64::MAX, |limits| limits.free_memory);
     let free = free.min(system.available_memory());
     let gib = free as f64 / f64::from(1 << 30);
     limit(cores, gib, experiment.threads, experiment.memory_gib)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::CompareError;
 use super::experiment::{Experiment, Kind, Network, Pruning};
-use super::folder::Record;
+use super::folder::{CHECKPOINT, Record, TESTED, TRAINED};
 use super::plan::Job;
 use crate::report::{NetworkFigures, RunReport, read_report};
 use crate::train::TrainConfig;
@@ -65,7 +65,7 @@ impl Workplace<'_> {
         arguments.extend(build.map(OsString::from));
         let config = self.network_training(job);
         let file = self.experiment.network_file(self.out, job);
-        let step = self.train(network, arguments, &config, &folder, "train", &file);
+        let step = self.train(network, arguments, &config, &file);
         self.network_record(job).check(&folder)?;
         Ok(not_done(step))
     }
@@ -92,7 +92,8 @@ impl Workplace<'_> {
     /// # Errors
     /// [`CompareError`] if what is there was made by other settings or cannot be read.
     pub fn run_step(&self, job: Job) -> Result<Option<Step>, CompareError> {
-        self.record(job)?.check(&self.experiment.folder(self.out, job))?;
+        self.record(job)?
+            .check(&self.experiment.folder(self.out, job))?;
         match &self.experiment.policy(job).kind {
             Kind::Prune(pruning) => Ok(not_done(self.prune(job, pruning)?)),
             Kind::Scratch { of } => self.scratch(job, Job { policy: *of, ..job }),
@@ -145,7 +146,7 @@ impl Workplace<'_> {
         if let Some(agent) = &pruning.agent {
             options(&mut arguments, [("--agent", agent.as_path())]);
         }
-        if run_dir.join("checkpoint.bin").is_file() {
+        if run_dir.join(CHECKPOINT).is_file() {
             arguments.push("--resume".into());
         }
         Ok(Step {
@@ -172,15 +173,16 @@ impl Workplace<'_> {
             };
             let mut arguments: Vec<OsString> = vec!["train".into(), "--fresh".into()];
             options(&mut arguments, [("--init", &*base.join(&after.file))]);
-            let stem = file.with_extension("");
-            let stem = stem.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let train = self.train(network, arguments, &config, &folder, &stem, &file);
+            let train = self.train(network, arguments, &config, &file);
             if let Some(step) = not_done(train) {
                 return Ok(Some(step));
             }
-            if report.data.as_ref().is_some_and(|data| data.n_test.is_some()) {
-                let config = folder.join(format!("{stem}.toml"));
-                if let Some(step) = not_done(self.eval(network, &file, &config)) {
+            if report
+                .data
+                .as_ref()
+                .is_some_and(|data| data.n_test.is_some())
+            {
+                if let Some(step) = not_done(self.eval(network, &file)) {
                     return Ok(Some(step));
                 }
             }
@@ -194,11 +196,9 @@ impl Workplace<'_> {
         network: &Network,
         mut arguments: Vec<OsString>,
         config: &TrainConfig,
-        folder: &Path,
-        stem: &str,
         file: &Path,
     ) -> Step {
-        let settings = folder.join(format!("{stem}.toml"));
+        let settings = file.with_extension("toml");
         options(
             &mut arguments,
             [
@@ -211,22 +211,24 @@ impl Workplace<'_> {
         Step {
             arguments: self.with_threads(arguments),
             settings: Some((settings, text(config))),
-            result: folder.join(format!("{stem}.train.json")),
+            result: file.with_extension(TRAINED),
             is_printed: true,
         }
     }
 
-    fn eval(&self, network: &Network, file: &Path, config: &Path) -> Step {
+    /// Reads the test data as the training read its own.
+    fn eval(&self, network: &Network, file: &Path) -> Step {
+        let config = file.with_extension("toml");
         let mut arguments: Vec<OsString> = vec!["eval".into(), file.into()];
         options(
             &mut arguments,
-            [("--data", network.data.as_path()), ("--config", config)],
+            [("--data", network.data.as_path()), ("--config", &config)],
         );
         arguments.extend(["--split", "test", "--json"].map(OsString::from));
         Step {
             arguments: self.with_threads(arguments),
             settings: None,
-            result: file.with_extension("test.json"),
+            result: file.with_extension(TESTED),
             is_printed: true,
         }
     }

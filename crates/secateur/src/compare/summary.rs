@@ -160,7 +160,11 @@ impl Comparison {
             figure,
             quality_name: results.quality_name,
             against: experiment.policies[experiment.against].name.clone(),
-            policies: experiment.policies.iter().map(|policy| policy.name.clone()).collect(),
+            policies: experiment
+                .policies
+                .iter()
+                .map(|policy| policy.name.clone())
+                .collect(),
             groups: Vec::new(),
             overall: Vec::new(),
             rows: results.rows,
@@ -180,14 +184,19 @@ impl Comparison {
     }
 
     fn quality(&self, row: &Row) -> [f64; 2] {
-        self.figure.of(row).unwrap_or([row.validation, row.given_validation])
+        self.figure
+            .of(row)
+            .unwrap_or([row.validation, row.given_validation])
     }
 
     /// `None` while there are no results.
     fn group(&self, network: &str, promise: &str, is_floor: bool) -> Option<Group> {
         let own = |row: &&Row| row.network == network && row.promise == promise;
         let rows: Vec<&Row> = self.rows.iter().filter(own).collect();
-        let lines = self.policies.iter().filter_map(|policy| self.line(&rows, policy));
+        let lines = self
+            .policies
+            .iter()
+            .filter_map(|policy| self.line(&rows, policy));
         (!rows.is_empty()).then(|| Group {
             network: network.to_string(),
             promise: promise.to_string(),
@@ -198,7 +207,11 @@ impl Comparison {
     }
 
     fn line(&self, group: &[&Row], policy: &str) -> Option<Line> {
-        let rows: Vec<&Row> = group.iter().copied().filter(|row| row.policy == policy).collect();
+        let rows: Vec<&Row> = group
+            .iter()
+            .copied()
+            .filter(|row| row.policy == policy)
+            .collect();
         let of = |figure: &dyn Fn(&Row) -> f64| mean(rows.iter().map(|row| figure(row)));
         let qualities: Vec<f64> = rows.iter().map(|row| self.quality(row)[0]).collect();
         let clocks: Option<Vec<f64>> = rows.iter().map(|row| row.clock).collect();
@@ -245,10 +258,16 @@ impl Comparison {
 
     fn overall(&self) -> Vec<Overall> {
         let of = |is_floor: bool| -> Vec<&Row> {
-            self.rows.iter().filter(|row| row.is_floor == is_floor).collect()
+            self.rows
+                .iter()
+                .filter(|row| row.is_floor == is_floor)
+                .collect()
         };
         let (budgets, floors) = (of(false), of(true));
-        let others = self.policies.iter().filter(|policy| **policy != self.against);
+        let others = self
+            .policies
+            .iter()
+            .filter(|policy| **policy != self.against);
         others
             .map(|policy| Overall {
                 policy: policy.clone(),

@@ -68,7 +68,9 @@ pub(super) fn lines(frame: &Frame<'_>, lines: &[Line<'_>]) -> Result<String, Rep
         lines.iter().try_for_each(|line| {
             joined(chart, line.class, &line.values)?;
             let dot = |&point| Circle::new(point, 2, key(line.class).filled());
-            chart.draw_series(line.values.iter().map(dot)).map_err(|e| e.to_string())?;
+            chart
+                .draw_series(line.values.iter().map(dot))
+                .map_err(|e| e.to_string())?;
             Ok(())
         })
     })
@@ -87,9 +89,15 @@ pub(crate) fn points(frame: &Frame<'_>, all: &[Points]) -> Result<String, Report
             joined(chart, points.class, &points.values)?;
             let values = points.values.iter().copied();
             let marked = match points.class / KEYS.len() {
-                0 => chart.draw_series(values.map(|at| Circle::new(at, SIZE, style))).map(drop),
-                1 => chart.draw_series(values.map(|at| TriangleMarker::new(at, SIZE + 2, style))).map(drop),
-                _ => chart.draw_series(values.map(|at| Cross::new(at, SIZE, style))).map(drop),
+                0 => chart
+                    .draw_series(values.map(|at| Circle::new(at, SIZE, style)))
+                    .map(drop),
+                1 => chart
+                    .draw_series(values.map(|at| TriangleMarker::new(at, SIZE + 2, style)))
+                    .map(drop),
+                _ => chart
+                    .draw_series(values.map(|at| Cross::new(at, SIZE, style)))
+                    .map(drop),
             };
             marked.map_err(|e| e.to_string())
         })
@@ -169,7 +177,11 @@ fn themed(mut svg: String, height: u32) -> String {
     }
     svg.replace("#020202", "var(--muted)")
         .replace("#030303", "var(--line)")
-        .replacen(&format!("width=\"{WIDTH}\" height=\"{height}\""), "role=\"img\"", 1)
+        .replacen(
+            &format!("width=\"{WIDTH}\" height=\"{height}\""),
+            "role=\"img\"",
+            1,
+        )
 }
 
 /// Bounds with a little air.

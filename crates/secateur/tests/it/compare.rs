@@ -71,7 +71,13 @@ fn an_experiment_is_made_once_whatever_stops_it() {
     assert_eq!(rows.len(), 8, "{rows:?}");
     assert_eq!(comparison["missing"].as_array().unwrap().len(), 0);
     let text = String::from_utf8(done.stdout).unwrap();
-    for needle in ["tiny, params=0.3", "l2-uniform", "no-exchange", "scratch", "dqn ahead by"] {
+    for needle in [
+        "tiny, params=0.3",
+        "l2-uniform",
+        "no-exchange",
+        "scratch",
+        "dqn ahead by",
+    ] {
         assert!(text.contains(needle), "{text}");
     }
 
@@ -87,11 +93,23 @@ fn an_experiment_is_made_once_whatever_stops_it() {
             100.0 * (of(row("dqn", seed), "validation") - of(row(policy, seed), "validation"))
         });
         let mean = differences.iter().sum::<f64>() / 2.0;
-        assert!((of(&line["quality_ahead"], "mean") - mean).abs() < 1e-9, "{policy}");
-        let (low, high) = (differences[0].min(differences[1]), differences[0].max(differences[1]));
+        assert!(
+            (of(&line["quality_ahead"], "mean") - mean).abs() < 1e-9,
+            "{policy}"
+        );
+        let (low, high) = (
+            differences[0].min(differences[1]),
+            differences[0].max(differences[1]),
+        );
         let interval = &line["quality_ahead"]["interval"];
-        assert!((interval[0].as_f64().unwrap() - low).abs() < 1e-9, "{policy}");
-        assert!((interval[1].as_f64().unwrap() - high).abs() < 1e-9, "{policy}");
+        assert!(
+            (interval[0].as_f64().unwrap() - low).abs() < 1e-9,
+            "{policy}"
+        );
+        assert!(
+            (interval[1].as_f64().unwrap() - high).abs() < 1e-9,
+            "{policy}"
+        );
     }
     // New weights have the shape, and cost as much.
     for seed in [0, 1] {
@@ -116,12 +134,22 @@ fn an_experiment_is_made_once_whatever_stops_it() {
     let other = folder.path().join("mnist-tiny.toml");
     let text = std::fs::read_to_string(tiny()).unwrap();
     let text = text.replace("../data/mnist", path(&data_dir()));
-    std::fs::write(&other, text.replace("agent_updates = 8", "agent_updates = 9")).unwrap();
+    std::fs::write(
+        &other,
+        text.replace("agent_updates = 8", "agent_updates = 9"),
+    )
+    .unwrap();
     let refused = compare(&other, &["-o", path(&out)]);
     assert_eq!(refused.status.code(), Some(1));
     let text = stderr(&refused);
-    assert!(text.contains("its `search.agent_updates` was 8, now it is 9"), "{text}");
-    assert!(text.contains("hint: name another folder with `-o`"), "{text}");
+    assert!(
+        text.contains("its `search.agent_updates` was 8, now it is 9"),
+        "{text}"
+    );
+    assert!(
+        text.contains("hint: name another folder with `-o`"),
+        "{text}"
+    );
 }
 
 /// Kills a comparison in the middle, then interrupts the next one.
@@ -135,7 +163,11 @@ fn stop_twice(out: &Path) {
             .spawn()
             .unwrap()
     };
-    let run = |policy: &str| out.join("runs/tiny/params-0.3").join(policy).join("seed-0/run");
+    let run = |policy: &str| {
+        out.join("runs/tiny/params-0.3")
+            .join(policy)
+            .join("seed-0/run")
+    };
     let mut killed = start();
     wait_until(|| run("dqn").join("checkpoint.bin").exists());
     killed.kill().unwrap();
@@ -168,7 +200,10 @@ fn a_run_that_fails_is_told_and_the_others_go_on() {
     assert_eq!(figures(&comparison).len(), 2);
     let failures = comparison["failures"].as_array().unwrap();
     let error = failures[0]["error"].as_str().unwrap();
-    assert!(error.contains("cannot be reached") && error.contains("hint: "), "{error}");
+    assert!(
+        error.contains("cannot be reached") && error.contains("hint: "),
+        "{error}"
+    );
     assert_eq!(
         failures[1]["error"],
         "not begun: small params=0.0001 l2-uniform seed 0 failed"
@@ -189,7 +224,11 @@ fn shards_make_together_what_one_makes() {
     let out = |name: &str| folder.path().join(name);
     let listed = compare(&file, &["-o", path(&out("whole")), "--dry-run"]);
     let text = String::from_utf8(listed.stdout.clone()).unwrap();
-    assert_eq!(text.matches("secateur --threads 2 prune").count(), 4, "{text}");
+    assert_eq!(
+        text.matches("secateur --threads 2 prune").count(),
+        4,
+        "{text}"
+    );
     assert!(!out("whole").exists());
     for (name, shard) in [("one", "1/2"), ("two", "2/2")] {
         let part = compare(&file, &["-o", path(&out(name)), "--shard", shard]);
@@ -197,11 +236,17 @@ fn shards_make_together_what_one_makes() {
         assert_eq!(figures(&json(&out(name).join("compare.json"))).len(), 2);
     }
     let (one, two, both) = (out("one"), out("two"), out("both"));
-    let merged = compare(&file, &["--merge", path(&one), path(&two), "-o", path(&both)]);
+    let merged = compare(
+        &file,
+        &["--merge", path(&one), path(&two), "-o", path(&both)],
+    );
     assert!(merged.status.success(), "{}", stderr(&merged));
     let whole = compare(&file, &["-o", path(&out("whole"))]);
     assert!(whole.status.success(), "{}", stderr(&whole));
-    let (merged, whole) = (json(&both.join("compare.json")), json(&out("whole").join("compare.json")));
+    let (merged, whole) = (
+        json(&both.join("compare.json")),
+        json(&out("whole").join("compare.json")),
+    );
     assert_eq!(figures(&merged), figures(&whole));
     assert_eq!(figures(&whole).len(), 4);
     let ahead = |comparison: &Value| comparison["overall"][0]["budgets"].clone();
@@ -217,12 +262,36 @@ fn an_experiment_that_says_something_wrong_is_refused_by_its_line() {
     let good = "seeds = [0]\npromises = [\"params=0.3\"]\npolicies = [\"dqn\"]\n\
                 [[network]]\nname = \"a\"\ndata = \"d\"\nfile = \"a.onnx\"\n";
     for (from, to, expected) in [
-        ("seeds = [0]", "seeds = []", "line 1: `seeds`: expected one or more"),
-        ("seeds = [0]", "sedes = [0]", "line 1: unknown field `sedes`"),
-        ("params=0.3", "flops=0.3", "line 2: `promises`: `flops=0.3`: unknown metric"),
-        ("[\"params=0.3\"]", "[\"params=0.3\", \"params=0.3\"]", "line 2: `promises`: `params=0.3` stands twice"),
-        ("\"dqn\"", "\"dqn\", \"l3-uniform\"", "line 3: `l3-uniform` on `a`: unknown policy `l3-uniform`"),
-        ("file = \"a.onnx\"", "", "line 5: network `a`: expected `file`, or a table `train`"),
+        (
+            "seeds = [0]",
+            "seeds = []",
+            "line 1: `seeds`: expected one or more",
+        ),
+        (
+            "seeds = [0]",
+            "sedes = [0]",
+            "line 1: unknown field `sedes`",
+        ),
+        (
+            "params=0.3",
+            "flops=0.3",
+            "line 2: `promises`: `flops=0.3`: unknown metric",
+        ),
+        (
+            "[\"params=0.3\"]",
+            "[\"params=0.3\", \"params=0.3\"]",
+            "line 2: `promises`: `params=0.3` stands twice",
+        ),
+        (
+            "\"dqn\"",
+            "\"dqn\", \"l3-uniform\"",
+            "line 3: `l3-uniform` on `a`: unknown policy `l3-uniform`",
+        ),
+        (
+            "file = \"a.onnx\"",
+            "",
+            "line 5: network `a`: expected `file`, or a table `train`",
+        ),
         ("name = \"a\"", "name = \"a/b\"", "line 5: the name `a/b`"),
         (
             "file = \"a.onnx\"",
@@ -234,7 +303,11 @@ fn an_experiment_that_says_something_wrong_is_refused_by_its_line() {
             "[settings]\nsearch.max_costs = 1\n[[network]]",
             "line 3: `dqn` on `a`: unknown field `max_costs`",
         ),
-        ("[[network]]", "[settings]\nseed = 1\n[[network]]", "line 4: `seed` in `settings`: it is set by `seeds`"),
+        (
+            "[[network]]",
+            "[settings]\nseed = 1\n[[network]]",
+            "line 4: `seed` in `settings`: it is set by `seeds`",
+        ),
         (
             "[[network]]",
             "[[variant]]\nname = \"v\"\nshape_of = \"x\"\n[[network]]",
@@ -246,7 +319,10 @@ fn an_experiment_that_says_something_wrong_is_refused_by_its_line() {
         let text = stderr(&refused);
         assert_eq!(refused.status.code(), Some(1), "{text}");
         assert!(text.contains(expected), "{expected}: {text}");
-        assert!(text.contains("wrong.toml`, line ") && text.contains("hint: docs/compare.md"), "{text}");
+        assert!(
+            text.contains("wrong.toml`, line ") && text.contains("hint: docs/compare.md"),
+            "{text}"
+        );
     }
     assert!(!folder.path().join("out").exists());
 }

@@ -4,10 +4,18 @@ use crate::compare::summary::{Comparison, Difference, Group, Line, Overall};
 
 /// Heads of the columns behind the contender's name.
 pub(super) fn heads(comparison: &Comparison, is_floor: bool) -> Vec<String> {
-    let of = if is_floor { "parameters" } else { &comparison.quality_name };
+    let of = if is_floor {
+        "parameters"
+    } else {
+        &comparison.quality_name
+    };
     vec![
         "seeds".to_string(),
-        format!("{} {}, %", comparison.figure.name(), comparison.quality_name),
+        format!(
+            "{} {}, %",
+            comparison.figure.name(),
+            comparison.quality_name
+        ),
         "parameters, %".to_string(),
         "MACs, %".to_string(),
         "cost".to_string(),
@@ -22,35 +30,76 @@ pub(super) fn cells(group: &Group, line: &Line) -> Vec<String> {
         0 => String::new(),
         n => format!(" ({n} unchanged)"),
     };
-    let deviation = line.deviation.map_or_else(String::new, |d| format!(" ± {:.2}", 100.0 * d));
-    let ahead = if group.is_floor { line.size_ahead } else { line.quality_ahead };
+    let deviation = line
+        .deviation
+        .map_or_else(String::new, |d| format!(" ± {:.2}", 100.0 * d));
+    let ahead = if group.is_floor {
+        line.size_ahead
+    } else {
+        line.quality_ahead
+    };
     vec![
         format!("{}{unchanged}", line.runs),
         format!("{:.2}{deviation}", 100.0 * line.quality),
         format!("{:.2}", 100.0 * line.params),
         format!("{:.2}", 100.0 * line.macs),
         format!("{:.3}", line.cost),
-        line.clock.map_or_else(|| format!("{:.0} s", line.seconds), |clock| format!("{clock:.2}")),
+        line.clock.map_or_else(
+            || format!("{:.0} s", line.seconds),
+            |clock| format!("{clock:.2}"),
+        ),
         ahead.map_or_else(String::new, difference),
     ]
 }
 
-/// Heads of the table over all networks and promises, behind the contender's name.
+/// Heads of the table over all networks and promises, behind the contender's name: budgets and floors,
+/// as far as there are some.
 pub(super) fn overall_heads(comparison: &Comparison) -> Vec<String> {
-    vec![
-        format!("all budgets: {} ahead by, points of {}", comparison.against, comparison.quality_name),
-        "pairs".to_string(),
-        format!("all floors: {} ahead by, points of parameters", comparison.against),
-        "pairs".to_string(),
-    ]
+    let of = |kind: &str, unit: &str| {
+        let ahead = format!("{kind}: {} ahead by, points of {unit}", comparison.against);
+        [ahead, "pairs".to_string()]
+    };
+    let [budgets, floors] = kinds(comparison);
+    let mut heads = Vec::new();
+    heads.extend(
+        budgets
+            .then(|| of("all budgets", &comparison.quality_name))
+            .into_iter()
+            .flatten(),
+    );
+    heads.extend(
+        floors
+            .then(|| of("all floors", "parameters"))
+            .into_iter()
+            .flatten(),
+    );
+    heads
 }
 
-pub(super) fn overall_cells(overall: &Overall) -> Vec<String> {
-    let of = |found: Option<Difference>| {
-        let text = found.map_or_else(String::new, difference);
-        [text, found.map_or_else(String::new, |d| d.pairs.to_string())]
-    };
-    [of(overall.budgets), of(overall.floors)].concat()
+/// Are there budgets, are there floors?
+fn kinds(comparison: &Comparison) -> [bool; 2] {
+    [false, true].map(|is_floor| {
+        comparison
+            .groups
+            .iter()
+            .any(|group| group.is_floor == is_floor)
+    })
+}
+
+pub(super) fn overall_cells(comparison: &Comparison, overall: &Overall) -> Vec<String> {
+    let found = [overall.budgets, overall.floors]
+        .into_iter()
+        .zip(kinds(comparison));
+    let shown = found.filter(|(_, is_there)| *is_there);
+    shown
+        .flat_map(|(found, _)| {
+            let text = found.map_or_else(String::new, difference);
+            [
+                text,
+                found.map_or_else(String::new, |d| d.pairs.to_string()),
+            ]
+        })
+        .collect()
 }
 
 /// A mean with its interval.
@@ -63,7 +112,12 @@ pub(super) fn difference(found: Difference) -> String {
 
 /// What a group is called.
 pub(super) fn title(group: &Group) -> String {
-    format!("{}, {} (given: {:.2} %)", group.network, group.promise, 100.0 * group.given)
+    format!(
+        "{}, {} (given: {:.2} %)",
+        group.network,
+        group.promise,
+        100.0 * group.given
+    )
 }
 
 /// What figures are, below a table.
@@ -86,11 +140,18 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
 pub(super) fn left_out(comparison: &Comparison) -> Vec<String> {
     let failed = comparison.failures.iter().map(|failure| {
         let error = failure.error.lines().next().unwrap_or_default();
-        format!("failed: {}: {}", failure.run, error.trim_start_matches("error: "))
+        format!(
+            "failed: {}: {}",
+            failure.run,
+            error.trim_start_matches("error: ")
+        )
     });
     let missing = match comparison.missing.len() {
         0 => None,
-        n => Some(format!("not done: {n} of the runs, the first {}", comparison.missing[0])),
+        n => Some(format!(
+            "not done: {n} of the runs, the first {}",
+            comparison.missing[0]
+        )),
     };
     failed.chain(missing).collect()
 }

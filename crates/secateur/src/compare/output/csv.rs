@@ -10,6 +10,8 @@ pub(super) fn text(comparison: &Comparison) -> Result<String, CompareError> {
     for row in &comparison.rows {
         writer.serialize(row).map_err(io::Error::from)?;
     }
-    let bytes = writer.into_inner().map_err(|error| io::Error::from(error.error().kind()))?;
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| io::Error::from(error.error().kind()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

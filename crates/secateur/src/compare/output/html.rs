@@ -39,7 +39,11 @@ pub(super) fn page(
 
 /// Networks that have results, in their order.
 fn networks(comparison: &Comparison) -> Vec<&str> {
-    let mut names: Vec<&str> = comparison.groups.iter().map(|g| g.network.as_str()).collect();
+    let mut names: Vec<&str> = comparison
+        .groups
+        .iter()
+        .map(|g| g.network.as_str())
+        .collect();
     names.dedup();
     names
 }
@@ -61,7 +65,7 @@ fn table(heads: Vec<String>, rows: Vec<(String, Vec<String>)>) -> Markup {
 
 fn overall(comparison: &Comparison) -> Markup {
     let rows = comparison.overall.iter();
-    let rows = rows.map(|line| (line.policy.clone(), cells::overall_cells(line)));
+    let rows = rows.map(|line| (line.policy.clone(), cells::overall_cells(comparison, line)));
     html! {
         @if !comparison.overall.is_empty() && !comparison.groups.is_empty() {
             h2 { "All rows together" }
@@ -71,7 +75,10 @@ fn overall(comparison: &Comparison) -> Markup {
 }
 
 fn groups(comparison: &Comparison, network: &str) -> Markup {
-    let own = comparison.groups.iter().filter(|group| group.network == network);
+    let own = comparison
+        .groups
+        .iter()
+        .filter(|group| group.network == network);
     html! {
         @for group in own {
             h3 { (cells::title(group)) }
@@ -86,7 +93,10 @@ fn plots(comparison: &Comparison, network: &str) -> Result<Markup, ReportError> 
         .zip(&comparison.policies)
         .map(|(class, name): (usize, _)| (crate::report::plots::colour(class), name.as_str()))
         .collect();
-    let entries: Vec<(&str, &str)> = colours.iter().map(|(c, name)| (c.as_str(), *name)).collect();
+    let entries: Vec<(&str, &str)> = colours
+        .iter()
+        .map(|(c, name)| (c.as_str(), *name))
+        .collect();
     Ok(html! {
         p { "Means over seeds, each policy's joined by size; the dashed line is the given network." }
         @for against in Against::ALL {
@@ -98,7 +108,11 @@ fn plots(comparison: &Comparison, network: &str) -> Result<Markup, ReportError> 
 
 /// The machines that the runs were made on.
 fn machines(comparison: &Comparison) -> Markup {
-    let mut machines: Vec<&str> = comparison.rows.iter().map(|row| row.machine.as_str()).collect();
+    let mut machines: Vec<&str> = comparison
+        .rows
+        .iter()
+        .map(|row| row.machine.as_str())
+        .collect();
     machines.sort_unstable();
     machines.dedup();
     html! {

@@ -10,23 +10,25 @@ pub(super) fn text(comparison: &Comparison) -> String {
     if !comparison.about.is_empty() {
         let _ = writeln!(text, "{}\n", comparison.about);
     }
-    let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | ").replace('\n', " "));
-    for group in &comparison.groups {
-        let _ = writeln!(text, "## {}\n", cells::title(group));
-        let heads = cells::heads(comparison, group.is_floor);
-        let _ = write!(text, "{}|{}\n", row([vec!["policy".into()], heads.clone()].concat()), "---|".repeat(heads.len() + 1));
-        for line in &group.lines {
-            text += &row([vec![line.policy.clone()], cells::cells(group, line)].concat());
+    let mut add = |title: &str, heads: Vec<String>, rows: Vec<(&str, Vec<String>)>| {
+        let rule = "---|".repeat(heads.len() + 1);
+        let _ = write!(text, "## {title}\n\n{}|{rule}\n", row("policy", heads));
+        for (policy, cells) in rows {
+            text += &row(policy, cells);
         }
         text.push('\n');
+    };
+    for group in &comparison.groups {
+        let lines = group.lines.iter();
+        let rows = lines.map(|line| (line.policy.as_str(), cells::cells(group, line)));
+        let heads = cells::heads(comparison, group.is_floor);
+        add(&cells::title(group), heads, rows.collect());
     }
     if !comparison.overall.is_empty() && !comparison.groups.is_empty() {
+        let lines = comparison.overall.iter();
+        let rows = lines.map(|line| (line.policy.as_str(), cells::overall_cells(comparison, line)));
         let heads = cells::overall_heads(comparison);
-        let _ = write!(text, "## All rows together\n\n{}|{}\n", row([vec!["policy".into()], heads.clone()].concat()), "---|".repeat(heads.len() + 1));
-        for line in &comparison.overall {
-            text += &row([vec![line.policy.clone()], cells::overall_cells(line)].concat());
-        }
-        text.push('\n');
+        add("All rows together", heads, rows.collect());
     }
     for note in cells::notes(comparison) {
         let _ = writeln!(text, "{note}\n");
@@ -35,4 +37,9 @@ pub(super) fn text(comparison: &Comparison) -> String {
         let _ = writeln!(text, "- {line}");
     }
     text
+}
+
+fn row(first: &str, rest: Vec<String>) -> String {
+    let cells = std::iter::once(first.to_string()).chain(rest);
+    format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
 }

@@ -45,11 +45,17 @@ pub(super) fn pareto(
     network: &str,
     against: Against,
 ) -> Result<String, ReportError> {
-    let groups: Vec<_> = comparison.groups.iter().filter(|g| g.network == network).collect();
+    let groups: Vec<_> = comparison
+        .groups
+        .iter()
+        .filter(|g| g.network == network)
+        .collect();
     let of = |policy: &str| -> Vec<(f64, f64)> {
         let lines = groups.iter().flat_map(|group| &group.lines);
         let own = lines.filter(|line| line.policy == policy);
-        let mut values: Vec<_> = own.map(|line| (against.of(line), 100.0 * line.quality)).collect();
+        let mut values: Vec<_> = own
+            .map(|line| (against.of(line), 100.0 * line.quality))
+            .collect();
         values.sort_by(|a, b| a.0.total_cmp(&b.0));
         values
     };
