@@ -35,6 +35,8 @@ impl LeNetConfig {
 
 /// Side of the kernels; images are not padded.
 const KERNEL: usize = 5;
+/// Pixels that a convolution takes from a side.
+const LOST: usize = KERNEL - 1;
 
 /// Builds the network with random weights.
 ///
@@ -54,7 +56,7 @@ pub fn lenet5(config: &LeNetConfig, seed: u64) -> Result<Model> {
     builder.input("input", &config.input);
     let mut value = "input".to_string();
     for (index, &width) in config.kernels.iter().enumerate() {
-        if h < KERNEL + 1 || w < KERNEL + 1 {
+        if h < LOST + 2 || w < LOST + 2 {
             let [_, height, width] = config.input;
             return Err(fail(format!(
                 "images of {height}x{width} are too small for it"
@@ -63,7 +65,7 @@ pub fn lenet5(config: &LeNetConfig, seed: u64) -> Result<Model> {
         let (conv, pool) = (format!("conv{}", index + 1), format!("pool{}", index + 1));
         value = builder.conv_bias(&conv, &value, [width, channels, KERNEL, KERNEL]);
         value = builder.max_pool(&pool, &value);
-        (h, w, channels) = ((h - KERNEL + 1) / 2, (w - KERNEL + 1) / 2, width);
+        (h, w, channels) = ((h - LOST) / 2, (w - LOST) / 2, width);
     }
     value = builder.node("Flatten", "flatten", &[&value], "flatten/out", &[]);
     value = builder.linear("fc1", &value, channels * h * w, config.hidden, "fc1/out");

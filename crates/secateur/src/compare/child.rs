@@ -22,6 +22,8 @@ pub(super) struct Child {
     log: PathBuf,
     /// Where its part of the log begins.
     said_from: usize,
+    /// It was asked to end.
+    is_asked: bool,
     pub started: Instant,
 }
 
@@ -82,12 +84,14 @@ impl Child {
             printed,
             log,
             said_from,
+            is_asked: false,
             started: Instant::now(),
         })
     }
 
     /// Asks it to save what it has and to end.
     pub fn stop(&mut self) -> io::Result<()> {
+        self.is_asked = true;
         #[cfg(unix)]
         {
             const SIGINT: i32 = 2;
@@ -105,6 +109,8 @@ impl Child {
         if !status.success() {
             return Ok(Some(match status.code() {
                 Some(INTERRUPTED) => Ended::Stopped,
+                // It had not begun to listen.
+                None if self.is_asked => Ended::Stopped,
                 _ => Ended::Badly(self.last_words(status)),
             }));
         }

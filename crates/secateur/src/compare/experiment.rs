@@ -85,8 +85,8 @@ pub struct Network {
 
 /// Threads of a run unless told otherwise: runs side by side use cores better than threads do.
 pub(super) const THREADS: usize = 1;
-/// Memory of a run unless told otherwise, GiB. Peaks that were measured: VGG-like on MNIST 0.9,
-/// VGG-16 of half the width on CIFAR-10 1.3, one thread.
+/// Memory of a run unless told otherwise, GiB. Peaks that were measured, with one thread: VGG-like on MNIST
+/// 0.3, VGG-16 of half the width on CIFAR-10 1.1.
 pub(super) const MEMORY_GIB: f64 = 2.0;
 
 impl Experiment {

@@ -177,14 +177,10 @@ impl Workplace<'_> {
             if let Some(step) = not_done(train) {
                 return Ok(Some(step));
             }
-            if report
-                .data
-                .as_ref()
-                .is_some_and(|data| data.n_test.is_some())
-            {
-                if let Some(step) = not_done(self.eval(network, &file)) {
-                    return Ok(Some(step));
-                }
+            let has_test = after.test_quality.is_some();
+            let test = has_test.then(|| self.eval(network, &file));
+            if let Some(step) = test.and_then(not_done) {
+                return Ok(Some(step));
             }
         }
         Ok(None)

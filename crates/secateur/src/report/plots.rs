@@ -16,11 +16,13 @@ pub(super) struct Line<'a> {
     pub values: Vec<(f64, f64)>,
 }
 
-/// Points of a plot, joined in their order.
+/// Points of a plot, in one colour.
 pub(crate) struct Points {
-    /// Number of their colour ([`colour`]).
+    /// Number of the colour ([`colour`]), and of the form where colours repeat ([`mark`]).
     pub class: usize,
     pub values: Vec<(f64, f64)>,
+    /// Are they joined, in their order?
+    pub is_joined: bool,
 }
 
 /// Colours by which lines are found again in the SVG, in order of their classes.
@@ -76,17 +78,25 @@ pub(super) fn lines(frame: &Frame<'_>, lines: &[Line<'_>]) -> Result<String, Rep
     })
 }
 
-/// Draws points, joined by thin lines; 720 x 340, scaled by the page. Where colours repeat, points have
-/// another form.
+/// Draws points, and a thin line through those that no other beats (`front`); 720 x 340, scaled by the
+/// page.
 ///
 /// # Errors
 /// [`ReportError::Plot`] with the drawing crate's reason.
-pub(crate) fn points(frame: &Frame<'_>, all: &[Points]) -> Result<String, ReportError> {
+pub(crate) fn points(
+    frame: &Frame<'_>,
+    all: &[Points],
+    front: &[(f64, f64)],
+) -> Result<String, ReportError> {
     const SIZE: i32 = 4;
     drawn(frame, 340, |chart| {
+        let line = LineSeries::new(front.iter().copied(), AXIS.stroke_width(1));
+        chart.draw_series(line).map_err(|e| e.to_string())?;
         all.iter().try_for_each(|points| {
             let style = key(points.class).filled();
-            joined(chart, points.class, &points.values)?;
+            if points.is_joined {
+                joined(chart, points.class, &points.values)?;
+            }
             let values = points.values.iter().copied();
             let marked = match points.class / KEYS.len() {
                 0 => chart
@@ -102,6 +112,15 @@ pub(crate) fn points(frame: &Frame<'_>, all: &[Points]) -> Result<String, Report
             marked.map_err(|e| e.to_string())
         })
     })
+}
+
+/// The form of a class's points, where its colour is another's too.
+pub(crate) fn mark(class: usize) -> &'static str {
+    match class / KEYS.len() {
+        0 => "",
+        1 => "\u{25b2} ",
+        _ => "\u{2715} ",
+    }
 }
 
 fn key(class: usize) -> RGBColor {

@@ -173,9 +173,9 @@ fn stop_twice(out: &Path) {
     killed.kill().unwrap();
     killed.wait().unwrap();
 
+    // What the killed one had begun goes on by itself, and is left alone meanwhile.
     let stopped = start();
     wait_until(|| run("l2-uniform").join("checkpoint.bin").exists());
-    assert!(run("dqn").join("report.html").exists());
     interrupt(&stopped);
     let stopped = stopped.wait_with_output().unwrap();
     let text = stderr(&stopped);

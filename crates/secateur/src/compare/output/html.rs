@@ -7,6 +7,7 @@ use super::plots::{Against, pareto};
 use crate::compare::summary::Comparison;
 use crate::report::ReportError;
 use crate::report::html::{legend, page as whole_page};
+use crate::report::plots::{colour, mark};
 
 /// The page; `experiment` is the text of the experiment's file, `command` what made it.
 ///
@@ -20,7 +21,7 @@ pub(super) fn page(
     let body = html! {
         h1 { (comparison.name) }
         @if !comparison.about.is_empty() { p.lead { (comparison.about) } }
-        @for note in cells::notes(comparison) { p.muted { (note) } }
+        @for note in cells::notes(comparison) { p.muted { (note.replace('`', "")) } }
         @for line in cells::left_out(comparison) { p.note { (line) } }
         @if comparison.groups.is_empty() { p { "There are no results yet." } }
         (overall(comparison))
@@ -89,16 +90,19 @@ fn groups(comparison: &Comparison, network: &str) -> Markup {
 }
 
 fn plots(comparison: &Comparison, network: &str) -> Result<Markup, ReportError> {
-    let colours: Vec<(String, &str)> = (0..)
+    let named: Vec<(String, String)> = (0..)
         .zip(&comparison.policies)
-        .map(|(class, name): (usize, _)| (crate::report::plots::colour(class), name.as_str()))
+        .map(|(class, name)| (colour(class), format!("{}{name}", mark(class))))
         .collect();
-    let entries: Vec<(&str, &str)> = colours
+    let entries: Vec<(&str, &str)> = named
         .iter()
-        .map(|(c, name)| (c.as_str(), *name))
+        .map(|(c, n)| (c.as_str(), n.as_str()))
         .collect();
     Ok(html! {
-        p { "Means over seeds, each policy's joined by size; the dashed line is the given network." }
+        p {
+            "Means over seeds, each policy's joined by size. Dashed: the given network. The thin grey line \
+             goes through the means that none beats in both."
+        }
         @for against in Against::ALL {
             div.plot { (PreEscaped(pareto(comparison, network, against)?)) }
         }

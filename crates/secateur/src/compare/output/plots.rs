@@ -35,8 +35,8 @@ impl Against {
     }
 }
 
-/// The contenders' means for a network, each joined from the smallest to the largest; a dashed line
-/// where the given network is.
+/// The contenders' means for a network; a dashed line where the given network is, a thin one through the
+/// means that none of the others beats in both.
 ///
 /// # Errors
 /// [`ReportError::Plot`].
@@ -48,28 +48,24 @@ pub(super) fn pareto(
     let groups: Vec<_> = comparison
         .groups
         .iter()
-        .filter(|g| g.network == network)
+        .filter(|group| group.network == network)
         .collect();
-    let of = |policy: &str| -> Vec<(f64, f64)> {
+    let of = |policy: &str| {
         let lines = groups.iter().flat_map(|group| &group.lines);
         let own = lines.filter(|line| line.policy == policy);
-        let mut values: Vec<_> = own
-            .map(|line| (against.of(line), 100.0 * line.quality))
-            .collect();
-        values.sort_by(|a, b| a.0.total_cmp(&b.0));
-        values
+        by_x(own.map(|line| (against.of(line), 100.0 * line.quality)))
     };
-    let all: Vec<Points> = comparison
-        .policies
-        .iter()
-        .enumerate()
+    let all: Vec<Points> = (0..)
+        .zip(&comparison.policies)
         .map(|(class, policy)| Points {
             class,
             values: of(policy),
+            // Sizes are steps of one descent; costs have no order.
+            is_joined: !matches!(against, Against::Cost),
         })
         .collect();
     let given = groups.first().map(|group| 100.0 * group.given);
-    let values = || all.iter().flat_map(|points| &points.values);
+    let values = || all.iter().flat_map(|points| points.values.iter().copied());
     let frame = Frame {
         name: "pareto",
         x_label: against.words(),
@@ -78,5 +74,42 @@ pub(super) fn pareto(
         y: bounds(values().map(|value| value.1).chain(given)),
         level: given,
     };
-    points(&frame, &all)
+    points(&frame, &all, &front(values()))
+}
+
+fn by_x(values: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
+    values
+}
+
+/// The points of which no other has a higher y at the same or a lower x.
+fn front(values: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
+    let mut best = f64::NEG_INFINITY;
+    let mut kept = by_x(values);
+    kept.retain(|value| {
+        let is_better = value.1 > best;
+        best = best.max(value.1);
+        is_better
+    });
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::front;
+
+    #[test]
+    fn the_front_is_what_no_other_beats() {
+        let values = [
+            (3.0, 9.0),
+            (1.0, 5.0),
+            (2.0, 4.0),
+            (1.0, 6.0),
+            (2.0, 8.0),
+            (4.0, 9.0),
+        ];
+        let found = front(values.into_iter());
+        assert_eq!(found, [(1.0, 6.0), (2.0, 8.0), (3.0, 9.0)]);
+    }
 }
