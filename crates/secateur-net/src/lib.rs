@@ -4,13 +4,14 @@
 //! graph's outputs mean; an [`Interpreter`] plans the graph once. [`weights::Weights`] hold
 //! the parameters as plain memory at full width; [`mask::Selection`] gathers the active part
 //! for a compact network and scatters it back; [`train`] trains and evaluates; [`heal`] solves
-//! weights without gradients; [`score`] tells how much active kernels matter and [`health`] what
+//! weights without gradients, [`fresh`] begins with new ones; [`score`] tells how much active kernels matter and [`health`] what
 //! dormant ones would bring. Nothing here decides anything: decisions are in `secateur-search`.
 
 pub mod data;
 mod engine;
 mod error;
 pub mod extension;
+pub mod fresh;
 pub mod heal;
 pub mod health;
 pub mod interpreter;

@@ -13,8 +13,10 @@
 
 pub mod bench;
 pub mod calibrate;
+pub mod compare;
 pub mod examples;
 pub mod guessing;
+pub mod layered;
 pub mod measure;
 mod network;
 pub mod one_shot;

@@ -6,6 +6,7 @@ use secateur_net::data::{
     Augment, BatchSampler, DataConfig, DataError, ModelData, Part, SkippedImage, Source, metadata,
     settle_image_size,
 };
+use secateur_net::fresh::fresh_weights;
 use secateur_net::settings;
 use secateur_net::settings::{BATCH, EPOCHS, NOT_ALL, RATE, SHIFT, SettingError, Settings};
 use secateur_net::task::{self, Against, Task, TaskKind};
@@ -226,6 +227,22 @@ pub fn train(
         skipped: data.source.skipped(),
         notes,
     })
+}
+
+/// The model with new weights in place of its own, as if it had never been trained; data are prepared
+/// and split as before.
+///
+/// # Errors
+/// [`TrainError`] for a graph that cannot be read, and parameters that no rule gives new values to.
+pub fn with_new_weights(model: &Model, seed: u64) -> Result<Model, TrainError> {
+    let graph = Graph::from_model(model)?;
+    let mut renewed = model.with_weights(&fresh_weights(&graph, seed)?)?;
+    for cost in [metadata::SAMPLE_MACS, metadata::SECONDS] {
+        if renewed.metadata(cost).is_some() {
+            renewed.set_metadata(cost, "0");
+        }
+    }
+    Ok(renewed)
 }
 
 /// How far a training came.

@@ -6,6 +6,7 @@ mod data;
 mod engines;
 mod features;
 mod fixtures;
+mod fresh;
 mod frontier;
 mod gradients;
 mod heal;

@@ -132,6 +132,30 @@ impl Builder {
         )
     }
 
+    /// Convolution with bias of weights `[c_out, c_in, kh, kw]`, without padding.
+    pub(super) fn conv_bias(&mut self, name: &str, input: &str, shape: [usize; 4]) -> String {
+        let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
+        self.he_normal(&weight, &shape, shape[1..].iter().product());
+        self.constant(&bias, &shape[..1], 0.0);
+        let output = format!("{name}/out");
+        let sides = Attribute::Ints(vec![shape[2] as i64, shape[3] as i64]);
+        let attributes = [("kernel_shape", sides)];
+        self.node("Conv", name, &[input, &weight, &bias], &output, &attributes)
+    }
+
+    /// 2x2 max pooling with stride 2.
+    pub(super) fn max_pool(&mut self, name: &str, input: &str) -> String {
+        let two = || Attribute::Ints(vec![2, 2]);
+        let attributes = [("kernel_shape", two()), ("strides", two())];
+        self.node(
+            "MaxPool",
+            name,
+            &[input],
+            &format!("{name}/out"),
+            &attributes,
+        )
+    }
+
     /// As [`Builder::conv_bn`], then ReLU.
     pub(super) fn conv_bn_relu(&mut self, name: &str, input: &str, shape: ConvShape) -> String {
         let normalised = self.conv_bn(name, input, shape);

@@ -5,7 +5,7 @@
 
 use super::builder::{Builder, ConvShape};
 use crate::error::{OnnxError, Result};
-use crate::model::{Attribute, Model};
+use crate::model::Model;
 
 /// One entry of the list of widths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,16 +118,7 @@ pub fn vgg_like(config: &VggConfig, seed: u64) -> Result<Model> {
                     )));
                 }
                 let name = format!("pool{pools}");
-                value = builder.node(
-                    "MaxPool",
-                    &name,
-                    &[&value],
-                    &format!("{name}/out"),
-                    &[
-                        ("kernel_shape", Attribute::Ints(vec![2, 2])),
-                        ("strides", Attribute::Ints(vec![2, 2])),
-                    ],
-                );
+                value = builder.max_pool(&name, &value);
             }
         }
     }

@@ -14,7 +14,7 @@ use secateur_net::settings;
 use secateur_net::settings::{SettingError, Settings};
 
 pub use agent::DqnConfig;
-pub use budget::Budget;
+pub use budget::{Budget, BudgetError};
 pub use gone::GONE;
 pub use measure::MeasureConfig;
 pub use metric::Metric;

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use secateur::compare::Shard;
 use secateur::data::DataConfig;
 use secateur::train::TrainConfig;
 use secateur_net::settings;
-use secateur_net::settings::{EPOCHS, INPUTS, WIDTH};
+use secateur_net::settings::{BATCH, EPOCHS, INPUTS, WIDTH};
 use secateur_onnx::model::InputShape;
 use secateur_search::config::{Metric, Mode, PruneConfig};
 
@@ -51,6 +52,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Write the report of a run folder again
     Report(ReportArgs),
+    /// Policies over networks, promises and seeds, from one experiment file
+    Compare(CompareArgs),
     /// Train, prune in both modes and report, on the data shipped with the sources
     Demo(DemoArgs),
 }
@@ -60,6 +63,15 @@ pub enum Command {
 pub enum Arch {
     /// 3x3 convolutions with batch norm and ReLU, 2x2 pooling, fully connected layers
     VggLike,
+    /// 5x5 convolutions of 20 and 50 kernels, 500 hidden features (Caffe's, for digits)
+    #[value(name = "lenet-5")]
+    LeNet5,
+    /// 20 layers in three stages of residual blocks, 16 to 64 kernels
+    #[value(name = "resnet-20")]
+    ResNet20,
+    /// Inverted residual blocks, with strides for small images
+    #[value(name = "mobilenet-v2")]
+    MobileNetV2,
 }
 
 /// `secateur train`.
@@ -68,33 +80,39 @@ pub enum Arch {
 secateur train --data data/mnist -o net.onnx\n  \
 secateur train --data data/mnist --widths 16,16,M,32,32,M -o small.onnx --epochs 3\n  \
 secateur train --data data/mnist --init net.onnx -o better.onnx --lr 0.02\n  \
-secateur train --data cifar10 --init resnet20.onnx -o net.onnx --flip --max-shift 4 --epochs 30")]
+secateur train --data cifar10 --arch resnet-20 -o net.onnx --flip --max-shift 4 --epochs 30\n  \
+secateur train --data data/mnist --init small.onnx --fresh -o scratch.onnx")]
 pub struct TrainArgs {
     /// Architecture to build
     #[arg(long, value_enum, default_value = "vgg-like", conflicts_with = "init")]
     pub arch: Arch,
-    /// Kernels a convolution, and M for pooling [default: 32,32,M,64,64,M,128,128,128,M]
+    /// vgg-like: kernels a convolution, and M for pooling [default: 32,32,M,64,64,M,128,128,128,M]
     #[arg(long, value_name = "LIST", conflicts_with = "init")]
     pub widths: Option<String>,
-    /// Widths of the hidden fully connected layers
+    /// vgg-like: widths of the hidden fully connected layers [default: 128]
     #[arg(
         long,
         value_name = "LIST",
         value_delimiter = ',',
-        default_value = "128",
         conflicts_with = "init",
         value_parser = within::<usize>(WIDTH)
     )]
-    pub hidden: Vec<usize>,
+    pub hidden: Option<Vec<usize>>,
     /// Go on from this model instead of building one
     #[arg(long, value_name = "FILE", conflicts_with = "image-size")]
     pub init: Option<PathBuf>,
+    /// Of the model of --init take the shape alone, and begin with new weights
+    #[arg(long, requires = "init")]
+    pub fresh: bool,
     /// Data: a folder of images, IDX files and so on (docs/data.md)
     #[arg(long, value_name = "DIR", help_heading = DATA)]
     pub data: PathBuf,
     /// File to write
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Settings (TOML); arguments go first
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// How to train.
     #[command(flatten)]
     pub settings: Flags<TrainConfig>,
@@ -209,6 +227,9 @@ pub struct EvalArgs {
     /// Data: a folder of images, IDX files and so on (docs/data.md)
     #[arg(long, value_name = "DIR", help_heading = DATA)]
     pub data: PathBuf,
+    /// Take the part [data] of this config of prune or train (TOML); arguments go first
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// How it is read.
     #[command(flatten)]
     pub settings: Flags<DataConfig>,
@@ -303,6 +324,44 @@ pub struct ReportArgs {
     pub run_dir: PathBuf,
     /// Print report.json instead of writing the page
     #[arg(long)]
+    pub json: bool,
+}
+
+/// `secateur compare`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+secateur compare experiments/mnist-tiny.toml\n  \
+secateur compare experiments/vgg16.toml --data cifar10 --jobs 4 -o runs/vgg16\n  \
+secateur compare experiments/vgg16.toml --dry-run\n  \
+secateur compare experiments/vgg16.toml --shard 2/8 -o runs/vgg16-2\n  \
+secateur compare experiments/vgg16.toml --merge runs/vgg16-* -o runs/vgg16")]
+pub struct CompareArgs {
+    /// What is compared: networks, promises, policies, seeds (docs/compare.md)
+    pub experiment: PathBuf,
+    /// Folder for everything that is written; runs that it holds are not made again
+    /// [default: runs/<experiment>]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Runs at once [default: as many as cores and memory allow]
+    #[arg(long, value_name = "N", value_parser = within::<usize>(BATCH))]
+    pub jobs: Option<usize>,
+    /// Data of all networks, instead of those that the experiment names
+    #[arg(long, value_name = "DIR", help_heading = DATA)]
+    pub data: Option<PathBuf>,
+    /// Make one part of so many of the runs, for machines that share the work
+    #[arg(long, value_name = "I/N", conflicts_with = "merge")]
+    pub shard: Option<Shard>,
+    /// Make no runs; tables and plots of the runs in these folders
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    pub merge: Vec<PathBuf>,
+    /// List the commands of the runs that are not done, and do nothing
+    #[arg(long, conflicts_with = "merge")]
+    pub dry_run: bool,
+    /// Compare by test data, once the design is decided by validation data
+    #[arg(long)]
+    pub test: bool,
+    /// Print the result as JSON
+    #[arg(long, conflicts_with = "dry_run")]
     pub json: bool,
 }
 

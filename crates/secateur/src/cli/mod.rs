@@ -33,6 +33,7 @@ pub fn run() -> ExitCode {
         Command::Verify(args) => crate::commands::verify::run(args),
         Command::Bench(args) => crate::commands::bench::run(args),
         Command::Report(args) => crate::commands::report::run(args),
+        Command::Compare(args) => crate::commands::compare::run(args, cli.threads),
         Command::Demo(args) => crate::commands::demo::run(args),
     };
     match result {

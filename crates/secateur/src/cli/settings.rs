@@ -3,10 +3,15 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use secateur_search::config::{Budget, GONE, Metric, Mode, PruneConfig};
+use secateur::data::DataConfig;
+use secateur::layered::lay_over;
+use secateur::train::TrainConfig;
+use secateur_net::settings::Settings;
+use secateur_search::config::{Budget, GONE, Mode, PruneConfig};
 use secateur_search::policies;
 
-use super::args::{ModeName, PruneArgs};
+use super::args::{ModeName, PruneArgs, TrainArgs};
+use super::flags::Flags;
 
 /// Reads a config as a table, once it is known to be one: errors name the line, or the setting
 /// and its range.
@@ -38,18 +43,37 @@ fn became_of_a_setting(text: &str) -> Option<String> {
     Some(format!("`{key}` is no setting any more: {fate}"))
 }
 
-/// Lays `top` over `base`: settings one by one, but a mode as a whole.
-fn lay_over(base: &mut toml::Table, top: toml::Table) {
-    for (key, value) in top {
-        match (base.get_mut(&key), value) {
-            (Some(toml::Value::Table(below)), toml::Value::Table(above)) if key != "mode" => {
-                lay_over(below, above);
-            }
-            (_, value) => {
-                base.insert(key, value);
-            }
+/// Settings of a training: the config, then the arguments.
+pub fn train_config(args: &TrainArgs) -> Result<TrainConfig> {
+    let config = match &args.config {
+        None => TrainConfig::default(),
+        Some(path) => {
+            let text = fs_err::read_to_string(path)?;
+            let context = || format!("cannot use config `{}`", path.display());
+            let config: TrainConfig = toml::from_str(&text).with_context(context)?;
+            config.check_ranges().with_context(context)?;
+            config
         }
-    }
+    };
+    Ok(args.settings.over(config))
+}
+
+/// Settings of data: part `[data]` of a config, then the arguments.
+pub fn data_config(config: Option<&Path>, flags: &Flags<DataConfig>) -> Result<DataConfig> {
+    let config = match config {
+        None => DataConfig::default(),
+        Some(path) => {
+            let text = fs_err::read_to_string(path)?;
+            let context = || format!("cannot use config `{}`", path.display());
+            let mut table: toml::Table = text.parse().with_context(context)?;
+            let data = table.remove("data");
+            let data = data.unwrap_or(toml::Value::Table(toml::Table::new()));
+            let config: DataConfig = data.try_into().with_context(context)?;
+            config.check_ranges().with_context(context)?;
+            config
+        }
+    };
+    Ok(flags.over(config))
 }
 
 /// Resolves and checks the settings of a pruning run. A resumed one goes on with its own, and
@@ -106,24 +130,7 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
 
 /// `params=0.4,0.14` as budgets.
 pub fn parse_budgets(text: &str) -> Result<Vec<Budget>> {
-    let form = format!(
-        "expected METRIC=SHARE with METRIC one of {}, and shares between 0 and 1, such as \
-         params=0.4,0.14",
-        Metric::ALL.map(Metric::name).join(", ")
-    );
-    let Some((name, shares)) = text.split_once('=') else {
-        bail!("cannot use `--budget {text}`: {form}");
-    };
-    let Some(metric) = Metric::ALL.into_iter().find(|m| m.name() == name.trim()) else {
-        bail!("cannot use `--budget {text}`: unknown metric `{name}`; {form}");
-    };
-    shares
-        .split(',')
-        .map(|share| match share.trim().parse::<f64>() {
-            Ok(remaining) if remaining > 0.0 && remaining < 1.0 => Ok(Budget { metric, remaining }),
-            _ => bail!("cannot use `--budget {text}`: `{share}` is no share; {form}"),
-        })
-        .collect()
+    Budget::parse_list(text).map_err(|error| anyhow!("cannot use `--budget {text}`: {error}"))
 }
 
 #[cfg(test)]
@@ -162,30 +169,5 @@ mod tests {
         let nested = told("[training.optimizer]\nbeta1 = 0.8\n");
         assert!(nested.contains("`training.optimizer.beta1`"), "{nested}");
         assert_eq!(became_of_a_setting("[agent]\nhiden = 8\n"), None);
-    }
-
-    #[test]
-    fn budgets() {
-        let parsed = parse_budgets("conv-params=0.4, 0.06").unwrap();
-        assert_eq!(parsed.len(), 2);
-        assert_eq!(
-            parsed[1],
-            Budget {
-                metric: Metric::ConvParams,
-                remaining: 0.06
-            }
-        );
-        for wrong in [
-            "params",
-            "flops=0.5",
-            "params=",
-            "params=0",
-            "params=1.0",
-            "params=-0.1",
-            "params=NaN",
-        ] {
-            let error = parse_budgets(wrong).unwrap_err().to_string();
-            assert!(error.contains("expected METRIC=SHARE"), "{wrong}: {error}");
-        }
     }
 }

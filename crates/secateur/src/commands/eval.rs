@@ -20,6 +20,7 @@ use serde::Serialize;
 use super::{open_data, print_json, print_notes, say_table, skipped_text};
 use crate::cli::args::{EvalArgs, Part};
 use crate::cli::exit_code;
+use crate::cli::settings::data_config;
 
 #[derive(Serialize)]
 struct Class {
@@ -46,7 +47,7 @@ pub fn run(args: &EvalArgs) -> Result<u8> {
     let mut model = Model::read(&args.model)?;
     let config = DataConfig {
         confirm_share: 0.0,
-        ..args.settings.over(DataConfig::default())
+        ..data_config(args.config.as_deref(), &args.settings)?
     };
     let source = open_data(&args.data, &config, args.json)?;
     if args.original.is_none() {

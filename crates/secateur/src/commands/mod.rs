@@ -1,6 +1,7 @@
 //! One file a command; each is thin over the library.
 
 pub mod bench;
+pub mod compare;
 pub mod demo;
 pub mod eval;
 pub mod inspect;
@@ -15,6 +16,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use secateur::data::{self, DataConfig, Source};
+use secateur::report::command_text;
 use secateur::table::{Align, table};
 use serde::Serialize;
 
@@ -41,6 +43,13 @@ fn skipped_text(n: usize) -> String {
         0 => String::new(),
         n => format!(", {} left out", counted(n, "image")),
     }
+}
+
+/// The command as typed, with the program's plain name.
+fn command_line() -> String {
+    let mut words = vec!["secateur".to_string()];
+    words.extend(std::env::args().skip(1));
+    command_text(words)
 }
 
 /// Prints a result for programs.

@@ -5,14 +5,14 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use secateur::calibrate::Calibration;
 use secateur::one_shot::{OneShotJob, prune_one_shot};
-use secateur::report::{RunReport, command_text, terminal_table};
+use secateur::report::{RunReport, terminal_table};
 use secateur::{Files, Pruner};
 use secateur_onnx::OnnxError;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_search::config::PruneConfig;
 
-use super::{check_writable, open_data, print_json, print_notes};
+use super::{check_writable, command_line, open_data, print_json, print_notes};
 use crate::cli::args::{ModeName, PruneArgs};
 use crate::cli::exit_code;
 use crate::cli::progress::{CheckProgress, PruneProgress, stop_flag};
@@ -154,13 +154,6 @@ pub fn count_params(model: &Path) -> Result<u64, OnnxError> {
     let graph = Graph::from_model(&Model::read(model)?)?;
     let floats = graph.initializers.values().filter(|t| t.as_f32().is_some());
     Ok(floats.map(|t| t.len() as u64).sum())
-}
-
-/// The command as typed, with the program's plain name.
-fn command_line() -> String {
-    let mut words = vec!["secateur".to_string()];
-    words.extend(std::env::args().skip(1));
-    command_text(words)
 }
 
 fn show(args: &PruneArgs, report: &RunReport, run_dir: &Path) -> Result<()> {

@@ -32,37 +32,41 @@ pub fn write_html(
     examples: Option<&Examples>,
     path: &Path,
 ) -> Result<(), ReportError> {
-    let page = html! {
+    let body = html! {
+        (summary::summary(report))
+        (networks::before_after(report))
+        (measure::measure(report))
+        (examples::examples(report, examples))
+        (progress::progress(report, header, history)?)
+        (kernels::maps(report, header, history))
+        (kernels::effectiveness(report, header))
+        (progress::reward(report, history)?)
+        (reactivations::reactivations(header, history))
+        (networks::layers(report))
+        (cost::cost(report, history))
+        (data::data(report))
+        (reproduce::reproduce(report, path))
+    };
+    let page = page(&format!("Pruning report: {}", report.before.file), body);
+    write_atomically(path, page.into_string().as_bytes())?;
+    Ok(())
+}
+
+/// A whole page in the style of the reports.
+pub(crate) fn page(title: &str, body: Markup) -> Markup {
+    html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { "Pruning report: " (report.before.file) }
+                title { (title) }
                 style { (PreEscaped(include_str!("style.css"))) }
             }
-            body {
-                main {
-                    (summary::summary(report))
-                    (networks::before_after(report))
-                    (measure::measure(report))
-                    (examples::examples(report, examples))
-                    (progress::progress(report, header, history)?)
-                    (kernels::maps(report, header, history))
-                    (kernels::effectiveness(report, header))
-                    (progress::reward(report, history)?)
-                    (reactivations::reactivations(header, history))
-                    (networks::layers(report))
-                    (cost::cost(report, history))
-                    (data::data(report))
-                    (reproduce::reproduce(report, path))
-                }
-            }
+            body { main { (body) } }
         }
-    };
-    write_atomically(path, page.into_string().as_bytes())?;
-    Ok(())
+    }
 }
 
 fn percent(value: f64) -> String {
@@ -70,7 +74,7 @@ fn percent(value: f64) -> String {
 }
 
 /// Names beside their colours, by the style sheet's variables.
-fn legend(entries: &[(&str, &str)]) -> Markup {
+pub(crate) fn legend(entries: &[(&str, &str)]) -> Markup {
     html! {
         div.legend {
             @for (color, name) in entries {

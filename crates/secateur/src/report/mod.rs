@@ -2,11 +2,11 @@
 
 mod command;
 pub mod data;
-mod html;
+pub(crate) mod html;
 mod json;
 mod kernel_map;
 pub mod measure;
-mod plots;
+pub(crate) mod plots;
 pub mod stats;
 mod terminal;
 

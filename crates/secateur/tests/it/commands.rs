@@ -111,7 +111,7 @@ fn snapshot(name: &str, text: &str) {
 #[test]
 fn help() {
     let commands = [
-        "", "train", "prune", "eval", "inspect", "verify", "bench", "report", "demo",
+        "", "train", "prune", "eval", "inspect", "verify", "bench", "report", "compare", "demo",
     ];
     for name in commands {
         let mut command = command();

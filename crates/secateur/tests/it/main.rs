@@ -3,6 +3,7 @@
 mod bad_input;
 mod commands;
 mod common;
+mod compare;
 mod data;
 mod differing;
 mod disk;

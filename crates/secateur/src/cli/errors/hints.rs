@@ -9,6 +9,7 @@ mod measure;
 use std::error::Error;
 
 use secateur::PruneError;
+use secateur::compare::CompareError;
 use secateur::data::DataError;
 use secateur::guessing::{Change, Guessing};
 use secateur::report::ReportError;
@@ -46,6 +47,7 @@ pub fn hint(error: &(dyn Error + 'static)) -> Hint {
         .or_else(|| of(error, data))
         .or_else(|| of(error, onnx))
         .or_else(|| of(error, store))
+        .or_else(|| of(error, compare))
 }
 
 fn say(text: &str) -> Hint {
@@ -281,6 +283,18 @@ fn onnx(error: &OnnxError) -> Hint {
         OnnxError::Architecture { .. } => {
             say("see `secateur train --help` for the form of `--widths`")
         }
+        other => other.hint(),
+    }
+}
+
+fn compare(error: &CompareError) -> Hint {
+    match error {
+        CompareError::OtherRun { .. } => {
+            say("name another folder with `-o`, or remove this one to make its run anew")
+        }
+        CompareError::NoTest { .. } => say("leave `--test` out"),
+        CompareError::Report(error) => report(error),
+        CompareError::Store(error) => store(error),
         other => other.hint(),
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn progress(
     let sizes = lines(
         &Frame {
             name: "size",
+            x_label: "pruning epoch",
             y_label: "remains, %",
             x: epochs(history),
             y: (0.0, 103.0),
@@ -72,6 +73,7 @@ fn quality_plot(
     let clipped = quality.iter().map(|&(e, q)| (e, q.max(low))).collect();
     let frame = Frame {
         name: "quality",
+        x_label: "pruning epoch",
         y_label: &format!("{name}, %"),
         x: epochs(history),
         y: (low, top),
@@ -157,6 +159,7 @@ pub(super) fn reward(report: &RunReport, history: &[EpochRecord]) -> Result<Mark
     let plot = lines(
         &Frame {
             name: "reward",
+            x_label: "pruning epoch",
             y_label: "reward",
             x: (0.0, rows.last().map_or(1.0, |r| r.epoch as f64).max(1.0)),
             y: bounds(parts.iter().flat_map(|l| l.values.iter().map(|p| p.1))),
