@@ -1,12 +1,12 @@
 //! What kernels are worth against the other kernels of their layer.
 //!
 //! ```text
-//! v_k = √( s_k / mean s · n_k / mean n ),  means over the layer's active kernels
+//! v_k = √( s_k / mean s · l_k / mean l ),  means over the layer's active kernels
 //! ```
 //!
-//! with n the norm of the kernel's weights and s its significance, or its health while it is
-//! dormant. The two err in different ways: significance is first order and from a few batches,
-//! norms know nothing of the data. Together they choose better than either.
+//! with l what is lost with the kernel in the given network when the others make up for it (score
+//! `second-order`; where no reader's error could be told the norm of its weights) and s its
+//! significance in the present network, or its health while it is dormant.
 //!
 //! Layers are not weighed against each other: first-order significance adds up what single
 //! kernels lose, and a layer that loses many at once loses far more. What an epoch brought
@@ -33,12 +33,11 @@ pub fn worth(observation: &Observation) -> Vec<Vec<f32>> {
 fn within_layer(observation: &Observation, group: usize) -> Vec<f32> {
     let of = |score: &str| observation.scores.of_group(score, group);
     let (significance, health) = (of(TAYLOR), of(HEALTH));
-    // Where no reader's error could be told, norms stand in.
     let lost = match of(SECOND_ORDER) {
         known if known.iter().any(|&lost| lost > 0.0) => SECOND_ORDER,
         _ => WEIGHT_NORM,
     };
-    let (norm, mean_norm) = (of(lost), observation.mean_active(lost, group));
+    let (lost, mean_lost) = (of(lost), observation.mean_active(lost, group));
     let mean_significance = observation.mean_active(TAYLOR, group);
     // What was not measured says nothing.
     let over = |value: f32, mean: f64| {
@@ -56,7 +55,7 @@ fn within_layer(observation: &Observation, group: usize) -> Vec<f32> {
             } else {
                 health[k]
             };
-            (over(matters, mean_significance) * over(norm[k], mean_norm)).sqrt() as f32
+            (over(matters, mean_significance) * over(lost[k], mean_lost)).sqrt() as f32
         })
         .collect()
 }
@@ -75,12 +74,16 @@ mod tests {
     use Kernel::{Dormant, On};
 
     fn of(kernels: &[Kernel]) -> Vec<f32> {
+        worth(&observation(kernels)).remove(0)
+    }
+
+    fn observation(kernels: &[Kernel]) -> Observation {
         let column = |get: fn(&Kernel) -> f32| vec![kernels.iter().map(get).collect()];
         let facts = |kernel: &Kernel| KernelFacts {
             active: matches!(kernel, On(..)),
             ..KernelFacts::default()
         };
-        let observation = Observation {
+        Observation {
             layers: vec![LayerFacts {
                 switchable: true,
                 ..LayerFacts::default()
@@ -109,8 +112,15 @@ mod tests {
                     }),
                 ),
             ..Observation::default()
-        };
-        worth(&observation).remove(0)
+        }
+    }
+
+    #[test]
+    fn what_is_lost_with_a_kernel_takes_the_place_of_its_norm_where_it_is_known() {
+        let mut observation = observation(&[On(1.0, 9.0), On(1.0, 1.0), Dormant(1.0)]);
+        let scores = std::mem::take(&mut observation.scores);
+        observation.scores = scores.with(SECOND_ORDER, vec![vec![1.0, 3.0, 8.0]]);
+        assert_eq!(worth(&observation)[0], [0.5, 1.5, 4.0].map(f32::sqrt));
     }
 
     #[test]

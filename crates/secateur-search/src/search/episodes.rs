@@ -85,9 +85,11 @@ mod tests {
     use crate::config::Metric;
 
     fn episodes(shares: &[f64], exchanges: usize, learns: bool) -> Episodes {
-        let mut search = SearchConfig::default();
-        search.explore_episodes = 2;
-        search.exchange_epochs = exchanges;
+        let search = SearchConfig {
+            explore_episodes: 2,
+            exchange_epochs: exchanges,
+            ..SearchConfig::default()
+        };
         Episodes::new(
             &search,
             &Stops::new(Metric::Params, shares.to_vec()),

@@ -29,26 +29,17 @@ impl<E: Environment> Search<'_, E> {
 
         let observation = self.environment.observe(&goal);
         let masks = self.chosen(&observation, t)?;
-        let before = self.environment.state().clone();
-        let standing = self.environment.standing().clone();
         let place = self.episodes.place(t);
+        let standing = self.environment.standing().clone();
         if masks == standing.masks && !place.cuts {
             // What is asked again is answered alike.
             self.go_on_from(episode, self.episodes.next_cut(t));
             return Ok(());
         }
-        let mut steps = Steps {
-            progress: self.progress(exploration.stage, episode),
-            observer,
-        };
-        let action = Action {
-            masks,
-            healing: Healing::Solved,
-        };
-        let step = self.environment.step(&action, &goal, &mut steps)?;
-        self.state.spent += step.cost;
-        self.state.looked += step.cost;
-        self.state.looks += 1;
+        let before = (!place.cuts).then(|| self.environment.state().clone());
+        let progress = self.progress(exploration.stage, episode);
+        let changes = Changes::between(&observation, &standing.masks, &masks, ReactivatedBy::Agent);
+        let step = self.look(masks, &goal, &mut Steps { progress, observer })?;
         let next_observation = self.environment.observe(&self.goal(t + 1, t));
         let terminated = t == self.episodes.epochs();
         let report = self.learn(&observation, &step, &next_observation, terminated);
@@ -57,20 +48,16 @@ impl<E: Environment> Search<'_, E> {
         let parts = RecordParts {
             episode,
             exploration,
-            changes: Changes::between(
-                &observation,
-                &standing.masks,
-                &action.masks,
-                ReactivatedBy::Agent,
-            ),
+            changes,
             q_advantage: self.advantages(&next_observation),
             agent_loss: (report.updates > 0).then_some(report.mean_loss),
             candidate,
             seconds: started.elapsed().as_secs_f64(),
         };
-        let taken_back = !place.cuts && !(self.environment.standing().loss < standing.loss);
-        self.record(parts, taken_back, &step, &next_observation, observer)?;
-        if taken_back {
+        let is_better = self.environment.standing().loss < standing.loss;
+        let back_to = before.filter(|_| !is_better);
+        self.record(parts, back_to.is_some(), &step, &next_observation, observer)?;
+        if let Some(before) = back_to {
             self.environment.restore(before);
         }
         let is_spent = self.state.looked >= self.looks_allowed();
@@ -81,6 +68,24 @@ impl<E: Environment> Search<'_, E> {
         };
         self.go_on_from(episode, next);
         Ok(())
+    }
+
+    /// Switches to these kernels with solved weights.
+    fn look(
+        &mut self,
+        masks: Masks,
+        goal: &Goal,
+        steps: &mut Steps<'_>,
+    ) -> Result<Step, SearchError> {
+        let action = Action {
+            masks,
+            healing: Healing::Solved,
+        };
+        let step = self.environment.step(&action, goal, steps)?;
+        self.state.spent += step.cost;
+        self.state.looked += step.cost;
+        self.state.looks += 1;
+        Ok(step)
     }
 
     /// Sample-MACs that may be spent on looks.

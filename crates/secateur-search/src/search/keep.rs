@@ -68,7 +68,8 @@ impl<E: Environment> Search<'_, E> {
         let is_met = self.promise.stops().is_met(stop, &size, &ledger.space.size);
         let losses = ledger.kept_for(stop).map(|(_, kept)| kept.loss);
         let best = losses.fold(f64::INFINITY, f64::min);
-        let is_better = is_met && !(ledger.standing.loss >= best);
+        // A loss that is no number is none to compare with.
+        let is_better = is_met && (ledger.standing.loss < best || best.is_infinite());
         if is_better {
             self.keep(Some(stop), false)?;
         }

@@ -9,8 +9,11 @@ use secateur_onnx::coupling::Masks;
 
 use super::{Held, Problem};
 
-/// Training samples that weights are solved on.
-const SOLVED_ON: usize = 512;
+/// Training samples that weights are solved on at least and at most, and the share of the initial
+/// training that a pass of the given network over them may cost: more samples tell more, and as many
+/// rows of a layer take as long to solve for, whatever the number of samples they come from.
+const SOLVED_ON: [usize; 2] = [512, 2048];
+const SOLVED_COST: f64 = 0.002;
 /// Samples of the search part that tell whether solved weights do better. Of training samples
 /// nothing follows: training has fitted those.
 const JUDGED_BY: usize = 1024;
@@ -78,14 +81,23 @@ pub(super) fn fall(before: f64, after: f64) -> f64 {
     }
 }
 
+/// Training samples that weights are solved on.
+fn solved_on(problem: &Problem) -> usize {
+    let [least, most] = SOLVED_ON;
+    let of_one = problem.space.size.macs.max(1) as f64;
+    let affordable = SOLVED_COST * problem.reference.sample_macs / of_one;
+    (affordable as usize).clamp(least, most)
+}
+
 impl<'a> Solving<'a> {
     /// Runs the given network on samples from all over the training part.
     ///
     /// # Errors
     /// As an inference pass.
     pub fn new(problem: &'a Problem, seed: u64) -> Result<Self, NetError> {
+        let inputs = solved_on(problem);
         let options = SolveOptions {
-            inputs: SOLVED_ON,
+            inputs,
             seed,
             ..SolveOptions::default()
         };
@@ -94,7 +106,7 @@ impl<'a> Solving<'a> {
             &problem.graph,
             &problem.space.groups,
             &problem.weights,
-            &problem.train.spread(SOLVED_ON),
+            &problem.train.spread(inputs),
             &options,
         )?;
         let judged_by = problem.search.part.spread(JUDGED_BY);
