@@ -125,3 +125,20 @@ impl Network {
         Ok(config)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn experiments_that_are_shipped_can_be_used() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments");
+        let mut read = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let experiment = Experiment::read(&entry.unwrap().path()).unwrap();
+            assert!(!experiment.about.is_empty());
+            read += 1;
+        }
+        assert!(read >= 5, "{read}");
+    }
+}
