@@ -199,11 +199,7 @@ impl Check<'_> {
     }
 
     /// Are the settings of every run good?
-    fn runs(
-        &self,
-        experiment: &Experiment,
-        places: &[Range<usize>],
-    ) -> Result<(), CompareError> {
+    fn runs(&self, experiment: &Experiment, places: &[Range<usize>]) -> Result<(), CompareError> {
         for network in &experiment.networks {
             for promise in &network.promises {
                 for (policy, place) in experiment.policies.iter().zip(places) {

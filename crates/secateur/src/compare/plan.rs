@@ -153,14 +153,20 @@ mod tests {
         let rest = "[[variant]]\nname = \"new\"\nshape_of = \"dqn\"\n\
                     [[ablation]]\nname = \"once\"\nset = { \"search.exchange_epochs\" = 0 }\n";
         let experiment = experiment(folder.path(), rest);
-        let names: Vec<&str> = experiment.policies.iter().map(|p| p.name.as_str()).collect();
+        let names: Vec<&str> = experiment
+            .policies
+            .iter()
+            .map(|p| p.name.as_str())
+            .collect();
         let expected = ["dqn", "l2-uniform", "new", "dqn+once", "l2-uniform+once"];
         assert_eq!(names, expected);
         let Kind::Prune(pruning) = &experiment.policies[4].kind else {
             panic!("it prunes");
         };
         let network = &experiment.networks[0];
-        let settings = network.run_settings(&network.promises[0], pruning, 1).unwrap();
+        let settings = network
+            .run_settings(&network.promises[0], pruning, 1)
+            .unwrap();
         assert_eq!(settings.search.exchange_epochs, 0);
         assert_eq!(settings.search.policy, "l2-uniform");
     }

@@ -310,6 +310,11 @@ fn an_experiment_that_says_something_wrong_is_refused_by_its_line() {
         ),
         (
             "[[network]]",
+            "[[ablation]]\nname = \"v\"\nset = { search.max_cost = -1 }\n[[network]]",
+            "line 5: `dqn+v` on `a`: `search.max_cost` is -1.0",
+        ),
+        (
+            "[[network]]",
             "[[variant]]\nname = \"v\"\nshape_of = \"x\"\n[[network]]",
             "line 6: `x` is none of the policies",
         ),
@@ -324,5 +329,13 @@ fn an_experiment_that_says_something_wrong_is_refused_by_its_line() {
             "{text}"
         );
     }
+    // Data that are not there are told before anything begins.
+    std::fs::write(&file, good).unwrap();
+    let refused = compare(&file, &["-o", path(&folder.path().join("out"))]);
+    let text = stderr(&refused);
+    assert!(
+        text.contains("cannot compare on `a`: there is no data"),
+        "{text}"
+    );
     assert!(!folder.path().join("out").exists());
 }
