@@ -11,7 +11,7 @@ use super::error::CompareError;
 use super::file::Text;
 use super::promise::Promise;
 use super::recipe::Recipe;
-use crate::layered::lay_over;
+use crate::layered::{gone, lay_over};
 
 /// What an experiment file says.
 #[derive(Debug, Clone)]
@@ -114,9 +114,10 @@ impl Network {
     ) -> Result<PruneConfig, String> {
         let mut table = self.settings.clone();
         lay_over(&mut table, pruning.set.clone());
+        let became = gone(&table);
         let mut config: PruneConfig = table
             .try_into()
-            .map_err(|error: toml::de::Error| error.message().to_string())?;
+            .map_err(|error: toml::de::Error| became.unwrap_or(error.message().to_string()))?;
         config.mode = promise.mode.clone();
         config.seed = seed;
         config.search.policy = pruning.policy.clone();

@@ -305,6 +305,11 @@ fn an_experiment_that_says_something_wrong_is_refused_by_its_line() {
         ),
         (
             "[[network]]",
+            "[settings.search]\ndescent_epochs = 1\n[[network]]",
+            "line 3: `dqn` on `a`: `search.descent_epochs` is no setting any more",
+        ),
+        (
+            "[[network]]",
             "[settings]\nseed = 1\n[[network]]",
             "line 4: `seed` in `settings`: it is set by `seeds`",
         ),
