@@ -1,5 +1,6 @@
 //! Settings as tables, laid over each other before they are checked.
 
+use secateur_search::config::GONE;
 use toml::Table;
 
 /// A table in which `"search.max_cost" = 1` is written out as `search = { max_cost = 1 }`.
@@ -35,6 +36,20 @@ pub fn lay_over(base: &mut Table, top: Table) {
     }
 }
 
+/// What became of the first setting of an earlier version that a table names.
+pub fn gone(table: &Table) -> Option<String> {
+    let names = |key: &str| {
+        let (section, name) = key.rsplit_once('.')?;
+        let mut sections = section.split('.');
+        let first = table.get(sections.next()?);
+        sections
+            .fold(first, |value, section| value?.get(section))?
+            .get(name)
+    };
+    let (key, fate) = GONE.iter().find(|(key, _)| names(key).is_some())?;
+    Some(format!("`{key}` is no setting any more: {fate}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +65,17 @@ mod tests {
                 .parse()
                 .unwrap();
         assert_eq!(nested(&table), expected);
+    }
+
+    #[test]
+    fn what_became_of_a_setting_is_told() {
+        let told = |text: &str| gone(&text.parse().unwrap()).unwrap();
+        assert_eq!(
+            told("[agent]\nhidden = 8\nhuber_delta = 2.0\n"),
+            "`agent.huber_delta` is no setting any more: it is a constant now, 1"
+        );
+        let nested = told("[training.optimizer]\nbeta1 = 0.8\n");
+        assert!(nested.contains("`training.optimizer.beta1`"), "{nested}");
+        assert_eq!(gone(&"[agent]\nhiden = 8\n".parse().unwrap()), None);
     }
 }

@@ -331,10 +331,10 @@ pub struct ReportArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
 secateur compare experiments/mnist-tiny.toml\n  \
-secateur compare experiments/vgg16.toml --data cifar10 --jobs 4 -o runs/vgg16\n  \
-secateur compare experiments/vgg16.toml --dry-run\n  \
-secateur compare experiments/vgg16.toml --shard 2/8 -o runs/vgg16-2\n  \
-secateur compare experiments/vgg16.toml --merge runs/vgg16-* -o runs/vgg16")]
+secateur compare experiments/cifar10-vgg16.toml --data cifar10 --jobs 4 -o runs/vgg16\n  \
+secateur compare experiments/cifar10-vgg16.toml --dry-run\n  \
+secateur compare experiments/cifar10-vgg16.toml --shard 2/8 -o runs/vgg16-2\n  \
+secateur compare experiments/cifar10-vgg16.toml --merge runs/vgg16-* -o runs/vgg16")]
 pub struct CompareArgs {
     /// What is compared: networks, promises, policies, seeds (docs/compare.md)
     pub experiment: PathBuf,

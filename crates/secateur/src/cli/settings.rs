@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use secateur::data::DataConfig;
-use secateur::layered::lay_over;
+use secateur::layered::{gone, lay_over};
 use secateur::train::TrainConfig;
 use secateur_net::settings::Settings;
-use secateur_search::config::{Budget, GONE, Mode, PruneConfig};
+use secateur_search::config::{Budget, Mode, PruneConfig};
 use secateur_search::policies;
 
 use super::args::{ModeName, PruneArgs, TrainArgs};
@@ -19,28 +19,13 @@ fn read_table(path: &Path) -> Result<toml::Table> {
     let text = fs_err::read_to_string(path)?;
     let context = || format!("cannot use config `{}`", path.display());
     let config: PruneConfig = toml::from_str(&text)
-        .map_err(|error| match became_of_a_setting(&text) {
+        .map_err(|error| match text.parse().ok().as_ref().and_then(gone) {
             Some(hint) => anyhow!("{error}\nhint: {hint}"),
             None => error.into(),
         })
         .with_context(context)?;
     config.check().with_context(context)?;
     text.parse().with_context(context)
-}
-
-/// What became of the first setting of an earlier version that a config names.
-fn became_of_a_setting(text: &str) -> Option<String> {
-    let table: toml::Table = text.parse().ok()?;
-    let names = |key: &str| {
-        let (section, name) = key.rsplit_once('.')?;
-        let mut sections = section.split('.');
-        let first = table.get(sections.next()?);
-        sections
-            .fold(first, |value, section| value?.get(section))?
-            .get(name)
-    };
-    let (key, fate) = GONE.iter().find(|(key, _)| names(key).is_some())?;
-    Some(format!("`{key}` is no setting any more: {fate}"))
 }
 
 /// Settings of a training: the config, then the arguments.
@@ -157,17 +142,5 @@ mod tests {
         );
         let config: PruneConfig = settings.try_into().unwrap();
         assert_eq!(config.mode, Mode::Aec { max_drop: 1.0 });
-    }
-
-    #[test]
-    fn what_became_of_a_setting_is_told() {
-        let told = |text: &str| became_of_a_setting(text).unwrap();
-        assert_eq!(
-            told("[agent]\nhidden = 8\nhuber_delta = 2.0\n"),
-            "`agent.huber_delta` is no setting any more: it is a constant now, 1"
-        );
-        let nested = told("[training.optimizer]\nbeta1 = 0.8\n");
-        assert!(nested.contains("`training.optimizer.beta1`"), "{nested}");
-        assert_eq!(became_of_a_setting("[agent]\nhiden = 8\n"), None);
     }
 }

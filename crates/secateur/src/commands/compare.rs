@@ -54,6 +54,7 @@ pub fn run(args: &CompareArgs, threads: Option<usize>) -> Result<u8> {
         table.show(&table.write()?, args.json)?;
         return Ok(exit_code::SUCCESS);
     }
+    check_data(&experiment)?;
     let jobs = experiment.jobs(args.shard);
     let work = Work::plan(place, &jobs)?;
     let mut told = Told {
@@ -109,6 +110,23 @@ fn experiment(args: &CompareArgs, threads: Option<usize>) -> Result<Experiment> 
         }
     }
     Ok(experiment)
+}
+
+/// Runs without data would fail one by one.
+fn check_data(experiment: &Experiment) -> Result<()> {
+    match experiment
+        .networks
+        .iter()
+        .find(|network| !network.data.exists())
+    {
+        None => Ok(()),
+        Some(network) => bail!(
+            "cannot compare on `{}`: there is no data `{}`\n\n\
+             hint: put the data there, or name their folder with `--data`",
+            network.name,
+            network.data.display()
+        ),
+    }
 }
 
 fn check_folders(folders: &[PathBuf]) -> Result<()> {

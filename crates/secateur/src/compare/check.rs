@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use toml::{Spanned, Table};
 
 use super::error::CompareError;
-use super::experiment::{Contender, Experiment, Kind, MEMORY_GIB, Network, Pruning, THREADS};
-use super::file::{ExperimentFile, NetworkFile, Text, VariantFile};
+use super::experiment::{Experiment, Kind, MEMORY_GIB, Network, THREADS};
+use super::file::{ExperimentFile, NetworkFile, Text};
 use super::promise::Promise;
 use super::recipe::Recipe;
 use crate::layered::{lay_over, nested};
@@ -19,7 +19,7 @@ pub(super) struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn error(&self, span: Range<usize>, reason: String) -> CompareError {
+    pub fn error(&self, span: Range<usize>, reason: String) -> CompareError {
         self.text.error(Some(span), reason)
     }
 
@@ -30,7 +30,7 @@ impl Check<'_> {
             let reason = "`seeds`: expected one or more, each once".to_string();
             return Err(self.error(raw.seeds.span(), reason));
         }
-        let policies = self.policies(&raw.policies, &raw.variant)?;
+        let (policies, places) = self.contenders(raw)?;
         let against = match &raw.against {
             None => 0,
             Some(name) => self.named(&policies, name)?,
@@ -62,12 +62,12 @@ impl Check<'_> {
             against,
             networks,
         };
-        self.runs(&experiment, raw)?;
+        self.runs(&experiment, &places)?;
         Ok(experiment)
     }
 
     /// A path of the file, which starts at its folder.
-    fn path(&self, path: &Path) -> PathBuf {
+    pub fn path(&self, path: &Path) -> PathBuf {
         self.folder().join(path)
     }
 
@@ -93,7 +93,7 @@ impl Check<'_> {
     }
 
     /// A name that can be a folder, and is not taken.
-    fn name(
+    pub fn name(
         &self,
         name: &Spanned<String>,
         names: &mut BTreeSet<String>,
@@ -110,76 +110,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn policies(
-        &self,
-        plain: &[Spanned<String>],
-        variants: &[VariantFile],
-    ) -> Result<Vec<Contender>, CompareError> {
-        let mut names = BTreeSet::new();
-        let mut all = Vec::new();
-        for name in plain {
-            self.name(name, &mut names)?;
-            all.push(Contender {
-                name: name.get_ref().clone(),
-                kind: Kind::Prune(Pruning {
-                    policy: name.get_ref().clone(),
-                    set: Table::new(),
-                    agent: None,
-                }),
-            });
-        }
-        for variant in variants {
-            self.name(&variant.name, &mut names)?;
-            let kind = match (&variant.policy, &variant.shape_of) {
-                (Some(policy), None) => Kind::Prune(Pruning {
-                    policy: policy.get_ref().clone(),
-                    set: self.settings_table("set", variant.set.as_ref())?,
-                    agent: variant.agent.as_ref().map(|file| self.path(file)),
-                }),
-                (None, Some(of)) if variant.set.is_none() && variant.agent.is_none() => {
-                    let of = self.named(&all, of)?;
-                    if matches!(all[of].kind, Kind::Scratch { .. }) {
-                        let reason = "`shape_of` names another variant with `shape_of`".to_string();
-                        return Err(self.error(variant.name.span(), reason));
-                    }
-                    Kind::Scratch { of }
-                }
-                _ => {
-                    let reason = format!(
-                        "variant `{}`: expected `policy`, with `set` and `agent` or without, or \
-                         `shape_of` alone",
-                        variant.name.get_ref()
-                    );
-                    return Err(self.error(variant.name.span(), reason));
-                }
-            };
-            all.push(Contender {
-                name: variant.name.get_ref().clone(),
-                kind,
-            });
-        }
-        if all.is_empty() {
-            let reason = "there are no `policies`, and no `[[variant]]`".to_string();
-            return Err(self.text.error(None, reason));
-        }
-        Ok(all)
-    }
-
-    fn named(&self, all: &[Contender], name: &Spanned<String>) -> Result<usize, CompareError> {
-        let found = all.iter().position(|policy| policy.name == *name.get_ref());
-        found.ok_or_else(|| {
-            let names: Vec<&str> = all.iter().map(|policy| policy.name.as_str()).collect();
-            let reason = format!(
-                "`{}` is none of the policies and variants before: {}",
-                name.get_ref(),
-                names.join(", ")
-            );
-            self.error(name.span(), reason)
-        })
-    }
-
     /// Settings for runs, without what the experiment itself says.
-    fn settings_table(
+    pub fn settings_table(
         &self,
         key: &str,
         table: Option<&Spanned<Table>>,
@@ -267,13 +199,10 @@ impl Check<'_> {
     }
 
     /// Are the settings of every run good?
-    fn runs(&self, experiment: &Experiment, raw: &ExperimentFile) -> Result<(), CompareError> {
-        let plain = raw.policies.iter().map(Spanned::span);
-        let variants = raw.variant.iter().map(|variant| variant.name.span());
-        let places: Vec<Range<usize>> = plain.chain(variants).collect();
+    fn runs(&self, experiment: &Experiment, places: &[Range<usize>]) -> Result<(), CompareError> {
         for network in &experiment.networks {
             for promise in &network.promises {
-                for (policy, place) in experiment.policies.iter().zip(&places) {
+                for (policy, place) in experiment.policies.iter().zip(places) {
                     let Kind::Prune(pruning) = &policy.kind else {
                         continue;
                     };

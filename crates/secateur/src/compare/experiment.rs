@@ -11,7 +11,7 @@ use super::error::CompareError;
 use super::file::Text;
 use super::promise::Promise;
 use super::recipe::Recipe;
-use crate::layered::lay_over;
+use crate::layered::{gone, lay_over};
 
 /// What an experiment file says.
 #[derive(Debug, Clone)]
@@ -114,14 +114,32 @@ impl Network {
     ) -> Result<PruneConfig, String> {
         let mut table = self.settings.clone();
         lay_over(&mut table, pruning.set.clone());
+        let became = gone(&table);
         let mut config: PruneConfig = table
             .try_into()
-            .map_err(|error: toml::de::Error| error.message().to_string())?;
+            .map_err(|error: toml::de::Error| became.unwrap_or(error.message().to_string()))?;
         config.mode = promise.mode.clone();
         config.seed = seed;
         config.search.policy = pruning.policy.clone();
         config.check().map_err(|error| error.to_string())?;
         policies::check(&config, pruning.agent.is_some()).map_err(|error| error.to_string())?;
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn experiments_that_are_shipped_can_be_used() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments");
+        let mut read = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let experiment = Experiment::read(&entry.unwrap().path()).unwrap();
+            assert!(!experiment.about.is_empty());
+            read += 1;
+        }
+        assert!(read >= 5, "{read}");
     }
 }

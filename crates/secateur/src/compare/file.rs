@@ -25,6 +25,8 @@ pub(super) struct ExperimentFile {
     pub settings: Option<Spanned<Table>>,
     #[serde(default)]
     pub variant: Vec<VariantFile>,
+    #[serde(default)]
+    pub ablation: Vec<AblationFile>,
     pub network: Vec<NetworkFile>,
 }
 
@@ -37,6 +39,14 @@ pub(super) struct VariantFile {
     pub shape_of: Option<Spanned<String>>,
     pub set: Option<Spanned<Table>>,
     pub agent: Option<PathBuf>,
+}
+
+/// `[[ablation]]`: every policy and variant that prunes, once more with these settings.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AblationFile {
+    pub name: Spanned<String>,
+    pub set: Spanned<Table>,
 }
 
 /// `[[network]]`.

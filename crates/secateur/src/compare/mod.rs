@@ -8,6 +8,7 @@ mod agenda;
 mod bootstrap;
 mod check;
 mod child;
+mod contenders;
 mod error;
 mod experiment;
 mod file;

@@ -126,6 +126,7 @@ impl Experiment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::Kind;
 
     #[test]
     fn shards() {
@@ -135,15 +136,45 @@ mod tests {
         }
     }
 
+    fn experiment(folder: &Path, rest: &str) -> Experiment {
+        let file = folder.join("e.toml");
+        let text = format!(
+            "seeds = [0, 1, 2]\npromises = [\"params=0.5\", \"max-drop=1\"]\n\
+             policies = [\"dqn\", \"l2-uniform\"]\n{rest}\
+             [[network]]\nname = \"a\"\ndata = \"d\"\nfile = \"a.onnx\"\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        Experiment::read(&file).unwrap()
+    }
+
+    #[test]
+    fn an_ablation_doubles_what_prunes() {
+        let folder = tempfile::tempdir().unwrap();
+        let rest = "[[variant]]\nname = \"new\"\nshape_of = \"dqn\"\n\
+                    [[ablation]]\nname = \"once\"\nset = { \"search.exchange_epochs\" = 0 }\n";
+        let experiment = experiment(folder.path(), rest);
+        let names: Vec<&str> = experiment
+            .policies
+            .iter()
+            .map(|p| p.name.as_str())
+            .collect();
+        let expected = ["dqn", "l2-uniform", "new", "dqn+once", "l2-uniform+once"];
+        assert_eq!(names, expected);
+        let Kind::Prune(pruning) = &experiment.policies[4].kind else {
+            panic!("it prunes");
+        };
+        let network = &experiment.networks[0];
+        let settings = network
+            .run_settings(&network.promises[0], pruning, 1)
+            .unwrap();
+        assert_eq!(settings.search.exchange_epochs, 0);
+        assert_eq!(settings.search.policy, "l2-uniform");
+    }
+
     #[test]
     fn shards_share_rows_out_whole() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("e.toml");
-        let text = "seeds = [0, 1, 2]\npromises = [\"params=0.5\", \"max-drop=1\"]\n\
-                    policies = [\"dqn\", \"l2-uniform\"]\n\
-                    [[network]]\nname = \"a\"\ndata = \"d\"\nfile = \"a.onnx\"\n";
-        std::fs::write(&file, text).unwrap();
-        let experiment = Experiment::read(&file).unwrap();
+        let experiment = experiment(folder.path(), "");
         let all = experiment.jobs(None);
         assert_eq!(all.len(), 12);
         let mut parts = Vec::new();

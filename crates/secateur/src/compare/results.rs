@@ -79,10 +79,10 @@ pub struct Results {
 
 impl Results {
     /// Reads what lies in the output folders of an experiment; of a run that several have, the first
-    /// counts.
+    /// counts. A folder that holds a run of other settings is told as one that failed.
     ///
     /// # Errors
-    /// [`CompareError`] if a folder holds a run of other settings, or a file is damaged.
+    /// [`CompareError`] if a file is damaged.
     pub fn read(experiment: &Experiment, folders: &[PathBuf]) -> Result<Self, CompareError> {
         let mut results = Self::default();
         for job in experiment.jobs(None) {
@@ -104,7 +104,13 @@ impl Results {
         for out in folders {
             let place = Workplace { experiment, out };
             let folder = experiment.folder(out, job);
-            place.record(job)?.check(&folder)?;
+            match place.record(job)?.check(&folder) {
+                Err(other @ CompareError::OtherRun { .. }) => {
+                    error = error.or_else(|| Some(other.to_string()));
+                    continue;
+                }
+                checked => checked?,
+            }
             let Some((report, rows)) = rows(place, job)? else {
                 error = error.or_else(|| last_error(&folder));
                 continue;

@@ -305,8 +305,18 @@ fn an_experiment_that_says_something_wrong_is_refused_by_its_line() {
         ),
         (
             "[[network]]",
+            "[settings.search]\ndescent_epochs = 1\n[[network]]",
+            "line 3: `dqn` on `a`: `search.descent_epochs` is no setting any more",
+        ),
+        (
+            "[[network]]",
             "[settings]\nseed = 1\n[[network]]",
             "line 4: `seed` in `settings`: it is set by `seeds`",
+        ),
+        (
+            "[[network]]",
+            "[[ablation]]\nname = \"v\"\nset = { search.max_cost = -1 }\n[[network]]",
+            "line 5: `dqn+v` on `a`: `search.max_cost` is -1.0",
         ),
         (
             "[[network]]",
@@ -324,5 +334,13 @@ fn an_experiment_that_says_something_wrong_is_refused_by_its_line() {
             "{text}"
         );
     }
+    // Data that are not there are told before anything begins.
+    std::fs::write(&file, good).unwrap();
+    let refused = compare(&file, &["-o", path(&folder.path().join("out"))]);
+    let text = stderr(&refused);
+    assert!(
+        text.contains("cannot compare on `a`: there is no data"),
+        "{text}"
+    );
     assert!(!folder.path().join("out").exists());
 }
