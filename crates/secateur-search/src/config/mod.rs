@@ -24,7 +24,7 @@ pub use search::{
     EFFORT, EXCHANGE_RATIO, LEAST_RECOVERY, LOOKS_SHARE, SCORING_BATCHES, SearchConfig,
 };
 pub use secateur_net::data::DataConfig;
-pub use training::TrainingConfig;
+pub use training::{FEW_SAMPLES, TrainingConfig};
 
 settings! {
     /// Everything that a run depends on besides model and data.

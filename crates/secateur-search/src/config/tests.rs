@@ -13,7 +13,7 @@ fn a_config_names_only_what_differs() {
     let config: PruneConfig =
         serde_json::from_str(r#"{"training": {"distillation": 0.25}}"#).unwrap();
     let mut expected = PruneConfig::new(Mode::default());
-    expected.training.distillation = 0.25;
+    expected.training.distillation = Some(0.25);
     assert_eq!(config, expected);
 }
 

@@ -80,7 +80,7 @@ pub(crate) fn config(mode: Mode) -> PruneConfig {
         validation: Some(2000),
         ..DataConfig::default()
     };
-    config.training.distillation = 0.0;
+    config.training.distillation = Some(0.0);
     config.search.max_cost = 1e9;
     config
 }

@@ -76,7 +76,8 @@ impl<'a> TrainingEnvironment<'a> {
         let training = &config.training;
         let batch_size = sizing::batch_size(problem, training.batch_size)?;
         let mut costs = problem.costs(batch_size);
-        let learns = training.distillation > 0.0 || problem.task.against() == Against::Original;
+        let share = training.share_of_distillation(problem.train.len());
+        let learns = share > 0.0 || problem.task.against() == Against::Original;
         let teacher = if learns {
             let full_macs = problem.space.size.macs as f64;
             let teacher = sizing::teacher(problem, training)?;

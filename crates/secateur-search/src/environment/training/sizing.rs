@@ -8,7 +8,7 @@ use secateur_net::{Interpreter, NetError};
 
 use super::Problem;
 use super::held::MOST_STORED;
-use crate::config::TrainingConfig;
+use crate::config::{FEW_SAMPLES, TrainingConfig};
 
 /// Values that the layers of a training step may give, all together: with their gradients and what
 /// routines keep aside they take about 12 bytes each, 4 GiB in all.
@@ -17,10 +17,6 @@ const MOST_VALUES: usize = 350_000_000;
 const LEAST_STEPS_OF_A_PASS: usize = 8;
 /// Samples of a step at least, where there are so many: batch norms need some.
 const LEAST_BATCH: usize = 8;
-
-/// Training samples below which the original looks at every changed sample anew, so that chance
-/// may change them: few samples are soon known by heart.
-const FEW_SAMPLES: usize = 10_000;
 
 /// Samples of a step: as many as wanted, but fewer where samples are large or few.
 ///
@@ -66,7 +62,7 @@ pub(super) fn teacher(problem: &Problem, training: &TrainingConfig) -> Result<Te
     Ok(Teacher {
         reference,
         weight: TeacherWeight {
-            share: training.distillation,
+            share: training.share_of_distillation(problem.train.len()),
             temperature: training.temperature,
         },
         features,
