@@ -64,7 +64,7 @@ fn pruned(dir: &Path, model: &Path, extra: &[&str]) -> std::path::PathBuf {
                 max_drop = 0.0 }";
     let config = quick_config(dir, mode);
     let text = std::fs::read_to_string(&config).unwrap();
-    let learning = "[training]\nlr = 0.000001\nrecover_lr = 0.000001\n";
+    let learning = "[training]\nrecover_lr = 0.000001\n";
     std::fs::write(&config, text + learning).unwrap();
     let small = dir.join("small.onnx");
     let mut args = vec!["prune", path(model), "--data", path(&photos)];

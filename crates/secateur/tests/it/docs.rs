@@ -154,5 +154,5 @@ fn the_text_agrees_with_the_defaults() {
             compared += 1;
         }
     }
-    assert!(compared >= 8, "only {compared} were found");
+    assert!(compared >= 6, "only {compared} were found");
 }
