@@ -1,15 +1,16 @@
-//! Health of dormant kernels: how much the loss would fall if they came back.
+//! Health of dormant kernels: how much the loss could fall if they came back.
 //!
 //! The full-width network with the consumers' weights of dormant kernels set to
 //! zero computes exactly what the compact network computes, yet the gradient of
 //! those zeroed weights is that of a network in which the dormant kernels
 //! already run. With the stored weights w and the probe's gradient g,
 //!
-//! health_k = -Σ w · g over the consumers' weights of kernel k,
+//! health_k = |w| · |g| over the consumers' weights of kernel k,
 //!
-//! the first-order estimate of the fall of the loss (Taylor's theorem around the
-//! masked network; the same idea grows connections in RigL, Evci et al., ICML
-//! 2020, arXiv:1911.11134, there by gradient magnitude of single weights).
+//! the most that the loss can fall, to first order, if the kernel comes back with weights as large as
+//! it had. Not -Σ w · g, what it would fall with the very weights that it had: where the others'
+//! weights were solved to make up for the kernel, they have to be solved anew with it. (RigL, Evci et al.,
+//! ICML 2020, arXiv:1911.11134, grows single weights by the magnitude of their gradient.)
 
 use std::collections::HashMap;
 
@@ -75,11 +76,9 @@ pub fn probe_health(
     let engine = network.engine().to_stock();
     let loss = task.loss(&engine, &pass.outputs, targets)?;
     let gradients = pass.backward(&loss);
-    let mut health: Vec<Vec<f32>> = groups
-        .groups
-        .iter()
-        .map(|group| vec![0.0; group.width])
-        .collect();
+    let widths = groups.groups.iter().map(|group| group.width);
+    // Squares of the weights and of their gradients.
+    let mut squares: Vec<Vec<[f32; 2]>> = widths.map(|width| vec![[0.0; 2]; width]).collect();
     let mut read: HashMap<String, Vec<f32>> = HashMap::new();
     dormant(&mut |g, k, member| {
         let tensor = &member.tensor;
@@ -93,8 +92,13 @@ pub fn probe_health(
             return;
         }
         for i in member.blocks(&weight.shape, k).flatten() {
-            health[g][k] -= weight.data[i] * gradient[i];
+            squares[g][k][0] += weight.data[i] * weight.data[i];
+            squares[g][k][1] += gradient[i] * gradient[i];
         }
     });
-    Ok(health)
+    let health = |kernels: Vec<[f32; 2]>| {
+        let of_one = kernels.into_iter().map(|[w, g]| w.sqrt() * g.sqrt());
+        of_one.collect()
+    };
+    Ok(squares.into_iter().map(health).collect())
 }

@@ -42,7 +42,7 @@ pub enum ReactivatedBy {
 pub struct Reactivation {
     /// Which kernel.
     pub kernel: KernelId,
-    /// Its health then: estimated fall of the loss when turned on (units of loss).
+    /// Its health then: the most that the loss could fall, to first order, if it came back (units of loss).
     pub health: f32,
     /// By the agent or by rule.
     pub by: ReactivatedBy,

@@ -300,7 +300,7 @@ fn taylor_scores_follow_their_definition() {
 }
 
 #[test]
-fn health_predicts_what_turning_on_does() {
+fn health_is_what_the_steepest_return_could_gain() {
     let case = small_vgg("4,M,5", 8);
     let net = network(&case, &Engine::fused());
     let (x, labels) = (
@@ -321,47 +321,50 @@ fn health_predicts_what_turning_on_does() {
     )
     .unwrap();
     assert_eq!(health[0][0], 0.0, "active kernels have no health");
-    // Against the loss when the kernel's consumers' weights return by a small share.
-    for (g, k) in [(0usize, 1usize), (1, 3)] {
-        let loss = |share: f32| {
-            let mut weights = case.weights.clone();
-            for (group, mask) in masks.0.iter().enumerate() {
-                for kernel in (0..mask.len()).filter(|&i| !mask[i]) {
-                    let scale = if (group, kernel) == (g, k) {
-                        share
-                    } else {
-                        0.0
-                    };
-                    for member in case.groups.groups[group]
-                        .members
-                        .iter()
-                        .filter(|m| m.role == Role::Input)
-                    {
-                        let weight = weights.get_mut(&member.tensor).unwrap();
-                        let shape = weight.shape.clone();
-                        let inner: usize = shape[member.axis + 1..].iter().product();
-                        for (i, value) in weight.data.iter_mut().enumerate() {
-                            let position = i / inner % shape[member.axis];
-                            if member.positions[kernel].contains(&position) {
-                                *value *= scale;
-                            }
-                        }
-                    }
-                }
-            }
-            let bound = net.bind_training(&weights);
-            let pass = net
-                .forward_training(&bound, Inputs::images(x.clone(), 32), None)
-                .unwrap();
-            let value: f32 = loss_of(&case, &pass, &labels, 0.0).into_scalar();
-            f64::from(value)
-        };
-        let step = 0.02;
-        let fall = (loss(0.0) - loss(step)) / f64::from(step);
-        let found = f64::from(health[g][k]);
+    // The masked network: what reads the dormant kernels is zero.
+    let dormant = [(0usize, 1usize), (1, 3)];
+    let mut masked = case.weights.clone();
+    for (g, k) in dormant {
+        for (tensor, i) in read_by(&case, g, k) {
+            masked.get_mut(&tensor).unwrap().data[i] = 0.0;
+        }
+    }
+    let loss = |weights: &Weights| -> f64 {
+        let bound = net.bind_training(weights);
+        let inputs = Inputs::images(x.clone(), labels.len());
+        let pass = net.forward_training(&bound, inputs, None).unwrap();
+        let value: f32 = loss_of(&case, &pass, &labels, 0.0).into_scalar();
+        f64::from(value)
+    };
+    let step = 0.01;
+    for (g, k) in dormant {
+        let (mut weights, mut slopes) = (0.0, 0.0);
+        for (tensor, i) in read_by(&case, g, k) {
+            weights += f64::from(case.weights.get(&tensor).unwrap().data[i]).powi(2);
+            let at = |value: f32| {
+                let mut moved = masked.clone();
+                moved.get_mut(&tensor).unwrap().data[i] = value;
+                loss(&moved)
+            };
+            slopes += ((at(step) - at(-step)) / f64::from(2.0 * step)).powi(2);
+        }
+        let (found, expected) = (f64::from(health[g][k]), (weights * slopes).sqrt());
         assert!(
-            (found - fall).abs() < 0.02 + 0.15 * fall.abs(),
-            "kernel {g}/{k}: health {found}, fall {fall}"
+            (found - expected).abs() < 0.02 * expected,
+            "kernel {g}/{k}: health {found}, by differences {expected}"
         );
     }
+}
+
+/// Where the weights lie by which a kernel's consumers read it: tensor and offset.
+fn read_by(case: &Case, group: usize, kernel: usize) -> Vec<(String, usize)> {
+    let members = &case.groups.groups[group].members;
+    let mut found = Vec::new();
+    for member in members.iter().filter(|m| m.role == Role::Input) {
+        let shape = &case.weights.get(&member.tensor).unwrap().shape;
+        for i in member.blocks(shape, kernel).flatten() {
+            found.push((member.tensor.clone(), i));
+        }
+    }
+    found
 }

@@ -15,7 +15,7 @@ impl Score for Health {
     }
 
     fn about(&self) -> &'static str {
-        "first-order estimate of what the loss gains if the dormant kernel comes back"
+        "the most that the loss could gain, to first order, if the dormant kernel came back"
     }
 
     fn needs(&self) -> Needs {

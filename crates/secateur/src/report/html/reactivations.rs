@@ -10,7 +10,7 @@ pub(super) fn reactivations(header: &RunHeader, history: &[EpochRecord]) -> Mark
         @if rows.is_empty() {
             p { "No kernel was turned on again in this run." }
         } @else {
-            p { "When kernels came back, by whom, how healthy they looked (the estimated fall of the loss), and what the loss on the search part did in that pruning epoch. What did not lower it was taken back." }
+            p { "When kernels came back, by whom, how healthy they looked (the most that the loss could fall, to first order), and what the loss on the search part did in that pruning epoch. What did not lower it was taken back." }
             div.scroll {
                 table {
                     thead { tr { th { "epoch" } th { "kernels" } th { "by" } th { "layers" } th { "best health" } th { "loss before" } th { "after" } th { "kept" } } }
