@@ -8,11 +8,8 @@ secateur=target/release/secateur
 cat > "$scratch/run.toml" <<'TOML'
 mode = { kind = "ceca", budgets = [{ metric = "params", remaining = 0.5 }, { metric = "params", remaining = 0.25 }], max_drop = 0.0 }
 [search]
-explore_epochs = 2
-descent_epochs = 3
 exchange_epochs = 1
 recover_steps = 20
-max_slice_steps = 8
 ablation_images = 50
 TOML
 "$secateur" prune "$scratch/net.onnx" --data data/mnist --config "$scratch/run.toml" -o "$scratch/small.onnx"

@@ -20,7 +20,7 @@ pub use value::{AnyValue, SettingValue};
 #[derive(Debug, Clone, PartialEq, Error)]
 #[error("`{setting}` is {value}, expected {expected}")]
 pub struct SettingError {
-    /// Its place in a config, such as `training.lr`.
+    /// Its place in a config, such as `training.recover_lr`.
     pub setting: String,
     /// As given.
     pub value: String,
@@ -38,7 +38,7 @@ impl SettingError {
 /// What is declared of a setting.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Setting {
-    /// Its place in a config, such as `training.lr`.
+    /// Its place in a config, such as `training.recover_lr`.
     pub key: String,
     /// What it is.
     pub text: String,
