@@ -9,17 +9,17 @@ const WEIGHT: Range = Range::from_to(-1e3, 1e3);
 settings! {
     /// Weights of the reward's parts (docs/algorithm.md has the equation).
     pub struct RewardConfig {
-        /// w_q, weight of quality against the floor.
+        /// w_q, weight of the fall of the loss, a unit for each factor e.
         ///
-        /// The margin is noisy in short slices; it must not drown the dense share.
+        /// All kernels share it: it must not drown what each earns by itself.
         pub quality: f32 = 0.3, in WEIGHT;
         /// w_c, weight of compression gained, a unit for each factor e.
         ///
         /// The log form follows AMC's weighting of log FLOPs.
         pub compression: f32 = 0.5, in WEIGHT;
-        /// w_v, weight of convergence.
+        /// w_v, weight of convergence: by how much healing lowers the loss.
         ///
-        /// A slice whose loss still falls has not spent what it can.
+        /// Kernels that the others make up for may go.
         pub convergence: f32 = 0.1, in WEIGHT;
         /// w_d, weight of a kernel's own share.
         ///

@@ -40,7 +40,7 @@ pub fn write_html(
         (progress::progress(report, header, history)?)
         (kernels::maps(report, header, history))
         (kernels::effectiveness(report, header))
-        (progress::reward(report, history)?)
+        (progress::reward(history)?)
         (reactivations::reactivations(header, history))
         (networks::layers(report))
         (cost::cost(report, history))

@@ -134,7 +134,7 @@ fn below_axis(name: &str, values: &[(f64, f64)], low: f64) -> Option<String> {
 ///
 /// # Errors
 /// [`ReportError::Plot`].
-pub(super) fn reward(report: &RunReport, history: &[EpochRecord]) -> Result<Markup, ReportError> {
+pub(super) fn reward(history: &[EpochRecord]) -> Result<Markup, ReportError> {
     let rows: Vec<&EpochRecord> = history
         .iter()
         .filter(|r| r.stage != Stage::Recover)
@@ -151,7 +151,7 @@ pub(super) fn reward(report: &RunReport, history: &[EpochRecord]) -> Result<Mark
             .collect(),
     };
     let parts = [
-        line(report.quality_name.as_str(), 0, |r| r.quality),
+        line("fall of the loss", 0, |r| r.quality),
         line("compression", 1, |r| r.compression),
         line("convergence", 2, |r| r.convergence),
         line("kernels' own share, mean", 3, |r| r.dense),
