@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::features::features;
+use super::features::{Features, features};
 use super::{AgentState, DqnAgent, EpsilonSchedule, Transition, write_agent};
 use crate::observation::Observation;
 use crate::policy::{Experience, Exploration, LearnReport, Learner, Policy, PolicyError};
@@ -45,6 +45,12 @@ impl DqnPolicy {
         &self.agent
     }
 
+    /// How much more is expected of each kernel of a layer when it is on than when it is off.
+    fn expected(&self, rows: &[Features]) -> Vec<f32> {
+        let values = self.agent.q_values(rows).into_iter();
+        values.map(|[off, on]| on - off).collect()
+    }
+
     fn damaged(reason: impl ToString) -> PolicyError {
         PolicyError::Damaged {
             name: DQN.to_string(),
@@ -64,17 +70,16 @@ impl Policy for DqnPolicy {
 
     fn wish(&mut self, observation: &Observation) -> Vec<Vec<bool>> {
         let epsilon = self.epsilon;
-        let mut wishes: Vec<Vec<bool>> = features(observation)
-            .iter()
-            .map(|rows| self.agent.act(rows, epsilon))
-            .collect();
-        // Widths say how many kernels a layer keeps, so that one for another costs nothing.
-        for (g, advantages) in self.advantages(observation).iter().enumerate() {
-            if let Some(kernel) = missed(advantages, &observation.active(g)) {
-                wishes[g][kernel] = true;
+        let layers = features(observation).into_iter().enumerate();
+        let wishes = layers.map(|(g, rows)| {
+            let mut wishes = self.agent.act(&rows, epsilon);
+            // Widths say how many kernels a layer keeps, so that one for another costs nothing.
+            if let Some(kernel) = missed(&self.expected(&rows), &observation.active(g)) {
+                wishes[kernel] = true;
             }
-        }
-        wishes
+            wishes
+        });
+        wishes.collect()
     }
 
     fn widths(&mut self, observation: &Observation, frame: &Frame<'_>) -> Option<Vec<usize>> {
@@ -144,11 +149,8 @@ impl Learner for DqnPolicy {
     }
 
     fn advantages(&self, observation: &Observation) -> Vec<Vec<f32>> {
-        let of_group = |rows: &Vec<_>| {
-            let values = self.agent.q_values(rows).into_iter();
-            values.map(|[off, on]| on - off).collect()
-        };
-        features(observation).iter().map(of_group).collect()
+        let layers = features(observation);
+        layers.iter().map(|rows| self.expected(rows)).collect()
     }
 
     fn export(&self) -> Result<Vec<u8>, PolicyError> {

@@ -5,7 +5,7 @@ use crate::config::Metric;
 /// What one pruning epoch allows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// What the corridor is counted in.
+    /// What sizes are counted in.
     pub metric: Metric,
     /// The network may not be larger than this afterwards.
     pub at_most: u64,

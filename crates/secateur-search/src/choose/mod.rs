@@ -1,8 +1,8 @@
 //! From wishes to masks: what the policy wants, clipped to what is allowed.
 //!
 //! A layer keeps at least one kernel, and a multiple of `round_to`; no more than a
-//! share of it switches in one pruning epoch; layers stay in proportion; and the
-//! network's size ends in the corridor of this epoch, so that a budget stays reachable
+//! share of it switches in one pruning epoch; layers keep the widths asked for; and the
+//! network's size ends within the bounds of this epoch, so that a budget stays reachable
 //! and is met in the end whatever the policy wants (compare AMC's action clipping,
 //! arXiv:1802.03494).
 
@@ -108,7 +108,7 @@ impl Choice<'_> {
 /// layers that are wider than `widths` lose their lowest scores, kernels go. If the network is
 /// still larger than allowed, the lowest scores go, first within the share of a layer that may
 /// switch, then beyond it, in the end even below the lower bound (where a single kernel is worth
-/// more than the corridor is wide) and below `widths`: the upper bound is the promise. Room that
+/// more than lies between the bounds) and below `widths`: the upper bound is the promise. Room that
 /// is left is filled.
 ///
 /// # Shapes

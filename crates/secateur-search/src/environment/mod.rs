@@ -74,12 +74,6 @@ impl Goal {
     pub fn margin(&self, quality: f64) -> f64 {
         (quality - self.floor) * 100.0
     }
-
-    /// The same goal at another time of the episode.
-    #[must_use]
-    pub fn at(self, progress: f32) -> Self {
-        Self { progress, ..self }
-    }
 }
 
 /// How a network is healed after kernels were switched.

@@ -1,4 +1,4 @@
-//! What the passes of a slice gather: significance, mean output, share of positive outputs.
+//! What passes over training data gather: significance, mean output, share of positive outputs.
 //!
 //! First-order Taylor significance of kernel k over N samples:
 //!

@@ -1,5 +1,5 @@
 //! Health of dormant kernels: the estimated fall of the loss if they came back
-//! (`secateur_net::score::probe_health`).
+//! (`secateur_net::health::probe_health`).
 
 use super::{Evidence, Needs, Score};
 

@@ -1,7 +1,7 @@
 //! Scores of kernels, each by its name and in a file of its own.
 //!
 //! A score tells something about every kernel from what is known of it: its weights, what the
-//! passes of a slice gathered, what a probe of dormant kernels found. Policies look scores up by
+//! passes over training data gathered, what a probe of dormant kernels found. Policies look scores up by
 //! name ([`Scores::get`]), rankings order kernels by one of them ([`crate::rank`]). Users give
 //! the environment scores of their own beside [`own`].
 

@@ -58,22 +58,22 @@ pub struct Progress {
     pub stage: Stage,
     /// Episode, from 0.
     pub episode: usize,
-    /// Steps of the slice that are done, and its length.
+    /// Steps of the healing that are done, and its length.
     pub step: usize,
     /// See `step`.
     pub steps: usize,
     /// Images a step.
     pub batch_size: usize,
-    /// Sample-MACs of the run before this slice.
+    /// Sample-MACs of the run before this healing.
     pub spent: f64,
-    /// Sample-MACs of one step of this slice.
+    /// Sample-MACs of one step of this healing.
     pub step_cost: f64,
-    /// Sample-MACs that are expected after this slice.
+    /// Sample-MACs that are expected after this healing.
     pub cost_after: f64,
     /// What the time of one step is taken to be in proportion to: its sample-MACs, and for
     /// every image a share of the given network's.
     pub step_effort: f64,
-    /// The same for what is expected after this slice.
+    /// The same for what is expected after this healing.
     pub effort_after: f64,
     /// Sample-MACs that the run spends at most; infinite where its promise goes first.
     pub most_cost: f64,
@@ -87,12 +87,12 @@ impl Progress {
         if all > 0.0 { spent / all } else { 0.0 }
     }
 
-    /// Sample-MACs of the run after this slice.
+    /// Sample-MACs of the run after this healing.
     fn spent_then(&self) -> f64 {
         self.spent + self.step_cost * self.steps as f64
     }
 
-    /// How much of what was expected after this slice the bound still allows: a long slice can
+    /// How much of what was expected after this healing the bound still allows: a long recovery can
     /// be the last.
     fn share_after(&self) -> f64 {
         let left = (self.most_cost - self.spent_then()).max(0.0);
@@ -112,7 +112,7 @@ impl Progress {
 
 /// Told what happens; says when to stop.
 pub trait Observer {
-    /// A step of a slice was taken.
+    /// A step of a healing was taken.
     fn step(&mut self, _progress: &Progress) {}
 
     /// A pruning epoch ended.
@@ -132,7 +132,7 @@ pub trait Observer {
 
 impl Observer for () {}
 
-/// Passes the steps of a recovery on to the run's observer.
+/// Passes the steps of a healing on to the run's observer.
 pub(super) struct Steps<'o> {
     pub observer: &'o mut dyn Observer,
     pub progress: Progress,
@@ -148,17 +148,17 @@ impl StepObserver for Steps<'_> {
 }
 
 impl<E: Environment> Search<'_, E> {
-    /// Progress at the beginning of a slice of the present network.
+    /// Progress at the beginning of a healing of the present network.
     pub(super) fn progress(&self, stage: Stage, episode: usize) -> Progress {
         self.progress_at(&self.environment.standing().masks, stage, episode)
     }
 
-    /// Progress at the beginning of a slice of the network of some masks.
+    /// Progress at the beginning of a healing of the network of some masks.
     pub(super) fn progress_at(&self, masks: &Masks, stage: Stage, episode: usize) -> Progress {
         let costs = self.environment.costs();
         let macs = self.environment.space().count(masks).macs as f64;
         let a_step = self.work(costs.step(macs), macs);
-        let after = self.after_this_slice(macs);
+        let after = self.after_this_healing(macs);
         let most = costs.of_share(self.config.search.max_cost) - costs.look(macs);
         let is_bounded = self.promise.recoveries_ahead().bounded;
         Progress {
@@ -180,8 +180,8 @@ impl<E: Environment> Search<'_, E> {
         Work::new(cost, macs, self.environment.costs().full_macs)
     }
 
-    /// What a run is expected to do after the slice that begins now, of a network of `macs`.
-    fn after_this_slice(&self, macs: f64) -> Work {
+    /// What a run is expected to do after the healing that begins now, of a network of `macs`.
+    fn after_this_healing(&self, macs: f64) -> Work {
         let spent = self.state.spent;
         match self.state.phase {
             Phase::Search { episode, t } => {

@@ -58,7 +58,8 @@ impl<E: Environment> Search<'_, E> {
         observer: &mut dyn Observer,
     ) -> Result<(), SearchError> {
         let started = Instant::now();
-        let goal = self.goal(self.episodes.epochs(), 0).at(1.0);
+        let epochs = self.episodes.epochs();
+        let goal = self.goal(epochs, epochs);
         if let Start::Candidate(index) = start {
             let snapshot = Item::Snapshot(self.state.candidates[index].snapshot);
             self.environment.restore(store::load(self.store, snapshot)?);

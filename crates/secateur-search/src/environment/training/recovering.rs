@@ -1,9 +1,9 @@
 //! Recoveries: how one begins, trains, and that it does not end worse than it began.
 
-use secateur_net::NetError;
 use secateur_net::task::Judged;
 use secateur_net::train::{Schedule, ScheduleKind, StepObserver};
 use secateur_net::weights::Weights;
+use secateur_net::{Interpreter, NetError};
 use secateur_onnx::coupling::Masks;
 
 use super::TrainingEnvironment;
@@ -29,7 +29,8 @@ impl TrainingEnvironment<'_> {
         if self.state.standing.masks != *masks {
             self.state.switch(masks.clone());
         }
-        let (start, starting) = self.begin_recovery()?;
+        let network = self.problem.compact(masks)?;
+        let (start, starting) = self.begin_recovery(&network)?;
         let plan = Plan {
             schedule: Schedule {
                 kind: ScheduleKind::OneCycle,
@@ -40,19 +41,20 @@ impl TrainingEnvironment<'_> {
         };
         let (loss, taken) = self.train(plan, watch)?;
         let training = taken as f64 * self.costs.step(self.macs());
-        Ok((loss, starting + training + self.end_recovery(start)?))
+        Ok((
+            loss,
+            starting + training + self.end_recovery(start, &network)?,
+        ))
     }
 
     /// Clears the moments, and gives the present network solved weights where those do better;
     /// returns what the recovery begins with, and the sample-MACs.
-    fn begin_recovery(&mut self) -> Result<(Start, f64), NetError> {
-        self.state.weights.clear_moments();
-        let network = self.problem.compact(&self.state.standing.masks)?;
-        let masks = &self.state.standing.masks;
-        let healed = self
-            .solving
-            .solve(&network, masks, &mut self.state.weights)?;
-        let (judged, judging) = self.judged()?;
+    fn begin_recovery(&mut self, network: &Interpreter) -> Result<(Start, f64), NetError> {
+        let state = &mut self.state;
+        state.weights.clear_moments();
+        let masks = &state.standing.masks;
+        let healed = self.solving.solve(network, masks, &mut state.weights)?;
+        let (judged, judging) = self.judged(network)?;
         let start = Start {
             weights: self.state.weights.clone(),
             judged,
@@ -69,8 +71,8 @@ impl TrainingEnvironment<'_> {
 
     /// Goes back to what the recovery began with if the loss on the search part has risen for
     /// certain: on few samples training may fit their noise. Returns the sample-MACs.
-    fn end_recovery(&mut self, start: Start) -> Result<f64, NetError> {
-        let (mut judged, judging) = self.judged()?;
+    fn end_recovery(&mut self, start: Start, network: &Interpreter) -> Result<f64, NetError> {
+        let (mut judged, judging) = self.judged(network)?;
         let began = mean(&start.judged, |judged| judged.loss);
         if has_risen(&start.judged, &judged) {
             judged = start.judged;
@@ -84,11 +86,10 @@ impl TrainingEnvironment<'_> {
     }
 
     /// How the present network does on each sample of the search part, and the sample-MACs.
-    fn judged(&self) -> Result<(Vec<Judged>, f64), NetError> {
+    fn judged(&self, network: &Interpreter) -> Result<(Vec<Judged>, f64), NetError> {
         let problem = self.problem;
-        let network = problem.compact(&self.state.standing.masks)?;
         let (task, compact) = (problem.task.as_ref(), problem.gathered(&self.state));
-        let judged = problem.search.judge(&network, task, &compact)?.samples;
+        let judged = problem.search.judge(network, task, &compact)?.samples;
         Ok((judged, self.costs.evaluation(self.macs())))
     }
 }

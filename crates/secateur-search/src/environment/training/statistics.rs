@@ -1,4 +1,4 @@
-//! Entering what a slice gathered.
+//! Entering what passes gathered.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use secateur_onnx::coupling::{ChannelGroups, Masks};
 
 use super::state::KernelState;
 
-/// Enters what a slice gathered: by node, kernels in the numbering of the compact network.
+/// Enters what passes gathered: by node, kernels in the numbering of the compact network.
 /// Groups with several producers add theirs up.
 pub(super) fn enter(
     kernels: &mut [Vec<KernelState>],
