@@ -135,10 +135,10 @@ impl SettingValue for Vec<f64> {
     }
 }
 
-/// Height and width of images: `224` for both, or `160x120`.
+/// Height and width of images: `224` for both, `160x120`, or a word each.
 impl SettingValue for [usize; 2] {
     fn from_words(words: &[String], range: Option<Range>) -> Result<Self, String> {
-        let text = words.join(" ");
+        let text = words.join("x");
         let sides = match text.split_once('x') {
             None => [text.as_str(); 2],
             Some((height, width)) => [height, width],

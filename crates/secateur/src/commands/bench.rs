@@ -3,9 +3,9 @@
 use secateur_onnx::text::counted;
 use std::path::Path;
 
+use crate::bench::{Bench, Latency, bench};
+use crate::table::Align;
 use anyhow::Result;
-use secateur::bench::{Bench, Latency, bench};
-use secateur::table::Align;
 use secateur_onnx::model::Model;
 use serde::Serialize;
 

@@ -5,19 +5,16 @@ pub mod compare;
 pub mod demo;
 pub mod eval;
 pub mod inspect;
-mod inspect_data;
 pub mod prune;
 pub mod report;
 pub mod train;
 pub mod verify;
 
-use secateur_onnx::text::counted;
 use std::path::Path;
 
+use crate::data::{self, DataConfig, Source};
+use crate::table::{Align, table};
 use anyhow::Result;
-use secateur::data::{self, DataConfig, Source};
-use secateur::report::command_text;
-use secateur::table::{Align, table};
 use serde::Serialize;
 
 /// Opens data and, unless stdout is for a program, says what they are: format, images,
@@ -35,21 +32,6 @@ fn print_notes(notes: &[String]) {
     for note in notes {
         eprintln!("note: {note}");
     }
-}
-
-/// For the end of a line: how many images were left out, if any.
-fn skipped_text(n: usize) -> String {
-    match n {
-        0 => String::new(),
-        n => format!(", {} left out", counted(n, "image")),
-    }
-}
-
-/// The command as typed, with the program's plain name.
-fn command_line() -> String {
-    let mut words = vec!["secateur".to_string()];
-    words.extend(std::env::args().skip(1));
-    command_text(words)
 }
 
 /// Prints a result for programs.

@@ -1,7 +1,7 @@
 //! `secateur verify`.
 
+use crate::verify::verify_where_possible;
 use anyhow::{Result, bail};
-use secateur::verify::verify_where_possible;
 use secateur_onnx::model::Model;
 
 use super::print_json;

@@ -92,7 +92,9 @@ impl<'a> Array<'a> {
         shape: &[usize],
         values: Row<'a>,
     ) -> Result<Self, DataError> {
-        let n = shape.iter().try_fold(1usize, |n, &extent| n.checked_mul(extent));
+        let n = shape
+            .iter()
+            .try_fold(1usize, |n, &extent| n.checked_mul(extent));
         if n != Some(values.len()) {
             let expected = format!("as many values as {shape:?} says");
             return Err(DataError::format(path, expected, values.len().to_string()));

@@ -170,7 +170,9 @@ mod tests {
     fn values_that_are_missing_are_an_error() {
         let arrays = vec![named("x", &[4, 4], Owned::Floats(vec![0.0; 15]))];
         let lent = LentArrays::new(Path::new("arrays"), arrays);
-        let error = lent.with("x", Path::new("arrays/x"), |_| Ok(())).unwrap_err();
+        let error = lent
+            .with("x", Path::new("arrays/x"), |_| Ok(()))
+            .unwrap_err();
         let expected = "cannot read `arrays/x`: expected as many values as [4, 4] says, got 15";
         assert_eq!(error.to_string(), expected);
         assert!(lent.with("z", Path::new("arrays/z"), |_| Ok(())).is_err());

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use find::{Found, Labelled, Pair, find, in_memory};
-pub use lent::{LentArray, LentValues};
 use lent::LentArrays;
+pub use lent::{LentArray, LentValues};
 
 use super::names::class_list;
 use crate::data::memory::{InMemory, Values, numbered_classes};

@@ -6,7 +6,7 @@ use secateur_search::search::Progress;
 
 /// Share of the run, rate and time left, from the steps of its slices. By effort rather than
 /// cost, so that the bar moves evenly in time.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Meter {
     /// Effort of the run so far; of what was done before it was resumed, the cost.
     done: f64,
@@ -18,6 +18,7 @@ pub struct Meter {
     last: Option<f64>,
     /// When the first step of this slice was done.
     slice_began: f64,
+    /// Of this slice; `None` until enough is measured.
     pub images_per_second: Option<f64>,
 }
 
