@@ -10,6 +10,7 @@ use std::thread::{Builder, scope};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 use crate::error::raise;
@@ -83,22 +84,46 @@ pub fn run<T: Send>(
     unit: Option<&str>,
     job: impl FnOnce(&Stop) -> Result<T> + Send,
 ) -> PyResult<T> {
-    let stop = Stop::default();
-    let result = py.detach(|| beside(&stop, unit, threads, job));
-    let result = match result {
-        Ok(result) => result,
-        Err(panic) if panic.is::<AtOnce>() => Err(anyhow!("stopped at once")),
-        Err(panic) => resume_unwind(panic),
-    };
-    let raised = stop
-        .raised
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    match (result, raised) {
+    match outcome(py, threads, unit, job) {
         (Ok(value), None) => Ok(value),
         (Err(error), None) => Err(raise(py, &error)),
         (_, Some(raised)) => Err(raised),
     }
+}
+
+/// As [`run`], for a job that gives what it has reached when it is to stop: a signal is no error.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_as_far_as_asked<T: Send>(
+    py: Python<'_>,
+    threads: Option<usize>,
+    unit: &str,
+    job: impl FnOnce(&Stop) -> Result<T> + Send,
+) -> PyResult<T> {
+    match outcome(py, threads, Some(unit), job) {
+        (Ok(value), None) => Ok(value),
+        (Ok(value), Some(raised)) if raised.is_instance_of::<PyKeyboardInterrupt>(py) => Ok(value),
+        (Err(error), None) => Err(raise(py, &error)),
+        (_, Some(raised)) => Err(raised),
+    }
+}
+
+/// What came of a job, and what was raised meanwhile.
+fn outcome<T: Send>(
+    py: Python<'_>,
+    threads: Option<usize>,
+    unit: Option<&str>,
+    job: impl FnOnce(&Stop) -> Result<T> + Send,
+) -> (Result<T>, Option<PyErr>) {
+    let stop = Stop::default();
+    let result = match py.detach(|| beside(&stop, unit, threads, job)) {
+        Ok(result) => result,
+        Err(panic) if panic.is::<AtOnce>() => Err(anyhow!("stopped at once")),
+        Err(panic) => resume_unwind(panic),
+    };
+    let raised = stop.raised.into_inner();
+    (result, raised.unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The job in a thread of its own, until it ends.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
+use secateur::data::metadata;
 use secateur_onnx::OnnxError;
 use secateur_onnx::model::Model;
 
@@ -37,6 +38,14 @@ impl ModelInput {
             Self::File(path) => path,
         }
     }
+}
+
+/// Does the model say how its inputs are normalised? Those that were trained or pruned here do.
+#[pyfunction]
+pub fn has_normalisation(py: Python<'_>, model: ModelInput) -> PyResult<bool> {
+    job::run(py, None, None, |_| {
+        Ok(model.read()?.metadata(metadata::NORMALISATION).is_some())
+    })
 }
 
 /// Writes a model to another file, with its weights beside it where it has such.

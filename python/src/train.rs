@@ -52,7 +52,7 @@ pub fn train(
     threads: Option<usize>,
     observer: Option<Py<PyAny>>,
 ) -> PyResult<(Py<PyBytes>, String)> {
-    let (bytes, summary) = job::run(py, threads, Some("step"), |stop| {
+    let (bytes, summary) = job::run_as_far_as_asked(py, threads, "step", |stop| {
         let config: TrainConfig = match &config {
             None => TrainConfig::default(),
             Some(path) => read_section(path, None)?,
