@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from . import _data, _models, _secateur
 from ._onnxruntime import offer
@@ -163,6 +163,18 @@ class Bench:
         return "\n".join(lines + [f"note: {note}" for note in self.notes])
 
 
+@overload
+def inspect(
+    model: Model,
+    data: None = None,
+    *,
+    allow_mixing: bool = False,
+    plan: bool = False,
+    **settings: Unpack[DataSettings],
+) -> Inspection: ...
+
+
+@overload
 def inspect(
     model: Model | None = None,
     data: Data | None = None,
@@ -170,7 +182,17 @@ def inspect(
     allow_mixing: bool = False,
     plan: bool = False,
     **settings: Unpack[DataSettings],
-) -> Inspection | Findings:
+) -> Findings: ...
+
+
+def inspect(
+    model: Model | None = None,
+    data: Data | None = None,
+    *,
+    allow_mixing: bool = False,
+    plan: bool = False,
+    **settings: Unpack[DataSettings],
+) -> Findings:
     """Layers, shapes, channel groups, what can be pruned and why the rest cannot.
 
     Parameters
@@ -189,7 +211,7 @@ def inspect(
     Returns
     -------
     Inspection
-        Or what was found of the data.
+        With `data`, what was found of them.
     """
     words = to_words(dict(settings))
     given = None if model is None else _models.to_input(model)

@@ -30,18 +30,22 @@ _QUALITIES = ("test_quality", "search_quality", "confirm_quality", "measure")
 class Kept(Mapping[str, Indices]):
     """The kernels that each layer has kept: indices in the given network, by the layer's name.
 
-    Names are those of nodes; without the prefixes and endings that exporters add they will do too,
-    where only one layer is meant: ``conv1`` for ``/features/conv1/Conv``.
+    Names are those of nodes. A layer's name in the module that was exported will do too, by the name
+    of its weights (``layer1.0.conv1``), and so will a part of a node's name where only one layer is
+    meant: ``conv1`` for ``/features/conv1/Conv``.
     """
 
     def __init__(self, layers: list[dict[str, Any]]) -> None:
         self._kept = {layer["name"]: np.array(layer["kept"], np.int64) for layer in layers}
+        weights = {layer["weights"] or "": layer["name"] for layer in layers}
+        self._by_weights = {name.removesuffix(".weight"): layer for name, layer in weights.items()}
         #: Kernels of the given network, by layer.
         self.widths: dict[str, int] = {layer["name"]: layer["width"] for layer in layers}
 
     def __getitem__(self, layer: str) -> Indices:
-        if layer in self._kept:
-            return self._kept[layer]
+        own = layer if layer in self._kept else self._by_weights.get(layer)
+        if own is not None:
+            return self._kept[own]
         part = layer.replace(".", "/").strip("/")
         alike = [name for name in self._kept if f"/{part}/" in f"/{name.strip('/')}/"]
         if len(alike) == 1:

@@ -6,6 +6,25 @@ from typing import Any
 from ._data import Arrays
 from ._settings import Words
 
+__all__ = [
+    "__version__",
+    "bench",
+    "copy_model",
+    "declared",
+    "evaluate",
+    "has_normalisation",
+    "inspect",
+    "inspect_data",
+    "kept",
+    "prepared",
+    "prune",
+    "prune_without_training",
+    "run_command",
+    "setting_key",
+    "train",
+    "verify",
+]
+
 __version__: str
 
 _Model = Path | bytes
@@ -29,6 +48,7 @@ def has_normalisation(model: _Model) -> bool: ...
 def inspect(model: _Model, allow_mixing: bool, plan: bool, settings: Words) -> _Told: ...
 def inspect_data(data: _Data, model: _Model | None, settings: Words) -> _Told: ...
 def kept(original: _Model, small: _Model) -> str: ...
+def prepared(model: _Model) -> bytes: ...
 def prune(run: Any, data: _Data, metric: Any, observer: Any) -> tuple[str, str]: ...
 def prune_without_training(
     run: Any, data: _Data | None, calibration_images: int, observer: Any

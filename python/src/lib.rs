@@ -25,7 +25,7 @@ mod _secateur {
     #[pymodule_export]
     use crate::look::{bench, evaluate, inspect, inspect_data, kept, verify};
     #[pymodule_export]
-    use crate::model::{copy_model, has_normalisation};
+    use crate::model::{copy_model, has_normalisation, prepared};
     #[pymodule_export]
     use crate::prune::{prune, prune_without_training};
     #[pymodule_export]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
 use secateur::data::metadata;
 use secateur_onnx::OnnxError;
 use secateur_onnx::model::Model;
@@ -46,6 +47,15 @@ pub fn has_normalisation(py: Python<'_>, model: ModelInput) -> PyResult<bool> {
     job::run(py, None, None, |_| {
         Ok(model.read()?.metadata(metadata::NORMALISATION).is_some())
     })
+}
+
+/// The model as pruning takes it: what is computed from stored tensors alone is stored.
+#[pyfunction]
+pub fn prepared(py: Python<'_>, model: ModelInput) -> PyResult<Py<PyBytes>> {
+    let bytes = job::run(py, None, None, |_| {
+        Ok(model.read()?.prepared().self_contained()?.to_bytes()?)
+    })?;
+    Ok(PyBytes::new(py, &bytes).unbind())
 }
 
 /// Writes a model to another file, with its weights beside it where it has such.

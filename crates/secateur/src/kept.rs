@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use secateur_onnx::coupling::ChannelGroups;
+use secateur_onnx::coupling::{ChannelGroup, ChannelGroups, Member, Role};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use serde::Serialize;
@@ -14,6 +14,8 @@ use crate::verify::{VerifyError, stored_masks};
 pub struct KeptLayer {
     /// Name of its node.
     pub name: String,
+    /// Name of its weights, where they are stored as it reads them.
+    pub weights: Option<String>,
     /// Kernels of the given network.
     pub width: usize,
     /// The indices of those that are left, in order.
@@ -30,28 +32,47 @@ pub fn kept_kernels(
 ) -> Result<Vec<KeptLayer>, VerifyError> {
     let prepared = original.1.prepared().with_input_shapes_of(small.1);
     let prepared = prepared.with_mixing(small.1.allows_mixing());
-    let groups = ChannelGroups::find(&Graph::outline(&prepared)?)?.groups;
+    let graph = Graph::outline(&prepared)?;
+    let groups = ChannelGroups::find(&graph)?.groups;
     let masks = stored_masks(small.1, small.0)?;
-    let same_widths = masks
-        .0
-        .iter()
-        .map(Vec::len)
-        .eq(groups.iter().map(|g| g.width));
-    if !same_widths {
+    let widths = groups.iter().map(|group| group.width);
+    if !masks.0.iter().map(Vec::len).eq(widths) {
         return Err(VerifyError::OtherOriginal {
             file: small.0.display().to_string(),
             original: original.0.display().to_string(),
         });
     }
-    let mut layers = Vec::new();
-    for (group, mask) in groups.iter().zip(&masks.0) {
-        let active = mask.iter().enumerate().filter(|(_, is_active)| **is_active);
-        let kept: Vec<usize> = active.map(|(index, _)| index).collect();
-        layers.extend(group.producers.iter().map(|layer| KeptLayer {
-            name: layer.clone(),
-            width: group.width,
-            kept: kept.clone(),
-        }));
+    let of_group = |(group, mask): (&ChannelGroup, &Vec<bool>)| {
+        let layers = group.producers.iter();
+        let kept = |layer: &String| kept_of(layer, &graph, group, mask);
+        layers.map(kept).collect::<Vec<_>>()
+    };
+    Ok(groups.iter().zip(&masks.0).flat_map(of_group).collect())
+}
+
+/// Of one layer: where several of its kernels go together, all of them count.
+fn kept_of(layer: &str, graph: &Graph, group: &ChannelGroup, mask: &[bool]) -> KeptLayer {
+    let weights = weights_of(layer, graph, group);
+    let of_unit = |unit: usize| match weights {
+        Some(weights) => weights.positions[unit].clone(),
+        None => vec![unit],
+    };
+    let active = mask.iter().enumerate().filter(|(_, is_active)| **is_active);
+    let mut kept: Vec<usize> = active.flat_map(|(unit, _)| of_unit(unit)).collect();
+    kept.sort_unstable();
+    KeptLayer {
+        name: layer.to_string(),
+        weights: weights.map(|weights| weights.tensor.clone()),
+        width: (0..mask.len()).map(|unit| of_unit(unit).len()).sum(),
+        kept,
     }
-    Ok(layers)
+}
+
+/// The rows of the weights that a layer reads.
+fn weights_of<'a>(layer: &str, graph: &Graph, group: &'a ChannelGroup) -> Option<&'a Member> {
+    let node = graph.nodes.iter().find(|node| node.name == layer)?;
+    node.reads().find_map(|name| {
+        let mut members = group.members.iter();
+        members.find(|member| member.role == Role::Output && member.tensor == name)
+    })
 }

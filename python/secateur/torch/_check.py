@@ -84,7 +84,7 @@ def in_onnxruntime(
 ) -> list[np.ndarray[Any, Any]] | None:
     """The outputs of the pruned file; None without ONNX Runtime."""
     try:
-        import onnxruntime
+        import onnxruntime  # type: ignore[import-untyped]
     except ImportError:
         return None
     session = onnxruntime.InferenceSession(network.path, providers=["CPUExecutionProvider"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+import onnxscript.optimizer
 import torch
 from torch import nn
 
@@ -36,10 +37,12 @@ def export(module: nn.Module, example_inputs: Inputs) -> bytes:
         with warnings.catch_warnings(), torch.no_grad():
             # The exporter warns of its own deprecated calls.
             warnings.simplefilter("ignore")
-            # Not optimised: that would put constants in the place of parameters.
+            # PyTorch's own optimisation would put constants in the place of parameters.
             program = torch.onnx.export(
                 copy, args, kwargs=kwargs, dynamo=True, optimize=False, verbose=False
             )
+            if program is not None:
+                _simplify(program.model, set(copy.state_dict()))
     except Exception as error:
         raise ModelError(
             f"cannot export `{type(module).__name__}`: {_first_line(error)}",
@@ -50,6 +53,26 @@ def export(module: nn.Module, example_inputs: Inputs) -> bytes:
         raise ModelError(f"cannot export `{type(module).__name__}`: PyTorch gave no program")
     message: bytes = program.model_proto.SerializeToString()
     return message
+
+
+def _simplify(model: Any, parameters: set[str]) -> None:
+    """Fold what is computed from constants, but leave every parameter where it is.
+
+    They are inputs while the graph is simplified: so none is folded, and no batch norm is merged into
+    a convolution.
+    """
+    graph = model.graph
+    held = {name: value for name, value in graph.initializers.items() if name in parameters}
+    tensors = {name: value.const_value for name, value in held.items()}
+    for name, value in held.items():
+        value.const_value = None
+        del graph.initializers[name]
+        graph.inputs.append(value)
+    onnxscript.optimizer.optimize_ir(model)
+    for name, value in held.items():
+        graph.inputs.remove(value)
+        value.const_value = tensors[name]
+        graph.register_initializer(value)
 
 
 def call_arguments(example_inputs: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
@@ -30,7 +31,9 @@ def set_sizes(layer: nn.Module, groups: int | None) -> None:
     elif isinstance(layer, nn.PReLU):
         layer.num_parameters = layer.weight.shape[0]
     elif isinstance(layer, nn.RNNBase):
-        layer.input_size = layer.weight_ih_l0.shape[1]
+        weights = layer.weight_ih_l0
+        assert isinstance(weights, torch.Tensor)
+        layer.input_size = weights.shape[1]
 
 
 def _set_conv(layer: _ConvNd, groups: int | None) -> None:

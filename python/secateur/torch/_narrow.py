@@ -11,10 +11,11 @@ import onnx
 import torch
 from torch import nn
 
-from .. import _models
+from .. import _models, _secateur
 from .._report import Network
 from ..errors import ModelError
 from ._layers import set_sizes
+from ._origins import Origin, origins
 
 Module = TypeVar("Module", bound=nn.Module)
 Tensors = dict[str, torch.Tensor]
@@ -49,8 +50,10 @@ def narrow(module: Module, network: Network | _models.Model, original: Any = Non
             "cannot narrow a module: the file that was pruned is not known",
             "give it as `original`",
         )
-    pruned = _message(network)
-    weights = _Weights(_tensors(_message(original)), _tensors(pruned))
+    given, pruned = _message(original), _message(network)
+    prepared = _message(_secateur.prepared(given.SerializeToString()))
+    stored = _tensors(given)
+    weights = _Weights(_tensors(prepared), _tensors(pruned), origins(given, stored))
     small = deepcopy(module)
     taken = _Taken(small, weights)
     taken.check(weights)
@@ -65,20 +68,30 @@ def narrow(module: Module, network: Network | _models.Model, original: Any = Non
 class _Weights:
     """The tensors of the given file and of the pruned one."""
 
-    def __init__(self, before: Tensors, after: Tensors) -> None:
+    def __init__(self, before: Tensors, after: Tensors, origins: dict[str, Origin]) -> None:
         self.after = after
-        #: Those that are not as they were.
+        #: Names of what is a parameter in another layout, by the parameter's.
+        self._laid_out = {
+            origin.parameter: (name, origin) for name, origin in origins.items() if name in after
+        }
+        #: Those that were given to a parameter.
+        self.matched: set[str] = set()
+        #: Those that are not as they were. Whole numbers are sizes, which modules compute anew.
         self.changed = {
             name
             for name, values in before.items()
-            if name in after and not _equal(values, after[name])
+            if name in after and values.is_floating_point() and not _equal(values, after[name])
         }
 
     def of(self, names: list[str], shape: torch.Size) -> torch.Tensor | None:
         """The tensor under one of these names, if it can be what is left of that shape."""
         for name in names:
-            values = self.after.get(name)
+            own, values = name, self.after.get(name)
+            if name in self._laid_out:
+                own, origin = self._laid_out[name]
+                values = origin.undone(self.after[own])
             if values is not None and _fits(values.shape, shape):
+                self.matched.update((name, own))
                 return values
         return None
 
@@ -88,7 +101,6 @@ class _Taken:
 
     def __init__(self, module: nn.Module, weights: _Weights) -> None:
         self.values: Tensors = {}
-        self.matched: set[str] = set()
         #: Parameters that the file does not have; single numbers such as counters are none.
         self.missing: list[str] = []
         for names, tensor in _tied(module):
@@ -97,7 +109,6 @@ class _Taken:
                 if tensor.numel() > 1:
                     self.missing.append(names[0])
                 continue
-            self.matched.update(names)
             # One object for all of its names: what was tied stays tied.
             new = values.to(dtype=tensor.dtype, device=tensor.device)
             if isinstance(tensor, nn.Parameter):
@@ -106,7 +117,7 @@ class _Taken:
 
     def check(self, weights: _Weights) -> None:
         """Everything that pruning has changed must have come from a parameter."""
-        computed = sorted(weights.changed - self.matched)
+        computed = sorted(weights.changed - weights.matched)
         if computed and self.missing:
             raise ModelError(
                 f"cannot narrow the module: no tensors of the pruned file are {_listed(self.missing)}"
@@ -162,8 +173,10 @@ def _tied(module: nn.Module) -> list[tuple[list[str], torch.Tensor]]:
 def _put(module: nn.Module, name: str, values: torch.Tensor) -> None:
     path, _, own = name.rpartition(".")
     owner = module.get_submodule(path)
-    where = owner._parameters if isinstance(values, nn.Parameter) else owner._buffers
-    where[own] = values
+    if isinstance(values, nn.Parameter):
+        owner._parameters[own] = values
+    else:
+        owner._buffers[own] = values
 
 
 def _groups(model: onnx.ModelProto) -> dict[str, int]:
