@@ -13,7 +13,7 @@ use crate::environment::{Action, Environment, Healing, Reward, Standing};
 use crate::error::SearchError;
 use crate::observation::Observation;
 use crate::policy::Exploration;
-use crate::promise::{Ledger, Recovery, Start};
+use crate::promise::{Finish, Ledger, Recovery, Start};
 use crate::record::{ReactivatedBy, Stage};
 use crate::store::{self, Item};
 use crate::worth::worth;
@@ -47,7 +47,7 @@ impl<E: Environment> Search<'_, E> {
         if self.promise.goes_on(number, &self.ledger()) {
             Phase::Recover(number + 1)
         } else {
-            Phase::Done
+            Phase::Solve(0)
         }
     }
 
@@ -100,7 +100,7 @@ impl<E: Environment> Search<'_, E> {
             self.promise.floor().may_hold(quality)
         };
         // Also what did not hold: the end of the run says by how much.
-        self.keep(recovery.stop, true)?;
+        self.keep(recovery.stop, Finish::Recovered)?;
         let observation = self.environment.observe(&goal);
         let parts = RecordParts {
             episode: self.episodes.last(),
@@ -131,7 +131,11 @@ impl<E: Environment> Search<'_, E> {
     }
 
     /// The masks cut or grown to a share of the parameters.
-    fn resized(&mut self, observation: &Observation, target: f64) -> Result<Masks, SearchError> {
+    pub(super) fn resized(
+        &mut self,
+        observation: &Observation,
+        target: f64,
+    ) -> Result<Masks, SearchError> {
         let space = self.environment.space();
         let search = &self.config.search;
         let present = self.environment.standing().masks.clone();
