@@ -7,7 +7,7 @@ use secateur_onnx::model::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::{
-    Inference, Runtime, RuntimeError, feeds, first_that_runs, fixed_batch, for_timing, shapes_text,
+    Engines, Inference, Runtime, RuntimeError, feeds, first_that_runs, fixed_batch, shapes_text,
 };
 
 /// Milliseconds.
@@ -44,11 +44,13 @@ pub struct Bench {
 /// is timed at that.
 ///
 /// # Errors
-/// [`RuntimeError`] for the first file that no engine can run, or without an engine.
+/// [`RuntimeError`] for the first file that no engine can run, without an engine, or without the one
+/// that is asked for.
 pub fn bench(
     files: &[(&Path, &Model)],
     batches: &[usize],
     rounds: usize,
+    engines: &Engines,
 ) -> Result<Bench, RuntimeError> {
     // What is compared takes inputs of one size.
     let sized = files.iter().find(|(_, m)| !m.input_shapes().is_empty());
@@ -74,7 +76,7 @@ pub fn bench(
             reason,
         })?;
     }
-    let (rows, refused) = first_that_runs(&for_timing(), first.path, |engine| {
+    let (rows, refused) = first_that_runs(&engines.for_timing()?, first.path, |engine| {
         in_engine(engine, &files, &batches, rounds)
     })?;
     notes.extend(refused);

@@ -23,6 +23,7 @@ use serde::Serialize;
 
 use crate::calibrate::{Calibrated, Calibration, Calibrator};
 use crate::prune::{PruneError, check_verdict, file_name, keep_input, output_paths};
+use crate::runtime::Engines;
 use crate::verify::{Check, CheckObserver, store_masks, verify_where_possible};
 
 /// What to do.
@@ -48,6 +49,8 @@ pub struct OneShotJob<'a> {
     pub seed: u64,
     /// Solve the weights that are left on these inputs.
     pub calibration: Option<Calibration<'a>>,
+    /// What files are checked and timed in.
+    pub engines: &'a Engines,
 }
 
 /// A file and its size.
@@ -184,7 +187,7 @@ pub fn prune_one_shot(
         store_masks(&mut small, &masks);
         small.write(&path)?;
         let (verdict, not_run) =
-            verify_where_possible((job.model, &model), (&path, &small), observer)?;
+            verify_where_possible((job.model, &model), (&path, &small), job.engines, observer)?;
         check_verdict(&path, &verdict)?;
         let kept = space.groups.groups.iter().enumerate();
         after.push(OneShotFile {

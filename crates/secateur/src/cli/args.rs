@@ -9,7 +9,7 @@ use secateur::train::TrainConfig;
 use secateur_net::settings;
 use secateur_net::settings::{BATCH, EPOCHS, INPUTS, WIDTH};
 use secateur_onnx::model::InputShape;
-use secateur_search::config::{Metric, Mode, PruneConfig};
+use secateur_search::config::{Metric, Mode, PruneConfig, RuntimeConfig};
 
 use super::flags::{Flags, within};
 
@@ -290,6 +290,9 @@ pub struct VerifyArgs {
     /// Sizes of open inputs.
     #[command(flatten)]
     pub shapes: InputShapes,
+    /// What runs them.
+    #[command(flatten)]
+    pub runtime: Flags<RuntimeConfig>,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -305,6 +308,9 @@ pub struct BenchArgs {
     /// Sizes of open inputs.
     #[command(flatten)]
     pub shapes: InputShapes,
+    /// What runs them.
+    #[command(flatten)]
+    pub runtime: Flags<RuntimeConfig>,
     /// Batch sizes; a file of fixed batch is timed at its own
     #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
     pub batch: Vec<usize>,

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use secateur::calibrate::Calibration;
 use secateur::one_shot::{OneShotJob, prune_one_shot};
 use secateur::report::{RunReport, terminal_table};
+use secateur::runtime::Engines;
 use secateur::{Files, Pruner};
 use secateur_onnx::OnnxError;
 use secateur_onnx::graph::Graph;
@@ -93,7 +94,9 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         Some(folder) => Some(open_data(folder, &config.data, args.json)?),
         None => None,
     };
+    let engines = Engines::of(&config.runtime)?;
     let job = OneShotJob {
+        engines: &engines,
         model: &args.model,
         output: &args.output,
         input_shapes: &config.data.input_shapes,

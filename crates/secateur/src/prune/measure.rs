@@ -13,6 +13,7 @@ use secateur_search::environment::training::{Held, Problem};
 
 use super::{PruneError, PrunedNetwork};
 use crate::bench::{Latency, bench};
+use crate::runtime::Engines;
 
 /// Batch sizes at which the report gives latencies.
 const LATENCY_BATCHES: [usize; 3] = [1, 8, 64];
@@ -45,6 +46,7 @@ impl Measures {
         problem: &Problem,
         file: &Path,
         networks: &[PrunedNetwork],
+        engines: &Engines,
     ) -> Result<Self, PruneError> {
         let paths: Vec<_> = networks.iter().map(PrunedNetwork::file).collect();
         let mut files: Vec<(&Path, &Model)> = vec![(file, &problem.model)];
@@ -52,7 +54,7 @@ impl Measures {
         files.extend(results.map(|(path, network)| (path.as_path(), &network.model)));
         let mut notes = Vec::new();
         // A run is not lost for want of an engine that knows all operators.
-        let latencies = match bench(&files, &LATENCY_BATCHES, LATENCY_ROUNDS) {
+        let latencies = match bench(&files, &LATENCY_BATCHES, LATENCY_ROUNDS, engines) {
             Ok(bench) => {
                 notes.extend(bench.notes);
                 bench.rows

@@ -43,6 +43,7 @@ use crate::guessing::Guessing;
 use crate::measure::Measure;
 use crate::pruner::Pruner;
 use crate::report::{RunReport, write_html, write_json};
+use crate::runtime::Engines;
 use crate::verify::store_masks;
 
 /// A network that a run has made.
@@ -128,6 +129,7 @@ impl Pruner<'_> {
         let asked = Asked::of(&self, Path::new("the given network"));
         let measure = Measure::of(self.measure.take(), &self.config.measure)?;
         let problem = plan(&self, measure.is_some(), model.prepared(), source)?;
+        let engines = Engines::of(&self.config.runtime)?;
         let mut store = Memory::default();
 
         let run = SearchRun {
@@ -137,8 +139,8 @@ impl Pruner<'_> {
             name: "",
         };
         let mut searched = run.search(self, &mut store, observer)?;
-        searched.verify((&asked.file, &problem.model))?;
-        let measures = Measures::take(&problem, &asked.file, &searched.networks)?;
+        searched.verify((&asked.file, &problem.model), &engines)?;
+        let measures = Measures::take(&problem, &asked.file, &searched.networks, &engines)?;
         let examples = searched.examples(&problem, &measures);
         let (header, history) = store.read()?;
         let report = asked.report(&problem, &header, &history, &searched, measures)?;
@@ -165,6 +167,7 @@ impl Pruner<'_> {
         let measure = Measure::of(self.measure.take(), &self.config.measure)?;
         let model = Model::read(&files.model)?.prepared();
         let problem = plan(&self, measure.is_some(), model, source)?;
+        let engines = Engines::of(&self.config.runtime)?;
         let mut store = open(files, &self.config)?;
         if !files.resume {
             same_data::keep(&store, &problem)?;
@@ -178,8 +181,8 @@ impl Pruner<'_> {
         };
         let mut searched = run.search(self, &mut store, observer)?;
         files.write(&mut searched.networks)?;
-        searched.verify((&files.model, &problem.model))?;
-        let measures = Measures::take(&problem, &files.model, &searched.networks)?;
+        searched.verify((&files.model, &problem.model), &engines)?;
+        let measures = Measures::take(&problem, &files.model, &searched.networks, &engines)?;
         let examples = searched.kept_examples(&problem, &measures, store.path());
         let (header, history) = store.read()?;
         let report = asked.report(&problem, &header, &history, &searched, measures)?;

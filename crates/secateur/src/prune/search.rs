@@ -17,6 +17,7 @@ use super::{PruneError, PrunedNetwork, examples, files, same_data};
 use crate::examples::Examples;
 use crate::measure::{FileMeasure, Measure};
 use crate::pruner::Pruner;
+use crate::runtime::Engines;
 
 /// What a search brought.
 pub(super) struct Searched {
@@ -29,8 +30,8 @@ pub(super) struct Searched {
 
 impl Searched {
     /// Verifies the networks against the given one; what could not be compared is a warning.
-    pub fn verify(&mut self, given: (&Path, &Model)) -> Result<(), PruneError> {
-        let not_compared = files::verify(given, &self.networks)?;
+    pub fn verify(&mut self, given: (&Path, &Model), engines: &Engines) -> Result<(), PruneError> {
+        let not_compared = files::verify(given, &self.networks, engines)?;
         self.warnings.extend(not_compared);
         Ok(())
     }

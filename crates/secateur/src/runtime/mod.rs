@@ -1,9 +1,10 @@
 //! Engines that written files are checked and timed in.
 //!
-//! In this order: ONNX Runtime where it is found (`ORT_DYLIB_PATH`, or the package of the Python
-//! at hand), tract, and for comparing our own interpreter. The Cargo feature `verify` builds the
-//! first two.
+//! In this order, unless one is named: ONNX Runtime where it is found (a library that is named,
+//! `ORT_DYLIB_PATH`, or the package of the Python at hand), tract, and for comparing our own
+//! interpreter. The Cargo feature `verify` builds the first two.
 
+mod engines;
 mod feed;
 #[cfg(feature = "verify")]
 mod onnxruntime;
@@ -21,6 +22,7 @@ use thiserror::Error;
 
 #[cfg(feature = "verify")]
 pub(crate) use feed::Element;
+pub use engines::Engines;
 pub(crate) use feed::{Feed, feeds, fixed_batch, given_batch, shapes_text};
 pub use panics::panic_is_expected;
 
@@ -43,6 +45,14 @@ pub enum RuntimeError {
         model: String,
         /// Each engine with what it said.
         refusals: Vec<(String, String)>,
+    },
+    /// The engine that was asked for is not there.
+    #[error("cannot use the engine `{engine}`: {reason}")]
+    NotFound {
+        /// Its name.
+        engine: &'static str,
+        /// What is missing.
+        reason: String,
     },
     /// There is no engine.
     #[error(
@@ -104,28 +114,6 @@ pub(crate) trait Inference {
     /// # Errors
     /// The engine's reason.
     fn time(&mut self) -> Result<Duration, String>;
-}
-
-/// Engines to compare outputs in, the best first.
-pub(crate) fn for_comparing() -> Vec<Box<dyn Runtime>> {
-    let mut engines = for_timing();
-    engines.push(Box::new(own::Own));
-    engines
-}
-
-/// Engines to time files in, the best first: others than our own, which is made for training.
-pub(crate) fn for_timing() -> Vec<Box<dyn Runtime>> {
-    #[allow(unused_mut)]
-    let mut engines: Vec<Box<dyn Runtime>> = Vec::new();
-    #[cfg(feature = "verify")]
-    {
-        match onnxruntime::OnnxRuntime::find() {
-            Ok(found) => engines.push(Box::new(found)),
-            Err(reason) => tracing::info!("ONNX Runtime is not used: {reason}"),
-        }
-        engines.push(Box::new(tract::Tract));
-    }
-    engines
 }
 
 /// Calls `each` with one engine after the other until one succeeds.
