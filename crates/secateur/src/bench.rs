@@ -162,7 +162,7 @@ fn at_batch(
         models.push(loaded.map_err(of_file)?);
         inputs.push(shapes_text(&feeds));
     }
-    let times = times(&mut models, rounds)?;
+    let times = in_turn(&mut models, rounds)?;
     let latency = |(mut times, inputs): (Vec<Millis>, String)| {
         times.sort_by(f64::total_cmp);
         Latency {
@@ -176,8 +176,11 @@ fn at_batch(
     Ok(times.into_iter().zip(inputs).map(latency).collect())
 }
 
-/// Milliseconds of every run, by model.
-fn times(models: &mut [Box<dyn Inference>], rounds: usize) -> Result<Vec<Vec<Millis>>, String> {
+/// Milliseconds of every run, by model: one of each in turn, so that a busy machine hits all alike.
+///
+/// # Errors
+/// The engine's reason.
+pub(crate) fn in_turn(models: &mut [Box<dyn Inference>], rounds: usize) -> Result<Vec<Vec<Millis>>, String> {
     let mut times = vec![Vec::with_capacity(rounds); models.len()];
     // The first round warms caches and allocators and does not count.
     for round in 0..=rounds {

@@ -133,6 +133,13 @@ impl Channels {
         (sum(&self.reads), sum(&self.gives))
     }
 
+    /// The group whose kernels it gives, if it gives those of one and reads others.
+    pub fn gives_alone(&self) -> Option<usize> {
+        let mut groups = self.gives.iter().flat_map(Term::groups);
+        let group = groups.next().filter(|_| !self.reads.is_empty())?;
+        groups.all(|other| other == group).then_some(group)
+    }
+
     /// Channel groups that it reads and gives, each once.
     pub fn groups(&self) -> Vec<usize> {
         let terms = self.reads.iter().chain(&self.gives);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::message::Model;
 use super::proto::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
-use super::value_info::{Dim, ValueInfo};
+use super::value_info::ValueInfo;
 use crate::error::Result;
 
 impl Model {
@@ -76,7 +76,7 @@ impl Model {
 mod tests {
     use super::*;
     use crate::arch::{VggConfig, vgg_like};
-    use crate::graph::Graph;
+    use crate::graph::{Dim, Graph};
     use crate::shape::infer_shapes;
 
     #[test]

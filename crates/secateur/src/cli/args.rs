@@ -9,7 +9,7 @@ use secateur::train::TrainConfig;
 use secateur_net::settings;
 use secateur_net::settings::{BATCH, EPOCHS, INPUTS, WIDTH};
 use secateur_onnx::model::InputShape;
-use secateur_search::config::{Metric, Mode, PruneConfig, RuntimeConfig};
+use secateur_search::config::{LatencyConfig, Metric, Mode, PruneConfig, RuntimeConfig};
 
 use super::flags::{Flags, within};
 
@@ -274,6 +274,16 @@ pub struct InspectArgs {
     /// Show how training will run it: which nodes are fused, by which method
     #[arg(long)]
     pub plan: bool,
+    /// Measure what each layer takes by its width in the engine that files are timed in, and how far
+    /// the network's time is told by that
+    #[arg(long, conflicts_with = "data")]
+    pub latency: bool,
+    /// The engine.
+    #[command(flatten)]
+    pub runtime: Flags<RuntimeConfig>,
+    /// How it is timed.
+    #[command(flatten)]
+    pub timing: Flags<LatencyConfig>,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,

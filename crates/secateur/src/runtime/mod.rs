@@ -11,19 +11,21 @@ mod onnxruntime;
 mod own;
 pub(crate) mod panics;
 #[cfg(feature = "verify")]
+mod profile;
+#[cfg(feature = "verify")]
 mod tract;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secateur_onnx::OnnxError;
 use secateur_onnx::model::Model;
 use thiserror::Error;
 
-#[cfg(feature = "verify")]
-pub(crate) use feed::Element;
 pub use engines::Engines;
-pub(crate) use feed::{Feed, feeds, fixed_batch, given_batch, shapes_text};
+pub(crate) use feed::{
+    Element, Feed, feeds, fixed_batch, given_batch, made_up, shapes_text,
+};
 pub use panics::panic_is_expected;
 
 /// Why a model was not run.
@@ -99,6 +101,42 @@ pub(crate) trait Runtime {
         n_nodes: usize,
         feeds: &[Feed],
     ) -> Result<Box<dyn Inference>, String>;
+
+    /// Nanoseconds of a piece of a network, without what the engine does at the ends of a file
+    /// alone, where it can tell that.
+    ///
+    /// # Errors
+    /// The engine's reason.
+    fn piece_time(&self, piece: &Model, n_nodes: usize, feeds: &[Feed]) -> Result<f64, String> {
+        let mut loaded = self.load(piece, n_nodes, feeds)?;
+        let times = repeated(|| Ok(loaded.time()?.as_secs_f64() * 1e9))?;
+        Ok(undisturbed(times))
+    }
+}
+
+/// Runs of a piece, at least and at most, and seconds after which no more are begun.
+const PIECE_RUNS: (usize, usize) = (8, 60);
+const PIECE_SECONDS: f64 = 0.03;
+
+/// What `run` gives, run by run, behind one that warms caches and allocators.
+fn repeated<T>(mut run: impl FnMut() -> Result<T, String>) -> Result<Vec<T>, String> {
+    run()?;
+    let started = Instant::now();
+    let mut all = Vec::new();
+    while all.len() < PIECE_RUNS.0
+        || (all.len() < PIECE_RUNS.1 && started.elapsed().as_secs_f64() < PIECE_SECONDS)
+    {
+        all.push(run()?);
+    }
+    Ok(all)
+}
+
+/// The mean of the fastest quarter: other programs only ever hold up a run, and clocks that count
+/// whole microseconds need a mean.
+pub(crate) fn undisturbed(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.truncate(times.len().div_ceil(4));
+    times.iter().sum::<f64>() / times.len().max(1) as f64
 }
 
 /// A model that an engine has loaded, with its inputs.
