@@ -6,7 +6,7 @@ use std::fmt::Write;
 use secateur_onnx::OnnxError;
 use secateur_onnx::cost::Channels;
 use secateur_onnx::graph::{Dim, Graph, ValueInfo};
-use secateur_onnx::model::Model;
+use secateur_onnx::model::{Model, Tensor};
 use secateur_onnx::pieces::{Piece, Pieces};
 use secateur_onnx::shape::{Inferred, infer};
 use secateur_onnx::surgery;
@@ -69,14 +69,26 @@ impl<'a> Network<'a> {
         let model = self.narrowed(widths)?;
         let graph = Graph::outline(&model)?;
         let known = known(&graph, self.batch)?;
-        let mut times = BTreeMap::new();
-        for (index, piece) in self.pieces.pieces.iter().enumerate() {
-            if is_wanted(index) {
-                times.insert(index, time(engine, &model, &known, piece, cache));
-            }
-        }
-        Ok(times)
+        let mut files = Files {
+            around: around(&graph),
+            engine,
+            model: &model,
+            known: &known,
+            cache,
+        };
+        let pieces = self.pieces.pieces.iter().enumerate();
+        let wanted = pieces.filter(|(index, _)| is_wanted(*index));
+        Ok(wanted.map(|(index, piece)| (index, files.time(piece))).collect())
     }
+}
+
+/// Most bytes that are passed over between runs of a piece: more than caches hold.
+const MOST_AROUND: usize = 1 << 27;
+
+/// Bytes of a network's stored tensors, to a power of two: times are known anew by it.
+fn around(graph: &Graph) -> usize {
+    let bytes: usize = graph.initializers.values().map(Tensor::n_bytes).sum();
+    bytes.next_power_of_two().min(MOST_AROUND)
 }
 
 /// Shapes at the inputs that are made up for so many samples; those of one where it cannot be.
@@ -94,36 +106,46 @@ fn known(graph: &Graph, batch: usize) -> Result<Inferred, OnnxError> {
     infer(graph, Some(&inputs))
 }
 
-fn time(
-    engine: &dyn Runtime,
-    model: &Model,
-    known: &Inferred,
-    piece: &Piece,
-    cache: &mut Cache,
-) -> Result<f64, String> {
-    let input = |(index, (name, type_)): (usize, &(String, i32))| -> Result<_, String> {
-        let shape = known.shapes.get(name).ok_or("a shape is not known")?;
-        let element = Element::from_onnx(*type_).ok_or("a type is not known")?;
+/// The pieces of one network as files.
+struct Files<'a> {
+    engine: &'a dyn Runtime,
+    model: &'a Model,
+    known: &'a Inferred,
+    cache: &'a mut Cache,
+    around: usize,
+}
+
+impl Files<'_> {
+    /// Nanoseconds of a piece, or why it was not timed.
+    fn time(&mut self, piece: &Piece) -> Result<f64, String> {
+        let inputs = piece.inputs.iter().enumerate();
+        let inputs = inputs.map(|(index, (name, type_))| self.input(index, name, *type_));
+        let inputs = inputs.collect::<Result<Vec<_>, String>>()?;
+        let (inputs, feeds): (Vec<ValueInfo>, Vec<Feed>) = inputs.into_iter().unzip();
+        let file = self.model.cut(&piece.nodes, &inputs, &piece.outputs);
+        let file = file.map_err(|error| error.to_string())?;
+        let graph = Graph::outline(&file).map_err(|error| error.to_string())?;
+        let key = format!("{} {}", self.around, fingerprint(&graph));
+        self.cache.get(&key, || {
+            let nodes = graph.nodes.len();
+            self.engine.piece_time(&file, nodes, &feeds, self.around)
+        })
+    }
+
+    /// An input of a piece, and values for it.
+    fn input(&self, index: usize, name: &str, type_: i32) -> Result<(ValueInfo, Feed), String> {
+        let shape = self.known.shapes.get(name).ok_or("a shape is not known")?;
+        let element = Element::from_onnx(type_).ok_or("a type is not known")?;
         let info = ValueInfo {
-            name: name.clone(),
+            name: name.to_string(),
             shape: shape.clone(),
-            elem_type: *type_,
+            elem_type: type_,
             has_shape: true,
         };
         let extents: Option<Vec<usize>> = shape.iter().map(Dim::fixed).collect();
         let extents = extents.ok_or("an extent is not known")?;
         Ok((info, made_up(name, element, index, extents)?))
-    };
-    let inputs = piece.inputs.iter().enumerate().map(input);
-    let (inputs, feeds): (Vec<ValueInfo>, Vec<Feed>) =
-        inputs.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
-    let file = model
-        .cut(&piece.nodes, &inputs, &piece.outputs)
-        .map_err(|error| error.to_string())?;
-    let graph = Graph::outline(&file).map_err(|error| error.to_string())?;
-    cache.get(&fingerprint(&graph), || {
-        engine.piece_time(&file, graph.nodes.len(), &feeds)
-    })
+    }
 }
 
 /// What a piece's time depends on, whatever its values are called: operators, attributes, shapes,

@@ -102,14 +102,20 @@ pub(crate) trait Runtime {
         feeds: &[Feed],
     ) -> Result<Box<dyn Inference>, String>;
 
-    /// Nanoseconds of a piece of a network, without what the engine does at the ends of a file
-    /// alone, where it can tell that.
+    /// Nanoseconds of a piece of a network that holds `around` bytes, without what the engine does
+    /// at the ends of a file alone, where it can tell that.
     ///
     /// # Errors
     /// The engine's reason.
-    fn piece_time(&self, piece: &Model, n_nodes: usize, feeds: &[Feed]) -> Result<f64, String> {
+    fn piece_time(
+        &self,
+        piece: &Model,
+        n_nodes: usize,
+        feeds: &[Feed],
+        around: usize,
+    ) -> Result<f64, String> {
         let mut loaded = self.load(piece, n_nodes, feeds)?;
-        let times = repeated(|| Ok(loaded.time()?.as_secs_f64() * 1e9))?;
+        let times = repeated(around, || Ok(loaded.time()?.as_secs_f64() * 1e9))?;
         Ok(undisturbed(times))
     }
 }
@@ -117,9 +123,22 @@ pub(crate) trait Runtime {
 /// Runs of a piece, at least and at most, and seconds after which no more are begun.
 const PIECE_RUNS: (usize, usize) = (8, 60);
 const PIECE_SECONDS: f64 = 0.03;
+/// Bytes that caches hold together.
+const CACHE_LINE: usize = 64;
 
-/// What `run` gives, run by run, behind one that warms caches and allocators.
-fn repeated<T>(mut run: impl FnMut() -> Result<T, String>) -> Result<Vec<T>, String> {
+/// What `run` gives, run by run, behind one that warms allocators. In between, as many bytes are
+/// passed over as a whole network reads between two runs of one of its pieces: the weights of a
+/// network that does not fit into the processor's caches are not found there.
+fn repeated<T>(
+    around: usize,
+    mut run: impl FnMut() -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let mut passed = vec![0u8; around];
+    let mut run = || {
+        passed.iter_mut().step_by(CACHE_LINE).for_each(|byte| *byte = byte.wrapping_add(1));
+        std::hint::black_box(&mut passed);
+        run()
+    };
     run()?;
     let started = Instant::now();
     let mut all = Vec::new();

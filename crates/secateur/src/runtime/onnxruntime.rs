@@ -151,10 +151,16 @@ impl Runtime for OnnxRuntime {
     /// A file alone, ONNX Runtime brings its inputs into the order in memory that its routines take,
     /// and its outputs back; within a network that is done seldom. Its profile tells the times of
     /// the nodes, so that those two are left out.
-    fn piece_time(&self, piece: &Model, _: usize, feeds: &[Feed]) -> Result<f64, String> {
+    fn piece_time(
+        &self,
+        piece: &Model,
+        _: usize,
+        feeds: &[Feed],
+        around: usize,
+    ) -> Result<f64, String> {
         let folder = tempfile::tempdir().map_err(text)?;
         let mut loaded = self.session(piece, feeds, Some(folder.path()))?;
-        super::repeated(|| loaded.time())?;
+        super::repeated(around, || loaded.time())?;
         let file = loaded.session.end_profiling().map_err(text)?;
         let profile = fs_err::read(file).map_err(text)?;
         profile::layers_time(&profile)
