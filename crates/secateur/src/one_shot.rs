@@ -13,15 +13,17 @@ use secateur_onnx::coupling::{Masks, Mixed};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::{InputShape, Model};
 use secateur_onnx::surgery;
-use secateur_search::config::Budget;
+use secateur_search::config::{Budget, LatencyConfig, Metric};
 use secateur_search::environment::training::{check_finite, file_notes};
+use secateur_search::gauge::{Gauge, within};
 use secateur_search::rank::Ranking;
 use secateur_search::rank::one_shot::Subject;
 use secateur_search::scores::Needs;
-use secateur_search::space::Space;
+use secateur_search::space::{Space, SpaceError};
 use serde::Serialize;
 
 use crate::calibrate::{Calibrated, Calibration, Calibrator};
+use crate::latency::{BudgetTiming, LatencyFigures, LatencyGauge};
 use crate::prune::{PruneError, check_verdict, file_name, keep_input, output_paths};
 use crate::runtime::Engines;
 use crate::verify::{Check, CheckObserver, store_masks, verify_where_possible};
@@ -51,6 +53,8 @@ pub struct OneShotJob<'a> {
     pub calibration: Option<Calibration<'a>>,
     /// What files are checked and timed in.
     pub engines: &'a Engines,
+    /// How budgets of latency are timed.
+    pub latency: &'a LatencyConfig,
 }
 
 /// A file and its size.
@@ -83,6 +87,9 @@ pub struct OneShotFile {
     /// File and size.
     #[serde(flatten)]
     pub figures: FileFigures,
+    /// Its time beside the given file's, where a budget is a latency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timed: Option<LatencyFigures>,
     /// Per channel group.
     pub kept: Vec<KeptKernels>,
     /// Nodes that mix channels, and over how many they do now.
@@ -143,9 +150,20 @@ pub fn prune_one_shot(
         None => (Space::new(&graph, job.ignore)?, None),
     };
     check_finite(&graph, Some(&space.groups))?;
+    let timing = BudgetTiming::for_budgets(
+        job.budgets,
+        ((job.model, &model), &space),
+        job.engines,
+        job.latency,
+        &mut |engine, done, of| observer.timing(engine, done, of),
+    )?;
+    let (space, round_to) = match &timing {
+        Some(timing) => (timing.lay_over(space), timing.round_to(job.round_to)),
+        None => (space, job.round_to),
+    };
     // Every budget is checked before inputs are read, and before the first file is written.
     for budget in job.budgets {
-        space.check_budget(budget, job.round_to.max(1))?;
+        space.check_budget(budget, round_to.max(1))?;
     }
     let calibrator = match job.calibration.as_ref().zip(frontier.as_ref()) {
         Some((calibration, frontier)) => Some(Calibrator::new(
@@ -161,15 +179,19 @@ pub fn prune_one_shot(
     let subject = Subject {
         graph: &graph,
         space: &space,
-        round_to: job.round_to,
+        round_to,
         errors: calibrator.as_ref().map_or(&[], |c| &c.errors),
     };
+    let gauge = timing
+        .as_ref()
+        .map(|timing| LatencyGauge::new(&model, &space, timing));
     let chosen = job
         .budgets
         .iter()
-        .map(|&budget| subject.masks(&job.ranking, budget, job.seed))
+        .map(|&budget| masks(job, &subject, budget, gauge.as_ref()))
         .collect::<Result<Vec<Masks>, _>>()?;
     let mut notes = file_notes(&model, &graph, &space.cost);
+    notes.extend(timing.as_ref().map(BudgetTiming::note));
     notes.extend(calibrator.iter().flat_map(|c| c.notes.clone()));
     // All weights, decoded: not needed any more.
     drop(graph);
@@ -189,8 +211,16 @@ pub fn prune_one_shot(
         let (verdict, not_run) =
             verify_where_possible((job.model, &model), (&path, &small), job.engines, observer)?;
         check_verdict(&path, &verdict)?;
+        let timed = gauge.as_ref().and_then(|gauge| {
+            let allowed = (budget.metric == Metric::Latency).then_some(budget.remaining);
+            let timed = gauge.figures(&small, &masks, allowed);
+            timed
+                .inspect_err(|reason| notes.push(format!("`{}` was not timed: {reason}", path.display())))
+                .ok()
+        });
         let kept = space.groups.groups.iter().enumerate();
         after.push(OneShotFile {
+            timed,
             budget: budget.label(),
             figures: figures(&path, &Model::read(&path)?, space.count(&masks)),
             kept: kept
@@ -214,6 +244,25 @@ pub fn prune_one_shot(
         after,
         notes,
     })
+}
+
+/// Masks that keep a budget; one of latency as it is measured.
+fn masks(
+    job: &OneShotJob<'_>,
+    subject: &Subject<'_>,
+    budget: Budget,
+    gauge: Option<&LatencyGauge<'_>>,
+) -> Result<Masks, SpaceError> {
+    let gauge = gauge.filter(|_| budget.metric == Metric::Latency);
+    let choose = |remaining| {
+        let budget = Budget {
+            remaining,
+            ..budget
+        };
+        subject.masks(&job.ranking, budget, job.seed)
+    };
+    let gauge = gauge.map(|gauge| gauge as &dyn Gauge);
+    Ok(within(gauge, budget.remaining, choose)?.masks)
 }
 
 fn figures(path: &Path, model: &Model, size: Size) -> FileFigures {

@@ -65,12 +65,13 @@ impl PieceTimes {
 
     /// Nanoseconds at so many channels.
     pub fn at(&self, x: u64, y: u64) -> f64 {
-        let at_x: Vec<(f64, f64)> = self
-            .rows
-            .iter()
-            .map(|(y, row)| (*y, between(row, x as f64)))
-            .collect();
-        between(&at_x, y as f64)
+        let (x, y) = (x as f64, y as f64);
+        let next = self.rows.partition_point(|(row, _)| *row < y);
+        let at = |row: usize| -> Option<(f64, f64)> {
+            let (y, row) = self.rows.get(row)?;
+            Some((*y, between(row, x)))
+        };
+        on_line(at(next.wrapping_sub(1)), at(next), y)
     }
 }
 
@@ -78,7 +79,12 @@ impl PieceTimes {
 /// takes as long as the block. Nothing is known without any.
 fn between(known: &[(f64, f64)], at: f64) -> f64 {
     let next = known.partition_point(|(place, _)| *place < at);
-    match (known.get(next.wrapping_sub(1)), known.get(next)) {
+    let get = |index: usize| known.get(index).copied();
+    on_line(get(next.wrapping_sub(1)), get(next), at)
+}
+
+fn on_line(from: Option<(f64, f64)>, to: Option<(f64, f64)>, at: f64) -> f64 {
+    match (from, to) {
         (Some(from), Some(to)) => from.1 + (to.1 - from.1) * (at - from.0) / (to.0 - from.0),
         (Some(only), None) | (None, Some(only)) => only.1,
         (None, None) => 0.0,

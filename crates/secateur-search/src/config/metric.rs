@@ -40,6 +40,8 @@ metrics! {
     Kernels = "kernels", "kernels", |size| size.kernels;
     /// Parameters of convolutions.
     ConvParams = "conv-params", "convolution parameters", |size| size.conv_params;
+    /// Time of a run in an engine, by a table that is measured there.
+    Latency = "latency", "latency", |size| size.latency;
 }
 
 impl Metric {
@@ -48,7 +50,7 @@ impl Metric {
         (share * self.of(of) as f64).floor() as u64
     }
 
-    /// All names, as in a sentence: `params, macs, kernels or conv-params`.
+    /// All names, as in a sentence: `params, macs, kernels, conv-params or latency`.
     pub fn names() -> String {
         let names = Self::ALL.map(Self::name);
         let (last, others) = names.split_last().expect("there are metrics");
@@ -71,7 +73,7 @@ mod tests {
 
     #[test]
     fn names_in_a_sentence() {
-        assert_eq!(Metric::names(), "params, macs, kernels or conv-params");
+        assert_eq!(Metric::names(), "params, macs, kernels, conv-params or latency");
         assert_eq!("conv-params".parse(), Ok(Metric::ConvParams));
     }
 }

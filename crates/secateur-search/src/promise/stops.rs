@@ -75,6 +75,7 @@ mod tests {
         conv_params: 8000,
         params: 10_000,
         macs: 1_000_000,
+        latency: 0,
     };
 
     #[test]

@@ -118,6 +118,9 @@ pub trait Observer {
     /// A pruning epoch ended.
     fn epoch(&mut self, _record: &EpochRecord) {}
 
+    /// Something that takes a while goes on before the search, told in words.
+    fn preparing(&mut self, _what: &str) {}
+
     /// The user's own measure begins on a network, told in words.
     fn measuring(&mut self, _network: &str) {}
 

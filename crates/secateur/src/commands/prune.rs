@@ -97,6 +97,7 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
     let engines = Engines::of(&config.runtime)?;
     let job = OneShotJob {
         engines: &engines,
+        latency: &config.latency,
         model: &args.model,
         output: &args.output,
         input_shapes: &config.data.input_shapes,
@@ -135,6 +136,9 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         }
         for mixed in &file.mixed {
             say!("  {mixed}");
+        }
+        if let Some(timed) = &file.timed {
+            say!("  it {}", timed.text());
         }
         if let Some(calibrated) = &file.calibrated {
             for line in calibrated.lines() {

@@ -8,9 +8,11 @@
 //! far predictions are off.
 
 mod block;
+mod budget;
 mod cache;
 mod design;
 mod fit;
+mod gauge;
 mod pieces;
 
 use std::collections::BTreeMap;
@@ -24,7 +26,10 @@ use secateur_search::space::Space;
 use serde::Serialize;
 
 pub use block::Block;
+pub use budget::LatencyFigures;
+pub(crate) use budget::Timing as BudgetTiming;
 use cache::Cache;
+pub use gauge::{LatencyGauge, Timed};
 use pieces::Network;
 
 use crate::bench::{Millis, in_turn};
@@ -97,15 +102,8 @@ impl Predicted {
     }
 }
 
-/// Is told how far the measuring is.
-pub trait LatencyObserver {
-    /// So many of so many networks' layers are timed, in that engine.
-    fn timing(&mut self, engine: &str, done: usize, of: usize) {
-        let _ = (engine, done, of);
-    }
-}
-
-impl LatencyObserver for () {}
+/// Is told how far the measuring is: the engine, networks whose layers are timed, all of them.
+pub type TimingObserver<'a> = dyn FnMut(&str, usize, usize) + 'a;
 
 impl LatencyTable {
     /// Measures a network in the first engine that runs it. `batch` is that of the file where that
@@ -118,7 +116,7 @@ impl LatencyTable {
         space: &Space,
         engines: &Engines,
         batch: usize,
-        observer: &mut dyn LatencyObserver,
+        observer: &mut TimingObserver<'_>,
     ) -> Result<Self, RuntimeError> {
         let graph = Graph::outline(model)?;
         let batch = fixed_batch(&graph).unwrap_or(batch);
@@ -149,7 +147,7 @@ impl LatencyTable {
 fn in_engine(
     engine: &dyn Runtime,
     network: &Network<'_>,
-    observer: &mut dyn LatencyObserver,
+    observer: &mut TimingObserver<'_>,
 ) -> Result<LatencyTable, String> {
     // Whether it runs the network at all is seen before anything takes long.
     let given = whole_times(engine, network, &[network.full()])?;
@@ -215,12 +213,12 @@ fn layers(
     network: &Network<'_>,
     widths: &[Vec<usize>],
     cache: &mut Cache,
-    observer: &mut dyn LatencyObserver,
+    observer: &mut TimingObserver<'_>,
 ) -> Result<Layers, OnnxError> {
     let mut layers: BTreeMap<usize, Vec<Timing>> = BTreeMap::new();
     let mut failed: BTreeMap<usize, String> = BTreeMap::new();
     for (done, widths) in widths.iter().enumerate() {
-        observer.timing(&engine.describe(), done, design::NETWORKS);
+        observer(&engine.describe(), done, design::NETWORKS);
         let masks = network.space.narrowed(widths);
         let channels: Vec<(u64, u64)> = network.channels.iter().map(|c| c.count(&masks)).collect();
         let is_new = |index: usize| {

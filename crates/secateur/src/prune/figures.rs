@@ -120,6 +120,7 @@ fn given_figures(run: &Run<'_>, measured: &Measured) -> NetworkFigures {
         confirm_quality: problem.baseline.confirm.quality,
         measure: None,
         latency: measured.latency.clone(),
+        timed: measured.timed.clone(),
         test_difference: None,
         confirm_difference: None,
         confirm_disagreement: None,
@@ -151,6 +152,7 @@ fn result_figures(
         confirm_quality: after.quality,
         measure: network.measure,
         latency: measured.latency.clone(),
+        timed: measured.timed.clone(),
         test_difference: tests
             .filter(|_| changed)
             .map(|(a, b)| difference(problem, a, b)),

@@ -13,6 +13,7 @@ use secateur_search::environment::training::{Held, Problem};
 
 use super::{PruneError, PrunedNetwork};
 use crate::bench::{Latency, bench};
+use crate::latency::{LatencyFigures, LatencyGauge};
 use crate::runtime::Engines;
 
 /// Batch sizes at which the report gives latencies.
@@ -28,6 +29,8 @@ pub(super) struct Measured {
     pub samples: Vec<Judged>,
     /// In another engine; empty where none could run it.
     pub latency: Vec<Latency>,
+    /// Beside the given network, where a budget is a latency.
+    pub timed: Option<LatencyFigures>,
 }
 
 /// Measures of the given network, then of each result.
@@ -47,6 +50,7 @@ impl Measures {
         file: &Path,
         networks: &[PrunedNetwork],
         engines: &Engines,
+        gauge: Option<&LatencyGauge<'_>>,
     ) -> Result<Self, PruneError> {
         let paths: Vec<_> = networks.iter().map(PrunedNetwork::file).collect();
         let mut files: Vec<(&Path, &Model)> = vec![(file, &problem.model)];
@@ -74,9 +78,21 @@ impl Measures {
                 samples: samples.unwrap_or_default(),
                 test: tested.map(Judgement::evaluation),
                 latency,
+                timed: None,
             })
         });
         let mut measured = measured.collect::<Result<Vec<_>, PruneError>>()?;
+        for (network, measured) in networks.iter().zip(measured.iter_mut().skip(1)) {
+            let timed = gauge.map(|gauge| {
+                gauge.figures(&network.model, &network.masks, network.latency_allowed())
+            });
+            match timed.transpose() {
+                Ok(timed) => measured.timed = timed,
+                Err(reason) => notes.push(format!("{} was not timed: {reason}", network.label)),
+            }
+            let timed = measured.timed.as_ref();
+            notes.extend(timed.map(|timed| format!("{} {}", network.label, timed.text())));
+        }
         Ok(Self {
             results: measured.split_off(1),
             given: measured.remove(0),

@@ -5,6 +5,7 @@ use std::path::Path;
 use secateur_onnx::model::Model;
 use secateur_search::config::PruneConfig;
 use secateur_search::environment::training::{Problem, State, TrainingEnvironment};
+use secateur_search::gauge::Gauge;
 use secateur_search::measure::{Measuring, UserMeasure};
 use secateur_search::policies;
 use secateur_search::policy::PolicyError;
@@ -15,6 +16,7 @@ use secateur_search::store::{Store, StoreError};
 use super::measure::Measures;
 use super::{PruneError, PrunedNetwork, examples, files, same_data};
 use crate::examples::Examples;
+use crate::latency::LatencyGauge;
 use crate::measure::{FileMeasure, Measure};
 use crate::pruner::Pruner;
 use crate::runtime::Engines;
@@ -61,6 +63,8 @@ impl Searched {
 pub(super) struct SearchRun<'a> {
     pub problem: &'a Problem,
     pub measure: Option<Measure<'a>>,
+    /// Measures networks against budgets of latency.
+    pub gauge: Option<&'a LatencyGauge<'a>>,
     /// The folder of the run that it goes on with.
     pub begun: Option<&'a Path>,
     /// Of the given network.
@@ -104,7 +108,8 @@ impl<'a> SearchRun<'a> {
             let measuring = measuring.map(|(measure, given)| Measuring { measure, given });
             Search::begin(environment, policy, config, store, self.name, measuring)?
         };
-        let outcome = search.run(observer)?;
+        let gauge = self.gauge.map(|gauge| gauge as &dyn Gauge);
+        let outcome = search.gauged_by(gauge).run(observer)?;
         let outputs = outcome.outputs.iter().map(|found| (found, false));
         let front = outcome.front.iter().map(|found| (found, true));
         let networks = outputs

@@ -128,6 +128,11 @@ pub trait CheckObserver {
     fn comparing(&mut self, engine: &str, inputs: &str) {
         let _ = (engine, inputs);
     }
+
+    /// Layers are timed in this engine, those of so many of so many networks done.
+    fn timing(&mut self, engine: &str, done: usize, of: usize) {
+        let _ = (engine, done, of);
+    }
 }
 
 impl CheckObserver for () {}

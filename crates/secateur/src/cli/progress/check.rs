@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use secateur::latency::LatencyObserver;
 use secateur::verify::CheckObserver;
 
 use super::style;
@@ -35,9 +34,7 @@ impl CheckObserver for CheckProgress {
         self.0.set_message(text);
         self.0.enable_steady_tick(TICK);
     }
-}
 
-impl LatencyObserver for CheckProgress {
     fn timing(&mut self, engine: &str, done: usize, of: usize) {
         let text = format!("timing layers in {engine}: {done} of {of} networks");
         self.0.set_message(text);

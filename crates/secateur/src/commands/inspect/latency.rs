@@ -6,6 +6,7 @@ use anyhow::Result;
 use secateur::latency::{LatencyTable, LayerTimes};
 use secateur::runtime::Engines;
 use secateur::table::Align;
+use secateur::verify::CheckObserver;
 use secateur_onnx::cost::Timing;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
@@ -27,7 +28,7 @@ pub(super) fn measure(path: &Path, model: &Model, args: &InspectArgs) -> Result<
         &space,
         &engines,
         timing.batch,
-        &mut progress,
+        &mut |engine, done, of| progress.timing(engine, done, of),
     );
     progress.finish();
     Ok(table?)
