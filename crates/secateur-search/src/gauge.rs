@@ -1,5 +1,5 @@
-//! Budgets that counting cannot promise: a network is measured, and where it misses its budget, a
-//! smaller one is chosen.
+//! Budgets that counting cannot promise: a network is measured, and where it misses its budget, or
+//! leaves much of it, another one is chosen.
 
 use secateur_onnx::coupling::Masks;
 
@@ -7,9 +7,11 @@ use secateur_onnx::coupling::Masks;
 const TRIES: usize = 6;
 /// Room that is left below what the last measurement asks for.
 const ROOM: f64 = 0.98;
-/// Part of a target that the next one keeps at most and at least: measurements waver, and so does
-/// what a table says of a network that is much smaller.
-const NEXT: (f64, f64) = (0.7, 0.97);
+/// Part of its budget from which on a network uses it.
+const USED: f64 = 0.95;
+/// Part of a target that the next one keeps at least, and at most where it falls or rises:
+/// measurements waver, and so does what a table says of a network of another size.
+const NEXT: [f64; 3] = [0.7, 0.97, 1.3];
 
 /// Measures networks against their budgets.
 pub trait Gauge {
@@ -27,35 +29,48 @@ pub struct Gauged {
     pub excess: Option<f64>,
 }
 
-/// Masks of a network that is measured to keep its budget of `share`. `choose` gives those for a
-/// target, which falls as long as measurements ask for that; of the last try, if none keeps it.
+/// Masks of a network that is measured to keep its budget of `share`, and to use it as far as a few
+/// tries can tell. `choose` gives those for a target, which follows what was measured. If none keeps
+/// it, those of the last try.
 ///
 /// # Errors
-/// Those of `choose` at the share itself; where only smaller targets fail, as a budget that no
-/// network reaches, the last masks stand.
+/// Those of `choose` at the share itself; where only other targets fail, as one that no network
+/// reaches, what was found before stands.
 pub fn within<E>(
     gauge: Option<&dyn Gauge>,
     share: f64,
     mut choose: impl FnMut(f64) -> Result<Masks, E>,
 ) -> Result<Gauged, E> {
-    let mut target = share;
-    let mut best = Gauged {
-        masks: choose(target)?,
+    let masks = choose(share)?;
+    let mut last = Gauged {
+        masks,
         excess: None,
     };
-    let Some(gauge) = gauge else { return Ok(best) };
-    for tried in 1..=TRIES {
-        best.excess = gauge.excess(&best.masks, share);
-        let Some(excess) = best.excess.filter(|&excess| excess > 1.0) else {
+    let Some(gauge) = gauge else { return Ok(last) };
+    let mut kept: Option<Gauged> = None;
+    let mut target = share;
+    for _ in 0..TRIES {
+        last.excess = gauge.excess(&last.masks, share);
+        let Some(excess) = last.excess else { break };
+        let keeps = excess <= 1.0;
+        let before = kept.as_ref().and_then(|kept| kept.excess);
+        if keeps && before.is_none_or(|before| before < excess) {
+            kept = Some(last.clone());
+        }
+        if keeps && excess >= USED {
             break;
+        }
+        let [least, less, more] = NEXT;
+        target *= match keeps {
+            true => (ROOM / excess).min(more),
+            false => (ROOM / excess).clamp(least, less),
         };
-        target *= (ROOM / excess).clamp(NEXT.0, NEXT.1);
         match choose(target) {
-            Ok(masks) if tried < TRIES => best.masks = masks,
+            Ok(masks) if masks != last.masks && target < 1.0 => last.masks = masks,
             _ => break,
         }
     }
-    Ok(best)
+    Ok(kept.unwrap_or(last))
 }
 
 #[cfg(test)]
@@ -84,15 +99,16 @@ mod tests {
     }
 
     #[test]
-    fn networks_shrink_until_they_are_measured_to_keep_the_budget() {
-        for by_table in [1.1, 1.0, 0.95, 0.6] {
+    fn networks_change_until_they_are_measured_to_keep_the_budget_and_use_it() {
+        for by_table in [1.6, 1.1, 1.0, 0.95, 0.6] {
             let gauged = within(Some(&Table(by_table)), 0.5, of_share).unwrap();
             assert!(gauged.excess.unwrap() <= 1.0, "{by_table}");
-            assert!(kept(&gauged.masks) > 0.85 * 0.5 * f64::min(by_table, 1.0), "{by_table}");
+            assert!(gauged.excess.unwrap() >= USED, "{by_table}: {:?}", gauged.excess);
         }
-        // What keeps it at once, or cannot be measured, stays as it was.
-        for table in [1.1, 0.0] {
-            assert_eq!(within(Some(&Table(table)), 0.5, of_share).unwrap().masks, of_share(0.5).unwrap());
+        // What uses it at once, or cannot be measured, stays as it was.
+        for table in [1.04, 0.0] {
+            let gauged = within(Some(&Table(table)), 0.5, of_share).unwrap();
+            assert_eq!(gauged.masks, of_share(0.5).unwrap());
         }
         assert_eq!(within(None, 0.5, of_share).unwrap().excess, None);
     }
@@ -100,7 +116,7 @@ mod tests {
     #[test]
     fn what_cannot_be_reached_is_told_by_what_was_measured() {
         let gauged = within(Some(&Table(1e-9)), 0.001, of_share).unwrap();
-        assert!(gauged.excess.unwrap() > 1.0);
+        assert!(gauged.excess.unwrap() > 1.0 && kept(&gauged.masks) == 0.001);
         assert!(within(None, 0.0, of_share).is_err());
     }
 }

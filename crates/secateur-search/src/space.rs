@@ -13,7 +13,7 @@ use secateur_onnx::ops::is_quantised;
 use secateur_onnx::text::first_and_more;
 use thiserror::Error;
 
-use crate::config::{Budget, Metric};
+use crate::config::{Budget, Count, Metric};
 use crate::limits::bounding;
 
 /// What cannot be pruned, or not so far.
@@ -201,8 +201,8 @@ impl Space {
     }
 
     /// Share of the given network that the masks leave, 0..=1.
-    pub fn remaining(&self, metric: Metric, masks: &Masks) -> f64 {
-        ratio(metric, &self.count(masks), &self.size)
+    pub fn remaining(&self, count: impl Into<Count>, masks: &Masks) -> f64 {
+        ratio(count, &self.count(masks), &self.size)
     }
 
     /// Masks that keep the first kernels of every group: sizes depend on how many they are alone.
@@ -256,9 +256,10 @@ impl Space {
     }
 }
 
-/// Share of a metric that remains.
-pub fn ratio(metric: Metric, size: &Size, of: &Size) -> f64 {
-    metric.of(size) as f64 / metric.of(of).max(1) as f64
+/// Share of a count that remains.
+pub fn ratio(count: impl Into<Count>, size: &Size, of: &Size) -> f64 {
+    let count = count.into();
+    count.of(size) as f64 / count.of(of).max(1) as f64
 }
 
 /// A name, or a pattern in which `*` stands for any text.

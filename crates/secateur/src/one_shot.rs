@@ -13,7 +13,7 @@ use secateur_onnx::coupling::{Masks, Mixed};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::{InputShape, Model};
 use secateur_onnx::surgery;
-use secateur_search::config::{Budget, LatencyConfig, Metric};
+use secateur_search::config::{Budget, LatencyConfig, Target};
 use secateur_search::environment::training::{check_finite, file_notes};
 use secateur_search::gauge::{Gauge, within};
 use secateur_search::rank::Ranking;
@@ -129,7 +129,7 @@ pub fn prune_one_shot(
     job: &OneShotJob<'_>,
     observer: &mut dyn CheckObserver,
 ) -> Result<OneShotReport, PruneError> {
-    let paths = output_paths(job.output, job.budgets.iter().map(Budget::label));
+    let paths = output_paths(job.output, Target::labels(job.budgets).into_iter());
     keep_input(job.model, &paths)?;
     job.ranking.check(match job.calibration {
         Some(_) => Needs::Inputs,
@@ -184,11 +184,11 @@ pub fn prune_one_shot(
     };
     let gauge = timing
         .as_ref()
-        .map(|timing| LatencyGauge::new(&model, &space, timing));
-    let chosen = job
-        .budgets
+        .map(|timing| LatencyGauge::new(&model, &space, timing, job.budgets));
+    let targets = Target::of(job.budgets, &space.size);
+    let chosen = targets
         .iter()
-        .map(|&budget| masks(job, &subject, budget, gauge.as_ref()))
+        .map(|target| masks(job, &subject, target, gauge.as_ref()))
         .collect::<Result<Vec<Masks>, _>>()?;
     let mut notes = file_notes(&model, &graph, &space.cost);
     notes.extend(timing.as_ref().map(BudgetTiming::note));
@@ -197,7 +197,7 @@ pub fn prune_one_shot(
     drop(graph);
     let before = figures(job.model, &model, space.size);
     let mut after = Vec::new();
-    for ((budget, path), masks) in job.budgets.iter().zip(paths).zip(chosen) {
+    for ((target, path), masks) in targets.iter().zip(paths).zip(chosen) {
         let mut small = surgery::remove(&model, &space.groups, &masks)?;
         let mut calibrated = None;
         if let Some(calibrator) = &calibrator {
@@ -212,8 +212,7 @@ pub fn prune_one_shot(
             verify_where_possible((job.model, &model), (&path, &small), job.engines, observer)?;
         check_verdict(&path, &verdict)?;
         let timed = gauge.as_ref().and_then(|gauge| {
-            let allowed = (budget.metric == Metric::Latency).then_some(budget.remaining);
-            let timed = gauge.figures(&small, &masks, allowed);
+            let timed = gauge.figures(&small, &masks, target.latency());
             timed
                 .inspect_err(|reason| notes.push(format!("`{}` was not timed: {reason}", path.display())))
                 .ok()
@@ -221,7 +220,7 @@ pub fn prune_one_shot(
         let kept = space.groups.groups.iter().enumerate();
         after.push(OneShotFile {
             timed,
-            budget: budget.label(),
+            budget: target.label.clone(),
             figures: figures(&path, &Model::read(&path)?, space.count(&masks)),
             kept: kept
                 .map(|(g, group)| KeptKernels {
@@ -246,23 +245,22 @@ pub fn prune_one_shot(
     })
 }
 
-/// Masks that keep a budget; one of latency as it is measured.
+/// Masks that meet a target; one of latency as it is measured.
 fn masks(
     job: &OneShotJob<'_>,
     subject: &Subject<'_>,
-    budget: Budget,
+    target: &Target,
     gauge: Option<&LatencyGauge<'_>>,
 ) -> Result<Masks, SpaceError> {
-    let gauge = gauge.filter(|_| budget.metric == Metric::Latency);
-    let choose = |remaining| {
-        let budget = Budget {
-            remaining,
-            ..budget
+    let choose = |share| {
+        let target = Target {
+            share,
+            ..target.clone()
         };
-        subject.masks(&job.ranking, budget, job.seed)
+        subject.masks(&job.ranking, &target, job.seed)
     };
     let gauge = gauge.map(|gauge| gauge as &dyn Gauge);
-    Ok(within(gauge, budget.remaining, choose)?.masks)
+    Ok(within(gauge, target.share, choose)?.masks)
 }
 
 fn figures(path: &Path, model: &Model, size: Size) -> FileFigures {

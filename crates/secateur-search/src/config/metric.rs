@@ -45,25 +45,11 @@ metrics! {
 }
 
 impl Metric {
-    /// A share of a size's count. Rounded down: a budget of 0.14 is met by 0.13999, not by 0.14001.
-    pub fn count(self, share: f64, of: &Size) -> u64 {
-        (share * self.of(of) as f64).floor() as u64
-    }
-
     /// All names, as in a sentence: `params, macs, kernels, conv-params or latency`.
     pub fn names() -> String {
         let names = Self::ALL.map(Self::name);
         let (last, others) = names.split_last().expect("there are metrics");
         format!("{} or {last}", others.join(", "))
-    }
-
-    /// About the share of the multiply-adds where a share of this count remains.
-    pub fn share_of_macs(self, share: f64) -> f64 {
-        match self {
-            // Half of the kernels in every layer are a quarter of the connections.
-            Self::Kernels => share * share,
-            _ => share,
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod agent;
 mod budget;
+mod count;
 mod gone;
 mod measure;
 mod metric;
@@ -16,6 +17,7 @@ use secateur_net::settings::{SettingError, Settings};
 
 pub use agent::DqnConfig;
 pub use budget::{Budget, BudgetError};
+pub use count::{Count, Target};
 pub use gone::GONE;
 pub use measure::MeasureConfig;
 pub use metric::Metric;

@@ -249,9 +249,9 @@ impl<E: Environment> Search<'_, E> {
 
     /// Multiply-adds of a network of some share in the stops' metric, about.
     fn macs_at(&self, share: f64) -> f64 {
-        let metric = self.promise.stops().metric;
+        let count = self.promise.stops().count;
         let known = self.sizes.share_of_macs(share);
-        known.unwrap_or_else(|| metric.share_of_macs(share)) * self.environment.costs().full_macs
+        known.unwrap_or_else(|| count.share_of_macs(share)) * self.environment.costs().full_macs
     }
 }
 

@@ -8,7 +8,7 @@ use super::keep::{Changes, RecordParts};
 use super::progress::Steps;
 use super::{Observer, Phase, Search};
 use crate::choose::{Limits, choose};
-use crate::config::Metric;
+use crate::config::{Count, Metric};
 use crate::environment::{Action, Environment, Healing, Reward, Standing};
 use crate::error::SearchError;
 use crate::gauge;
@@ -73,7 +73,7 @@ impl<E: Environment> Search<'_, E> {
         };
         let chosen = masks.clone();
         let masks = self.gauged(&observation, masks, number)?;
-        let is_cut_further = masks != chosen;
+        let is_resized = masks != chosen;
         let was = &self.environment.standing_of(&before).masks;
         let changes = Changes::between(&observation, was, &masks, ReactivatedBy::Rule);
         let recovery = self.planned(number, &masks);
@@ -97,7 +97,7 @@ impl<E: Environment> Search<'_, E> {
         // what it began with missed the budget.
         let is_worse =
             self.environment.standing().quality < self.environment.standing_of(&before).quality;
-        if is_worse && keeps_size && !is_cut_further {
+        if is_worse && keeps_size && !is_resized {
             self.environment.restore(before);
         }
         let held = keeps_size || self.measuring.is_some() || {
@@ -135,8 +135,8 @@ impl<E: Environment> Search<'_, E> {
         self.promise.recovery(number, &ledger)
     }
 
-    /// These masks, or smaller ones where the network that they leave is measured to miss the budget
-    /// of recovery `number`.
+    /// These masks, or those of a network that is measured to keep the budget of recovery `number`, and
+    /// to use it.
     fn gauged(
         &mut self,
         observation: &Observation,
@@ -146,38 +146,38 @@ impl<E: Environment> Search<'_, E> {
         let Some(stop) = self.planned(number, &masks).stop else {
             return Ok(masks);
         };
-        let (metric, share) = {
+        let (count, share) = {
             let stops = self.promise.stops();
-            (stops.metric, stops.shares[stop])
+            (stops.count, stops.shares[stop])
         };
         let gauge = self.gauge;
-        let choose = |target| match target < share {
-            true => self.resized(observation, metric, target),
-            false => Ok(masks.clone()),
+        let choose = |target| match target == share {
+            true => Ok(masks.clone()),
+            false => self.resized(observation, count, target),
         };
         let gauged = gauge::within(gauge, share, choose)?;
         Ok(gauged.masks)
     }
 
-    /// The masks cut or grown to a share of a metric.
+    /// The masks cut or grown to a share of a count.
     fn resized(
         &mut self,
         observation: &Observation,
-        metric: Metric,
+        count: impl Into<Count>,
         target: f64,
     ) -> Result<Masks, SearchError> {
         let space = self.environment.space();
         let search = &self.config.search;
         let present = self.environment.standing().masks.clone();
-        let count = |share: f64| metric.count(share, &space.size);
+        let count = count.into();
         let limits = Limits {
-            metric,
-            at_most: count(target),
-            at_least: count(target * RESIZE_SLACK),
+            count,
+            at_most: count.count(target, &space.size),
+            at_least: count.count(target * RESIZE_SLACK, &space.size),
             max_switch_ratio: 1.0,
             round_to: search.round_to,
         };
-        let grows = target > space.remaining(metric, &present);
+        let grows = target > space.remaining(count, &present);
         let (from, ranks) = if grows {
             // Of all kernels the dormant ones of least worth stay away.
             (
@@ -189,7 +189,7 @@ impl<E: Environment> Search<'_, E> {
             self.check_shape(&ranks)?;
             (present, ranks)
         };
-        let widths = self.widths(observation, limits.metric, limits.at_most)?;
+        let widths = self.widths(observation, limits.count, limits.at_most)?;
         let cost = &self.environment.space().cost;
         Ok(choose(
             &from,

@@ -7,6 +7,7 @@ use secateur_onnx::coupling::Masks;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_onnx::surgery;
+use secateur_search::config::{Budget, Metric, Target};
 use secateur_search::gauge::Gauge;
 use secateur_search::space::Space;
 
@@ -20,6 +21,8 @@ pub struct LatencyGauge<'a> {
     model: &'a Model,
     space: &'a Space,
     timing: &'a Timing,
+    /// Budgets of which one is a latency, all to be met by one network.
+    joined: Option<Target>,
     /// What was measured: an answer does not waver.
     known: RefCell<HashMap<Masks, Timed>>,
 }
@@ -42,11 +45,14 @@ impl Timed {
 
 impl<'a> LatencyGauge<'a> {
     /// For a network whose layers were timed in those engines.
-    pub(crate) fn new(model: &'a Model, space: &'a Space, timing: &'a Timing) -> Self {
+    pub(crate) fn new(model: &'a Model, space: &'a Space, timing: &'a Timing, budgets: &[Budget]) -> Self {
+        let mut targets = Target::of(budgets, &space.size);
+        targets.retain(|target| target.budgets.len() > 1);
         Self {
             model,
             space,
             timing,
+            joined: targets.pop(),
             known: RefCell::default(),
         }
     }
@@ -97,6 +103,13 @@ impl<'a> LatencyGauge<'a> {
 
 impl Gauge for LatencyGauge<'_> {
     fn excess(&self, masks: &Masks, share: f64) -> Option<f64> {
+        let joined = self.joined.as_ref();
+        let share = joined.and_then(Target::latency).unwrap_or(share);
+        let others = joined.map_or(0.0, |target| {
+            let counted = target.budgets.iter().filter(|b| b.metric != Metric::Latency);
+            let of = |b: &Budget| self.space.remaining(b.metric, masks) / b.remaining;
+            counted.map(of).fold(0.0, f64::max)
+        });
         match self.time(masks) {
             Ok(timed) => {
                 let predicted = self.space.count(masks).latency as f64 / NS;
@@ -109,7 +122,7 @@ impl Gauge for LatencyGauge<'_> {
                     timed.given_ms,
                     100.0 * share
                 );
-                Some(timed.share() / share)
+                Some(others.max(timed.share() / share))
             }
             Err(reason) => {
                 tracing::warn!("a network was not timed: {reason}");

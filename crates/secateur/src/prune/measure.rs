@@ -9,6 +9,7 @@ use secateur_net::train::{Evaluation, Judgement};
 use secateur_net::weights::Weights;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
+use secateur_search::config::Target;
 use secateur_search::environment::training::{Held, Problem};
 
 use super::{PruneError, PrunedNetwork};
@@ -84,7 +85,8 @@ impl Measures {
         let mut measured = measured.collect::<Result<Vec<_>, PruneError>>()?;
         for (network, measured) in networks.iter().zip(measured.iter_mut().skip(1)) {
             let timed = gauge.map(|gauge| {
-                gauge.figures(&network.model, &network.masks, network.latency_allowed())
+                let allowed = network.target.as_ref().and_then(Target::latency);
+                gauge.figures(&network.model, &network.masks, allowed)
             });
             match timed.transpose() {
                 Ok(timed) => measured.timed = timed,

@@ -21,7 +21,7 @@ use secateur_net::train::Evaluation;
 use secateur_onnx::cost::Size;
 use secateur_onnx::coupling::Masks;
 use secateur_onnx::model::Model;
-use secateur_search::config::{Budget, Metric, Mode, PruneConfig};
+use secateur_search::config::{Budget, Mode, PruneConfig, Target};
 use secateur_search::environment::training::{Problem, State};
 use secateur_search::error::SearchError;
 use secateur_search::record::{EpochRecord, RunHeader};
@@ -50,8 +50,8 @@ use crate::verify::store_masks;
 pub struct PrunedNetwork {
     /// `params=0.14`, or the mode's name.
     pub label: String,
-    /// The budget that it was made for, if it was.
-    pub budget: Option<Budget>,
+    /// What it was asked to meet, if anything.
+    pub target: Option<Target>,
     /// The model: dormant kernels removed, weights as trained last.
     pub model: Model,
     /// Kernels of the given network that it keeps.
@@ -79,7 +79,7 @@ impl PrunedNetwork {
         store_masks(&mut model, &standing.masks);
         Ok(Self {
             label: found.label.clone(),
-            budget: found.budget,
+            target: found.target.clone(),
             model,
             masks: standing.masks.clone(),
             size: problem.space.count(&standing.masks),
@@ -90,12 +90,6 @@ impl PrunedNetwork {
             is_of_front,
             path: None,
         })
-    }
-
-    /// Share of the given network's time that its budget allows, where that is a latency.
-    fn latency_allowed(&self) -> Option<f64> {
-        let budget = self.budget.filter(|budget| budget.metric == Metric::Latency);
-        budget.map(|budget| budget.remaining)
     }
 
     /// Its file, or its label where it lies in memory.
@@ -250,7 +244,7 @@ impl Asked {
 
 /// The files that a run is going to write, as far as the settings tell.
 fn planned_paths(config: &PruneConfig, output: &Path) -> Vec<PathBuf> {
-    output_paths(output, budgets(config).iter().map(Budget::label))
+    output_paths(output, Target::labels(budgets(config)).into_iter())
 }
 
 fn budgets(config: &PruneConfig) -> &[Budget] {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use secateur_net::data::Source;
 use secateur_onnx::model::Model;
+use secateur_search::config::Budget;
 use secateur_search::environment::training::Problem;
 use secateur_search::policies;
 use secateur_search::search::Observer;
@@ -21,6 +22,7 @@ pub(super) struct Planned {
     pub engines: Engines,
     /// Where a budget is a latency.
     timing: Option<BudgetTiming>,
+    budgets: Vec<Budget>,
 }
 
 /// Reads network and data, and checks what was asked for; where a budget is a latency, the layers
@@ -68,6 +70,7 @@ pub(super) fn plan(
         return Err(PruneError::Guessing(Box::new(guessing)));
     }
     Ok(Planned {
+        budgets: budgets(config).to_vec(),
         problem,
         engines,
         timing,
@@ -78,7 +81,8 @@ impl Planned {
     /// What measures networks against budgets of latency.
     pub fn gauge(&self) -> Option<LatencyGauge<'_>> {
         let timing = self.timing.as_ref()?;
-        Some(LatencyGauge::new(&self.problem.model, &self.problem.space, timing))
+        let Problem { model, space, .. } = &self.problem;
+        Some(LatencyGauge::new(model, space, timing, &self.budgets))
     }
 
     /// Measures the given network, which lies at `file`, and what a search brought.
