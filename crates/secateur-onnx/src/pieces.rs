@@ -136,7 +136,10 @@ impl Pieces {
             Piece {
                 name: nodes[0].name.clone(),
                 op_type: nodes[0].op_type.clone(),
-                nodes: nodes.iter().filter_map(|n| n.outputs.first().cloned()).collect(),
+                nodes: nodes
+                    .iter()
+                    .filter_map(|n| n.outputs.first().cloned())
+                    .collect(),
                 inputs,
                 outputs: nodes
                     .iter()
@@ -154,7 +157,10 @@ impl Pieces {
 }
 
 fn node_outputs(node: &Node) -> impl Iterator<Item = &str> {
-    node.outputs.iter().filter(|name| !name.is_empty()).map(String::as_str)
+    node.outputs
+        .iter()
+        .filter(|name| !name.is_empty())
+        .map(String::as_str)
 }
 
 /// Names of the nodes that read each value.
@@ -172,8 +178,9 @@ fn readers(graph: &Graph) -> HashMap<&str, Vec<&str>> {
 fn types(graph: &Graph) -> HashMap<&str, i32> {
     let stated = graph.value_info.values().chain(&graph.inputs);
     let stated = stated.filter(|info| info.elem_type != 0);
-    let mut types: HashMap<&str, i32> =
-        stated.map(|info| (info.name.as_str(), info.elem_type)).collect();
+    let mut types: HashMap<&str, i32> = stated
+        .map(|info| (info.name.as_str(), info.elem_type))
+        .collect();
     for node in &graph.nodes {
         let first = node.reads().find_map(|name| types.get(name).copied());
         let type_ = match node.op_type.as_str() {
@@ -218,7 +225,12 @@ mod tests {
         config.hidden = vec![8];
         let found = pieces(&vgg_like(&config, 0).unwrap());
         let heads: Vec<&str> = found.pieces.iter().map(|p| p.op_type.as_str()).collect();
-        assert_eq!(heads, ["Conv", "MaxPool", "Conv", "MaxPool", "Flatten", "Gemm", "Gemm"]);
+        assert_eq!(
+            heads,
+            [
+                "Conv", "MaxPool", "Conv", "MaxPool", "Flatten", "Gemm", "Gemm"
+            ]
+        );
         // Convolution, norm, activation.
         assert_eq!(found.pieces[0].nodes.len(), 3);
         assert!(found.left_out.is_empty());

@@ -103,7 +103,11 @@ mod tests {
         for by_table in [1.6, 1.1, 1.0, 0.95, 0.6] {
             let gauged = within(Some(&Table(by_table)), 0.5, of_share).unwrap();
             assert!(gauged.excess.unwrap() <= 1.0, "{by_table}");
-            assert!(gauged.excess.unwrap() >= USED, "{by_table}: {:?}", gauged.excess);
+            assert!(
+                gauged.excess.unwrap() >= USED,
+                "{by_table}: {:?}",
+                gauged.excess
+            );
         }
         // What uses it at once, or cannot be measured, stays as it was.
         for table in [1.04, 0.0] {

@@ -180,7 +180,10 @@ fn at_batch(
 ///
 /// # Errors
 /// The engine's reason.
-pub(crate) fn in_turn(models: &mut [Box<dyn Inference>], rounds: usize) -> Result<Vec<Vec<Millis>>, String> {
+pub(crate) fn in_turn(
+    models: &mut [Box<dyn Inference>],
+    rounds: usize,
+) -> Result<Vec<Vec<Millis>>, String> {
     let mut times = vec![Vec::with_capacity(rounds); models.len()];
     // The first round warms caches and allocators and does not count.
     for round in 0..=rounds {

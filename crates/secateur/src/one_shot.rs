@@ -214,7 +214,9 @@ pub fn prune_one_shot(
         let timed = gauge.as_ref().and_then(|gauge| {
             let timed = gauge.figures(&small, &masks, target.latency());
             timed
-                .inspect_err(|reason| notes.push(format!("`{}` was not timed: {reason}", path.display())))
+                .inspect_err(|reason| {
+                    notes.push(format!("`{}` was not timed: {reason}", path.display()))
+                })
                 .ok()
         });
         let kept = space.groups.groups.iter().enumerate();

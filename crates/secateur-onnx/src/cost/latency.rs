@@ -121,9 +121,11 @@ impl Channels {
             let axes = names.flat_map(|name| {
                 let axes = groups.axes.get(name).into_iter().flatten().enumerate();
                 let own = axes.filter(|(_, kernels)| kernels.is_some());
-                own.map(|(axis, _)| (name.clone(), axis)).collect::<Vec<_>>()
+                own.map(|(axis, _)| (name.clone(), axis))
+                    .collect::<Vec<_>>()
             });
-            axes.map(|axis| Term::new(known, groups, &[axis], 1)).collect()
+            axes.map(|axis| Term::new(known, groups, &[axis], 1))
+                .collect()
         };
         let gives = terms(&mut piece.outputs.iter());
         let mut reads = terms(&mut piece.inputs.iter().map(|(name, _)| name));

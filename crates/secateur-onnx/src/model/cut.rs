@@ -86,14 +86,21 @@ mod tests {
         config.hidden = vec![8];
         let model = vgg_like(&config, 0).unwrap();
         let graph = Graph::from_model(&model).unwrap();
-        let second = graph.nodes.iter().filter(|node| node.op_type == "Conv").nth(1).unwrap();
+        let second = graph
+            .nodes
+            .iter()
+            .filter(|node| node.op_type == "Conv")
+            .nth(1)
+            .unwrap();
         let input = ValueInfo {
             name: second.input(0).unwrap().to_string(),
             shape: [1, 4, 4, 4].map(Dim::Fixed).to_vec(),
             elem_type: 1,
             has_shape: true,
         };
-        let piece = model.cut(&second.outputs, &[input], &second.outputs).unwrap();
+        let piece = model
+            .cut(&second.outputs, &[input], &second.outputs)
+            .unwrap();
         let graph = Graph::from_model(&piece).unwrap();
         assert_eq!(graph.nodes.len(), 1);
         assert!(graph.initializers.contains_key(second.input(1).unwrap()));

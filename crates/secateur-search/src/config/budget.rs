@@ -50,7 +50,9 @@ impl Budget {
                 metrics.clone().any(|other| Some(other) == metric)
             });
             return match is_list || twice {
-                true => Err(fail("joined budgets are of different metrics, one share each; ".to_string())),
+                true => Err(fail(
+                    "joined budgets are of different metrics, one share each; ".to_string(),
+                )),
                 false => Ok(joined),
             };
         }

@@ -59,7 +59,10 @@ mod tests {
 
     #[test]
     fn names_in_a_sentence() {
-        assert_eq!(Metric::names(), "params, macs, kernels, conv-params or latency");
+        assert_eq!(
+            Metric::names(),
+            "params, macs, kernels, conv-params or latency"
+        );
         assert_eq!("conv-params".parse(), Ok(Metric::ConvParams));
     }
 }

@@ -96,8 +96,10 @@ impl Ceca {
     /// What it is called: a share of the parameters where nothing was asked for.
     fn label(&self, stop: usize) -> String {
         let share = self.stops.shares[stop];
-        self.target(stop)
-            .map_or_else(|| format!("{}={share}", Metric::Params), |target| target.label.clone())
+        self.target(stop).map_or_else(
+            || format!("{}={share}", Metric::Params),
+            |target| target.label.clone(),
+        )
     }
 
     fn overrun(&self, ledger: &Ledger<'_>) -> Option<String> {

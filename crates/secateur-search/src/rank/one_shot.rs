@@ -31,7 +31,12 @@ impl Subject<'_> {
     /// # Errors
     /// [`SpaceError::Unreachable`] if the smallest network is larger than a budget of it,
     /// [`SpaceError::UnknownMacs`] if it cannot be counted.
-    pub fn masks(&self, ranking: &Ranking, target: &Target, seed: u64) -> Result<Masks, SpaceError> {
+    pub fn masks(
+        &self,
+        ranking: &Ranking,
+        target: &Target,
+        seed: u64,
+    ) -> Result<Masks, SpaceError> {
         for budget in &target.budgets {
             self.space.check_budget(budget, self.round_to.max(1))?;
         }
@@ -143,7 +148,11 @@ mod tests {
     use super::*;
     use crate::config::{Budget, Metric};
     use secateur_onnx::arch::{MobileNetConfig, ResNetConfig, mobilenet_v2, resnet};
+    use rand::RngExt;
+    use secateur_onnx::cost::{Channels, Latency, PieceTimes, Timing, counted_inputs};
     use secateur_onnx::model::Model;
+    use secateur_onnx::pieces::Pieces;
+    use secateur_onnx::shape::infer;
 
     fn check(model: &Model, name: &str, metric: Metric, remaining: f64, round_to: usize) {
         let graph = Graph::from_model(model).unwrap();
@@ -189,9 +198,88 @@ mod tests {
                 check(&mobile, &name, Metric::Params, 0.3, 1);
             }
         }
-        for metric in Metric::ALL.into_iter().filter(|&metric| metric != Metric::Latency) {
+        for metric in Metric::ALL
+            .into_iter()
+            .filter(|&metric| metric != Metric::Latency)
+        {
             check(&residual, "l2-uniform", metric, 0.5, 4);
             check(&mobile, "l1-global", metric, 0.6, 8);
         }
+    }
+
+    /// An engine's block.
+    const BLOCK: u64 = 8;
+
+    /// The space of a graph with the times of an engine that computes channels in blocks.
+    fn timed(graph: &Graph) -> Space {
+        let space = Space::new(graph, &[]).unwrap();
+        let inputs = counted_inputs(graph).unwrap().inputs;
+        let pieces = Pieces::of(graph, &infer(graph, Some(&inputs)).unwrap()).pieces;
+        let channels = Channels::of(graph, &space.groups, &pieces).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let networks: Vec<Masks> = (0..40)
+            .map(|_| {
+                let groups = space.groups.groups.iter();
+                let widths: Vec<usize> = groups
+                    .map(|group| {
+                        let blocks = group.width.div_ceil(BLOCK as usize);
+                        (BLOCK as usize * rng.random_range(1..=blocks)).min(group.width)
+                    })
+                    .collect();
+                space.narrowed(&widths)
+            })
+            .chain([space.all_active()])
+            .collect();
+        let time = |x: u64, y: u64| 500.0 + 2.0 * (1 + x.div_ceil(BLOCK) * y.div_ceil(BLOCK)) as f64;
+        let times = channels.into_iter().map(|channels| {
+            let timings: Vec<Timing> = networks
+                .iter()
+                .map(|masks| {
+                    let (x, y) = channels.count(masks);
+                    Timing { x, y, ns: time(x, y) }
+                })
+                .collect();
+            (channels, PieceTimes::new(&timings))
+        });
+        let latency = Latency::new(times);
+        let given = latency.of(&space.all_active());
+        space.with_latency(latency, given)
+    }
+
+    #[test]
+    fn budgets_of_latency_are_met_by_the_table_at_ends_of_blocks() {
+        let mut config = ResNetConfig::new([3, 32, 32], 10);
+        config.width *= 2;
+        let graph = Graph::from_model(&resnet(&config, 1).unwrap()).unwrap();
+        let space = timed(&graph);
+        let subject = Subject {
+            graph: &graph,
+            space: &space,
+            round_to: BLOCK as usize,
+            errors: &[],
+        };
+        let budget = |metric, remaining| Budget { metric, remaining };
+        for budgets in [
+            vec![budget(Metric::Latency, 0.7)],
+            vec![budget(Metric::Latency, 0.8), budget(Metric::Params, 0.3)],
+            vec![budget(Metric::Params, 0.8), budget(Metric::Latency, 0.75)],
+        ] {
+            let targets = Target::of(&budgets, &space.size);
+            assert_eq!(targets.len(), 1);
+            let ranking: Ranking = "l2-uniform".parse().unwrap();
+            let masks = subject.masks(&ranking, &targets[0], 1).unwrap();
+            for budget in &budgets {
+                let share = space.remaining(budget.metric, &masks);
+                assert!(share <= budget.remaining, "{}: {share}", budget.label());
+            }
+            let groups = space.groups.groups.iter().enumerate();
+            for (g, group) in groups.filter(|(g, _)| space.switchable[*g]) {
+                let active = masks.active(g);
+                assert!(active == group.width || active.is_multiple_of(BLOCK as usize));
+            }
+        }
+        let bare = Space::new(&graph, &[]).unwrap();
+        let error = bare.check_budget(&budget(Metric::Latency, 0.5), 1);
+        assert!(matches!(error, Err(SpaceError::UnknownLatency)));
     }
 }

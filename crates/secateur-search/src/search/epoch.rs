@@ -8,7 +8,7 @@ use super::keep::{Changes, RecordParts};
 use super::progress::Steps;
 use super::{Observer, Phase, Search};
 use crate::choose::{Limits, choose};
-use crate::config::{EXCHANGE_RATIO, LOOKS_SHARE, Count};
+use crate::config::{Count, EXCHANGE_RATIO, LOOKS_SHARE};
 use crate::environment::{Action, Environment, Goal, Healing, Step};
 use crate::error::SearchError;
 use crate::observation::Observation;

@@ -15,9 +15,10 @@ use secateur_search::config::PruneConfig;
 
 use super::{check_writable, command_line, open_data, print_json, print_notes};
 use crate::cli::args::{ModeName, PruneArgs};
+use crate::cli::budget::parse_budgets;
 use crate::cli::exit_code;
 use crate::cli::progress::{CheckProgress, PruneProgress, stop_flag};
-use crate::cli::settings::{parse_budgets, prune_config};
+use crate::cli::settings::prune_config;
 
 /// Runs the command.
 pub fn run(args: &PruneArgs) -> Result<u8> {
@@ -102,7 +103,7 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         output: &args.output,
         input_shapes: &config.data.input_shapes,
         ranking: ranking.parse()?,
-        budgets: &parse_budgets(budget)?,
+        budgets: &parse_budgets(budget, &args.model, &config)?,
         ignore: &config.search.ignore,
         allow_mixing: config.search.allow_mixing,
         round_to: config.search.round_to,

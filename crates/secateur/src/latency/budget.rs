@@ -29,7 +29,10 @@ impl Timing {
         config: &LatencyConfig,
         observer: &mut TimingObserver<'_>,
     ) -> Result<Option<Self>, RuntimeError> {
-        if budgets.iter().all(|budget| budget.metric != Metric::Latency) {
+        if budgets
+            .iter()
+            .all(|budget| budget.metric != Metric::Latency)
+        {
             return Ok(None);
         }
         let engines = engines.clone().with_threads(config.threads);

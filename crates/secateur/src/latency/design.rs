@@ -59,7 +59,9 @@ fn columns(groups: usize, pieces: &[Channels]) -> Vec<usize> {
     for group in 0..groups {
         let taken = |column: &usize| {
             let others = together[group].iter();
-            others.filter(|&&other| columns.get(other) == Some(column)).count()
+            others
+                .filter(|&&other| columns.get(other) == Some(column))
+                .count()
         };
         let least = (0..COLUMNS).min_by_key(taken).unwrap_or(0);
         columns.push(least);

@@ -13,13 +13,20 @@ pub(super) fn fit(pairs: &[Pair]) -> (f64, f64) {
         .map(|(sum, time)| (sum / time, 1.0 / time))
         .collect();
     let total = |term: fn(&(f64, f64)) -> f64| rows.iter().map(term).sum::<f64>();
-    let (aa, ab, bb) = (total(|r| r.0 * r.0), total(|r| r.0 * r.1), total(|r| r.1 * r.1));
+    let (aa, ab, bb) = (
+        total(|r| r.0 * r.0),
+        total(|r| r.0 * r.1),
+        total(|r| r.1 * r.1),
+    );
     let (a, b) = (total(|r| r.0), total(|r| r.1));
     if rows.is_empty() {
         return (1.0, 0.0);
     }
     let determinant = aa * bb - ab * ab;
-    let (scale, rest) = ((a * bb - b * ab) / determinant, (b * aa - a * ab) / determinant);
+    let (scale, rest) = (
+        (a * bb - b * ab) / determinant,
+        (b * aa - a * ab) / determinant,
+    );
     match scale > 0.0 && rest > 0.0 {
         true => (scale, rest),
         false => (a / aa, 0.0),

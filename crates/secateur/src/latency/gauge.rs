@@ -45,7 +45,12 @@ impl Timed {
 
 impl<'a> LatencyGauge<'a> {
     /// For a network whose layers were timed in those engines.
-    pub(crate) fn new(model: &'a Model, space: &'a Space, timing: &'a Timing, budgets: &[Budget]) -> Self {
+    pub(crate) fn new(
+        model: &'a Model,
+        space: &'a Space,
+        timing: &'a Timing,
+        budgets: &[Budget],
+    ) -> Self {
         let mut targets = Target::of(budgets, &space.size);
         targets.retain(|target| target.budgets.len() > 1);
         Self {
@@ -89,7 +94,11 @@ impl<'a> LatencyGauge<'a> {
     fn pair(&self, small: &Model) -> Result<Timed, String> {
         let graph = Graph::outline(self.model).map_err(|error| error.to_string())?;
         let feeds = feeds(&graph, self.timing.table.batch)?;
-        let engines = self.timing.engines.for_timing().map_err(|error| error.to_string())?;
+        let engines = self
+            .timing
+            .engines
+            .for_timing()
+            .map_err(|error| error.to_string())?;
         let times = first_that_runs(&engines, "the given network".as_ref(), |engine| {
             let load = |model| engine.load(model, graph.nodes.len(), &feeds);
             let mut models = vec![load(self.model)?, load(small)?];
@@ -106,7 +115,10 @@ impl Gauge for LatencyGauge<'_> {
         let joined = self.joined.as_ref();
         let share = joined.and_then(Target::latency).unwrap_or(share);
         let others = joined.map_or(0.0, |target| {
-            let counted = target.budgets.iter().filter(|b| b.metric != Metric::Latency);
+            let counted = target
+                .budgets
+                .iter()
+                .filter(|b| b.metric != Metric::Latency);
             let of = |b: &Budget| self.space.remaining(b.metric, masks) / b.remaining;
             counted.map(of).fold(0.0, f64::max)
         });

@@ -164,7 +164,10 @@ fn in_engine(
         (channels, PieceTimes::new(timings))
     });
     let sum = Latency::new(pieces);
-    let chosen = FITTED.iter().chain(&CHECKED).map(|&row| widths[row].clone());
+    let chosen = FITTED
+        .iter()
+        .chain(&CHECKED)
+        .map(|&row| widths[row].clone());
     let chosen: Vec<Vec<usize>> = chosen.collect();
     let measured = whole_times(engine, network, &chosen).unwrap_or(given);
     let pairs: Vec<(f64, f64)> = chosen
@@ -248,12 +251,17 @@ fn whole_times(
 ) -> Result<Vec<f64>, String> {
     let mut models = Vec::new();
     for widths in widths {
-        let model = network.narrowed(widths).map_err(|error| error.to_string())?;
+        let model = network
+            .narrowed(widths)
+            .map_err(|error| error.to_string())?;
         let feeds = feeds(network.graph, network.batch)?;
         models.push(engine.load(&model, network.graph.nodes.len(), &feeds)?);
     }
     let times = in_turn(&mut models, ROUNDS)?;
-    Ok(times.into_iter().map(|times| NS * undisturbed(times)).collect())
+    Ok(times
+        .into_iter()
+        .map(|times| NS * undisturbed(times))
+        .collect())
 }
 
 /// The steps of one convolution that is wide enough to show them; the others are taken to be alike.

@@ -78,7 +78,9 @@ impl<'a> Network<'a> {
         };
         let pieces = self.pieces.pieces.iter().enumerate();
         let wanted = pieces.filter(|(index, _)| is_wanted(*index));
-        Ok(wanted.map(|(index, piece)| (index, files.time(piece))).collect())
+        Ok(wanted
+            .map(|(index, piece)| (index, files.time(piece)))
+            .collect())
     }
 }
 
@@ -99,7 +101,11 @@ fn known(graph: &Graph, batch: usize) -> Result<Inferred, OnnxError> {
     let inputs = graph.inputs.iter().zip(&feeds);
     let inputs: Vec<ValueInfo> = inputs
         .map(|(input, feed)| ValueInfo {
-            shape: feed.shape.iter().map(|&extent| Dim::Fixed(extent)).collect(),
+            shape: feed
+                .shape
+                .iter()
+                .map(|&extent| Dim::Fixed(extent))
+                .collect(),
             ..input.clone()
         })
         .collect();
@@ -159,7 +165,11 @@ fn fingerprint(graph: &Graph) -> String {
         let _ = write!(text, "{number}:{}{:?};", input.elem_type, input.shape);
     }
     for node in &graph.nodes {
-        let _ = write!(text, "{}.{}{:?}(", node.domain, node.op_type, node.attributes);
+        let _ = write!(
+            text,
+            "{}.{}{:?}(",
+            node.domain, node.op_type, node.attributes
+        );
         for name in node.inputs.iter().flatten() {
             match graph.initializers.get(name) {
                 Some(tensor) => {

@@ -131,7 +131,13 @@ impl Pruner<'_> {
         let file = Path::new("the given network");
         let measure = Measure::of(self.measure.take(), &self.config.measure)?;
         let model = model.prepared();
-        let planned = plan(&mut self, measure.is_some(), (file, model), source, observer)?;
+        let planned = plan(
+            &mut self,
+            measure.is_some(),
+            (file, model),
+            source,
+            observer,
+        )?;
         let problem = &planned.problem;
         let gauge = planned.gauge();
         let asked = Asked::of(&self, file);

@@ -49,7 +49,9 @@ pub(super) fn plan(
         &engines,
         &config.latency,
         &mut |engine, done, of| {
-            observer.preparing(&format!("timing layers in {engine}: {done} of {of} networks"));
+            observer.preparing(&format!(
+                "timing layers in {engine}: {done} of {of} networks"
+            ));
         },
     )?;
     if let Some(timing) = &timing {
@@ -60,9 +62,7 @@ pub(super) fn plan(
     }
     let config = &pruner.config;
     for budget in budgets(config) {
-        problem
-            .space
-            .check_budget(budget, config.search.round_to)?;
+        problem.space.check_budget(budget, config.search.round_to)?;
     }
     if !config.search.force
         && let Some(guessing) = Guessing::find(&problem)?
@@ -92,6 +92,12 @@ impl Planned {
         searched: &Searched,
         gauge: Option<&LatencyGauge<'_>>,
     ) -> Result<Measures, PruneError> {
-        Measures::take(&self.problem, file, &searched.networks, &self.engines, gauge)
+        Measures::take(
+            &self.problem,
+            file,
+            &searched.networks,
+            &self.engines,
+            gauge,
+        )
     }
 }

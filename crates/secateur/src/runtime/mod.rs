@@ -23,9 +23,7 @@ use secateur_onnx::model::Model;
 use thiserror::Error;
 
 pub use engines::Engines;
-pub(crate) use feed::{
-    Element, Feed, feeds, fixed_batch, given_batch, made_up, shapes_text,
-};
+pub(crate) use feed::{Element, Feed, feeds, fixed_batch, given_batch, made_up, shapes_text};
 pub use panics::panic_is_expected;
 
 /// Why a model was not run.
@@ -135,7 +133,10 @@ fn repeated<T>(
 ) -> Result<Vec<T>, String> {
     let mut passed = vec![0u8; around];
     let mut run = || {
-        passed.iter_mut().step_by(CACHE_LINE).for_each(|byte| *byte = byte.wrapping_add(1));
+        passed
+            .iter_mut()
+            .step_by(CACHE_LINE)
+            .for_each(|byte| *byte = byte.wrapping_add(1));
         std::hint::black_box(&mut passed);
         run()
     };

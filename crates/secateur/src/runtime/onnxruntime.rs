@@ -187,7 +187,9 @@ impl OnnxRuntime {
             let session = session.with_intra_threads(self.threads).map_err(text)?;
             let mut session = session.with_inter_threads(1).map_err(text)?;
             if let Some(folder) = profile {
-                session = session.with_profiling(folder.join("profile")).map_err(text)?;
+                session = session
+                    .with_profiling(folder.join("profile"))
+                    .map_err(text)?;
             }
             Ok(Loaded {
                 session: session.commit_from_memory(&bytes).map_err(text)?,

@@ -87,5 +87,12 @@ fn row(layer: &LayerTimes) -> Option<[String; 6]> {
     };
     let cells = [at(x, y), at(half_x, y), at(x, half_y), at(half_x, half_y)];
     let [all, less_in, less_out, both] = cells;
-    Some([layer.node.clone(), layer.op_type.clone(), all, less_in, less_out, both])
+    Some([
+        layer.node.clone(),
+        layer.op_type.clone(),
+        all,
+        less_in,
+        less_out,
+        both,
+    ])
 }
