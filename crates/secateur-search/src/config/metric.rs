@@ -45,6 +45,9 @@ metrics! {
 }
 
 impl Metric {
+    /// Those that follow from the file alone; the time has to be measured.
+    pub const COUNTED: [Self; 4] = [Self::Params, Self::Macs, Self::Kernels, Self::ConvParams];
+
     /// All names, as in a sentence: `params, macs, kernels, conv-params or latency`.
     pub fn names() -> String {
         let names = Self::ALL.map(Self::name);

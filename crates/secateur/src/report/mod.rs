@@ -98,7 +98,7 @@ pub struct NetworkFigures {
     /// Latency in another engine; empty where none could run it.
     pub latency: Vec<Latency>,
     /// Its time beside the given network's, where a budget is a latency.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub timed: Option<LatencyFigures>,
     /// Test quality minus the given network's; `None` for the given network.
     pub test_difference: Option<PairedDifference>,

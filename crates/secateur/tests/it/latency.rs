@@ -52,7 +52,15 @@ fn engines_are_taken_by_name_and_named() {
     let place = Place::new();
     for (engine, named) in [("tract", "tract, 1 thread"), ("own", "secateur's own")] {
         let rows = place.json(&[
-            "bench", place.model(), "--engine", engine, "--batch", "1,2", "--rounds", "2", "--json",
+            "bench",
+            place.model(),
+            "--engine",
+            engine,
+            "--batch",
+            "1,2",
+            "--rounds",
+            "2",
+            "--json",
         ]);
         let latency = rows[0]["latency"].as_array().unwrap();
         assert_eq!(latency.len(), 2);
@@ -76,7 +84,10 @@ fn engines_that_are_not_there_are_errors_with_a_way_out() {
         let output = place.run(&all);
         let text = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
-        assert!(text.contains("cannot use the engine `onnxruntime`"), "{text}");
+        assert!(
+            text.contains("cannot use the engine `onnxruntime`"),
+            "{text}"
+        );
         assert!(text.contains("names no file"), "{text}");
         assert!(text.contains("hint: "), "{text}");
     }
@@ -85,7 +96,14 @@ fn engines_that_are_not_there_are_errors_with_a_way_out() {
 #[test]
 fn times_of_layers_are_kept_for_the_next_time() {
     let place = Place::new();
-    let args = ["inspect", place.model(), "--latency", "--engine", "tract", "--json"];
+    let args = [
+        "inspect",
+        place.model(),
+        "--latency",
+        "--engine",
+        "tract",
+        "--json",
+    ];
     let table = |value: &Value| value["latency"]["layers"].clone();
     let first = table(&place.json(&args));
     let heads: Vec<&str> = first
@@ -104,7 +122,10 @@ fn times_of_layers_are_kept_for_the_next_time() {
     assert_eq!(table(&place.json(&args)), first);
     // A damaged cache is measured anew.
     std::fs::write(&kept[0], "{").unwrap();
-    assert_eq!(table(&place.json(&args)).as_array().unwrap().len(), heads.len());
+    assert_eq!(
+        table(&place.json(&args)).as_array().unwrap().len(),
+        heads.len()
+    );
 }
 
 fn walk(folder: &Path) -> Vec<PathBuf> {
@@ -125,8 +146,18 @@ fn budgets_of_latency_are_measured_beside_the_given_network() {
     let small = place.folder.path().join("small.onnx");
     for (budget, allowed) in [("latency=0.7", 0.7), ("latency=0.8+params=0.5", 0.8)] {
         let report = place.json(&[
-            "prune", place.model(), "--no-train", "--engine", "tract", "--latency-batch", "2",
-            "--budget", budget, "-o", path(&small), "--json",
+            "prune",
+            place.model(),
+            "--no-train",
+            "--engine",
+            "tract",
+            "--latency-batch",
+            "2",
+            "--budget",
+            budget,
+            "-o",
+            path(&small),
+            "--json",
         ]);
         let after = &report["after"][0];
         assert_eq!(after["budget"], budget);
@@ -141,7 +172,10 @@ fn budgets_of_latency_are_measured_beside_the_given_network() {
             assert!(params(after) <= 0.5 * params(&report["before"]));
         }
         let notes = report["notes"].to_string();
-        assert!(notes.contains("latency is counted by times of layers in tract"), "{notes}");
+        assert!(
+            notes.contains("latency is counted by times of layers in tract"),
+            "{notes}"
+        );
     }
 }
 
@@ -150,11 +184,21 @@ fn times_are_no_budget_where_the_network_is_faster() {
     let place = Place::new();
     let small = place.folder.path().join("small.onnx");
     let output = place.run(&[
-        "prune", place.model(), "--no-train", "--engine", "tract", "--budget", "latency=1000ms",
-        "-o", path(&small),
+        "prune",
+        place.model(),
+        "--no-train",
+        "--engine",
+        "tract",
+        "--budget",
+        "latency=1000ms",
+        "-o",
+        path(&small),
     ]);
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("below the given network's, which takes"), "{text}");
+    assert!(
+        text.contains("below the given network's, which takes"),
+        "{text}"
+    );
     assert!(!small.exists());
 }
