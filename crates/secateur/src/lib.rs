@@ -16,6 +16,7 @@ pub mod calibrate;
 pub mod compare;
 pub mod examples;
 pub mod guessing;
+pub mod latency;
 pub mod layered;
 pub mod measure;
 mod network;

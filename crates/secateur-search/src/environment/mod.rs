@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::baseline::Baseline;
-use crate::config::Metric;
+use crate::config::Count;
 use crate::costs::Costs;
 use crate::observation::Observation;
 use crate::record::RewardParts;
@@ -58,7 +58,7 @@ pub struct Standing {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Goal {
     /// What sizes are counted in.
-    pub metric: Metric,
+    pub count: Count,
     /// Share of the given network that is to remain in the end, 0..=1.
     pub target: f64,
     /// Quality that networks are held against, 0..=1.

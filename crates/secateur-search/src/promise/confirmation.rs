@@ -80,7 +80,7 @@ impl Confirmation {
     fn choice(&self, candidate: Option<usize>, confirm: Evaluation) -> Choice {
         Choice {
             label: self.label.to_string(),
-            budget: None,
+            target: None,
             candidate,
             confirm,
         }

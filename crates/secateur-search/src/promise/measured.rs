@@ -90,7 +90,7 @@ impl MeasureFloor {
         };
         Ok(Some(Choice {
             label: label.to_string(),
-            budget: None,
+            target: None,
             candidate: Some(index),
             confirm: confirm(candidate)?,
         }))

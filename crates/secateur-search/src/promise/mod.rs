@@ -24,7 +24,7 @@ pub use next_size::{Held, NextSize, Recovered, next_size};
 pub use stops::{Bounds, Stops};
 
 use crate::baseline::Baseline;
-use crate::config::{Budget, Metric, Mode, PruneConfig, SearchConfig};
+use crate::config::{Count, Metric, Mode, PruneConfig, SearchConfig, Target};
 use crate::costs::Costs;
 use crate::environment::Standing;
 use crate::error::SearchError;
@@ -94,7 +94,7 @@ impl<'a> Ledger<'a> {
     }
 
     /// Share of a metric that the present network keeps.
-    pub fn remaining(&self, metric: Metric) -> f64 {
+    pub fn remaining(&self, metric: impl Into<Count>) -> f64 {
         self.space.remaining(metric, &self.standing.masks)
     }
 
@@ -162,8 +162,8 @@ pub struct RecoveriesAhead {
 pub struct Choice {
     /// `params=0.14`, or the mode's name.
     pub label: String,
-    /// The budget that it meets, where one was asked for.
-    pub budget: Option<Budget>,
+    /// What it was asked to meet, if anything.
+    pub target: Option<Target>,
     /// Which candidate it is; `None` for the given network.
     pub candidate: Option<usize>,
     /// How good it is on the confirmation part.

@@ -8,7 +8,7 @@ use super::keep::{Changes, RecordParts};
 use super::progress::Steps;
 use super::{Observer, Phase, Search};
 use crate::choose::{Limits, choose};
-use crate::config::{EXCHANGE_RATIO, LOOKS_SHARE, Metric};
+use crate::config::{Count, EXCHANGE_RATIO, LOOKS_SHARE};
 use crate::environment::{Action, Environment, Goal, Healing, Step};
 use crate::error::SearchError;
 use crate::observation::Observation;
@@ -101,7 +101,7 @@ impl<E: Environment> Search<'_, E> {
     pub(super) fn goal(&self, t: usize, done: usize) -> Goal {
         let stops = self.promise.stops();
         Goal {
-            metric: stops.metric,
+            count: stops.count,
             target: stops.shares[self.episodes.place(t).stop],
             floor: self.promise.floor().search(),
             keeps_floor: self.promise.keeps_floor(),
@@ -137,7 +137,7 @@ impl<E: Environment> Search<'_, E> {
         self.check_shape(&ranks)?;
         self.check_shape(&wishes)?;
         let limits = self.limits(t);
-        let widths = self.widths(observation, limits.metric, limits.at_most)?;
+        let widths = self.widths(observation, limits.count, limits.at_most)?;
         let masks = choose(
             &self.environment.standing().masks,
             &ranks,
@@ -154,12 +154,12 @@ impl<E: Environment> Search<'_, E> {
     pub(super) fn widths(
         &mut self,
         observation: &Observation,
-        metric: Metric,
+        count: Count,
         at_most: u64,
     ) -> Result<Option<Vec<usize>>, PolicyError> {
         let frame = Frame {
             space: self.environment.space(),
-            metric,
+            count,
             at_most,
             round_to: self.config.search.round_to,
             effort: self.environment.costs().effort,
@@ -201,7 +201,7 @@ impl<E: Environment> Search<'_, E> {
         let place = self.episodes.place(t);
         let bounds = stops.bounds(place.stop, &self.environment.space().size);
         Limits {
-            metric: stops.metric,
+            count: stops.count,
             at_most: bounds.at_most,
             at_least: bounds.at_least,
             max_switch_ratio: if place.cuts { 1.0 } else { EXCHANGE_RATIO },

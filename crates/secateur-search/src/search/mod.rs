@@ -31,6 +31,7 @@ pub use state::Phase;
 use crate::config::PruneConfig;
 use crate::environment::{Environment, EnvironmentError};
 use crate::error::SearchError;
+use crate::gauge::Gauge;
 use crate::measure::{Measuring, Reading, UserMeasure};
 use crate::policy::Policy;
 use crate::promise::{self, Ledger, Promise};
@@ -50,6 +51,8 @@ pub struct Search<'a, E: Environment> {
     episodes: Episodes,
     state: RunState<E>,
     measuring: Option<Measuring<'a, E::State>>,
+    /// Measures whether networks keep their budgets, where counting alone cannot tell.
+    gauge: Option<&'a dyn Gauge>,
     /// Of the networks on the way, for forecasts.
     sizes: Sizes,
 }
@@ -142,8 +145,15 @@ impl<'a, E: Environment> Search<'a, E> {
             episodes,
             state,
             measuring,
+            gauge: None,
             sizes: Sizes::default(),
         }
+    }
+
+    /// The same, which measures networks before they are recovered.
+    #[must_use]
+    pub fn gauged_by(self, gauge: Option<&'a dyn Gauge>) -> Self {
+        Self { gauge, ..self }
     }
 
     /// Searches to the end.

@@ -3,7 +3,7 @@
 use secateur_net::train::Evaluation;
 
 use super::{Observer, Search};
-use crate::config::Budget;
+use crate::config::Target;
 use crate::environment::Environment;
 use crate::error::SearchError;
 use crate::measure::Reading;
@@ -14,8 +14,8 @@ use crate::store::{self, Item};
 pub struct Found<S> {
     /// `params=0.14`, or the mode's name.
     pub label: String,
-    /// The budget that it meets, where one was asked for.
-    pub budget: Option<Budget>,
+    /// What it was asked to meet, if anything.
+    pub target: Option<Target>,
     /// The network.
     pub state: S,
     /// How good it is on the confirmation part.
@@ -90,7 +90,7 @@ impl<E: Environment> Search<'_, E> {
         let candidate = choice.candidate.map(|index| &self.state.candidates[index]);
         Ok(Found {
             label: choice.label,
-            budget: choice.budget,
+            target: choice.target,
             state: match candidate {
                 Some(c) => store::load(self.store, Item::Snapshot(c.snapshot))?,
                 None => self.environment.given(),

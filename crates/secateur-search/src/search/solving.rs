@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::keep::{Changes, RecordParts};
 use super::progress::Steps;
 use super::{Observer, Phase, Search};
+use crate::config::Metric;
 use crate::environment::{Action, Environment, Healing, Reward, Step};
 use crate::error::SearchError;
 use crate::policy::Exploration;
@@ -57,7 +58,7 @@ impl<E: Environment> Search<'_, E> {
         };
         let observation = self.environment.observe(&goal);
         let was = self.environment.standing().masks.clone();
-        let masks = self.resized(&observation, share)?;
+        let masks = self.resized(&observation, Metric::Params, share)?;
         let changes = Changes::between(&observation, &was, &masks, ReactivatedBy::Rule);
         let mut steps = Steps {
             progress: self.progress_at(&masks, Stage::Solve, self.episodes.last()),

@@ -1,6 +1,7 @@
 //! The command line: raw arguments, checked settings, errors for people.
 
 pub mod args;
+pub mod budget;
 pub mod errors;
 pub mod exit_code;
 pub mod flags;

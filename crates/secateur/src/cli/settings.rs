@@ -7,10 +7,11 @@ use secateur::data::DataConfig;
 use secateur::layered::{gone, lay_over};
 use secateur::train::TrainConfig;
 use secateur_net::settings::Settings;
-use secateur_search::config::{Budget, Mode, PruneConfig};
+use secateur_search::config::{Mode, PruneConfig};
 use secateur_search::policies;
 
 use super::args::{ModeName, PruneArgs, TrainArgs};
+use super::budget::parse_budgets;
 use super::flags::Flags;
 
 /// Reads a config as a table, once it is known to be one: errors name the line, or the setting
@@ -100,7 +101,10 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
             }
             Mode::Ceca {
                 budgets: match &args.budget {
-                    Some(text) => parse_budgets(text)?,
+                    Some(text) => {
+                        let settings = args.settings.over(config.clone());
+                        parse_budgets(text, &args.model, &settings)?
+                    }
                     None => budgets,
                 },
                 max_drop: args.max_drop.unwrap_or(max_drop),
@@ -111,11 +115,6 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
     config.check()?;
     policies::check(&config, args.agent.is_some())?;
     Ok(config)
-}
-
-/// `params=0.4,0.14` as budgets.
-pub fn parse_budgets(text: &str) -> Result<Vec<Budget>> {
-    Budget::parse_list(text).map_err(|error| anyhow!("cannot use `--budget {text}`: {error}"))
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! `secateur inspect`.
 
 mod frontier;
+mod latency;
 mod verdict;
 
 use std::path::Path;
 
 use anyhow::Result;
 use secateur::data::DataConfig;
+use secateur::latency::LatencyTable;
 use secateur::table::Align;
 use secateur_net::interpreter::Frontier;
 use secateur_net::task::{self, Against, TaskKind};
@@ -76,6 +78,9 @@ struct Summary<'a> {
     notes: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     plan: Vec<String>,
+    /// Times of layers, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency: Option<LatencyTable>,
 }
 
 /// Runs the command.
@@ -89,7 +94,10 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
     let mut model = model.with_mixing(args.allow_mixing);
     let data = args.settings.over(DataConfig::default());
     model.give_input_shapes(&data.input_shapes)?;
-    let summary = summary(path, &model, args.plan, data.task)?;
+    let mut summary = summary(path, &model, args.plan, data.task)?;
+    if args.latency {
+        summary.latency = Some(latency::measure(path, &model, args)?);
+    }
     if args.json {
         print_json(&summary)?;
     } else {
@@ -154,6 +162,7 @@ fn summary<'a>(
             (Ok(network), true) => network.describe(),
             _ => Vec::new(),
         },
+        latency: None,
     })
 }
 
@@ -239,6 +248,9 @@ fn print(summary: &Summary<'_>) {
         }
     }
     summary.verdict.print();
+    if let Some(table) = &summary.latency {
+        latency::print(table);
+    }
 }
 
 fn print_layers(layers: &[LayerInfo]) {

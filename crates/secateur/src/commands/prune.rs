@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use secateur::calibrate::Calibration;
 use secateur::one_shot::{OneShotJob, prune_one_shot};
 use secateur::report::{RunReport, terminal_table};
+use secateur::runtime::Engines;
 use secateur::{Files, Pruner};
 use secateur_onnx::OnnxError;
 use secateur_onnx::graph::Graph;
@@ -14,9 +15,10 @@ use secateur_search::config::PruneConfig;
 
 use super::{check_writable, command_line, open_data, print_json, print_notes};
 use crate::cli::args::{ModeName, PruneArgs};
+use crate::cli::budget::parse_budgets;
 use crate::cli::exit_code;
 use crate::cli::progress::{CheckProgress, PruneProgress, stop_flag};
-use crate::cli::settings::{parse_budgets, prune_config};
+use crate::cli::settings::prune_config;
 
 /// Runs the command.
 pub fn run(args: &PruneArgs) -> Result<u8> {
@@ -93,12 +95,15 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         Some(folder) => Some(open_data(folder, &config.data, args.json)?),
         None => None,
     };
+    let engines = Engines::of(&config.runtime)?;
     let job = OneShotJob {
+        engines: &engines,
+        latency: &config.latency,
         model: &args.model,
         output: &args.output,
         input_shapes: &config.data.input_shapes,
         ranking: ranking.parse()?,
-        budgets: &parse_budgets(budget)?,
+        budgets: &parse_budgets(budget, &args.model, &config)?,
         ignore: &config.search.ignore,
         allow_mixing: config.search.allow_mixing,
         round_to: config.search.round_to,
@@ -132,6 +137,9 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         }
         for mixed in &file.mixed {
             say!("  {mixed}");
+        }
+        if let Some(timed) = &file.timed {
+            say!("  it {}", timed.text());
         }
         if let Some(calibrated) = &file.calibrated {
             for line in calibrated.lines() {

@@ -6,6 +6,7 @@ use secateur_onnx::model::Model;
 use secateur_search::config::{Metric, PruneConfig};
 use secateur_search::environment::Environment;
 use secateur_search::environment::training::{Problem, State, TrainingEnvironment};
+use secateur_search::gauge::Gauge;
 use secateur_search::measure::{Measuring, UserMeasure};
 use secateur_search::policies;
 use secateur_search::policy::PolicyError;
@@ -17,9 +18,11 @@ use secateur_search::widths::{self, Frame};
 use super::measure::Measures;
 use super::{PruneError, PrunedNetwork, examples, files, same_data};
 use crate::examples::Examples;
+use crate::latency::LatencyGauge;
 use crate::measure::{FileMeasure, Measure};
 use crate::pruner::Pruner;
 use crate::report::Shape;
+use crate::runtime::Engines;
 
 /// What a search brought.
 pub(super) struct Searched {
@@ -34,8 +37,8 @@ pub(super) struct Searched {
 
 impl Searched {
     /// Verifies the networks against the given one; what could not be compared is a warning.
-    pub fn verify(&mut self, given: (&Path, &Model)) -> Result<(), PruneError> {
-        let not_compared = files::verify(given, &self.networks)?;
+    pub fn verify(&mut self, given: (&Path, &Model), engines: &Engines) -> Result<(), PruneError> {
+        let not_compared = files::verify(given, &self.networks, engines)?;
         self.warnings.extend(not_compared);
         Ok(())
     }
@@ -65,6 +68,8 @@ impl Searched {
 pub(super) struct SearchRun<'a> {
     pub problem: &'a Problem,
     pub measure: Option<Measure<'a>>,
+    /// Measures networks against budgets of latency.
+    pub gauge: Option<&'a LatencyGauge<'a>>,
     /// The folder of the run that it goes on with.
     pub begun: Option<&'a Path>,
     /// Of the given network.
@@ -108,7 +113,8 @@ impl<'a> SearchRun<'a> {
             let measuring = measuring.map(|(measure, given)| Measuring { measure, given });
             Search::begin(environment, policy, config, store, self.name, measuring)?
         };
-        let outcome = search.run(observer)?;
+        let gauge = self.gauge.map(|gauge| gauge as &dyn Gauge);
+        let outcome = search.gauged_by(gauge).run(observer)?;
         let outputs = outcome.outputs.iter().map(|found| (found, false));
         let front = outcome.front.iter().map(|found| (found, true));
         let networks = outputs
@@ -134,11 +140,14 @@ fn shape(outcome: &Outcome<TrainingEnvironment<'_>>, config: &PruneConfig) -> Op
     let found = &outcome.outputs[output];
     found.record?;
     let space = outcome.environment.space();
-    let metric = found.budget.map_or(Metric::Params, |budget| budget.metric);
+    let count = match &found.target {
+        Some(target) => target.count,
+        None => Metric::Params.into(),
+    };
     let frame = Frame {
         space,
-        metric,
-        at_most: metric.of(&space.count(&found.state.standing.masks)),
+        count,
+        at_most: count.of(&space.count(&found.state.standing.masks)),
         round_to: config.search.round_to,
         effort: outcome.environment.costs().effort,
     };

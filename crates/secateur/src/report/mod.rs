@@ -27,6 +27,7 @@ use secateur_net::task::Figure;
 
 use crate::bench::Latency;
 use crate::examples::{self, Examples};
+use crate::latency::LatencyFigures;
 use stats::{Disagreement, PairedDifference};
 
 /// What can go wrong with a report.
@@ -96,6 +97,9 @@ pub struct NetworkFigures {
     pub measure: Option<f64>,
     /// Latency in another engine; empty where none could run it.
     pub latency: Vec<Latency>,
+    /// Its time beside the given network's, where a budget is a latency.
+    #[serde(default)]
+    pub timed: Option<LatencyFigures>,
     /// Test quality minus the given network's; `None` for the given network.
     pub test_difference: Option<PairedDifference>,
     /// Quality on the confirmation data minus the given network's.

@@ -145,7 +145,7 @@ impl<'a> TrainingEnvironment<'a> {
     fn rewarded(&self, before: &Standing, own: &[Vec<f32>], goal: &Goal) -> Reward {
         let space = &self.problem.space;
         let now = &self.state.standing;
-        let share = |masks| ratio(goal.metric, &space.count(masks), &space.size) as f32;
+        let share = |masks| ratio(goal.count, &space.count(masks), &space.size) as f32;
         let of_epoch = reward::Epoch {
             loss: [before.loss, now.loss],
             remaining: [share(&before.masks), share(&now.masks)],
@@ -227,7 +227,7 @@ impl Environment for TrainingEnvironment<'_> {
         let mut observation = Observation {
             network: NetworkFacts {
                 margin: goal.margin(standing.quality) as f32,
-                remaining: space.remaining(goal.metric, &standing.masks) as f32,
+                remaining: space.remaining(goal.count, &standing.masks) as f32,
                 target: goal.target as f32,
                 convergence: standing.convergence as f32,
                 progress: goal.progress,

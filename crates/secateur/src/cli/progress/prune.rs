@@ -93,6 +93,10 @@ impl Observer for PruneProgress {
         );
     }
 
+    fn preparing(&mut self, what: &str) {
+        self.bar.set_message(what.to_string());
+    }
+
     fn measuring(&mut self, network: &str) {
         self.bar.set_message(format!("measuring {network}"));
     }
