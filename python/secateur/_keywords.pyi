@@ -86,92 +86,37 @@ class DataSettings(TypedDict, total=False):
     Default: 2048. May be 0 to 1000000000.
     """
 
-class PruneSettings(TypedDict, total=False):
+class LookSettings(DataSettings, total=False):
+    """What looks at files depend on."""
+
+    engine: Literal["onnxruntime", "tract", "own"] | None
+    """Engine that files are checked and timed in.
+
+    Default: the first of onnxruntime, tract and (for checks) own that runs the file.
+    """
+    ort_lib: str | None
+    """Library of ONNX Runtime, such as `libonnxruntime.so`.
+
+    Default: that of `ORT_DYLIB_PATH`, else of the Python package `onnxruntime`.
+    """
+    latency_batch: int
+    """Samples at once where a budget is a latency.
+
+    Default: 1. May be 1 to 65536.
+    """
+    latency_threads: int | None
+    """Threads of the engine where a budget is a latency.
+
+    Default: as many as the program has. May be 1 to 1024.
+    """
+
+class PruneSettings(LookSettings, total=False):
     """Everything that a pruning run depends on."""
 
     seed: int
     """Seed of every random choice.
 
     Default: 0.
-    """
-    labels: Literal["auto", "none"]
-    """What says which class a sample is of: `auto`, what the data bring, or `none`, so that
-    sub-folders are no classes and networks are held against the given one.
-
-    Default: auto.
-    """
-    validation: int | None
-    """Training samples set apart for validation.
-
-    Default: the model's, else 5000, at most a fifth. May be 0 to 1000000000.
-    """
-    confirm_share: float
-    """Share of the validation samples that the search never sees.
-
-    Default: 0.5. May be above 0 and below 1.
-    """
-    split_seed: int
-    """Seed of the split.
-
-    Default: 0.
-    """
-    normalise: str | None
-    """Mean and deviation: `measured`, `imagenet`, `cifar10`, `mnist`, `half`, `none`, `bytes`, or
-    numbers such as 0.5,0.5,0.5/0.2,0.2,0.2.
-
-    Default: the model's, else measured for class scores, none for other outputs.
-    """
-    resize: str | None
-    """How images in folders get the network's size: `crop`, `crop:SHARE`, `stretch`, `letterbox`
-    or `letterbox:BYTE`.
-
-    Default: the model's, else crop.
-    """
-    task: Literal["classify", "dense", "sequence", "detect", "match"] | None
-    """What the outputs mean.
-
-    Default: what the outputs look like.
-    """
-    colour: Literal["rgb", "bgr"] | None
-    """Order of three channels as the network takes them.
-
-    Default: the model's, else rgb.
-    """
-    image_size: int | str | tuple[int, int] | None
-    """Size of images in folders where no network says it: N, or HEIGHTxWIDTH.
-
-    Default: their own, if all are alike. May be 1 to 65536.
-    """
-    input_shape: str | Sequence[str]
-    """Shape of an input whose extents the file leaves open, such as x=1x3x48x320; `?` for an
-    extent that stays open. Once for each input.
-
-    Default: none.
-    """
-    layout: Literal["nhwc", "nchw"] | None
-    """Axes of arrays of images.
-
-    Default: seen from their extents.
-    """
-    test_share: float
-    """Share of the samples that is set apart for the test where the data have no parts.
-
-    Default: 0.1. May be at least 0 and below 1.
-    """
-    test_seed: int
-    """Seed that picks them.
-
-    Default: 0.
-    """
-    max_skipped: int
-    """Images that may be left out because they cannot be decoded.
-
-    Default: 10. May be 0 to 1000000000.
-    """
-    cache_mib: int
-    """Memory for decoded images, MiB; the rest is decoded beside the training.
-
-    Default: 2048. May be 0 to 1000000000.
     """
     batch_size: int
     """Samples a step, at most.
@@ -387,7 +332,7 @@ class PruneSettings(TypedDict, total=False):
     Default: 1. May be -1000 to 1000.
     """
 
-class TrainSettings(TypedDict, total=False):
+class TrainSettings(DataSettings, total=False):
     """How to train."""
 
     epochs: float
@@ -454,83 +399,4 @@ class TrainSettings(TypedDict, total=False):
     """Seed of weights, split and batches.
 
     Default: 0.
-    """
-    labels: Literal["auto", "none"]
-    """What says which class a sample is of: `auto`, what the data bring, or `none`, so that
-    sub-folders are no classes and networks are held against the given one.
-
-    Default: auto.
-    """
-    validation: int | None
-    """Training samples set apart for validation.
-
-    Default: the model's, else 5000, at most a fifth. May be 0 to 1000000000.
-    """
-    confirm_share: float
-    """Share of the validation samples that the search never sees.
-
-    Default: 0.5. May be above 0 and below 1.
-    """
-    split_seed: int
-    """Seed of the split.
-
-    Default: 0.
-    """
-    normalise: str | None
-    """Mean and deviation: `measured`, `imagenet`, `cifar10`, `mnist`, `half`, `none`, `bytes`, or
-    numbers such as 0.5,0.5,0.5/0.2,0.2,0.2.
-
-    Default: the model's, else measured for class scores, none for other outputs.
-    """
-    resize: str | None
-    """How images in folders get the network's size: `crop`, `crop:SHARE`, `stretch`, `letterbox`
-    or `letterbox:BYTE`.
-
-    Default: the model's, else crop.
-    """
-    task: Literal["classify", "dense", "sequence", "detect", "match"] | None
-    """What the outputs mean.
-
-    Default: what the outputs look like.
-    """
-    colour: Literal["rgb", "bgr"] | None
-    """Order of three channels as the network takes them.
-
-    Default: the model's, else rgb.
-    """
-    image_size: int | str | tuple[int, int] | None
-    """Size of images in folders where no network says it: N, or HEIGHTxWIDTH.
-
-    Default: their own, if all are alike. May be 1 to 65536.
-    """
-    input_shape: str | Sequence[str]
-    """Shape of an input whose extents the file leaves open, such as x=1x3x48x320; `?` for an
-    extent that stays open. Once for each input.
-
-    Default: none.
-    """
-    layout: Literal["nhwc", "nchw"] | None
-    """Axes of arrays of images.
-
-    Default: seen from their extents.
-    """
-    test_share: float
-    """Share of the samples that is set apart for the test where the data have no parts.
-
-    Default: 0.1. May be at least 0 and below 1.
-    """
-    test_seed: int
-    """Seed that picks them.
-
-    Default: 0.
-    """
-    max_skipped: int
-    """Images that may be left out because they cannot be decoded.
-
-    Default: 10. May be 0 to 1000000000.
-    """
-    cache_mib: int
-    """Memory for decoded images, MiB; the rest is decoded beside the training.
-
-    Default: 2048. May be 0 to 1000000000.
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._data import Data
-    from ._keywords import DataSettings
+    from ._keywords import DataSettings, LookSettings
     from ._models import Model
 
 
@@ -170,7 +170,9 @@ def inspect(
     *,
     allow_mixing: bool = False,
     plan: bool = False,
-    **settings: Unpack[DataSettings],
+    latency: bool = False,
+    threads: int | None = None,
+    **settings: Unpack[LookSettings],
 ) -> Inspection: ...
 
 
@@ -181,7 +183,9 @@ def inspect(
     *,
     allow_mixing: bool = False,
     plan: bool = False,
-    **settings: Unpack[DataSettings],
+    latency: bool = False,
+    threads: int | None = None,
+    **settings: Unpack[LookSettings],
 ) -> Findings: ...
 
 
@@ -191,7 +195,9 @@ def inspect(
     *,
     allow_mixing: bool = False,
     plan: bool = False,
-    **settings: Unpack[DataSettings],
+    latency: bool = False,
+    threads: int | None = None,
+    **settings: Unpack[LookSettings],
 ) -> Findings:
     """Layers, shapes, channel groups, what can be pruned and why the rest cannot.
 
@@ -205,21 +211,26 @@ def inspect(
         Show what may go where nodes may mix fewer channels.
     plan : bool, default False
         Show how training will run the network.
+    latency : bool, default False
+        Measure what each layer takes by its width in the engine that files are timed in.
+    threads : int, optional
+        Threads of that engine.
     **settings
-        How data are read; sizes of open inputs.
+        How data are read; sizes of open inputs; the engine.
 
     Returns
     -------
     Inspection
         With `data`, what was found of them.
     """
+    offer()
     words = to_words(dict(settings))
     given = None if model is None else _models.to_input(model)
     if data is not None:
         return Findings(_secateur.inspect_data(_data.to_input(data), given, words))
     if given is None:
         raise DataError("cannot inspect: neither a model nor data is given")
-    return Inspection(_secateur.inspect(given, allow_mixing, plan, words))
+    return Inspection(_secateur.inspect(given, allow_mixing, plan, latency, threads, words))
 
 
 def evaluate(
@@ -263,7 +274,7 @@ def evaluate(
 
 
 def verify(
-    original: Model, small: Model, **settings: Unpack[DataSettings]
+    original: Model, small: Model, **settings: Unpack[LookSettings]
 ) -> Verdict:
     """Check that a pruned file holds what it promises.
 
@@ -274,7 +285,7 @@ def verify(
     small : as `original`
         What was made of it.
     **settings
-        ``input_shape``: sizes of open inputs.
+        ``input_shape``: sizes of open inputs; ``engine`` and ``ort_lib``: what runs them.
 
     Returns
     -------
@@ -295,7 +306,7 @@ def bench(
     batch: int | Sequence[int] = (1, 8, 64),
     rounds: int = 20,
     threads: int | None = None,
-    **settings: Unpack[DataSettings],
+    **settings: Unpack[LookSettings],
 ) -> Bench:
     """Latency by batch size, in ONNX Runtime where it is found, else in tract.
 
@@ -310,7 +321,7 @@ def bench(
     threads : int, optional
         Threads of the engine.
     **settings
-        ``input_shape``: sizes of open inputs.
+        ``input_shape``: sizes of open inputs; ``engine`` and ``ort_lib``: what runs them.
 
     Returns
     -------

@@ -74,6 +74,10 @@ class RunProgress:
         if self._callback is not None:
             self._callback(epoch)
 
+    def preparing(self, what: str) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str(what)
+
     def measuring(self, network: str) -> None:
         if self._bar is not None:
             self._bar.set_postfix_str(f"measuring {network}")

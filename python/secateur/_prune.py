@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ._keywords import PruneSettings
     from ._models import Model
 
-Budget = Union[str, Mapping[str, Union[float, Sequence[float]]]]
+Share = Union[float, str]
+Budget = Union[str, Mapping[str, Union[Share, Sequence[Share]]]]
 Metric = Union[str, Callable[[Path], float]]
 File = Union[str, "PathLike[str]"]
 
@@ -82,8 +83,9 @@ def prune(
     mode : {"aec", "ceca"}, optional
         The promise: quality (AEC, the default), or size (CECA, the default with a budget).
     budget : dict or str, optional
-        CECA: what may remain, such as ``{"macs": 0.5}``, ``{"params": [0.4, 0.14]}``, or
-        ``"params=0.4,0.14"``. Several shares make several outputs.
+        CECA: what may remain, such as ``{"macs": 0.5}`` or ``{"latency": "3ms"}``. Several shares
+        make several outputs, ``{"params": [0.4, 0.14]}``; one output meets several metrics,
+        ``{"latency": 0.5, "params": 0.3}``. A text is as the command has it.
     max_drop : float, optional
         AEC: points that quality may lose (0), or with `metric` what its number may lose. CECA
         without a budget: the most compressed network within this many points is the output (0.5).
@@ -252,16 +254,15 @@ def _check(no_train: bool, calibrate: bool, data: Any, mode: str | None, metric:
 
 
 def _budget(budget: Budget | None) -> str | None:
-    """``params=0.4,0.14``."""
+    """``params=0.4,0.14``, or ``latency=3ms+params=0.3``."""
     if budget is None or isinstance(budget, str):
         return budget
-    if len(budget) != 1:
-        raise SettingError(
-            f"cannot use the budget {dict(budget)!r}: expected one of one kind in a run"
-        )
-    ((metric, shares),) = budget.items()
-    several = [shares] if isinstance(shares, (int, float)) else list(shares)
-    return f"{metric}=" + ",".join(repr(float(share)) for share in several)
+    return "+".join(f"{metric}={_shares(shares)}" for metric, shares in budget.items())
+
+
+def _shares(shares: Share | Sequence[Share]) -> str:
+    several = [shares] if isinstance(shares, (int, float, str)) else shares
+    return ",".join(one if isinstance(one, str) else repr(float(one)) for one in several)
 
 
 def _call(mode: str | None, budget: Budget | None, max_drop: float | None, words: Words) -> str:

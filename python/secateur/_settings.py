@@ -70,15 +70,18 @@ def settings(job: str = "prune") -> SettingsTable:
 
     Parameters
     ----------
-    job : {"prune", "train", "data"}
-        Settings of :func:`secateur.prune`, of :func:`secateur.train`, or of data alone, as
-        :func:`secateur.evaluate` and :func:`secateur.inspect` take them.
+    job : {"prune", "train", "data", "look"}
+        Settings of :func:`secateur.prune`, of :func:`secateur.train`, of data alone, as
+        :func:`secateur.evaluate` takes them, or of :func:`secateur.inspect`,
+        :func:`secateur.verify` and :func:`secateur.bench`.
 
     Returns
     -------
     SettingsTable
         A row each.
     """
-    if job not in ("prune", "train", "data"):
-        raise SettingError(f"there is no job `{job}`: expected `prune`, `train` or `data`")
+    if job not in ("prune", "train", "data", "look"):
+        raise SettingError(
+            f"there is no job `{job}`: expected `prune`, `train`, `data` or `look`"
+        )
     return SettingsTable(job)

@@ -154,6 +154,7 @@ fn of_network(error: &NetworkError) -> Class {
     match error {
         NetworkError::Data(_) => DATA,
         NetworkError::Space(error) => of_space(error),
+        NetworkError::Runtime(_) => VERIFY,
         _ => MODEL,
     }
 }

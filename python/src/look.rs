@@ -9,7 +9,8 @@ use secateur::data::DataConfig;
 use secateur::eval::{EvalJob, Part};
 use secateur::inspect::{DataInspection, Inspection};
 use secateur::kept::kept_kernels;
-use secateur::layered::over;
+use secateur::layered::{LookConfig, over};
+use secateur::runtime::Engines;
 use secateur::verify::verify_where_possible;
 use secateur_onnx::model::Model;
 use serde::Serialize;
@@ -26,6 +27,13 @@ fn told(result: &impl Serialize, text: String, notes: &[String]) -> Result<Told>
     Ok((serde_json::to_string(result)?, text, notes.to_vec()))
 }
 
+fn look_config(settings: Words) -> Result<LookConfig> {
+    Ok(over(
+        LookConfig::default(),
+        &given::<LookConfig>(settings)?,
+    )?)
+}
+
 fn data_config(settings: Words) -> Result<DataConfig> {
     Ok(over(
         DataConfig::default(),
@@ -33,20 +41,30 @@ fn data_config(settings: Words) -> Result<DataConfig> {
     )?)
 }
 
-/// What a network is made of, and what can be done with it.
+/// What a network is made of, and what can be done with it; with `latency`, what layers take by
+/// their width.
 #[pyfunction]
 pub fn inspect(
     py: Python<'_>,
     model: ModelInput,
     allow_mixing: bool,
     plan: bool,
+    latency: bool,
+    threads: Option<usize>,
     settings: Words,
 ) -> PyResult<Told> {
-    job::run(py, None, None, |_| {
-        let config = data_config(settings)?;
+    job::run(py, threads, None, |_| {
+        let LookConfig {
+            data,
+            runtime,
+            latency: timing,
+        } = look_config(settings)?;
         let mut read = model.read()?.prepared().with_mixing(allow_mixing);
-        read.give_input_shapes(&config.input_shapes)?;
-        let found = Inspection::new(model.path(), &read, plan, config.task)?;
+        read.give_input_shapes(&data.input_shapes)?;
+        let mut found = Inspection::new(model.path(), &read, plan, data.task)?;
+        if latency {
+            found = found.with_latency(&read, &runtime, &timing, &mut ())?;
+        }
         told(&found, found.to_string(), &found.notes)
     })
 }
@@ -103,9 +121,9 @@ pub fn evaluate(
 }
 
 /// A model with the sizes of its open inputs.
-fn sized(model: &ModelInput, config: &DataConfig) -> Result<Model> {
+fn sized(model: &ModelInput, config: &LookConfig) -> Result<Model> {
     let mut read = model.read()?;
-    read.give_input_shapes(&config.input_shapes)?;
+    read.give_input_shapes(&config.data.input_shapes)?;
     Ok(read)
 }
 
@@ -118,10 +136,11 @@ pub fn verify(
     settings: Words,
 ) -> PyResult<(String, Option<String>)> {
     job::run(py, None, None, |_| {
-        let config = data_config(settings)?;
+        let config = look_config(settings)?;
+        let engines = Engines::of(&config.runtime)?;
         let models = [sized(&original, &config)?, sized(&small, &config)?];
         let pair = [(original.path(), &models[0]), (small.path(), &models[1])];
-        let (verdict, not_run) = verify_where_possible(pair[0], pair[1], &mut ())?;
+        let (verdict, not_run) = verify_where_possible(pair[0], pair[1], &engines, &mut ())?;
         Ok((serde_json::to_string(&verdict)?, not_run))
     })
 }
@@ -140,12 +159,13 @@ pub fn bench(
         if batches.contains(&0) || rounds == 0 {
             bail!("cannot time: batch sizes and rounds must be 1 or more");
         }
-        let config = data_config(settings)?;
+        let config = look_config(settings)?;
+        let engines = Engines::of(&config.runtime)?;
         let read = models.iter().map(|model| sized(model, &config));
         let read = read.collect::<Result<Vec<_>>>()?;
         let paths = models.iter().map(ModelInput::path);
         let files: Vec<(&Path, &Model)> = paths.zip(&read).collect();
-        let Bench { rows, notes } = secateur::bench::bench(&files, &batches, rounds)?;
+        let Bench { rows, notes } = secateur::bench::bench(&files, &batches, rounds, &engines)?;
         Ok((serde_json::to_string(&rows)?, notes))
     })
 }

@@ -81,6 +81,7 @@ impl Observer for Told<'_> {
             Stage::Explore => "exploring",
             Stage::Exploit => "exploiting",
             Stage::Recover => "recovering",
+            Stage::Solve => "solving",
         };
         let fraction = self.meter.fraction;
         let rate = self.meter.images_per_second;
@@ -92,6 +93,10 @@ impl Observer for Told<'_> {
         // What can be written to the history can be written here.
         let text = serde_json::to_string(record).unwrap_or_default();
         self.call("epoch", |py| (text,).into_pyobject(py));
+    }
+
+    fn preparing(&mut self, what: &str) {
+        self.call("preparing", |py| (what,).into_pyobject(py));
     }
 
     fn measuring(&mut self, network: &str) {

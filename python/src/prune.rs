@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use pyo3::prelude::*;
 use secateur::calibrate::Calibration;
-use secateur::layered::{ModeName, Promise, over, prune_config, read_config};
+use secateur::layered::{ModeName, Promise, over, parse_budgets, prune_config, read_config};
 use secateur::one_shot::{OneShotJob, prune_one_shot};
 use secateur::report::terminal_table;
+use secateur::runtime::Engines;
 use secateur::{Files, Pruner};
-use secateur_search::config::{Budget, PruneConfig};
+use secateur_search::config::PruneConfig;
 
 use crate::data::Data;
 use crate::job;
@@ -62,11 +63,11 @@ pub fn prune(
         let promise = Promise {
             mode: run.mode.as_deref().map(mode).transpose()?,
             max_drop: run.max_drop,
-            budgets: run.budget.as_deref().map(Budget::parse_list).transpose()?,
+            budget: run.budget,
         };
         let given = given::<PruneConfig>(run.settings)?;
         let configs = configs.collect::<Result<Vec<_>, _>>()?;
-        let config = prune_config(configs, &promise, &given, run.agent.is_some())?;
+        let config = prune_config(&files.model, configs, &promise, &given, run.agent.is_some())?;
         let source = data.open(&config.data)?;
         let mut pruner = Pruner::with_config(config)
             .agent(run.agent.as_deref())
@@ -112,12 +113,16 @@ pub fn prune_without_training(
             (false, None) => "l2-uniform",
         };
         let source = data.map(|data| data.open(&config.data)).transpose()?;
+        let engines = Engines::of(&config.runtime)?;
+        let budget = run.budget.unwrap_or_default();
         let job = OneShotJob {
+            engines: &engines,
+            latency: &config.latency,
             model: &run.model,
             output: &run.output,
             input_shapes: &config.data.input_shapes,
             ranking: ranking.parse()?,
-            budgets: &Budget::parse_list(&run.budget.unwrap_or_default())?,
+            budgets: &parse_budgets(&budget, &run.model, &config)?,
             ignore: &config.search.ignore,
             allow_mixing: config.search.allow_mixing,
             round_to: config.search.round_to,

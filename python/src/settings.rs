@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use secateur::data::DataConfig;
-use secateur::layered::{Given, arguments, keyword, named};
+use secateur::layered::{Given, LookConfig, arguments, keyword, named};
 use secateur::train::TrainConfig;
 use secateur_net::settings::{Setting, Settings};
 use secateur_search::config::PruneConfig;
@@ -23,7 +23,7 @@ pub fn given<S: Settings>(words: Words) -> Result<Vec<Given>> {
     words.into_iter().map(place).collect()
 }
 
-/// What is declared of every setting of a job (`prune`, `train`, `data`): argument, place in a
+/// What is declared of every setting of a job (`prune`, `train`, `data`, `look`): argument, place in a
 /// config, default, range, text and reason.
 #[pyfunction]
 pub fn declared(job: &str) -> PyResult<Vec<[String; 6]>> {
@@ -31,6 +31,7 @@ pub fn declared(job: &str) -> PyResult<Vec<[String; 6]>> {
         "prune" => arguments::<PruneConfig>(),
         "train" => arguments::<TrainConfig>(),
         "data" => arguments::<DataConfig>(),
+        "look" => arguments::<LookConfig>(),
         other => return Err(PyValueError::new_err(format!("no job `{other}`"))),
     };
     Ok(settings.iter().map(told).collect())

@@ -20,6 +20,8 @@ def test_an_inspection_is_text_and_parts(net: Path) -> None:
     of_data = secateur.inspect(data=MNIST)
     assert "classes" in repr(of_data) and of_data["train"] > of_data["test"]
     assert secateur.inspect(net, MNIST)["fit"]["outputs"] == 10
+    timed = secateur.inspect(net, latency=True, engine="tract", threads=1)
+    assert timed["latency"]["given_ms"] > 0 and "latency in tract" in repr(timed)
 
 
 def test_latencies_have_a_row_each(net: Path) -> None:

@@ -72,6 +72,14 @@ def test_the_same_call_gives_the_same_network(report: secateur.Report, net: Path
     assert len(found) == 2
 
 
+def test_one_network_meets_several_budgets(net: Path) -> None:
+    budget = {"latency": 0.9, "params": 0.5}
+    report = secateur.prune(net, MNIST, budget=budget, engine="tract", **QUICK)
+    (small,) = report.outputs
+    assert small.figures["size"]["params"] <= 0.5 * report.before["size"]["params"]
+    assert "latency=0.9" in small.label and "params=0.5" in small.label
+
+
 def test_a_metric_and_a_callback_are_called(net: Path) -> None:
     measured: list[Path] = []
     epochs: list[secateur.Epoch] = []
@@ -89,7 +97,7 @@ def test_a_metric_and_a_callback_are_called(net: Path) -> None:
     assert [epoch.record for epoch in epochs] == [
         record for record in report.history if record["turned_off"] or record["stage"] == "recover"
     ]
-    assert epochs[-1].params < epochs[0].params
+    assert epochs[-1].params < report.before["size"]["params"]
 
 
 def test_a_metric_that_fails_is_the_cause(net: Path) -> None:

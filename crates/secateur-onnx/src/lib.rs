@@ -16,6 +16,7 @@ pub mod graph;
 mod labels;
 pub mod model;
 pub mod ops;
+pub mod pieces;
 pub mod shape;
 pub mod surgery;
 pub mod text;

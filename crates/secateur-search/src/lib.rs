@@ -17,6 +17,7 @@ pub mod config;
 pub mod costs;
 pub mod environment;
 pub mod error;
+pub mod gauge;
 pub mod left_out;
 pub mod limits;
 pub mod measure;

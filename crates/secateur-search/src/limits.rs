@@ -80,7 +80,11 @@ impl Limits {
         held_by.retain(|holder| holder.cause != Cause::AtItsLeast);
         held_by.truncate(NAMED);
         Self {
-            least: Metric::ALL.into_iter().map(least).collect(),
+            least: Metric::ALL
+                .into_iter()
+                .filter(|metric| Metric::COUNTED.contains(metric) || space.size.latency > 0)
+                .map(least)
+                .collect(),
             held_by,
         }
     }
@@ -177,7 +181,7 @@ mod tests {
         let limits = Limits::new(&space, 1);
         let small = secateur_onnx::surgery::remove(&model, &space.groups, &space.smallest(1));
         let small = Space::survey(&Graph::from_model(&small.unwrap()).unwrap(), &[]).unwrap();
-        for metric in Metric::ALL {
+        for metric in Metric::COUNTED {
             let expected = ratio(metric, &small.size, &space.size);
             assert_eq!(limits.least(metric), Some(expected), "{metric:?}");
             assert!(expected < 0.2, "{metric:?}: {expected}");

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use globset::GlobBuilder;
 use secateur_net::interpreter::Frontier;
 use secateur_onnx::OnnxError;
-use secateur_onnx::cost::{CostModel, Size};
+use secateur_onnx::cost::{CostModel, Latency, Size};
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::ops::is_quantised;
 use secateur_onnx::text::first_and_more;
 use thiserror::Error;
 
-use crate::config::{Budget, Metric};
+use crate::config::{Budget, Count, Metric};
 use crate::limits::bounding;
 
 /// What cannot be pruned, or not so far.
@@ -55,6 +55,9 @@ pub enum SpaceError {
         /// Names, one at least.
         nodes: Vec<String>,
     },
+    /// A budget in time without a table of times.
+    #[error("cannot prune to a share of the latency: no engine has timed the network's layers")]
+    UnknownLatency,
     /// A budget that cannot be reached.
     #[error(
         "budget {}={remaining} cannot be reached: {} {least:.4}; {bound}",
@@ -173,6 +176,15 @@ impl Space {
         })
     }
 
+    /// The same with a table of times. The given network is taken to need what was measured of it,
+    /// not what the table says.
+    #[must_use]
+    pub fn with_latency(mut self, latency: Latency, given_ns: f64) -> Self {
+        self.cost = self.cost.with_latency(latency);
+        self.size.latency = given_ns.round() as u64;
+        self
+    }
+
     /// True if some kernel may be switched.
     pub fn can_be_pruned(&self) -> bool {
         self.switchable.contains(&true)
@@ -189,8 +201,8 @@ impl Space {
     }
 
     /// Share of the given network that the masks leave, 0..=1.
-    pub fn remaining(&self, metric: Metric, masks: &Masks) -> f64 {
-        ratio(metric, &self.count(masks), &self.size)
+    pub fn remaining(&self, count: impl Into<Count>, masks: &Masks) -> f64 {
+        ratio(count, &self.count(masks), &self.size)
     }
 
     /// Masks that keep the first kernels of every group: sizes depend on how many they are alone.
@@ -218,13 +230,16 @@ impl Space {
     /// Refuses budgets that cannot be counted or reached, before anything starts.
     ///
     /// # Errors
-    /// [`SpaceError::UnknownMacs`], and [`SpaceError::Unreachable`] naming the layers that bound
-    /// it.
+    /// [`SpaceError::UnknownMacs`], [`SpaceError::UnknownLatency`], and [`SpaceError::Unreachable`]
+    /// naming the layers that bound it.
     pub fn check_budget(&self, budget: &Budget, round_to: usize) -> Result<(), SpaceError> {
         let uncounted = self.cost.uncounted();
         if budget.metric == Metric::Macs && !uncounted.is_empty() {
             let nodes = uncounted.to_vec();
             return Err(SpaceError::UnknownMacs { nodes });
+        }
+        if budget.metric == Metric::Latency && self.size.latency == 0 {
+            return Err(SpaceError::UnknownLatency);
         }
         let smallest = self.smallest(round_to);
         let least = self.remaining(budget.metric, &smallest);
@@ -241,9 +256,10 @@ impl Space {
     }
 }
 
-/// Share of a metric that remains.
-pub fn ratio(metric: Metric, size: &Size, of: &Size) -> f64 {
-    metric.of(size) as f64 / metric.of(of).max(1) as f64
+/// Share of a count that remains.
+pub fn ratio(count: impl Into<Count>, size: &Size, of: &Size) -> f64 {
+    let count = count.into();
+    count.of(size) as f64 / count.of(of).max(1) as f64
 }
 
 /// A name, or a pattern in which `*` stands for any text.

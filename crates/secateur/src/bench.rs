@@ -7,7 +7,7 @@ use secateur_onnx::model::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::{
-    Inference, Runtime, RuntimeError, feeds, first_that_runs, fixed_batch, for_timing, shapes_text,
+    Engines, Inference, Runtime, RuntimeError, feeds, first_that_runs, fixed_batch, shapes_text,
 };
 
 /// Milliseconds.
@@ -44,11 +44,13 @@ pub struct Bench {
 /// is timed at that.
 ///
 /// # Errors
-/// [`RuntimeError`] for the first file that no engine can run, or without an engine.
+/// [`RuntimeError`] for the first file that no engine can run, without an engine, or without the one
+/// that is asked for.
 pub fn bench(
     files: &[(&Path, &Model)],
     batches: &[usize],
     rounds: usize,
+    engines: &Engines,
 ) -> Result<Bench, RuntimeError> {
     // What is compared takes inputs of one size.
     let sized = files.iter().find(|(_, m)| !m.input_shapes().is_empty());
@@ -74,7 +76,7 @@ pub fn bench(
             reason,
         })?;
     }
-    let (rows, refused) = first_that_runs(&for_timing(), first.path, |engine| {
+    let (rows, refused) = first_that_runs(&engines.for_timing()?, first.path, |engine| {
         in_engine(engine, &files, &batches, rounds)
     })?;
     notes.extend(refused);
@@ -160,7 +162,7 @@ fn at_batch(
         models.push(loaded.map_err(of_file)?);
         inputs.push(shapes_text(&feeds));
     }
-    let times = times(&mut models, rounds)?;
+    let times = in_turn(&mut models, rounds)?;
     let latency = |(mut times, inputs): (Vec<Millis>, String)| {
         times.sort_by(f64::total_cmp);
         Latency {
@@ -174,8 +176,14 @@ fn at_batch(
     Ok(times.into_iter().zip(inputs).map(latency).collect())
 }
 
-/// Milliseconds of every run, by model.
-fn times(models: &mut [Box<dyn Inference>], rounds: usize) -> Result<Vec<Vec<Millis>>, String> {
+/// Milliseconds of every run, by model: one of each in turn, so that a busy machine hits all alike.
+///
+/// # Errors
+/// The engine's reason.
+pub(crate) fn in_turn(
+    models: &mut [Box<dyn Inference>],
+    rounds: usize,
+) -> Result<Vec<Vec<Millis>>, String> {
     let mut times = vec![Vec::with_capacity(rounds); models.len()];
     // The first round warms caches and allocators and does not count.
     for round in 0..=rounds {

@@ -27,6 +27,7 @@ pub mod examples;
 pub mod guessing;
 pub mod inspect;
 pub mod kept;
+pub mod latency;
 pub mod layered;
 pub mod measure;
 pub mod meter;

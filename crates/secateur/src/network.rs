@@ -19,6 +19,7 @@ use secateur_search::space::SpaceError;
 use thiserror::Error;
 
 use crate::data::ModelData;
+use crate::runtime::RuntimeError;
 
 /// What can be wrong with a network.
 #[derive(Debug, Error)]
@@ -39,6 +40,9 @@ pub enum NetworkError {
     /// What may be pruned of it.
     #[error(transparent)]
     Space(#[from] SpaceError),
+    /// The engine that it is timed in.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
 }
 
 /// A network ready to run, with the model it came from.

@@ -13,16 +13,19 @@ use secateur_onnx::coupling::{Masks, Mixed};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::{InputShape, Model};
 use secateur_onnx::surgery;
-use secateur_search::config::Budget;
+use secateur_search::config::{Budget, LatencyConfig, Target};
 use secateur_search::environment::training::{check_finite, file_notes};
+use secateur_search::gauge::{Gauge, within};
 use secateur_search::rank::Ranking;
 use secateur_search::rank::one_shot::Subject;
 use secateur_search::scores::Needs;
-use secateur_search::space::Space;
+use secateur_search::space::{Space, SpaceError};
 use serde::Serialize;
 
 use crate::calibrate::{Calibrated, Calibration, Calibrator};
+use crate::latency::{BudgetTiming, LatencyFigures, LatencyGauge};
 use crate::prune::{PruneError, check_verdict, file_name, keep_input, output_paths};
+use crate::runtime::Engines;
 use crate::verify::{Check, CheckObserver, store_masks, verify_where_possible};
 
 /// What to do.
@@ -48,6 +51,10 @@ pub struct OneShotJob<'a> {
     pub seed: u64,
     /// Solve the weights that are left on these inputs.
     pub calibration: Option<Calibration<'a>>,
+    /// What files are checked and timed in.
+    pub engines: &'a Engines,
+    /// How budgets of latency are timed.
+    pub latency: &'a LatencyConfig,
 }
 
 /// A file and its size.
@@ -80,6 +87,9 @@ pub struct OneShotFile {
     /// File and size.
     #[serde(flatten)]
     pub figures: FileFigures,
+    /// Its time beside the given file's, where a budget is a latency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timed: Option<LatencyFigures>,
     /// Per channel group.
     pub kept: Vec<KeptKernels>,
     /// Nodes that mix channels, and over how many they do now.
@@ -119,7 +129,7 @@ pub fn prune_one_shot(
     job: &OneShotJob<'_>,
     observer: &mut dyn CheckObserver,
 ) -> Result<OneShotReport, PruneError> {
-    let paths = output_paths(job.output, job.budgets.iter().map(Budget::label));
+    let paths = output_paths(job.output, Target::labels(job.budgets).into_iter());
     keep_input(job.model, &paths)?;
     job.ranking.check(match job.calibration {
         Some(_) => Needs::Inputs,
@@ -140,9 +150,20 @@ pub fn prune_one_shot(
         None => (Space::new(&graph, job.ignore)?, None),
     };
     check_finite(&graph, Some(&space.groups))?;
+    let timing = BudgetTiming::for_budgets(
+        job.budgets,
+        ((job.model, &model), &space),
+        job.engines,
+        job.latency,
+        &mut |engine, done, of| observer.timing(engine, done, of),
+    )?;
+    let (space, round_to) = match &timing {
+        Some(timing) => (timing.lay_over(space), timing.round_to(job.round_to)),
+        None => (space, job.round_to),
+    };
     // Every budget is checked before inputs are read, and before the first file is written.
     for budget in job.budgets {
-        space.check_budget(budget, job.round_to.max(1))?;
+        space.check_budget(budget, round_to.max(1))?;
     }
     let calibrator = match job.calibration.as_ref().zip(frontier.as_ref()) {
         Some((calibration, frontier)) => Some(Calibrator::new(
@@ -158,21 +179,25 @@ pub fn prune_one_shot(
     let subject = Subject {
         graph: &graph,
         space: &space,
-        round_to: job.round_to,
+        round_to,
         errors: calibrator.as_ref().map_or(&[], |c| &c.errors),
     };
-    let chosen = job
-        .budgets
+    let gauge = timing
+        .as_ref()
+        .map(|timing| LatencyGauge::new(&model, &space, timing, job.budgets));
+    let targets = Target::of(job.budgets, &space.size);
+    let chosen = targets
         .iter()
-        .map(|&budget| subject.masks(&job.ranking, budget, job.seed))
+        .map(|target| masks(job, &subject, target, gauge.as_ref()))
         .collect::<Result<Vec<Masks>, _>>()?;
     let mut notes = file_notes(&model, &graph, &space.cost);
+    notes.extend(timing.as_ref().map(BudgetTiming::note));
     notes.extend(calibrator.iter().flat_map(|c| c.notes.clone()));
     // All weights, decoded: not needed any more.
     drop(graph);
     let before = figures(job.model, &model, space.size);
     let mut after = Vec::new();
-    for ((budget, path), masks) in job.budgets.iter().zip(paths).zip(chosen) {
+    for ((target, path), masks) in targets.iter().zip(paths).zip(chosen) {
         let mut small = surgery::remove(&model, &space.groups, &masks)?;
         let mut calibrated = None;
         if let Some(calibrator) = &calibrator {
@@ -184,11 +209,20 @@ pub fn prune_one_shot(
         store_masks(&mut small, &masks);
         small.write(&path)?;
         let (verdict, not_run) =
-            verify_where_possible((job.model, &model), (&path, &small), observer)?;
+            verify_where_possible((job.model, &model), (&path, &small), job.engines, observer)?;
         check_verdict(&path, &verdict)?;
+        let timed = gauge.as_ref().and_then(|gauge| {
+            let timed = gauge.figures(&small, &masks, target.latency());
+            timed
+                .inspect_err(|reason| {
+                    notes.push(format!("`{}` was not timed: {reason}", path.display()))
+                })
+                .ok()
+        });
         let kept = space.groups.groups.iter().enumerate();
         after.push(OneShotFile {
-            budget: budget.label(),
+            timed,
+            budget: target.label.clone(),
             figures: figures(&path, &Model::read(&path)?, space.count(&masks)),
             kept: kept
                 .map(|(g, group)| KeptKernels {
@@ -211,6 +245,24 @@ pub fn prune_one_shot(
         after,
         notes,
     })
+}
+
+/// Masks that meet a target; one of latency as it is measured.
+fn masks(
+    job: &OneShotJob<'_>,
+    subject: &Subject<'_>,
+    target: &Target,
+    gauge: Option<&LatencyGauge<'_>>,
+) -> Result<Masks, SpaceError> {
+    let choose = |share| {
+        let target = Target {
+            share,
+            ..target.clone()
+        };
+        subject.masks(&job.ranking, &target, job.seed)
+    };
+    let gauge = gauge.map(|gauge| gauge as &dyn Gauge);
+    Ok(within(gauge, target.share, choose)?.masks)
 }
 
 fn figures(path: &Path, model: &Model, size: Size) -> FileFigures {

@@ -2,16 +2,19 @@
 
 mod counting;
 mod extents;
+mod latency;
 mod layers;
 mod term;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use counting::{is_conv, is_weights, macs_of, parameter_slots};
 use extents::infer_with_extents;
 pub use extents::{ASSUMED_EXTENT, CountedInputs, counted_inputs, named_batch};
+pub use latency::{Channels, Latency, PieceTimes, Timing};
 pub use layers::{LayerInfo, format_shape, layer_table};
 use term::{Term, extent_of};
 
@@ -34,6 +37,13 @@ pub struct Size {
     pub params: u64,
     /// Multiply-adds of one inference of one sample, in convolutions and matrix products.
     pub macs: u64,
+    /// Nanoseconds of a run in the engine that was asked for, by its table; 0 without one.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub latency: u64,
+}
+
+fn is_nought(count: &u64) -> bool {
+    *count == 0
 }
 
 impl std::ops::Sub for Size {
@@ -45,6 +55,7 @@ impl std::ops::Sub for Size {
             conv_params: self.conv_params - other.conv_params,
             params: self.params - other.params,
             macs: self.macs - other.macs,
+            latency: self.latency.saturating_sub(other.latency),
         }
     }
 }
@@ -59,6 +70,7 @@ pub struct CostModel {
     uncounted: Vec<String>,
     /// Parameters of each layer without a group.
     fixed: Vec<Vec<Term>>,
+    latency: Option<Arc<Latency>>,
 }
 
 impl CostModel {
@@ -149,7 +161,17 @@ impl CostModel {
             kernels: kernels.into_values().collect(),
             conv_params: of(true),
             other_params: of(false),
+            latency: None,
         })
+    }
+
+    /// The same, which tells the time in an engine too.
+    #[must_use]
+    pub fn with_latency(self, latency: Latency) -> Self {
+        Self {
+            latency: Some(Arc::new(latency)),
+            ..self
+        }
     }
 
     /// Nodes whose multiply-adds are not all counted, because extents do not follow from the
@@ -180,6 +202,10 @@ impl CostModel {
             conv_params,
             params: conv_params.saturating_add(sum(&self.other_params)),
             macs: sum(&self.macs),
+            latency: match &self.latency {
+                Some(latency) => latency.of(masks).round() as u64,
+                None => 0,
+            },
         }
     }
 

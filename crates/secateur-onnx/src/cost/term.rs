@@ -71,6 +71,14 @@ impl Term {
         }
     }
 
+    /// Groups whose kernels its extents hold.
+    pub(super) fn groups(&self) -> impl Iterator<Item = usize> + '_ {
+        let kernels = self.extents.iter().flat_map(|extent| &extent.kernels);
+        let mut groups: Vec<usize> = kernels.map(|(group, _)| *group).collect();
+        groups.dedup();
+        groups.into_iter()
+    }
+
     pub(super) fn count(&self, masks: &Masks) -> u64 {
         let extents = self.extents.iter().map(|extent| extent.kept(masks));
         extents.fold(self.scale, u64::saturating_mul) / self.samples

@@ -8,9 +8,9 @@ use super::proto::attribute_proto::AttributeType;
 use super::proto::tensor_proto::DataType;
 use super::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
-    TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto::Dimension,
+    ValueInfoProto,
 };
-use super::value_info::Dim;
+use super::value_info::{Dim, ValueInfo};
 
 /// Version of the operators that are written.
 const OPSET: i64 = 17;
@@ -90,24 +90,13 @@ impl ModelBuilder {
 }
 
 fn value(name: &str, shape: &[Dim]) -> ValueInfoProto {
-    let mut dims = TensorShapeProto::new();
-    for extent in shape {
-        let mut dim = Dimension::new();
-        match extent {
-            Dim::Fixed(size) => dim.set_dim_value(*size as i64),
-            Dim::Named(name) => dim.set_dim_param(name.clone()),
-            Dim::Unknown => {}
-        }
-        dims.dim.push(dim);
-    }
-    let mut type_ = TypeProto::new();
-    let tensor = type_.mut_tensor_type();
-    tensor.set_elem_type(DataType::FLOAT as i32);
-    tensor.shape = MessageField::some(dims);
-    let mut value = ValueInfoProto::new();
-    value.set_name(name.to_string());
-    value.type_ = MessageField::some(type_);
-    value
+    let info = ValueInfo {
+        name: name.to_string(),
+        shape: shape.to_vec(),
+        elem_type: DataType::FLOAT as i32,
+        has_shape: true,
+    };
+    info.to_proto()
 }
 
 fn attribute(name: &str, value: &Attribute) -> AttributeProto {

@@ -8,6 +8,7 @@ mod beside;
 mod build;
 mod compact;
 mod contents;
+mod cut;
 mod data_file;
 mod decode;
 mod external_data;

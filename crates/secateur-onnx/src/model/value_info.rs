@@ -1,6 +1,8 @@
 //! Names, types and shapes that a file states for its values.
 
-use super::proto::{TensorShapeProto, ValueInfoProto, tensor_shape_proto::Dimension};
+use protobuf::MessageField;
+
+use super::proto::{TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto::Dimension};
 
 /// One extent of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,7 +69,35 @@ impl ValueInfo {
     }
 }
 
+impl ValueInfo {
+    /// As a message states it.
+    pub(super) fn to_proto(&self) -> ValueInfoProto {
+        let mut shape = TensorShapeProto::new();
+        shape.dim = self.shape.iter().map(Dim::to_proto).collect();
+        let mut type_ = TypeProto::new();
+        let tensor = type_.mut_tensor_type();
+        tensor.set_elem_type(self.elem_type);
+        if self.has_shape {
+            tensor.shape = MessageField::some(shape);
+        }
+        let mut proto = ValueInfoProto::new();
+        proto.set_name(self.name.clone());
+        proto.type_ = MessageField::some(type_);
+        proto
+    }
+}
+
 impl Dim {
+    fn to_proto(&self) -> Dimension {
+        let mut dim = Dimension::new();
+        match self {
+            Self::Fixed(size) => dim.set_dim_value(*size as i64),
+            Self::Named(name) => dim.set_dim_param(name.clone()),
+            Self::Unknown => {}
+        }
+        dim
+    }
+
     fn from_proto(dim: &Dimension) -> Self {
         if dim.has_dim_value() {
             usize::try_from(dim.dim_value()).map_or(Self::Unknown, Self::Fixed)

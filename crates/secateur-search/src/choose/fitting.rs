@@ -20,7 +20,7 @@ pub(super) fn fill(
     for c in gone.iter().rev() {
         if masks.active(c.group) < most[c.group] {
             masks.0[c.group][c.kernel] = true;
-            if limits.metric.of(&cost.count(masks)) > limits.at_most {
+            if limits.count.of(&cost.count(masks)) > limits.at_most {
                 masks.0[c.group][c.kernel] = false;
             }
         }
@@ -48,7 +48,7 @@ pub(super) fn round(masks: &mut Masks, scores: &[Vec<f32>], cost: &CostModel, li
         for c in dormant.iter().rev().take(missing) {
             up.0[g][c.kernel] = true;
         }
-        if limits.metric.of(&cost.count(&up)) <= limits.at_most || active < limits.round_to {
+        if limits.count.of(&cost.count(&up)) <= limits.at_most || active < limits.round_to {
             *masks = up;
         } else {
             let now = masks.clone();

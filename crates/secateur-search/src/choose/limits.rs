@@ -1,12 +1,12 @@
 //! What one pruning epoch allows.
 
-use crate::config::Metric;
+use crate::config::Count;
 
 /// What one pruning epoch allows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// What sizes are counted in.
-    pub metric: Metric,
+    pub count: Count,
     /// The network may not be larger than this afterwards.
     pub at_most: u64,
     /// No kernel is turned off that would make it smaller than this.

@@ -43,7 +43,7 @@ struct Choice<'a> {
 
 impl Choice<'_> {
     fn size(&self) -> u64 {
-        self.limits.metric.of(&self.cost.count(&self.masks))
+        self.limits.count.of(&self.cost.count(&self.masks))
     }
 
     fn is_too_large(&self) -> bool {

@@ -9,7 +9,7 @@ use super::Metric;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{what}expected METRIC=SHARE with METRIC one of {}, and shares between 0 and 1, such as \
-     params=0.4,0.14",
+     params=0.4,0.14 for a network each, or latency=0.5+params=0.3 for one that keeps both",
     Metric::ALL.map(Metric::name).join(", ")
 )]
 pub struct BudgetError {
@@ -33,12 +33,29 @@ impl Budget {
         format!("{}={}", self.metric, self.remaining)
     }
 
-    /// Budgets of one metric, such as `params=0.4,0.14`.
+    /// Budgets of one metric, such as `params=0.4,0.14`, or of several that one network meets, such as
+    /// `latency=0.5+params=0.3`.
     ///
     /// # Errors
     /// [`BudgetError`] says what was expected.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, BudgetError> {
         let fail = |what: String| BudgetError { what };
+        if let Some((first, others)) = text.split_once('+') {
+            let mut joined = Self::parse_list(first)?;
+            joined.extend(Self::parse_list(others)?);
+            let is_list = text.contains(',');
+            let mut metrics = joined.iter().map(|budget| budget.metric.name());
+            let twice = (1..joined.len()).any(|_| {
+                let metric = metrics.next();
+                metrics.clone().any(|other| Some(other) == metric)
+            });
+            return match is_list || twice {
+                true => Err(fail(
+                    "joined budgets are of different metrics, one share each; ".to_string(),
+                )),
+                false => Ok(joined),
+            };
+        }
         let (name, shares) = text.split_once('=').ok_or_else(|| fail(String::new()))?;
         let metric = Metric::ALL.into_iter().find(|m| m.name() == name.trim());
         let metric = metric.ok_or_else(|| fail(format!("unknown metric `{name}`; ")))?;
@@ -59,6 +76,8 @@ mod tests {
         let parsed = Budget::parse_list("conv-params=0.4, 0.06").unwrap();
         assert_eq!(parsed.len(), 2);
         assert_eq!(parsed[1].label(), "conv-params=0.06");
+        let joined = Budget::parse_list("latency=0.5 + params=0.3+macs=0.4").unwrap();
+        assert_eq!(joined.len(), 3);
         for wrong in [
             "params",
             "flops=0.5",
@@ -67,6 +86,9 @@ mod tests {
             "params=1.0",
             "params=-0.1",
             "params=NaN",
+            "params=0.5+",
+            "params=0.5+params=0.3",
+            "params=0.5,0.3+macs=0.3",
         ] {
             let error = Budget::parse_list(wrong).unwrap_err().to_string();
             assert!(error.contains("expected METRIC=SHARE"), "{wrong}: {error}");

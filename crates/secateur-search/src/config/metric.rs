@@ -40,28 +40,19 @@ metrics! {
     Kernels = "kernels", "kernels", |size| size.kernels;
     /// Parameters of convolutions.
     ConvParams = "conv-params", "convolution parameters", |size| size.conv_params;
+    /// Time of a run in an engine, by a table that is measured there.
+    Latency = "latency", "latency", |size| size.latency;
 }
 
 impl Metric {
-    /// A share of a size's count. Rounded down: a budget of 0.14 is met by 0.13999, not by 0.14001.
-    pub fn count(self, share: f64, of: &Size) -> u64 {
-        (share * self.of(of) as f64).floor() as u64
-    }
+    /// Those that follow from the file alone; the time has to be measured.
+    pub const COUNTED: [Self; 4] = [Self::Params, Self::Macs, Self::Kernels, Self::ConvParams];
 
-    /// All names, as in a sentence: `params, macs, kernels or conv-params`.
+    /// All names, as in a sentence: `params, macs, kernels, conv-params or latency`.
     pub fn names() -> String {
         let names = Self::ALL.map(Self::name);
         let (last, others) = names.split_last().expect("there are metrics");
         format!("{} or {last}", others.join(", "))
-    }
-
-    /// About the share of the multiply-adds where a share of this count remains.
-    pub fn share_of_macs(self, share: f64) -> f64 {
-        match self {
-            // Half of the kernels in every layer are a quarter of the connections.
-            Self::Kernels => share * share,
-            _ => share,
-        }
     }
 }
 
@@ -71,7 +62,10 @@ mod tests {
 
     #[test]
     fn names_in_a_sentence() {
-        assert_eq!(Metric::names(), "params, macs, kernels or conv-params");
+        assert_eq!(
+            Metric::names(),
+            "params, macs, kernels, conv-params or latency"
+        );
         assert_eq!("conv-params".parse(), Ok(Metric::ConvParams));
     }
 }

@@ -2,11 +2,13 @@
 
 mod agent;
 mod budget;
+mod count;
 mod gone;
 mod measure;
 mod metric;
 mod mode;
 mod reward;
+mod runtime;
 mod search;
 mod training;
 
@@ -15,11 +17,13 @@ use secateur_net::settings::{SettingError, Settings};
 
 pub use agent::DqnConfig;
 pub use budget::{Budget, BudgetError};
+pub use count::{Count, Target};
 pub use gone::GONE;
 pub use measure::MeasureConfig;
 pub use metric::Metric;
 pub use mode::Mode;
 pub use reward::RewardConfig;
+pub use runtime::{LatencyConfig, RuntimeConfig, RuntimeName};
 pub use search::{
     EFFORT, EXCHANGE_RATIO, LEAST_RECOVERY, LOOKS_SHARE, SCORING_BATCHES, SearchConfig,
 };
@@ -41,6 +45,10 @@ settings! {
         pub search: SearchConfig;
         /// The user's own measure.
         pub measure: MeasureConfig;
+        /// The engine that files are checked and timed in.
+        pub runtime: RuntimeConfig;
+        /// How budgets of latency are timed.
+        pub latency: LatencyConfig;
         /// The agent.
         pub agent: DqnConfig;
         /// The reward.

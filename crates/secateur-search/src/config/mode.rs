@@ -6,6 +6,7 @@ use secateur_net::settings::{
 use serde::{Deserialize, Serialize};
 
 use super::Budget;
+use super::count::are_joined;
 
 /// Which promise the run makes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,7 +21,8 @@ pub enum Mode {
     },
     /// Compression-ensured: the budgets are met.
     Ceca {
-        /// One output each, in one descent; empty: as far down as it goes.
+        /// One output each, in one descent; of several metrics, one output that meets them all; empty:
+        /// as far down as it goes.
         #[serde(default)]
         budgets: Vec<Budget>,
         /// Without budgets: the most compressed network within this many points is the output.
@@ -52,17 +54,23 @@ impl Mode {
         }
     }
 
-    /// Budgets of several kinds have no order in which one descent could meet them.
+    /// Budgets of one metric are a network each, those of several metrics are met by one; both at once
+    /// would have no order in which one descent could meet them.
     pub(super) fn check_budgets(&self) -> Result<(), SettingError> {
         let Self::Ceca { budgets, .. } = self else {
             return Ok(());
         };
-        match budgets.iter().find(|b| b.metric != budgets[0].metric) {
+        let mut numbered = budgets.iter().enumerate();
+        let twice = numbered.find(|(at, budget)| {
+            let mut before = budgets[..*at].iter();
+            before.any(|other| other.metric == budget.metric)
+        });
+        match twice.filter(|_| are_joined(budgets)) {
             None => Ok(()),
-            Some(other) => Err(SettingError {
+            Some((_, budget)) => Err(SettingError {
                 setting: "mode.budgets".to_string(),
-                value: format!("both {} and {}", budgets[0].metric, other.metric),
-                expected: "budgets of one kind in one run".to_string(),
+                value: format!("budgets of several metrics, {} twice", budget.metric),
+                expected: "budgets of one metric, or one of each metric".to_string(),
             }),
         }
     }

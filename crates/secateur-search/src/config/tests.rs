@@ -146,8 +146,15 @@ fn what_no_run_can_use_is_refused_by_name_value_and_range() {
         "`mode.budgets.remaining` is [1.5], expected above 0 and below 1",
     );
     check(
-        &|c| c.mode = budgets(&[(Metric::Params, 0.5), (Metric::Macs, 0.5)]),
-        "`mode.budgets` is both params and macs, expected budgets of one kind in one run",
+        &|c| {
+            c.mode = budgets(&[
+                (Metric::Params, 0.5),
+                (Metric::Macs, 0.5),
+                (Metric::Params, 0.1),
+            ])
+        },
+        "`mode.budgets` is budgets of several metrics, params twice, expected budgets of one \
+         metric, or one of each metric",
     );
     // The largest that can be written to a config and read again.
     check(

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::baseline::Baseline;
-use crate::config::Metric;
+use crate::config::Count;
 use crate::costs::Costs;
 use crate::observation::Observation;
 use crate::record::RewardParts;
@@ -58,7 +58,7 @@ pub struct Standing {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Goal {
     /// What sizes are counted in.
-    pub metric: Metric,
+    pub count: Count,
     /// Share of the given network that is to remain in the end, 0..=1.
     pub target: f64,
     /// Quality that networks are held against, 0..=1.
@@ -81,7 +81,11 @@ impl Goal {
 pub enum Healing {
     /// Without training, from the given network's weights: what remains is made to give what the
     /// whole gave. Quick, and tells networks apart nearly as training them would.
-    Solved,
+    Solved {
+        /// Judge it on all of the search part, as what may become a result must be; else on as many
+        /// samples as tell networks apart.
+        fully_judged: bool,
+    },
     /// By training, at the end, with the whole learning-rate schedule.
     Recovery {
         /// Training steps.

@@ -3,11 +3,11 @@
 
 use super::confirmation::Confirmation;
 use super::{
-    Candidate, Choice, Confirm, Floor, Ledger, Promise, RecoveriesAhead, Recovery, Start, Stops,
-    Verdict, least_remaining,
+    Candidate, Choice, Confirm, Finish, Floor, Ledger, Promise, RecoveriesAhead, Recovery, Start,
+    Stops, Verdict, least_remaining,
 };
 use crate::baseline::Baseline;
-use crate::config::{Budget, LEAST_RECOVERY, Metric, SearchConfig};
+use crate::config::{Budget, LEAST_RECOVERY, Metric, SearchConfig, Target};
 use crate::error::SearchError;
 use crate::space::{Space, SpaceError};
 use secateur_onnx::text::counted;
@@ -19,6 +19,8 @@ const OVERRUN: f64 = 1.05;
 /// See the module.
 pub struct Ceca {
     search: SearchConfig,
+    /// What was asked for.
+    targets: Vec<Target>,
     stops: Stops,
     floor: Floor,
     /// Chooses among the networks of all sizes, where no budget was given.
@@ -50,8 +52,10 @@ impl Ceca {
             label: Self::NAME,
             quality_name: quality_name.to_string(),
         });
+        let targets = Target::of(budgets, &space.size);
         Ok(Self {
-            stops: Stops::of_budgets(budgets).unwrap_or_else(|| front(search, space)),
+            stops: Stops::of_targets(&targets).unwrap_or_else(|| front(search, space)),
+            targets,
             floor: Floor::new(baseline, 0.0, search.hold_loss),
             confirmation,
             search: search.clone(),
@@ -66,24 +70,38 @@ impl Ceca {
         warnings: &mut Vec<String>,
     ) -> Result<Vec<Choice>, SearchError> {
         let mut chosen = Vec::new();
-        for (stop, &remaining) in self.stops.shares.iter().enumerate() {
-            let budget = Budget {
-                metric: self.stops.metric,
-                remaining,
-            };
-            let mut recovered = ledger.kept_for(stop).filter(|(_, kept)| kept.recovered);
+        for stop in 0..self.stops.shares.len() {
+            let label = self.label(stop);
+            let mut recovered = ledger
+                .kept_for(stop)
+                .filter(|(_, kept)| kept.finish == Finish::Recovered);
             let best = recovered.next_back();
             match best {
                 Some((index, candidate)) => chosen.push(Choice {
-                    label: budget.label(),
-                    budget: Some(budget),
+                    label,
+                    target: self.target(stop).cloned(),
                     candidate: Some(index),
                     confirm: confirm(candidate)?,
                 }),
-                None => warnings.push(format!("no network for {} was found", budget.label())),
+                None => warnings.push(format!("no network for {label} was found")),
             }
         }
         Ok(chosen)
+    }
+
+    /// What the network of a stop was asked to meet.
+    fn target(&self, stop: usize) -> Option<&Target> {
+        let share = self.stops.shares[stop];
+        self.targets.iter().find(|target| target.share == share)
+    }
+
+    /// What it is called: a share of the parameters where nothing was asked for.
+    fn label(&self, stop: usize) -> String {
+        let share = self.stops.shares[stop];
+        self.target(stop).map_or_else(
+            || format!("{}={share}", Metric::Params),
+            |target| target.label.clone(),
+        )
     }
 
     fn overrun(&self, ledger: &Ledger<'_>) -> Option<String> {
@@ -163,7 +181,9 @@ impl Promise for Ceca {
             .costs
             .steps_for(LEAST_RECOVERY, ledger.macs(), least, most);
         Recovery {
-            steps: ledger.share_of_steps(search, left).max(needed),
+            steps: ledger
+                .share_of_steps(search, search.max_cost, left)
+                .max(needed),
             stop: Some(number),
         }
     }

@@ -2,7 +2,7 @@
 
 use secateur_onnx::cost::Size;
 
-use crate::config::{Budget, Metric};
+use crate::config::{Count, Target};
 
 /// How far below its upper bound a network may end. One kernel can be worth some per cent of
 /// a small network, so the bounds must not touch; nor may the policy give more away than is asked for.
@@ -12,7 +12,7 @@ const SLACK: f64 = 0.97;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stops {
     /// What sizes are counted in.
-    pub metric: Metric,
+    pub count: Count,
     /// Largest first; one at least.
     pub shares: Vec<f64>,
 }
@@ -31,19 +31,20 @@ impl Stops {
     pub const LARGEST: f64 = 0.99;
 
     /// These shares, in any order; all of the network where there is none.
-    pub fn new(metric: Metric, mut shares: Vec<f64>) -> Self {
+    pub fn new(count: impl Into<Count>, mut shares: Vec<f64>) -> Self {
         shares.sort_by(|a, b| b.total_cmp(a));
         shares.dedup();
         if shares.is_empty() {
             shares.push(1.0);
         }
-        Self { metric, shares }
+        let count = count.into();
+        Self { count, shares }
     }
 
-    /// Those of several budgets of one metric, if there are any.
-    pub fn of_budgets(budgets: &[Budget]) -> Option<Self> {
-        let shares = budgets.iter().map(|b| b.remaining).collect();
-        Some(Self::new(budgets.first()?.metric, shares))
+    /// Those of several targets of one count, if there are any.
+    pub fn of_targets(targets: &[Target]) -> Option<Self> {
+        let shares = targets.iter().map(|target| target.share).collect();
+        Some(Self::new(targets.first()?.count, shares))
     }
 
     /// The last one, of the smallest network.
@@ -53,15 +54,15 @@ impl Stops {
 
     /// Is a network small enough for a stop?
     pub fn is_met(&self, stop: usize, size: &Size, full: &Size) -> bool {
-        self.metric.of(size) <= self.bounds(stop, full).at_most
+        self.count.of(size) <= self.bounds(stop, full).at_most
     }
 
     /// Sizes of the networks of a stop.
     pub fn bounds(&self, stop: usize, full: &Size) -> Bounds {
         let share = self.shares[stop];
         Bounds {
-            at_most: self.metric.count(share, full),
-            at_least: self.metric.count(share * SLACK, full),
+            at_most: self.count.count(share, full),
+            at_least: self.count.count(share * SLACK, full),
         }
     }
 }
@@ -69,12 +70,14 @@ impl Stops {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Budget, Metric};
 
     const FULL: Size = Size {
         kernels: 100,
         conv_params: 8000,
         params: 10_000,
         macs: 1_000_000,
+        latency: 0,
     };
 
     #[test]
@@ -83,7 +86,7 @@ mod tests {
             metric: Metric::Params,
             remaining,
         });
-        let stops = Stops::of_budgets(&budgets).unwrap();
+        let stops = Stops::of_targets(&Target::of(&budgets, &FULL)).unwrap();
         assert_eq!(stops.shares, [0.14, 0.06, 0.02]);
         assert_eq!(stops.last(), 2);
         for (stop, at_most) in [1400, 600, 200].into_iter().enumerate() {
@@ -94,7 +97,7 @@ mod tests {
             assert!(stops.is_met(stop, &of(at_most), &FULL));
             assert!(!stops.is_met(stop, &of(at_most + 1), &FULL));
         }
-        assert_eq!(Stops::of_budgets(&[]), None);
+        assert_eq!(Stops::of_targets(&[]), None);
         assert_eq!(Stops::new(Metric::Macs, Vec::new()).shares, [1.0]);
     }
 }

@@ -7,7 +7,7 @@ use secateur_onnx::coupling::Masks;
 use secateur_onnx::graph::Graph;
 
 use super::{Ranking, Scope};
-use crate::config::Budget;
+use crate::config::Target;
 use crate::scores::{Evidence, Scores, Stored, own};
 use crate::space::{Space, SpaceError};
 use crate::widths::{Frame, even, knapsack};
@@ -26,19 +26,26 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Masks that meet `budget` with as much as possible of what `ranking` ranks highest.
+    /// Masks that meet `target` with as much as possible of what `ranking` ranks highest.
     ///
     /// # Errors
-    /// [`SpaceError::Unreachable`] if the smallest network is larger than the budget,
+    /// [`SpaceError::Unreachable`] if the smallest network is larger than a budget of it,
     /// [`SpaceError::UnknownMacs`] if it cannot be counted.
-    pub fn masks(&self, ranking: &Ranking, budget: Budget, seed: u64) -> Result<Masks, SpaceError> {
-        self.space.check_budget(&budget, self.round_to.max(1))?;
+    pub fn masks(
+        &self,
+        ranking: &Ranking,
+        target: &Target,
+        seed: u64,
+    ) -> Result<Masks, SpaceError> {
+        for budget in &target.budgets {
+            self.space.check_budget(budget, self.round_to.max(1))?;
+        }
         let ranks = self.ranks(ranking, seed);
         let order: Vec<Vec<usize>> = ranks.iter().map(|ranks| best_first(ranks)).collect();
         let frame = Frame {
             space: self.space,
-            metric: budget.metric,
-            at_most: budget.metric.count(budget.remaining, &self.space.size),
+            count: target.count,
+            at_most: target.count.count(target.share, &self.space.size),
             round_to: self.round_to,
             effort: 0.0,
         };
@@ -139,9 +146,13 @@ fn best_groups(ranks: &[Vec<f32>], switchable: &[bool]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Metric;
+    use crate::config::{Budget, Metric};
+    use rand::RngExt;
     use secateur_onnx::arch::{MobileNetConfig, ResNetConfig, mobilenet_v2, resnet};
+    use secateur_onnx::cost::{Channels, Latency, PieceTimes, Timing, counted_inputs};
     use secateur_onnx::model::Model;
+    use secateur_onnx::pieces::Pieces;
+    use secateur_onnx::shape::infer;
 
     fn check(model: &Model, name: &str, metric: Metric, remaining: f64, round_to: usize) {
         let graph = Graph::from_model(model).unwrap();
@@ -153,8 +164,8 @@ mod tests {
             errors: &[],
         };
         let ranking: Ranking = name.parse().unwrap();
-        let budget = Budget { metric, remaining };
-        let masks = subject.masks(&ranking, budget, 1).unwrap();
+        let targets = Target::of(&[Budget { metric, remaining }], &space.size);
+        let masks = subject.masks(&ranking, &targets[0], 1).unwrap();
         let share = space.remaining(metric, &masks);
         assert!(share <= remaining, "{name} {metric:?} {remaining}: {share}");
         if round_to == 1 {
@@ -172,7 +183,7 @@ mod tests {
                 group.width
             );
         }
-        assert_eq!(subject.masks(&ranking, budget, 1).unwrap(), masks);
+        assert_eq!(subject.masks(&ranking, &targets[0], 1).unwrap(), masks);
     }
 
     #[test]
@@ -187,9 +198,89 @@ mod tests {
                 check(&mobile, &name, Metric::Params, 0.3, 1);
             }
         }
-        for metric in Metric::ALL {
+        for metric in Metric::COUNTED {
             check(&residual, "l2-uniform", metric, 0.5, 4);
             check(&mobile, "l1-global", metric, 0.6, 8);
         }
+    }
+
+    /// An engine's block.
+    const BLOCK: u64 = 8;
+
+    /// The space of a graph with the times of an engine that computes channels in blocks.
+    fn timed(graph: &Graph) -> Space {
+        let space = Space::new(graph, &[]).unwrap();
+        let inputs = counted_inputs(graph).unwrap().inputs;
+        let pieces = Pieces::of(graph, &infer(graph, Some(&inputs)).unwrap()).pieces;
+        let channels = Channels::of(graph, &space.groups, &pieces).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let networks: Vec<Masks> = (0..40)
+            .map(|_| {
+                let groups = space.groups.groups.iter();
+                let widths: Vec<usize> = groups
+                    .map(|group| {
+                        let blocks = group.width.div_ceil(BLOCK as usize);
+                        (BLOCK as usize * rng.random_range(1..=blocks)).min(group.width)
+                    })
+                    .collect();
+                space.narrowed(&widths)
+            })
+            .chain([space.all_active()])
+            .collect();
+        let time = |x: u64, y: u64| 10.0 + 20.0 * (x.div_ceil(BLOCK) * y.div_ceil(BLOCK)) as f64;
+        let times = channels.into_iter().map(|channels| {
+            let timings: Vec<Timing> = networks
+                .iter()
+                .map(|masks| {
+                    let (x, y) = channels.count(masks);
+                    Timing {
+                        x,
+                        y,
+                        ns: time(x, y),
+                    }
+                })
+                .collect();
+            (channels, PieceTimes::new(&timings))
+        });
+        let latency = Latency::new(times);
+        let given = latency.of(&space.all_active());
+        space.with_latency(latency, given)
+    }
+
+    #[test]
+    fn budgets_of_latency_are_met_by_the_table_at_ends_of_blocks() {
+        let mut config = ResNetConfig::new([3, 32, 32], 10);
+        config.width *= 2;
+        let graph = Graph::from_model(&resnet(&config, 1).unwrap()).unwrap();
+        let space = timed(&graph);
+        let subject = Subject {
+            graph: &graph,
+            space: &space,
+            round_to: BLOCK as usize,
+            errors: &[],
+        };
+        let budget = |metric, remaining| Budget { metric, remaining };
+        for budgets in [
+            vec![budget(Metric::Latency, 0.7)],
+            vec![budget(Metric::Latency, 0.8), budget(Metric::Params, 0.3)],
+            vec![budget(Metric::Params, 0.8), budget(Metric::Latency, 0.75)],
+        ] {
+            let targets = Target::of(&budgets, &space.size);
+            assert_eq!(targets.len(), 1);
+            let ranking: Ranking = "l2-uniform".parse().unwrap();
+            let masks = subject.masks(&ranking, &targets[0], 1).unwrap();
+            for budget in &budgets {
+                let share = space.remaining(budget.metric, &masks);
+                assert!(share <= budget.remaining, "{}: {share}", budget.label());
+            }
+            let groups = space.groups.groups.iter().enumerate();
+            for (g, group) in groups.filter(|(g, _)| space.switchable[*g]) {
+                let active = masks.active(g);
+                assert!(active == group.width || active.is_multiple_of(BLOCK as usize));
+            }
+        }
+        let bare = Space::new(&graph, &[]).unwrap();
+        let error = bare.check_budget(&budget(Metric::Latency, 0.5), 1);
+        assert!(matches!(error, Err(SpaceError::UnknownLatency)));
     }
 }

@@ -8,7 +8,7 @@ use super::keep::{Changes, RecordParts};
 use super::progress::Steps;
 use super::{Observer, Phase, Search};
 use crate::choose::{Limits, choose};
-use crate::config::{EXCHANGE_RATIO, LOOKS_SHARE, Metric};
+use crate::config::{Count, EXCHANGE_RATIO, LOOKS_SHARE};
 use crate::environment::{Action, Environment, Goal, Healing, Step};
 use crate::error::SearchError;
 use crate::observation::Observation;
@@ -28,7 +28,7 @@ impl<E: Environment> Search<'_, E> {
         let exploration = self.explore(episode, t);
 
         let observation = self.environment.observe(&goal);
-        let masks = self.chosen(&observation, t)?;
+        let (masks, wishes) = self.chosen(&observation, t)?;
         let place = self.episodes.place(t);
         let standing = self.environment.standing().clone();
         if masks == standing.masks && !place.cuts {
@@ -38,7 +38,8 @@ impl<E: Environment> Search<'_, E> {
         }
         let before = (!place.cuts).then(|| self.environment.state().clone());
         let progress = self.progress(exploration.stage, episode);
-        let changes = Changes::between(&observation, &standing.masks, &masks, ReactivatedBy::Agent);
+        let changes = Changes::between(&observation, &standing.masks, &masks, ReactivatedBy::Agent)
+            .beside(&wishes, &standing.masks, &masks);
         let step = self.look(masks, &goal, &mut Steps { progress, observer })?;
         let next_observation = self.environment.observe(&self.goal(t + 1, t));
         let terminated = t == self.episodes.epochs();
@@ -79,7 +80,9 @@ impl<E: Environment> Search<'_, E> {
     ) -> Result<Step, SearchError> {
         let action = Action {
             masks,
-            healing: Healing::Solved,
+            healing: Healing::Solved {
+                fully_judged: false,
+            },
         };
         let step = self.environment.step(&action, goal, steps)?;
         self.state.spent += step.cost;
@@ -98,7 +101,7 @@ impl<E: Environment> Search<'_, E> {
     pub(super) fn goal(&self, t: usize, done: usize) -> Goal {
         let stops = self.promise.stops();
         Goal {
-            metric: stops.metric,
+            count: stops.count,
             target: stops.shares[self.episodes.place(t).stop],
             floor: self.promise.floor().search(),
             keeps_floor: self.promise.keeps_floor(),
@@ -123,22 +126,27 @@ impl<E: Environment> Search<'_, E> {
         }
     }
 
-    /// What the policy wants, within the limits of the epoch.
-    fn chosen(&mut self, observation: &Observation, t: usize) -> Result<Masks, SearchError> {
+    /// What the policy wants, within the limits of the epoch; and its wishes.
+    fn chosen(
+        &mut self,
+        observation: &Observation,
+        t: usize,
+    ) -> Result<(Masks, Vec<Vec<bool>>), SearchError> {
         let ranks = self.policy.rank(observation);
         let wishes = self.policy.wish(observation);
         self.check_shape(&ranks)?;
         self.check_shape(&wishes)?;
         let limits = self.limits(t);
-        let widths = self.widths(observation, limits.metric, limits.at_most)?;
-        Ok(choose(
+        let widths = self.widths(observation, limits.count, limits.at_most)?;
+        let masks = choose(
             &self.environment.standing().masks,
             &ranks,
             &wishes,
             &self.environment.space().cost,
             &limits,
             widths.as_deref(),
-        ))
+        );
+        Ok((masks, wishes))
     }
 
     /// How many kernels each group is to keep in a network of at most this size, if the policy says
@@ -146,12 +154,12 @@ impl<E: Environment> Search<'_, E> {
     pub(super) fn widths(
         &mut self,
         observation: &Observation,
-        metric: Metric,
+        count: Count,
         at_most: u64,
     ) -> Result<Option<Vec<usize>>, PolicyError> {
         let frame = Frame {
             space: self.environment.space(),
-            metric,
+            count,
             at_most,
             round_to: self.config.search.round_to,
             effort: self.environment.costs().effort,
@@ -193,7 +201,7 @@ impl<E: Environment> Search<'_, E> {
         let place = self.episodes.place(t);
         let bounds = stops.bounds(place.stop, &self.environment.space().size);
         Limits {
-            metric: stops.metric,
+            count: stops.count,
             at_most: bounds.at_most,
             at_least: bounds.at_least,
             max_switch_ratio: if place.cuts { 1.0 } else { EXCHANGE_RATIO },

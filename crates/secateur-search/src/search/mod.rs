@@ -4,6 +4,7 @@
 //! episodes: explore … explore, then the last one: cut, exchange, by looks at solved weights
 //! recover:  each output (CECA), or one size after another until the floor holds (AEC)
 //! measure:  by the user's own measure, where there is one
+//! solve:    larger networks, with solved weights alone, if no recovery held (AEC)
 //! verdict:  the chosen networks on held-out data that the search never saw
 //! ```
 //!
@@ -20,6 +21,7 @@ mod progress;
 pub(crate) mod reactivation_tests;
 mod recovery;
 mod sizes;
+mod solving;
 mod state;
 
 pub use outcome::{Found, Outcome, Readings};
@@ -29,6 +31,7 @@ pub use state::Phase;
 use crate::config::PruneConfig;
 use crate::environment::{Environment, EnvironmentError};
 use crate::error::SearchError;
+use crate::gauge::Gauge;
 use crate::measure::{Measuring, Reading, UserMeasure};
 use crate::policy::Policy;
 use crate::promise::{self, Ledger, Promise};
@@ -48,6 +51,8 @@ pub struct Search<'a, E: Environment> {
     episodes: Episodes,
     state: RunState<E>,
     measuring: Option<Measuring<'a, E::State>>,
+    /// Measures whether networks keep their budgets, where counting alone cannot tell.
+    gauge: Option<&'a dyn Gauge>,
     /// Of the networks on the way, for forecasts.
     sizes: Sizes,
 }
@@ -140,8 +145,15 @@ impl<'a, E: Environment> Search<'a, E> {
             episodes,
             state,
             measuring,
+            gauge: None,
             sizes: Sizes::default(),
         }
+    }
+
+    /// The same, which measures networks before they are recovered.
+    #[must_use]
+    pub fn gauged_by(self, gauge: Option<&'a dyn Gauge>) -> Self {
+        Self { gauge, ..self }
     }
 
     /// Searches to the end.
@@ -172,6 +184,7 @@ impl<'a, E: Environment> Search<'a, E> {
             Phase::Search { episode, t } => self.epoch(episode, t, observer),
             Phase::Recover(number) => self.recover(number, observer),
             Phase::Measure(number) => self.measure_recovered(number, observer),
+            Phase::Solve(number) => self.solve(number, observer),
             Phase::Done => Ok(()),
         };
         done.map_err(|error| self.diverged(error))?;

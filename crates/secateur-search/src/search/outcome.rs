@@ -3,19 +3,19 @@
 use secateur_net::train::Evaluation;
 
 use super::{Observer, Search};
-use crate::config::Budget;
+use crate::config::Target;
 use crate::environment::Environment;
 use crate::error::SearchError;
 use crate::measure::Reading;
-use crate::promise::{Candidate, Choice, Ledger};
+use crate::promise::{Candidate, Choice, Ledger, Verdict};
 use crate::store::{self, Item};
 
 /// A chosen network.
 pub struct Found<S> {
     /// `params=0.14`, or the mode's name.
     pub label: String,
-    /// The budget that it meets, where one was asked for.
-    pub budget: Option<Budget>,
+    /// What it was asked to meet, if anything.
+    pub target: Option<Target>,
     /// The network.
     pub state: S,
     /// How good it is on the confirmation part.
@@ -57,11 +57,7 @@ impl<E: Environment> Search<'_, E> {
         mut self,
         observer: &mut dyn Observer,
     ) -> Result<Outcome<E>, SearchError> {
-        let ledger: Ledger<'_> = self.ledger();
-        let verdict = self.promise.verdict(&ledger, &mut |candidate| {
-            let state: E::State = store::load(self.store, Item::Snapshot(candidate.snapshot))?;
-            Ok(self.environment.confirm(&state)?)
-        })?;
+        let verdict = self.verdict()?;
         self.measure_results(&verdict, observer)?;
         let found = |choice: Choice| self.found(choice);
         let outputs = verdict.outputs.into_iter().map(found);
@@ -81,11 +77,20 @@ impl<E: Environment> Search<'_, E> {
         })
     }
 
+    /// Which of the networks so far keep the promise, also on data that the search never saw.
+    pub(super) fn verdict(&self) -> Result<Verdict, SearchError> {
+        let ledger: Ledger<'_> = self.ledger();
+        self.promise.verdict(&ledger, &mut |candidate| {
+            let state: E::State = store::load(self.store, Item::Snapshot(candidate.snapshot))?;
+            Ok(self.environment.confirm(&state)?)
+        })
+    }
+
     fn found(&self, choice: Choice) -> Result<Found<E::State>, SearchError> {
         let candidate = choice.candidate.map(|index| &self.state.candidates[index]);
         Ok(Found {
             label: choice.label,
-            budget: choice.budget,
+            target: choice.target,
             state: match candidate {
                 Some(c) => store::load(self.store, Item::Snapshot(c.snapshot))?,
                 None => self.environment.given(),

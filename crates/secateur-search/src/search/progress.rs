@@ -118,6 +118,9 @@ pub trait Observer {
     /// A pruning epoch ended.
     fn epoch(&mut self, _record: &EpochRecord) {}
 
+    /// Something that takes a while goes on before the search, told in words.
+    fn preparing(&mut self, _what: &str) {}
+
     /// The user's own measure begins on a network, told in words.
     fn measuring(&mut self, _network: &str) {}
 
@@ -200,7 +203,8 @@ impl<E: Environment> Search<'_, E> {
                 let all = self.recoveries(number + 1, spent, None).into_iter();
                 all.fold(Work::default(), Add::add)
             }
-            Phase::Done => Work::default(),
+            // The few networks without training that may follow are not expected.
+            Phase::Solve(_) | Phase::Done => Work::default(),
         }
     }
 
@@ -246,9 +250,9 @@ impl<E: Environment> Search<'_, E> {
 
     /// Multiply-adds of a network of some share in the stops' metric, about.
     fn macs_at(&self, share: f64) -> f64 {
-        let metric = self.promise.stops().metric;
+        let count = self.promise.stops().count;
         let known = self.sizes.share_of_macs(share);
-        known.unwrap_or_else(|| metric.share_of_macs(share)) * self.environment.costs().full_macs
+        known.unwrap_or_else(|| count.share_of_macs(share)) * self.environment.costs().full_macs
     }
 }
 

@@ -8,12 +8,13 @@ use super::keep::{Changes, RecordParts};
 use super::progress::Steps;
 use super::{Observer, Phase, Search};
 use crate::choose::{Limits, choose};
-use crate::config::Metric;
+use crate::config::{Count, Metric};
 use crate::environment::{Action, Environment, Healing, Reward, Standing};
 use crate::error::SearchError;
+use crate::gauge;
 use crate::observation::Observation;
 use crate::policy::Exploration;
-use crate::promise::{Ledger, Recovery, Start};
+use crate::promise::{Finish, Ledger, Recovery, Start};
 use crate::record::{ReactivatedBy, Stage};
 use crate::store::{self, Item};
 use crate::worth::worth;
@@ -47,7 +48,7 @@ impl<E: Environment> Search<'_, E> {
         if self.promise.goes_on(number, &self.ledger()) {
             Phase::Recover(number + 1)
         } else {
-            Phase::Done
+            Phase::Solve(0)
         }
     }
 
@@ -67,9 +68,12 @@ impl<E: Environment> Search<'_, E> {
         let before = self.environment.state().clone();
         let observation = self.environment.observe(&goal);
         let masks = match start {
-            Start::Resized(share) => self.resized(&observation, share)?,
+            Start::Resized(share) => self.resized(&observation, Metric::Params, share)?,
             Start::Present | Start::Candidate(_) => self.environment.standing().masks.clone(),
         };
+        let chosen = masks.clone();
+        let masks = self.gauged(&observation, masks, number)?;
+        let is_resized = masks != chosen;
         let was = &self.environment.standing_of(&before).masks;
         let changes = Changes::between(&observation, was, &masks, ReactivatedBy::Rule);
         let recovery = self.planned(number, &masks);
@@ -89,10 +93,11 @@ impl<E: Environment> Search<'_, E> {
         // Nothing was decided that could be rewarded.
         step.reward = Reward::default();
         self.state.spent += step.cost;
-        // A recovery that made it worse is not taken over (its cost counts all the same).
+        // A recovery that made it worse is not taken over (its cost counts all the same), unless
+        // what it began with missed the budget.
         let is_worse =
             self.environment.standing().quality < self.environment.standing_of(&before).quality;
-        if is_worse && keeps_size {
+        if is_worse && keeps_size && !is_resized {
             self.environment.restore(before);
         }
         let held = keeps_size || self.measuring.is_some() || {
@@ -100,7 +105,7 @@ impl<E: Environment> Search<'_, E> {
             self.promise.floor().may_hold(quality)
         };
         // Also what did not hold: the end of the run says by how much.
-        self.keep(recovery.stop, true)?;
+        self.keep(recovery.stop, Finish::Recovered)?;
         let observation = self.environment.observe(&goal);
         let parts = RecordParts {
             episode: self.episodes.last(),
@@ -130,20 +135,49 @@ impl<E: Environment> Search<'_, E> {
         self.promise.recovery(number, &ledger)
     }
 
-    /// The masks cut or grown to a share of the parameters.
-    fn resized(&mut self, observation: &Observation, target: f64) -> Result<Masks, SearchError> {
+    /// These masks, or those of a network that is measured to keep the budget of recovery `number`, and
+    /// to use it.
+    fn gauged(
+        &mut self,
+        observation: &Observation,
+        masks: Masks,
+        number: usize,
+    ) -> Result<Masks, SearchError> {
+        let Some(stop) = self.planned(number, &masks).stop else {
+            return Ok(masks);
+        };
+        let (count, share) = {
+            let stops = self.promise.stops();
+            (stops.count, stops.shares[stop])
+        };
+        let gauge = self.gauge;
+        let choose = |target| match target == share {
+            true => Ok(masks.clone()),
+            false => self.resized(observation, count, target),
+        };
+        let gauged = gauge::within(gauge, share, choose)?;
+        Ok(gauged.masks)
+    }
+
+    /// The masks cut or grown to a share of a count.
+    pub(super) fn resized(
+        &mut self,
+        observation: &Observation,
+        count: impl Into<Count>,
+        target: f64,
+    ) -> Result<Masks, SearchError> {
         let space = self.environment.space();
         let search = &self.config.search;
         let present = self.environment.standing().masks.clone();
-        let count = |share: f64| Metric::Params.count(share, &space.size);
+        let count = count.into();
         let limits = Limits {
-            metric: Metric::Params,
-            at_most: count(target),
-            at_least: count(target * RESIZE_SLACK),
+            count,
+            at_most: count.count(target, &space.size),
+            at_least: count.count(target * RESIZE_SLACK, &space.size),
             max_switch_ratio: 1.0,
             round_to: search.round_to,
         };
-        let grows = target > space.remaining(Metric::Params, &present);
+        let grows = target > space.remaining(count, &present);
         let (from, ranks) = if grows {
             // Of all kernels the dormant ones of least worth stay away.
             (
@@ -155,7 +189,7 @@ impl<E: Environment> Search<'_, E> {
             self.check_shape(&ranks)?;
             (present, ranks)
         };
-        let widths = self.widths(observation, limits.metric, limits.at_most)?;
+        let widths = self.widths(observation, limits.count, limits.at_most)?;
         let cost = &self.environment.space().cost;
         Ok(choose(
             &from,

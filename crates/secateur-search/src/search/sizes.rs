@@ -41,8 +41,8 @@ impl<E: Environment> Search<'_, E> {
         let observation = self.environment.observe(&self.goal(1, 0));
         let mut pairs = Vec::new();
         for share in stops.shares.iter().copied().chain([smallest.sqrt()]) {
-            let at_most = stops.metric.count(share, &self.environment.space().size);
-            let Some(widths) = self.widths(&observation, stops.metric, at_most)? else {
+            let at_most = stops.count.count(share, &self.environment.space().size);
+            let Some(widths) = self.widths(&observation, stops.count, at_most)? else {
                 return Ok(Sizes::default());
             };
             let space = self.environment.space();

@@ -231,7 +231,7 @@ mod tests {
         let share = ChaCha8Rng::seed_from_u64(seed).random_range(0.05..0.9);
         let frame = Frame {
             space,
-            metric,
+            count: metric.into(),
             at_most: (share * metric.of(&space.size) as f64) as u64,
             round_to: 1,
             effort: 0.0,
@@ -272,7 +272,7 @@ mod tests {
         let space = space();
         let frame = Frame {
             space: &space,
-            metric: Metric::Params,
+            count: Metric::Params.into(),
             at_most: space.size.params / 2,
             round_to: 4,
             effort: 0.0,

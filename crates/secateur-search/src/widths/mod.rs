@@ -9,7 +9,7 @@ pub use knapsack::knapsack;
 
 use secateur_onnx::cost::Size;
 
-use crate::config::Metric;
+use crate::config::Count;
 use crate::space::Space;
 
 /// What widths must keep to.
@@ -18,7 +18,7 @@ pub struct Frame<'a> {
     /// What may be pruned, and what it costs.
     pub space: &'a Space,
     /// What sizes are counted in.
-    pub metric: Metric,
+    pub count: Count,
     /// The network may not be larger than this.
     pub at_most: u64,
     /// Kept kernels of a layer are a multiple of this, as far as its width allows.
@@ -66,7 +66,7 @@ impl Frame<'_> {
 
     /// Size of a network with these widths.
     pub fn size(&self, widths: &[usize]) -> u64 {
-        self.metric
+        self.count
             .of(&self.space.count(&self.space.narrowed(widths)))
     }
 
@@ -79,7 +79,7 @@ impl Frame<'_> {
     fn price(&self, widths: &[usize]) -> Vec<Price> {
         let marginal = self.space.cost.marginal(&self.space.narrowed(widths));
         let of_group = |size: &Size| Price {
-            size: self.metric.of(size),
+            size: self.count.of(size),
             effort: self.effort_of(size),
         };
         marginal.iter().map(of_group).collect()

@@ -193,7 +193,7 @@ impl Environment for Table {
         let mut observation = Observation {
             network: NetworkFacts {
                 margin: goal.margin(self.standing.quality) as f32,
-                remaining: self.space.remaining(goal.metric, masks) as f32,
+                remaining: self.space.remaining(goal.count, masks) as f32,
                 target: goal.target as f32,
                 convergence: 0.0,
                 progress: goal.progress,
@@ -222,7 +222,7 @@ impl Environment for Table {
     ) -> Result<Step, EnvironmentError> {
         let own = self.observe(goal).own_reward;
         let before = self.standing.clone();
-        let share = |masks| self.space.remaining(goal.metric, masks) as f32;
+        let share = |masks| self.space.remaining(goal.count, masks) as f32;
         let quality = WHOLE * self.kept(&action.masks);
         self.standing = Standing {
             masks: action.masks.clone(),

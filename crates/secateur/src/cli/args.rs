@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use secateur_net::settings;
 use secateur_net::settings::{BATCH, EPOCHS, INPUTS, WIDTH};
 use secateur_onnx::model::InputShape;
-use secateur_search::config::{Metric, Mode, PruneConfig};
+use secateur_search::config::{LatencyConfig, Metric, Mode, PruneConfig, RuntimeConfig};
 
 use super::flags::{Flags, within};
 
@@ -51,7 +51,7 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Check that a pruned file holds what it promises
     Verify(VerifyArgs),
-    /// Latency by batch size, in ONNX Runtime where it is found, else in tract
+    /// Latency by batch size, in ONNX Runtime where it is found, in tract or in our own
     Bench(BenchArgs),
     /// Write the report of a run folder again
     Report(ReportArgs),
@@ -116,6 +116,7 @@ secateur prune net.onnx --data data/mnist --mode aec --max-drop 0.2 -o small.onn
 secateur prune net.onnx --data photos --metric 'python3 val.py {model}' --max-drop 0.5 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode ceca --budget params=0.06 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist --mode ceca --budget params=0.4,0.14,0.06 -o small.onnx\n  \
+secateur prune net.onnx --data data/mnist --mode ceca --budget latency=0.5 -o small.onnx\n  \
 secateur prune detector.onnx --no-train --policy l2-uniform --budget macs=0.5 -o small.onnx\n  \
 secateur prune net.onnx --data photos --no-train --calibrate --budget macs=0.7 -o small.onnx\n  \
 secateur prune net.onnx --data data/mnist -o small.onnx --resume")]
@@ -223,7 +224,8 @@ pub struct InputShapes {
 /// `secateur inspect`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  secateur inspect net.onnx\n  \
-secateur inspect net.onnx --plan\n  secateur inspect --data cifar10\n  \
+secateur inspect net.onnx --plan\n  secateur inspect net.onnx --latency --threads 1\n  \
+secateur inspect --data cifar10\n  \
 secateur inspect net.onnx --data cifar10")]
 pub struct InspectArgs {
     /// Model
@@ -241,6 +243,16 @@ pub struct InspectArgs {
     /// Show how training will run it: which nodes are fused, by which method
     #[arg(long)]
     pub plan: bool,
+    /// Measure what each layer takes by its width in the engine that files are timed in, and how far
+    /// the network's time is told by that
+    #[arg(long, conflicts_with = "data")]
+    pub latency: bool,
+    /// The engine.
+    #[command(flatten)]
+    pub runtime: Flags<RuntimeConfig>,
+    /// How it is timed.
+    #[command(flatten)]
+    pub timing: Flags<LatencyConfig>,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -257,6 +269,9 @@ pub struct VerifyArgs {
     /// Sizes of open inputs.
     #[command(flatten)]
     pub shapes: InputShapes,
+    /// What runs them.
+    #[command(flatten)]
+    pub runtime: Flags<RuntimeConfig>,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -272,6 +287,9 @@ pub struct BenchArgs {
     /// Sizes of open inputs.
     #[command(flatten)]
     pub shapes: InputShapes,
+    /// What runs them.
+    #[command(flatten)]
+    pub runtime: Flags<RuntimeConfig>,
     /// Batch sizes; a file of fixed batch is timed at its own
     #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
     pub batch: Vec<usize>,
@@ -359,7 +377,8 @@ settings! {
 
 fn budget_help() -> String {
     format!(
-        "CECA: what may remain, such as params=0.06; several: params=0.4,0.14,0.06. Counted in {}",
+        "CECA: what may remain, such as params=0.06, or latency=3ms; a network each: \
+         params=0.4,0.14,0.06; one that keeps all: latency=0.5+params=0.3. Counted in {}",
         Metric::names()
     )
 }

@@ -39,10 +39,10 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
     let promise = Promise {
         mode: args.mode,
         max_drop: args.max_drop,
-        budgets: args.budget.as_deref().map(parse_budgets).transpose()?,
+        budget: args.budget.clone(),
     };
     let given = args.settings.given();
-    match layered::prune_config(configs, &promise, given, args.agent.is_some()) {
+    match layered::prune_config(&args.model, configs, &promise, given, args.agent.is_some()) {
         Err(LayeredError::BudgetWithAec) => bail!(
             "cannot use `--budget` with `--mode aec`: a budget is the promise of `--mode ceca`"
         ),
@@ -50,11 +50,21 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
             "cannot use `--max-drop` with the budgets of the config: they alone say how small the \
              outputs are\n\nhint: leave `--max-drop` out, or set `budgets = []`"
         ),
-        other => Ok(other?),
+        other => Ok(other.map_err(in_options)?),
     }
 }
 
-/// `params=0.4,0.14` as budgets.
-pub fn parse_budgets(text: &str) -> Result<Vec<Budget>> {
-    Budget::parse_list(text).map_err(|error| anyhow!("cannot use `--budget {text}`: {error}"))
+/// An error of a budget in the words of the command.
+fn in_options(error: LayeredError) -> anyhow::Error {
+    match error {
+        LayeredError::Budget { text, reason } => {
+            anyhow!("cannot use `--budget {text}`: {reason}")
+        }
+        other => other.into(),
+    }
+}
+
+/// Budgets as typed, for a model that is timed where they are in milliseconds.
+pub fn parse_budgets(text: &str, model: &Path, config: &PruneConfig) -> Result<Vec<Budget>> {
+    layered::parse_budgets(text, model, config).map_err(in_options)
 }

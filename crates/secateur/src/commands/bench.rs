@@ -4,9 +4,11 @@ use secateur_onnx::text::counted;
 use std::path::Path;
 
 use crate::bench::{Bench, Latency, bench};
+use crate::runtime::Engines;
 use crate::table::Align;
 use anyhow::Result;
 use secateur_onnx::model::Model;
+use secateur_search::config::RuntimeConfig;
 use serde::Serialize;
 
 use super::{print_json, print_notes, say_table};
@@ -37,7 +39,8 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         .map(std::path::PathBuf::as_path)
         .zip(&models)
         .collect();
-    let Bench { rows, notes } = bench(&files, &args.batch, args.rounds)?;
+    let engines = Engines::of(&args.runtime.over(RuntimeConfig::default()))?;
+    let Bench { rows, notes } = bench(&files, &args.batch, args.rounds, &engines)?;
     if args.json {
         let result: Vec<File<'_>> = files
             .iter()

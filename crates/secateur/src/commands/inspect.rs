@@ -4,10 +4,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use secateur_onnx::model::Model;
+use secateur_search::config::{LatencyConfig, RuntimeConfig};
 
 use super::{print_json, print_notes};
 use crate::cli::args::InspectArgs;
 use crate::cli::exit_code;
+use crate::cli::progress::CheckProgress;
 use crate::data::{self, DataConfig};
 use crate::inspect::{DataInspection, Inspection};
 
@@ -22,7 +24,15 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
     let model = Model::read(path)?.prepared();
     let mut model = model.with_mixing(args.allow_mixing);
     model.give_input_shapes(&config.input_shapes)?;
-    let found = Inspection::new(path, &model, args.plan, config.task)?;
+    let mut found = Inspection::new(path, &model, args.plan, config.task)?;
+    if args.latency {
+        let mut progress = CheckProgress::new();
+        let runtime = args.runtime.over(RuntimeConfig::default());
+        let timing = args.timing.over(LatencyConfig::default());
+        let timed = found.with_latency(&model, &runtime, &timing, &mut progress);
+        progress.finish();
+        found = timed?;
+    }
     if args.json {
         print_json(&found)?;
     } else {

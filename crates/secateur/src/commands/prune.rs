@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::calibrate::Calibration;
 use crate::one_shot::{OneShotJob, prune_one_shot};
 use crate::report::{RunReport, terminal_table};
+use crate::runtime::Engines;
 use crate::{Files, Pruner};
 use anyhow::{Result, bail};
 use secateur_onnx::OnnxError;
@@ -95,12 +96,15 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         Some(folder) => Some(open_data(folder, &config.data, args.json)?),
         None => None,
     };
+    let engines = Engines::of(&config.runtime)?;
     let job = OneShotJob {
+        engines: &engines,
+        latency: &config.latency,
         model: &args.model,
         output: &args.output,
         input_shapes: &config.data.input_shapes,
         ranking: ranking.parse()?,
-        budgets: &parse_budgets(budget)?,
+        budgets: &parse_budgets(budget, &args.model, &config)?,
         ignore: &config.search.ignore,
         allow_mixing: config.search.allow_mixing,
         round_to: config.search.round_to,
@@ -134,6 +138,9 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         }
         for mixed in &file.mixed {
             say!("  {mixed}");
+        }
+        if let Some(timed) = &file.timed {
+            say!("  it {}", timed.text());
         }
         if let Some(calibrated) = &file.calibrated {
             for line in calibrated.lines() {

@@ -1,8 +1,10 @@
 //! `secateur verify`.
 
+use crate::runtime::Engines;
 use crate::verify::verify_where_possible;
 use anyhow::{Result, bail};
 use secateur_onnx::model::Model;
+use secateur_search::config::RuntimeConfig;
 
 use super::print_json;
 use crate::cli::args::VerifyArgs;
@@ -16,8 +18,9 @@ pub fn run(args: &VerifyArgs) -> Result<u8> {
         model.give_input_shapes(&args.shapes.input_shape)?;
     }
     let pair = ((&*args.original, &original), (&*args.small, &small));
+    let engines = Engines::of(&args.runtime.over(RuntimeConfig::default()))?;
     let mut progress = CheckProgress::new();
-    let result = verify_where_possible(pair.0, pair.1, &mut progress);
+    let result = verify_where_possible(pair.0, pair.1, &engines, &mut progress);
     progress.finish();
     let (verdict, not_run) = result?;
     if args.json {

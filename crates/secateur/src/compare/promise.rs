@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use secateur_search::config::{Budget, Mode};
+use secateur_search::config::{Budget, Mode, Target};
 
 /// What a run is to keep: budgets that one descent meets, or a drop of quality.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ impl Promise {
     /// What each result of a run is called: the budget that it meets, or the promise itself.
     pub fn labels(&self) -> Vec<String> {
         match &self.mode {
-            Mode::Ceca { budgets, .. } => budgets.iter().map(Budget::label).collect(),
+            Mode::Ceca { budgets, .. } => Target::labels(budgets),
             Mode::Aec { .. } => vec![self.text.clone()],
         }
     }

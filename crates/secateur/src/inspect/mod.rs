@@ -2,6 +2,7 @@
 
 mod data;
 mod frontier;
+mod latency;
 mod verdict;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use secateur_onnx::coupling::{ChannelGroup, FixedLayer};
 use secateur_onnx::graph::{Graph, ValueInfo};
 use secateur_onnx::model::Model;
 use secateur_onnx::text::counted;
+use secateur_search::config::{LatencyConfig, RuntimeConfig};
 use secateur_search::environment::training::{check_finite, file_notes};
 use secateur_search::space::Space;
 use serde::Serialize;
@@ -24,7 +26,9 @@ use frontier::{Ending, too_early};
 use verdict::Verdict;
 
 use crate::NetworkError;
+use crate::latency::LatencyTable;
 use crate::table::{Align, write_table};
+use crate::verify::CheckObserver;
 
 #[derive(Debug, Serialize)]
 struct Group {
@@ -77,6 +81,9 @@ pub struct Inspection {
     pub notes: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     plan: Vec<String>,
+    /// Times of layers by their widths, where they were measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency: Option<LatencyTable>,
 }
 
 /// Name and extents of an input or output.
@@ -139,6 +146,25 @@ impl Inspection {
                 (Ok(network), true) => network.describe(),
                 _ => Vec::new(),
             },
+            latency: None,
+        })
+    }
+
+    /// With what each layer takes by its width in the engine that files are timed in.
+    ///
+    /// # Errors
+    /// [`NetworkError::Runtime`] where no engine runs the model.
+    pub fn with_latency(
+        self,
+        model: &Model,
+        runtime: &RuntimeConfig,
+        timing: &LatencyConfig,
+        observer: &mut dyn CheckObserver,
+    ) -> Result<Self, NetworkError> {
+        let table = latency::measure(&self.model, model, (runtime, timing), observer)?;
+        Ok(Self {
+            latency: Some(table),
+            ..self
         })
     }
 }
@@ -227,7 +253,11 @@ impl fmt::Display for Inspection {
                 writeln!(f, "  {:>3}  {step}", index + 1)?;
             }
         }
-        self.verdict.fmt(f)
+        self.verdict.fmt(f)?;
+        match &self.latency {
+            Some(table) => latency::write(f, table),
+            None => Ok(()),
+        }
     }
 }
 

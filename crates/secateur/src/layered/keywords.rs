@@ -85,6 +85,7 @@ mod tests {
 
     use super::*;
     use crate::data::DataConfig;
+    use crate::layered::LookConfig;
     use crate::train::TrainConfig;
     use secateur_search::config::PruneConfig;
 
@@ -101,6 +102,7 @@ mod tests {
         check::<PruneConfig>();
         check::<TrainConfig>();
         check::<DataConfig>();
+        check::<LookConfig>();
     }
 
     #[test]

@@ -1,18 +1,25 @@
 //! Settings laid over each other before they are checked: tables of configs, the promise, and
 //! single settings by their words.
 
+mod budget;
 mod keywords;
+mod look;
 mod prune;
 
 use std::path::{Path, PathBuf};
 
 use secateur_net::settings::{SettingError, Settings};
+use secateur_onnx::OnnxError;
 use secateur_search::config::{GONE, PruneConfig};
 use secateur_search::policy::PolicyError;
 use thiserror::Error;
 use toml::Table;
 
+use crate::runtime::RuntimeError;
+
+pub use budget::parse_budgets;
 pub use keywords::{UnknownSetting, arguments, keyword, named};
+pub use look::LookConfig;
 pub use prune::{ModeName, Promise, prune_config};
 
 /// What keeps settings from being used.
@@ -43,6 +50,28 @@ pub enum LayeredError {
         "cannot use a drop with the budgets of the config: they alone say how small the outputs are"
     )]
     DropWithBudgets,
+    /// What is no budget.
+    #[error("cannot use the budget `{text}`: {reason}")]
+    Budget {
+        /// As given.
+        text: String,
+        /// What was expected.
+        reason: String,
+    },
+    /// A network that a budget in milliseconds asks to time.
+    #[error("cannot time `{}`: {reason}", path.display())]
+    NotTimed {
+        /// The network.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// Its file.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
+    /// The engine that it is timed in.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// A value that no run can use.
     #[error(transparent)]
     Setting(#[from] SettingError),

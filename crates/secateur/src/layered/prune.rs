@@ -1,10 +1,12 @@
 //! The settings of a pruning run, from its configs, what was promised and single settings.
 
+use std::path::Path;
+
 use secateur_search::config::{Budget, Mode, PruneConfig};
 use secateur_search::policies;
 use toml::Table;
 
-use super::{Given, LayeredError, lay_over, over};
+use super::{Given, LayeredError, lay_over, over, parse_budgets};
 
 /// The two promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,16 +25,17 @@ pub struct Promise {
     pub mode: Option<ModeName>,
     /// Points that quality may lose.
     pub max_drop: Option<f64>,
-    /// What may remain.
-    pub budgets: Option<Vec<Budget>>,
+    /// What may remain, as a text ([`parse_budgets`]).
+    pub budget: Option<String>,
 }
 
 /// Resolves and checks the settings of a pruning run: configs one over the other, then the
-/// promise, then single settings.
+/// promise, then single settings. The model is timed where a budget is in milliseconds.
 ///
 /// # Errors
 /// [`LayeredError`] for what does not go together, and values that no run can use.
 pub fn prune_config(
+    model: &Path,
     configs: impl IntoIterator<Item = Table>,
     promise: &Promise,
     given: &[Given],
@@ -45,8 +48,12 @@ pub fn prune_config(
     let mut config: PruneConfig = table
         .try_into()
         .map_err(|error: toml::de::Error| LayeredError::Together(error.to_string()))?;
-    config.mode = promise.over(&config.mode)?;
+    let mode = std::mem::take(&mut config.mode);
     let config = over(config, given)?;
+    let budgets = promise.budget.as_deref();
+    let budgets = budgets.map(|text| parse_budgets(text, model, &config));
+    let mode = promise.over(mode, budgets.transpose()?)?;
+    let config = PruneConfig { mode, ..config };
     config.check()?;
     policies::check(&config, has_agent)?;
     Ok(config)
@@ -54,29 +61,29 @@ pub fn prune_config(
 
 impl Promise {
     /// What is promised where a config says this.
-    fn over(&self, config: &Mode) -> Result<Mode, LayeredError> {
-        let name = self.mode.unwrap_or(match (config, &self.budgets) {
+    fn over(&self, config: Mode, given: Option<Vec<Budget>>) -> Result<Mode, LayeredError> {
+        let name = self.mode.unwrap_or(match (&config, &given) {
             (_, Some(_)) | (Mode::Ceca { .. }, _) => ModeName::Ceca,
             (Mode::Aec { .. }, None) => ModeName::Aec,
         });
         match (name, config) {
-            (ModeName::Aec, _) if self.budgets.is_some() => Err(LayeredError::BudgetWithAec),
+            (ModeName::Aec, _) if given.is_some() => Err(LayeredError::BudgetWithAec),
             (ModeName::Aec, Mode::Aec { max_drop }) => Ok(Mode::Aec {
-                max_drop: self.max_drop.unwrap_or(*max_drop),
+                max_drop: self.max_drop.unwrap_or(max_drop),
             }),
             (ModeName::Aec, _) => Ok(Mode::Aec {
                 max_drop: self.max_drop.unwrap_or(0.0),
             }),
             (ModeName::Ceca, config) => {
                 let (budgets, max_drop) = match config {
-                    Mode::Ceca { budgets, max_drop } => (budgets.clone(), *max_drop),
+                    Mode::Ceca { budgets, max_drop } => (budgets, max_drop),
                     Mode::Aec { .. } => (Vec::new(), Mode::CECA_DROP),
                 };
                 if self.max_drop.is_some() && !budgets.is_empty() {
                     return Err(LayeredError::DropWithBudgets);
                 }
                 Ok(Mode::Ceca {
-                    budgets: self.budgets.clone().unwrap_or(budgets),
+                    budgets: given.unwrap_or(budgets),
                     max_drop: self.max_drop.unwrap_or(max_drop),
                 })
             }

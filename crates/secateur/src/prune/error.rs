@@ -17,6 +17,7 @@ use secateur_search::store::StoreError;
 use crate::guessing::{Guessing, GuessingError};
 use crate::measure::CommandError;
 use crate::report::ReportError;
+use crate::runtime::RuntimeError;
 use crate::verify::VerifyError;
 
 /// What can go wrong.
@@ -63,6 +64,9 @@ pub enum PruneError {
         /// Both.
         path: PathBuf,
     },
+    /// The engine that was asked for.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// Verification could not run.
     #[error(transparent)]
     Verify(#[from] VerifyError),

@@ -6,7 +6,7 @@ use secateur_net::data::Part;
 use secateur_net::task::{Against, Figure};
 use secateur_net::train::Evaluation;
 use secateur_onnx::text::counted;
-use secateur_search::config::{Budget, Mode, PruneConfig};
+use secateur_search::config::{Budget, Mode, PruneConfig, Target};
 use secateur_search::environment::training::Problem;
 use secateur_search::record::{EpochRecord, RunHeader};
 
@@ -85,6 +85,7 @@ pub(super) fn report(
         front,
         measure,
         layers: layer_figures(problem, &searched.networks),
+        shape: searched.shape.clone(),
         search_sample_macs: searched.cost_sample_macs,
         training_sample_macs: problem.reference.sample_macs,
         training_is_measured: problem.reference.is_measured,
@@ -120,6 +121,7 @@ fn given_figures(run: &Run<'_>, measured: &Measured) -> NetworkFigures {
         confirm_quality: problem.baseline.confirm.quality,
         measure: None,
         latency: measured.latency.clone(),
+        timed: measured.timed.clone(),
         test_difference: None,
         confirm_difference: None,
         confirm_disagreement: None,
@@ -151,6 +153,7 @@ fn result_figures(
         confirm_quality: after.quality,
         measure: network.measure,
         latency: measured.latency.clone(),
+        timed: measured.timed.clone(),
         test_difference: tests
             .filter(|_| changed)
             .map(|(a, b)| difference(problem, a, b)),
@@ -311,7 +314,11 @@ fn mode_text(mode: &Mode, quality_name: &str, measure: Option<&MeasureFigures>) 
         }
         Mode::Ceca { budgets, .. } => {
             let list: Vec<String> = budgets.iter().map(budget_text).collect();
-            format!("Auto-CECA: at most {} remain", list.join(", "))
+            let between = match Target::labels(budgets).len() == budgets.len() {
+                true => ", ",
+                false => " and ",
+            };
+            format!("Auto-CECA: at most {} remain", list.join(between))
         }
     }
 }

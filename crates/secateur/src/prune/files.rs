@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use secateur_onnx::model::Model;
 
 use super::{PruneError, PrunedNetwork};
+use crate::runtime::Engines;
 use crate::verify::{Verdict, verify_where_possible};
 
 /// The files of a run.
@@ -66,11 +67,13 @@ fn plain(label: &str) -> String {
 pub(super) fn verify(
     given: (&Path, &Model),
     networks: &[PrunedNetwork],
+    engines: &Engines,
 ) -> Result<Vec<String>, PruneError> {
     let mut not_compared = Vec::new();
     for network in networks {
         let file = network.file();
-        let (verdict, not_run) = verify_where_possible(given, (&file, &network.model), &mut ())?;
+        let small = (&*file, &network.model);
+        let (verdict, not_run) = verify_where_possible(given, small, engines, &mut ())?;
         check_verdict(&file, &verdict)?;
         not_compared.extend(not_run.map(|reason| {
             format!(

@@ -9,10 +9,13 @@ use secateur_net::train::{Evaluation, Judgement};
 use secateur_net::weights::Weights;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
+use secateur_search::config::Target;
 use secateur_search::environment::training::{Held, Problem};
 
 use super::{PruneError, PrunedNetwork};
 use crate::bench::{Latency, bench};
+use crate::latency::{LatencyFigures, LatencyGauge};
+use crate::runtime::Engines;
 
 /// Batch sizes at which the report gives latencies.
 const LATENCY_BATCHES: [usize; 3] = [1, 8, 64];
@@ -27,6 +30,8 @@ pub(super) struct Measured {
     pub samples: Vec<Judged>,
     /// In another engine; empty where none could run it.
     pub latency: Vec<Latency>,
+    /// Beside the given network, where a budget is a latency.
+    pub timed: Option<LatencyFigures>,
 }
 
 /// Measures of the given network, then of each result.
@@ -45,6 +50,8 @@ impl Measures {
         problem: &Problem,
         file: &Path,
         networks: &[PrunedNetwork],
+        engines: &Engines,
+        gauge: Option<&LatencyGauge<'_>>,
     ) -> Result<Self, PruneError> {
         let paths: Vec<_> = networks.iter().map(PrunedNetwork::file).collect();
         let mut files: Vec<(&Path, &Model)> = vec![(file, &problem.model)];
@@ -52,7 +59,7 @@ impl Measures {
         files.extend(results.map(|(path, network)| (path.as_path(), &network.model)));
         let mut notes = Vec::new();
         // A run is not lost for want of an engine that knows all operators.
-        let latencies = match bench(&files, &LATENCY_BATCHES, LATENCY_ROUNDS) {
+        let latencies = match bench(&files, &LATENCY_BATCHES, LATENCY_ROUNDS, engines) {
             Ok(bench) => {
                 notes.extend(bench.notes);
                 bench.rows
@@ -72,9 +79,22 @@ impl Measures {
                 samples: samples.unwrap_or_default(),
                 test: tested.map(Judgement::evaluation),
                 latency,
+                timed: None,
             })
         });
         let mut measured = measured.collect::<Result<Vec<_>, PruneError>>()?;
+        for (network, measured) in networks.iter().zip(measured.iter_mut().skip(1)) {
+            let timed = gauge.map(|gauge| {
+                let allowed = network.target.as_ref().and_then(Target::latency);
+                gauge.figures(&network.model, &network.masks, allowed)
+            });
+            match timed.transpose() {
+                Ok(timed) => measured.timed = timed,
+                Err(reason) => notes.push(format!("{} was not timed: {reason}", network.label)),
+            }
+            let timed = measured.timed.as_ref();
+            notes.extend(timed.map(|timed| format!("{} {}", network.label, timed.text())));
+        }
         Ok(Self {
             results: measured.split_off(1),
             given: measured.remove(0),

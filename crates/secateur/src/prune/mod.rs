@@ -10,6 +10,7 @@ mod files;
 mod given;
 mod machine;
 mod measure;
+mod planned;
 mod same_data;
 mod search;
 
@@ -20,10 +21,9 @@ use secateur_net::train::Evaluation;
 use secateur_onnx::cost::Size;
 use secateur_onnx::coupling::Masks;
 use secateur_onnx::model::Model;
-use secateur_search::config::{Budget, Mode, PruneConfig};
+use secateur_search::config::{Budget, Mode, PruneConfig, Target};
 use secateur_search::environment::training::{Problem, State};
 use secateur_search::error::SearchError;
-use secateur_search::policies;
 use secateur_search::record::{EpochRecord, RunHeader};
 use secateur_search::search::{Found, Observer};
 use secateur_search::store::{Memory, RunDir, Store};
@@ -36,10 +36,10 @@ pub(crate) use files::{check_verdict, file_name, keep_input, output_paths};
 pub(crate) use given::check_outputs;
 pub use machine::machine_text;
 use measure::Measures;
+use planned::plan;
 use search::{SearchRun, Searched};
 
 use crate::examples::Examples;
-use crate::guessing::Guessing;
 use crate::measure::Measure;
 use crate::pruner::Pruner;
 use crate::report::{RunReport, write_html, write_json};
@@ -50,6 +50,8 @@ use crate::verify::store_masks;
 pub struct PrunedNetwork {
     /// `params=0.14`, or the mode's name.
     pub label: String,
+    /// What it was asked to meet, if anything.
+    pub target: Option<Target>,
     /// The model: dormant kernels removed, weights as trained last.
     pub model: Model,
     /// Kernels of the given network that it keeps.
@@ -77,6 +79,7 @@ impl PrunedNetwork {
         store_masks(&mut model, &standing.masks);
         Ok(Self {
             label: found.label.clone(),
+            target: found.target.clone(),
             model,
             masks: standing.masks.clone(),
             size: problem.space.count(&standing.masks),
@@ -125,23 +128,34 @@ impl Pruner<'_> {
         source: &Source,
         observer: &mut dyn Observer,
     ) -> Result<Pruned, PruneError> {
-        let asked = Asked::of(&self, Path::new("the given network"));
+        let file = Path::new("the given network");
         let measure = Measure::of(self.measure.take(), &self.config.measure)?;
-        let problem = plan(&self, measure.is_some(), model.prepared(), source)?;
+        let model = model.prepared();
+        let planned = plan(
+            &mut self,
+            measure.is_some(),
+            (file, model),
+            source,
+            observer,
+        )?;
+        let problem = &planned.problem;
+        let gauge = planned.gauge();
+        let asked = Asked::of(&self, file);
         let mut store = Memory::default();
 
         let run = SearchRun {
-            problem: &problem,
+            problem,
             measure,
+            gauge: gauge.as_ref(),
             begun: None,
             name: "",
         };
         let mut searched = run.search(self, &mut store, observer)?;
-        searched.verify((&asked.file, &problem.model))?;
-        let measures = Measures::take(&problem, &asked.file, &searched.networks)?;
-        let examples = searched.examples(&problem, &measures);
+        searched.verify((&asked.file, &problem.model), &planned.engines)?;
+        let measures = planned.measures(&asked.file, &searched, gauge.as_ref())?;
+        let examples = searched.examples(problem, &measures);
         let (header, history) = store.read()?;
-        let report = asked.report(&problem, &header, &history, &searched, measures)?;
+        let report = asked.report(problem, &header, &history, &searched, measures)?;
         Ok(Pruned {
             networks: searched.networks,
             report,
@@ -160,29 +174,33 @@ impl Pruner<'_> {
         source: &Source,
         observer: &mut dyn Observer,
     ) -> Result<RunReport, PruneError> {
-        let asked = Asked::of(&self, &files.model);
         keep_input(&files.model, &planned_paths(&self.config, &files.output))?;
         let measure = Measure::of(self.measure.take(), &self.config.measure)?;
         let model = Model::read(&files.model)?.prepared();
-        let problem = plan(&self, measure.is_some(), model, source)?;
+        let given = (&*files.model, model);
+        let planned = plan(&mut self, measure.is_some(), given, source, observer)?;
+        let problem = &planned.problem;
+        let gauge = planned.gauge();
+        let asked = Asked::of(&self, &files.model);
         let mut store = open(files, &self.config)?;
         if !files.resume {
-            same_data::keep(&store, &problem)?;
+            same_data::keep(&store, problem)?;
         }
 
         let run = SearchRun {
-            problem: &problem,
+            problem,
             measure,
+            gauge: gauge.as_ref(),
             begun: files.resume.then_some(&*files.run_dir),
             name: &file_name(&files.model),
         };
         let mut searched = run.search(self, &mut store, observer)?;
         files.write(&mut searched.networks)?;
-        searched.verify((&files.model, &problem.model))?;
-        let measures = Measures::take(&problem, &files.model, &searched.networks)?;
-        let examples = searched.kept_examples(&problem, &measures, store.path());
+        searched.verify((&files.model, &problem.model), &planned.engines)?;
+        let measures = planned.measures(&files.model, &searched, gauge.as_ref())?;
+        let examples = searched.kept_examples(problem, &measures, store.path());
         let (header, history) = store.read()?;
-        let report = asked.report(&problem, &header, &history, &searched, measures)?;
+        let report = asked.report(problem, &header, &history, &searched, measures)?;
         write_json(&report, &store.file("report.json"))?;
         let page = store.file("report.html");
         write_html(&report, &header, &history, examples.as_ref(), &page)?;
@@ -230,35 +248,9 @@ impl Asked {
     }
 }
 
-/// Reads network and data, and checks what was asked for.
-fn plan(
-    pruner: &Pruner<'_>,
-    is_measured: bool,
-    model: Model,
-    source: &Source,
-) -> Result<Problem, PruneError> {
-    let config = &pruner.config;
-    config.check_for(is_measured)?;
-    if pruner.policy.is_none() {
-        policies::check(config, pruner.agent.is_some())?;
-    }
-    let (data, search) = (&config.data, &config.search);
-    let problem = Problem::new(model, source, data, search, &pruner.engine)?;
-    given::check_original(&problem)?;
-    for budget in budgets(config) {
-        problem.space.check_budget(budget, search.round_to)?;
-    }
-    if !search.force
-        && let Some(guessing) = Guessing::find(&problem)?
-    {
-        return Err(PruneError::Guessing(Box::new(guessing)));
-    }
-    Ok(problem)
-}
-
 /// The files that a run is going to write, as far as the settings tell.
 fn planned_paths(config: &PruneConfig, output: &Path) -> Vec<PathBuf> {
-    output_paths(output, budgets(config).iter().map(Budget::label))
+    output_paths(output, Target::labels(budgets(config)).into_iter())
 }
 
 fn budgets(config: &PruneConfig) -> &[Budget] {

@@ -3,20 +3,26 @@
 use std::path::Path;
 
 use secateur_onnx::model::Model;
-use secateur_search::config::PruneConfig;
+use secateur_search::config::{Metric, PruneConfig};
+use secateur_search::environment::Environment;
 use secateur_search::environment::training::{Problem, State, TrainingEnvironment};
+use secateur_search::gauge::Gauge;
 use secateur_search::measure::{Measuring, UserMeasure};
 use secateur_search::policies;
 use secateur_search::policy::PolicyError;
 use secateur_search::scores::{self, Score};
-use secateur_search::search::{Observer, Readings, Search};
+use secateur_search::search::{Observer, Outcome, Readings, Search};
 use secateur_search::store::{Store, StoreError};
+use secateur_search::widths::{self, Frame};
 
 use super::measure::Measures;
 use super::{PruneError, PrunedNetwork, examples, files, same_data};
 use crate::examples::Examples;
+use crate::latency::LatencyGauge;
 use crate::measure::{FileMeasure, Measure};
 use crate::pruner::Pruner;
+use crate::report::Shape;
+use crate::runtime::Engines;
 
 /// What a search brought.
 pub(super) struct Searched {
@@ -25,12 +31,14 @@ pub(super) struct Searched {
     pub readings: Option<Readings>,
     pub warnings: Vec<String>,
     pub cost_sample_macs: f64,
+    /// The last result held against rules.
+    pub shape: Option<Shape>,
 }
 
 impl Searched {
     /// Verifies the networks against the given one; what could not be compared is a warning.
-    pub fn verify(&mut self, given: (&Path, &Model)) -> Result<(), PruneError> {
-        let not_compared = files::verify(given, &self.networks)?;
+    pub fn verify(&mut self, given: (&Path, &Model), engines: &Engines) -> Result<(), PruneError> {
+        let not_compared = files::verify(given, &self.networks, engines)?;
         self.warnings.extend(not_compared);
         Ok(())
     }
@@ -60,6 +68,8 @@ impl Searched {
 pub(super) struct SearchRun<'a> {
     pub problem: &'a Problem,
     pub measure: Option<Measure<'a>>,
+    /// Measures networks against budgets of latency.
+    pub gauge: Option<&'a LatencyGauge<'a>>,
     /// The folder of the run that it goes on with.
     pub begun: Option<&'a Path>,
     /// Of the given network.
@@ -103,13 +113,15 @@ impl<'a> SearchRun<'a> {
             let measuring = measuring.map(|(measure, given)| Measuring { measure, given });
             Search::begin(environment, policy, config, store, self.name, measuring)?
         };
-        let outcome = search.run(observer)?;
+        let gauge = self.gauge.map(|gauge| gauge as &dyn Gauge);
+        let outcome = search.gauged_by(gauge).run(observer)?;
         let outputs = outcome.outputs.iter().map(|found| (found, false));
         let front = outcome.front.iter().map(|found| (found, true));
         let networks = outputs
             .chain(front)
             .map(|(found, is_of_front)| PrunedNetwork::new(problem, found, is_of_front))
             .collect::<Result<_, _>>()?;
+        let shape = shape(&outcome, config);
         let mut warnings = outcome.warnings;
         warnings.extend(changes_note);
         Ok(Searched {
@@ -117,8 +129,34 @@ impl<'a> SearchRun<'a> {
             readings: outcome.readings,
             warnings,
             cost_sample_macs: outcome.cost_sample_macs,
+            shape,
         })
     }
+}
+
+/// The widths that rules give at the size of the last result.
+fn shape(outcome: &Outcome<TrainingEnvironment<'_>>, config: &PruneConfig) -> Option<Shape> {
+    let output = outcome.outputs.len().checked_sub(1)?;
+    let found = &outcome.outputs[output];
+    found.record?;
+    let space = outcome.environment.space();
+    let count = match &found.target {
+        Some(target) => target.count,
+        None => Metric::Params.into(),
+    };
+    let frame = Frame {
+        space,
+        count,
+        at_most: count.of(&space.count(&found.state.standing.masks)),
+        round_to: config.search.round_to,
+        effort: outcome.environment.costs().effort,
+    };
+    Some(Shape {
+        output,
+        label: found.label.clone(),
+        even: widths::even(&frame),
+        by_errors: widths::knapsack(&frame, outcome.environment.errors()),
+    })
 }
 
 /// What recoveries changed of images beyond what the settings say.

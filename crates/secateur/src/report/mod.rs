@@ -27,6 +27,7 @@ use secateur_net::task::Figure;
 
 use crate::bench::Latency;
 use crate::examples::{self, Examples};
+use crate::latency::LatencyFigures;
 use stats::{Disagreement, PairedDifference};
 
 /// What can go wrong with a report.
@@ -96,6 +97,9 @@ pub struct NetworkFigures {
     pub measure: Option<f64>,
     /// Latency in another engine; empty where none could run it.
     pub latency: Vec<Latency>,
+    /// Its time beside the given network's, where a budget is a latency.
+    #[serde(default)]
+    pub timed: Option<LatencyFigures>,
     /// Test quality minus the given network's; `None` for the given network.
     pub test_difference: Option<PairedDifference>,
     /// Quality on the confirmation data minus the given network's.
@@ -123,6 +127,19 @@ pub struct LayerFigures {
     pub width: usize,
     /// Kernels in each output.
     pub kept: Vec<usize>,
+}
+
+/// Widths that rules give at the size of a result, for all layers in their order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Index of the result among [`RunReport::after`].
+    pub output: usize,
+    /// Its label.
+    pub label: String,
+    /// The same share of every layer.
+    pub even: Vec<usize>,
+    /// The least sum of the layers' errors.
+    pub by_errors: Vec<usize>,
 }
 
 /// How effective the kernels of a layer were, by three measures. Only ablation is independent:
@@ -178,6 +195,9 @@ pub struct RunReport {
     pub front: Vec<NetworkFigures>,
     /// Layers.
     pub layers: Vec<LayerFigures>,
+    /// The last result held against rules; `None` where that is the given network.
+    #[serde(default)]
+    pub shape: Option<Shape>,
     /// Sample-MACs of search and recovery, forward 1, backward 2; everything counted that
     /// runs the network: training, evaluation, probes, the teacher's scores.
     pub search_sample_macs: f64,

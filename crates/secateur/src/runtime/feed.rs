@@ -133,13 +133,26 @@ fn feed(
         .enumerate()
         .map(extent)
         .collect::<Result<_, _>>()?;
+    made_up(name, element, index, shape)
+}
+
+/// Values of a type and shape for the input of that number.
+///
+/// # Errors
+/// Says that they are too many.
+pub(crate) fn made_up(
+    name: &str,
+    element: Element,
+    index: usize,
+    shape: Vec<usize>,
+) -> Result<Feed, String> {
     let len = shape.iter().try_fold(1usize, |n, &e| n.checked_mul(e));
     let len = len
         .filter(|&n| n <= MOST_NUMBERS)
         .ok_or_else(|| format!("its input `{name}` of {shape:?} is too large to be made up"))?;
     let kind = Kind::of(element, index, shape.len());
     Ok(Feed {
-        name: name.clone(),
+        name: name.to_string(),
         element,
         values: (0..len).map(|i| kind.value(i)).collect(),
         shape,

@@ -1,27 +1,29 @@
 //! Engines that written files are checked and timed in.
 //!
-//! In this order: ONNX Runtime where it is found (`ORT_DYLIB_PATH`, or the package of the Python
-//! at hand), tract, and for comparing our own interpreter. The Cargo feature `verify` builds the
-//! first two.
+//! In this order, unless one is named: ONNX Runtime where it is found (a library that is named,
+//! `ORT_DYLIB_PATH`, or the package of the Python at hand), tract, and for comparing our own
+//! interpreter. The Cargo feature `verify` builds the first two.
 
+mod engines;
 mod feed;
 #[cfg(feature = "verify")]
 mod onnxruntime;
 mod own;
 pub(crate) mod panics;
 #[cfg(feature = "verify")]
+mod profile;
+#[cfg(feature = "verify")]
 mod tract;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secateur_onnx::OnnxError;
 use secateur_onnx::model::Model;
 use thiserror::Error;
 
-#[cfg(feature = "verify")]
-pub(crate) use feed::Element;
-pub(crate) use feed::{Feed, feeds, fixed_batch, given_batch, shapes_text};
+pub use engines::Engines;
+pub(crate) use feed::{Element, Feed, feeds, fixed_batch, given_batch, made_up, shapes_text};
 pub use panics::panic_is_expected;
 
 /// Why a model was not run.
@@ -43,6 +45,14 @@ pub enum RuntimeError {
         model: String,
         /// Each engine with what it said.
         refusals: Vec<(String, String)>,
+    },
+    /// The engine that was asked for is not there.
+    #[error("cannot use the engine `{engine}`: {reason}")]
+    NotFound {
+        /// Its name.
+        engine: &'static str,
+        /// What is missing.
+        reason: String,
     },
     /// There is no engine.
     #[error(
@@ -89,6 +99,64 @@ pub(crate) trait Runtime {
         n_nodes: usize,
         feeds: &[Feed],
     ) -> Result<Box<dyn Inference>, String>;
+
+    /// Nanoseconds of a piece of a network that holds `around` bytes, without what the engine does
+    /// at the ends of a file alone, where it can tell that.
+    ///
+    /// # Errors
+    /// The engine's reason.
+    fn piece_time(
+        &self,
+        piece: &Model,
+        n_nodes: usize,
+        feeds: &[Feed],
+        around: usize,
+    ) -> Result<f64, String> {
+        let mut loaded = self.load(piece, n_nodes, feeds)?;
+        let times = repeated(around, || Ok(loaded.time()?.as_secs_f64() * 1e9))?;
+        Ok(undisturbed(times))
+    }
+}
+
+/// Runs of a piece, at least and at most, and seconds after which no more are begun.
+const PIECE_RUNS: (usize, usize) = (8, 60);
+const PIECE_SECONDS: f64 = 0.03;
+/// Bytes that caches hold together.
+const CACHE_LINE: usize = 64;
+
+/// What `run` gives, run by run, behind one that warms allocators. In between, as many bytes are
+/// passed over as a whole network reads between two runs of one of its pieces: the weights of a
+/// network that does not fit into the processor's caches are not found there.
+fn repeated<T>(
+    around: usize,
+    mut run: impl FnMut() -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    let mut passed = vec![0u8; around];
+    let mut run = || {
+        passed
+            .iter_mut()
+            .step_by(CACHE_LINE)
+            .for_each(|byte| *byte = byte.wrapping_add(1));
+        std::hint::black_box(&mut passed);
+        run()
+    };
+    run()?;
+    let started = Instant::now();
+    let mut all = Vec::new();
+    while all.len() < PIECE_RUNS.0
+        || (all.len() < PIECE_RUNS.1 && started.elapsed().as_secs_f64() < PIECE_SECONDS)
+    {
+        all.push(run()?);
+    }
+    Ok(all)
+}
+
+/// The mean of the fastest quarter: other programs only ever hold up a run, and clocks that count
+/// whole microseconds need a mean.
+pub(crate) fn undisturbed(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times.truncate(times.len().div_ceil(4));
+    times.iter().sum::<f64>() / times.len().max(1) as f64
 }
 
 /// A model that an engine has loaded, with its inputs.
@@ -104,28 +172,6 @@ pub(crate) trait Inference {
     /// # Errors
     /// The engine's reason.
     fn time(&mut self) -> Result<Duration, String>;
-}
-
-/// Engines to compare outputs in, the best first.
-pub(crate) fn for_comparing() -> Vec<Box<dyn Runtime>> {
-    let mut engines = for_timing();
-    engines.push(Box::new(own::Own));
-    engines
-}
-
-/// Engines to time files in, the best first: others than our own, which is made for training.
-pub(crate) fn for_timing() -> Vec<Box<dyn Runtime>> {
-    #[allow(unused_mut)]
-    let mut engines: Vec<Box<dyn Runtime>> = Vec::new();
-    #[cfg(feature = "verify")]
-    {
-        match onnxruntime::OnnxRuntime::find() {
-            Ok(found) => engines.push(Box::new(found)),
-            Err(reason) => tracing::info!("ONNX Runtime is not used: {reason}"),
-        }
-        engines.push(Box::new(tract::Tract));
-    }
-    engines
 }
 
 /// Calls `each` with one engine after the other until one succeeds.

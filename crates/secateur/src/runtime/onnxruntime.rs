@@ -1,7 +1,8 @@
 //! Models in ONNX Runtime, which is looked for when the program runs.
 //!
-//! `ORT_DYLIB_PATH` names its library (left empty, none is used); else it is that of the package
-//! `onnxruntime` of the Python at hand. One that is missing or too old is not used.
+//! The caller or `ORT_DYLIB_PATH` names its library (left empty, none is used); else it is that of
+//! the package `onnxruntime` of the Python at hand. One that is missing or too old is not used. A
+//! process loads one library.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,14 +17,23 @@ use ort::value::{DynValue, Tensor, TensorElementType};
 use secateur_onnx::model::Model;
 
 use super::panics::caught;
-use super::{Element, Feed, Inference, Output, Runtime, threads_text};
+use super::{Element, Feed, Inference, Output, Runtime, profile, threads_text};
 
-/// The library as it was loaded.
-pub(super) struct OnnxRuntime(&'static Library);
+/// The library as it was loaded, and the threads of a session.
+pub(super) struct OnnxRuntime {
+    library: &'static Library,
+    threads: usize,
+}
 
 struct Library {
     environment: Environment,
     version: String,
+}
+
+/// What was looked for first, and what was found: a process loads one library.
+struct Search {
+    named: Option<PathBuf>,
+    found: Result<Library, String>,
 }
 
 /// A model ready to run.
@@ -33,33 +43,42 @@ struct Loaded {
 }
 
 impl OnnxRuntime {
-    /// The library at hand.
+    /// The library that is named, or the one at hand.
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) fn find() -> Result<Self, String> {
-        static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
-        let library = LIBRARY.get_or_init(|| {
-            let file = library_file()?;
-            let library = caught(|| open(&file))?;
-            tracing::info!("ONNX Runtime {} from {}", library.version, file.display());
-            Ok(library)
+    pub(super) fn find(named: Option<&Path>, threads: usize) -> Result<Self, String> {
+        static SEARCH: OnceLock<Search> = OnceLock::new();
+        let search = SEARCH.get_or_init(|| Search {
+            named: named.map(Path::to_path_buf),
+            found: load(named),
         });
-        library.as_ref().map(Self).map_err(Clone::clone)
+        if search.named.as_deref() != named {
+            return Err("another library of it was looked for before".to_string());
+        }
+        let library = search.found.as_ref().map_err(Clone::clone)?;
+        Ok(Self { library, threads })
     }
 }
 
+fn load(named: Option<&Path>) -> Result<Library, String> {
+    let file = library_file(named)?;
+    let library = caught(|| open(&file))?;
+    tracing::info!("ONNX Runtime {} from {}", library.version, file.display());
+    Ok(library)
+}
+
 /// Path of the library.
-fn library_file() -> Result<PathBuf, String> {
+fn library_file(named: Option<&Path>) -> Result<PathBuf, String> {
+    let file = |path: PathBuf, who: &str| match path.is_file() {
+        true => Ok(path),
+        false => Err(format!("{who} names no file: `{}`", path.display())),
+    };
+    if let Some(path) = named {
+        return file(path.to_path_buf(), "its library");
+    }
     if let Some(path) = std::env::var_os("ORT_DYLIB_PATH") {
-        let path = PathBuf::from(path);
-        return match path.is_file() {
-            true => Ok(path),
-            false => Err(format!(
-                "`ORT_DYLIB_PATH` names no file: `{}`",
-                path.display()
-            )),
-        };
+        return file(PathBuf::from(path), "`ORT_DYLIB_PATH`");
     }
     let folder = python_package()?.join("capi");
     let entries = fs_err::read_dir(&folder).map_err(text)?;
@@ -118,14 +137,44 @@ fn text(error: impl std::fmt::Display) -> String {
 
 impl Runtime for OnnxRuntime {
     fn describe(&self) -> String {
-        let threads = threads_text(rayon::current_num_threads());
-        match self.0.version.as_str() {
+        let threads = threads_text(self.threads);
+        match self.library.version.as_str() {
             "" => format!("ONNX Runtime, {threads}"),
             version => format!("ONNX Runtime {version}, {threads}"),
         }
     }
 
     fn load(&self, model: &Model, _: usize, feeds: &[Feed]) -> Result<Box<dyn Inference>, String> {
+        Ok(Box::new(self.session(model, feeds, None)?))
+    }
+
+    /// A file alone, ONNX Runtime brings its inputs into the order in memory that its routines take,
+    /// and its outputs back; within a network that is done seldom. Its profile tells the times of
+    /// the nodes, so that those two are left out.
+    fn piece_time(
+        &self,
+        piece: &Model,
+        _: usize,
+        feeds: &[Feed],
+        around: usize,
+    ) -> Result<f64, String> {
+        let folder = tempfile::tempdir().map_err(text)?;
+        let mut loaded = self.session(piece, feeds, Some(folder.path()))?;
+        super::repeated(around, || loaded.time())?;
+        let file = loaded.session.end_profiling().map_err(text)?;
+        let profile = fs_err::read(file).map_err(text)?;
+        profile::layers_time(&profile)
+    }
+}
+
+impl OnnxRuntime {
+    /// A session; its profile is written into `profile`.
+    fn session(
+        &self,
+        model: &Model,
+        feeds: &[Feed],
+        profile: Option<&Path>,
+    ) -> Result<Loaded, String> {
         let whole = model.self_contained().and_then(|model| model.to_bytes());
         let bytes = whole.map_err(text)?;
         caught(|| {
@@ -133,16 +182,19 @@ impl Runtime for OnnxRuntime {
                 .iter()
                 .map(|feed| Ok((feed.name.clone(), tensor(feed)?)));
             let inputs = inputs.collect::<ort::Result<_>>().map_err(text)?;
-            let session = Session::builder(&self.0.environment).map_err(text)?;
+            let session = Session::builder(&self.library.environment).map_err(text)?;
             let session = session.with_log_level(LogLevel::Fatal).map_err(text)?;
-            let session = session
-                .with_intra_threads(rayon::current_num_threads())
-                .map_err(text)?;
+            let session = session.with_intra_threads(self.threads).map_err(text)?;
             let mut session = session.with_inter_threads(1).map_err(text)?;
-            Ok(Box::new(Loaded {
+            if let Some(folder) = profile {
+                session = session
+                    .with_profiling(folder.join("profile"))
+                    .map_err(text)?;
+            }
+            Ok(Loaded {
                 session: session.commit_from_memory(&bytes).map_err(text)?,
                 inputs,
-            }) as Box<dyn Inference>)
+            })
         })
     }
 }

@@ -22,7 +22,7 @@ use secateur_onnx::{OnnxError, surgery};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::runtime::RuntimeError;
+use crate::runtime::{Engines, RuntimeError};
 pub(crate) use masks::stored_masks;
 pub use masks::{MASKS, store_masks};
 use outputs::Comparison;
@@ -129,6 +129,11 @@ pub trait CheckObserver {
     fn comparing(&mut self, engine: &str, inputs: &str) {
         let _ = (engine, inputs);
     }
+
+    /// Layers are timed in this engine, those of so many of so many networks done.
+    fn timing(&mut self, engine: &str, done: usize, of: usize) {
+        let _ = (engine, done, of);
+    }
 }
 
 impl CheckObserver for () {}
@@ -142,6 +147,7 @@ impl CheckObserver for () {}
 pub fn verify_where_possible(
     original: (&Path, &Model),
     small: (&Path, &Model),
+    engines: &Engines,
     observer: &mut dyn CheckObserver,
 ) -> Result<(Verdict, Option<String>), VerifyError> {
     // Pruning looks for coupled kernels after the same change: a tensor that several layers share
@@ -186,6 +192,7 @@ pub fn verify_where_possible(
             groups: &groups,
             masks: &masks,
             macs: cost.count(&Masks::all_active(&groups)).macs,
+            engines,
         };
         match comparison.run(observer) {
             Ok(check) => checks.push(check),

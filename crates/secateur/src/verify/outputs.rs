@@ -14,8 +14,8 @@ use super::saturation::saturated;
 use super::tolerance::Tolerance;
 use super::{Check, CheckObserver, VerifyError};
 use crate::runtime::{
-    Feed, Output, Runtime, RuntimeError, feeds, first_that_runs, fixed_batch, for_comparing,
-    given_batch, shapes_text,
+    Engines, Feed, Output, Runtime, RuntimeError, feeds, first_that_runs, fixed_batch, given_batch,
+    shapes_text,
 };
 
 /// Bytes of weights beyond which outputs are not compared.
@@ -39,10 +39,13 @@ pub(super) struct Comparison<'a> {
     pub masks: &'a Masks,
     /// Multiply-adds of a sample of the original.
     pub macs: u64,
+    /// What may compare.
+    pub engines: &'a Engines,
 }
 
 impl Comparison<'_> {
-    /// Compares all outputs for made-up inputs, in the first engine that runs both files.
+    /// Compares all outputs for made-up inputs, in the first engine that runs both files, or in the one
+    /// that is asked for.
     ///
     /// # Errors
     /// [`VerifyError::TooLarge`], [`VerifyError::NonFinite`], [`VerifyError::Empty`] and
@@ -64,7 +67,7 @@ impl Comparison<'_> {
         let masked = masked.with_outputs(&instead);
         let small = self.small.1.with_outputs(&instead);
         let (engine, inputs, outputs) =
-            first_that_runs(&for_comparing(), self.original.0, |engine| {
+            first_that_runs(&self.engines.for_comparing()?, self.original.0, |engine| {
                 let ran = self.in_engine(engine, [&masked, &small], observer)?;
                 Ok((engine.describe(), ran.0, ran.1))
             })?;

@@ -11,7 +11,7 @@ use secateur::train::TrainConfig;
 use secateur_net::settings::{Setting, Settings};
 use secateur_search::config::PruneConfig;
 
-const FILES: [&str; 3] = ["algorithm.md", "data.md", "measure.md"];
+const FILES: [&str; 4] = ["algorithm.md", "data.md", "latency.md", "measure.md"];
 const BEGIN: &str = "<!-- settings: ";
 const END: &str = "<!-- end -->";
 

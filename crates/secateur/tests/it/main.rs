@@ -12,6 +12,7 @@ mod examples;
 mod given;
 mod inputs;
 mod interrupt;
+mod latency;
 // The same helper as in the tests of `secateur-onnx`; not all of it is needed here.
 mod measure;
 #[allow(dead_code)]

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use secateur::data::DataConfig;
-use secateur::layered::{arguments, keyword};
+use secateur::layered::{LookConfig, arguments, keyword};
 use secateur::train::TrainConfig;
 use secateur_net::settings::{Kind, Setting, Settings};
 use secateur_search::config::PruneConfig;
@@ -77,21 +77,35 @@ fn field(setting: &Setting) -> String {
     )
 }
 
-fn class<S: Settings>(name: &str, about: &str) -> String {
+/// A class of the settings of `S` that its `base`, a class with its settings, does not have.
+fn class<S: Settings>(name: &str, about: &str, base: Option<(&str, &[Setting])>) -> String {
+    let inherited = base.map_or(&[][..], |(_, settings)| settings);
+    let is_own = |setting: &Setting| {
+        let mut others = inherited.iter();
+        others.all(|other| keyword(other) != keyword(setting))
+    };
     let fields: String = arguments::<S>()
         .iter()
-        .filter(|setting| setting.key != "measure.command")
+        .filter(|setting| setting.key != "measure.command" && is_own(setting))
         .map(field)
         .collect();
-    format!("\nclass {name}(TypedDict, total=False):\n    \"\"\"{about}.\"\"\"\n\n{fields}")
+    let base = base.map_or("TypedDict", |(name, _)| name);
+    format!("\nclass {name}({base}, total=False):\n    \"\"\"{about}.\"\"\"\n\n{fields}")
 }
 
 #[test]
 fn types_of_settings_are_as_declared() {
+    let (data, look) = (arguments::<DataConfig>(), arguments::<LookConfig>());
+    let of_data = Some(("DataSettings", &data[..]));
     let classes = [
-        class::<DataConfig>("DataSettings", "How data are read"),
-        class::<PruneConfig>("PruneSettings", "Everything that a pruning run depends on"),
-        class::<TrainConfig>("TrainSettings", "How to train"),
+        class::<DataConfig>("DataSettings", "How data are read", None),
+        class::<LookConfig>("LookSettings", "What looks at files depend on", of_data),
+        class::<PruneConfig>(
+            "PruneSettings",
+            "Everything that a pruning run depends on",
+            Some(("LookSettings", &look)),
+        ),
+        class::<TrainConfig>("TrainSettings", "How to train", of_data),
     ];
     let expected = format!("{HEAD}{}", classes.concat());
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);

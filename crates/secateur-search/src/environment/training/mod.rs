@@ -130,6 +130,11 @@ impl<'a> TrainingEnvironment<'a> {
         }
     }
 
+    /// What each group's readers lose in the given network by the group's width.
+    pub fn errors(&self) -> &[WidthErrors] {
+        &self.errors
+    }
+
     /// Multiply-adds of the present network.
     fn macs(&self) -> f64 {
         self.problem.space.count(&self.state.standing.masks).macs as f64
@@ -140,7 +145,7 @@ impl<'a> TrainingEnvironment<'a> {
     fn rewarded(&self, before: &Standing, own: &[Vec<f32>], goal: &Goal) -> Reward {
         let space = &self.problem.space;
         let now = &self.state.standing;
-        let share = |masks| ratio(goal.metric, &space.count(masks), &space.size) as f32;
+        let share = |masks| ratio(goal.count, &space.count(masks), &space.size) as f32;
         let of_epoch = reward::Epoch {
             loss: [before.loss, now.loss],
             remaining: [share(&before.masks), share(&now.masks)],
@@ -222,7 +227,7 @@ impl Environment for TrainingEnvironment<'_> {
         let mut observation = Observation {
             network: NetworkFacts {
                 margin: goal.margin(standing.quality) as f32,
-                remaining: space.remaining(goal.metric, &standing.masks) as f32,
+                remaining: space.remaining(goal.count, &standing.masks) as f32,
                 target: goal.target as f32,
                 convergence: standing.convergence as f32,
                 progress: goal.progress,
@@ -252,7 +257,7 @@ impl Environment for TrainingEnvironment<'_> {
         let known = self.own_reward.take();
         let own = known.unwrap_or_else(|| self.observe(goal).own_reward);
         let (train_loss, mut cost) = match action.healing {
-            Healing::Solved => self.look(action.masks.clone())?,
+            Healing::Solved { fully_judged } => self.look(action.masks.clone(), fully_judged)?,
             Healing::Recovery { steps, .. } => self.recover(&action.masks, steps, watch)?,
         };
         if let Healing::Recovery { probe: true, .. } = action.healing {

@@ -22,6 +22,7 @@ use crate::{NetworkError, PruneError};
 use secateur_net::NetError;
 use secateur_net::settings::SettingError;
 use secateur_onnx::OnnxError;
+use secateur_search::config::RuntimeName;
 use secateur_search::environment::EnvironmentError;
 use secateur_search::environment::training::ProblemError;
 use secateur_search::error::SearchError;
@@ -73,6 +74,7 @@ fn prune(error: &PruneError) -> Hint {
         PruneError::Guessing(found) => Some(guessing(found)),
         PruneError::Command(error) => measure::command(error),
         PruneError::Search(error) => search(error),
+        PruneError::Runtime(error) => runtime(error),
         PruneError::Verify(error) => verify(error),
         PruneError::Report(error) => report(error),
         PruneError::OverInput { .. } => say("give another file with `-o`"),
@@ -180,6 +182,7 @@ fn space(error: &SpaceError) -> Hint {
             "say the sizes of the inputs with `--input-shape`, such as x=1x3x48x320, or give the \
              budget in `params` or `kernels`",
         ),
+        SpaceError::UnknownLatency => say("give the budget in `params`, `macs` or `kernels`"),
         SpaceError::Unreachable { least, .. } if *least > 0.999 => say(
             "`secateur inspect` shows what holds each layer; a smaller `--round-to` or a shorter \
              `--ignore` frees more",
@@ -214,6 +217,7 @@ fn network(error: &NetworkError) -> Hint {
         NetworkError::Data(error) => data(error),
         NetworkError::Weights(error) => problem(error),
         NetworkError::Space(error) => space(error),
+        NetworkError::Runtime(error) => runtime(error),
     }
 }
 
@@ -236,6 +240,11 @@ fn verify(error: &VerifyError) -> Hint {
 fn runtime(error: &RuntimeError) -> Hint {
     match error {
         RuntimeError::NotBuilt { .. } => say("build the program with its default features"),
+        RuntimeError::NotFound { engine, .. } if *engine == RuntimeName::OnnxRuntime.name() => say(
+            "`pip install onnxruntime`, or name its library with `--ort-lib`; without `--engine` the \
+             next one is taken",
+        ),
+        RuntimeError::NotFound { .. } => say("build the program with its default features"),
         RuntimeError::Onnx(error) => onnx(error),
         RuntimeError::Unfit { .. } => {
             say("say the sizes of the inputs with `--input-shape`, such as x=1x3x48x320")
@@ -330,7 +339,13 @@ fn layered(error: &LayeredError) -> Hint {
         LayeredError::Setting(error) => error.hint(),
         LayeredError::Config { hint, .. } => hint.clone(),
         LayeredError::Policy(error) => policy(error),
-        LayeredError::BudgetWithAec | LayeredError::Read(_) | LayeredError::Together(_) => None,
+        LayeredError::Onnx(error) => onnx(error),
+        LayeredError::Runtime(error) => runtime(error),
+        LayeredError::BudgetWithAec
+        | LayeredError::Budget { .. }
+        | LayeredError::NotTimed { .. }
+        | LayeredError::Read(_)
+        | LayeredError::Together(_) => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! That outputs are being compared, where that takes a while.
+//! What happens in another engine, where that takes a while.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 
 use super::style;
 
-/// Shows what is compared, in which engine and for how long.
+/// Shows what is compared or timed, in which engine and for how long.
 pub struct CheckProgress(ProgressBar);
 
 /// The bar is drawn anew this often, and first after it: what is quicker shows nothing.
@@ -31,6 +31,12 @@ impl CheckObserver for CheckProgress {
     fn comparing(&mut self, engine: &str, inputs: &str) {
         self.0.reset_elapsed();
         let text = format!("comparing outputs in {engine}: {inputs}");
+        self.0.set_message(text);
+        self.0.enable_steady_tick(TICK);
+    }
+
+    fn timing(&mut self, engine: &str, done: usize, of: usize) {
+        let text = format!("timing layers in {engine}: {done} of {of} networks");
         self.0.set_message(text);
         self.0.enable_steady_tick(TICK);
     }

@@ -56,6 +56,7 @@ impl Observer for PruneProgress {
         let stage = match progress.stage {
             Stage::Explore => "exploring",
             Stage::Exploit => "exploiting",
+            Stage::Solve => "solving",
             Stage::Recover => "recovering",
         };
         let mut parts = vec![stage.to_string()];
@@ -90,6 +91,10 @@ impl Observer for PruneProgress {
             seconds = format!("{:.1}", record.seconds),
             "pruning epoch"
         );
+    }
+
+    fn preparing(&mut self, what: &str) {
+        self.bar.set_message(what.to_string());
     }
 
     fn measuring(&mut self, network: &str) {

@@ -112,7 +112,7 @@ impl LentArrays {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{DataConfig, Dataset, Pixels, open_arrays};
+    use crate::data::{DataConfig, Pixels, open_arrays};
 
     enum Owned {
         Floats(Vec<f32>),

@@ -1,0 +1,297 @@
+//! What a network's time in an engine will be at any widths, from times of its layers that are
+//! measured in that engine.
+//!
+//! The network is taken into pieces (`secateur_onnx::pieces`), which are timed as files of their own
+//! at twenty-five networks' widths (`design`), those known from before left out (`cache`). Widths
+//! end where a block of the engine ends (`block`). Some of those networks are timed as wholes, the
+//! sums of their pieces are fitted to that (`fit`), and others, which the fit has not seen, tell how
+//! far predictions are off.
+
+mod block;
+mod budget;
+mod cache;
+mod design;
+mod fit;
+mod gauge;
+mod pieces;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use secateur_onnx::OnnxError;
+use secateur_onnx::cost::{Latency, PieceTimes, Timing};
+use secateur_onnx::graph::Graph;
+use secateur_onnx::model::Model;
+use secateur_search::space::Space;
+use serde::Serialize;
+
+pub use block::Block;
+pub use budget::LatencyFigures;
+pub(crate) use budget::Timing as BudgetTiming;
+use cache::Cache;
+pub use gauge::{LatencyGauge, Timed};
+use pieces::Network;
+
+use crate::bench::{Millis, in_turn};
+use crate::runtime::{
+    Engines, Runtime, RuntimeError, feeds, first_that_runs, fixed_batch, undisturbed,
+};
+
+/// Nanoseconds of a millisecond.
+const NS: f64 = 1e6;
+/// Networks of the design that the sums of pieces are fitted to: the given one, and others of
+/// uneven widths.
+const FITTED: [usize; 5] = [0, 7, 13, 19, 22];
+/// Networks of the design that tell the error.
+const CHECKED: [usize; 5] = [2, 9, 11, 16, 23];
+/// Timed runs of each.
+const ROUNDS: usize = 24;
+
+/// A table of times, with how it was made.
+#[derive(Debug, Clone, Serialize)]
+pub struct LatencyTable {
+    /// Engine, with its version and threads.
+    pub engine: String,
+    /// Samples at once.
+    pub batch: usize,
+    /// The given network as a whole, measured.
+    pub given_ms: Millis,
+    /// The same by the table.
+    pub given_by_table_ms: Millis,
+    /// The steps in which the engine computes channels; none where no layer shows them.
+    pub block: Option<Block>,
+    /// By piece.
+    pub layers: Vec<LayerTimes>,
+    /// What the sum of the pieces is multiplied by.
+    pub scale: f64,
+    /// Milliseconds beside them.
+    pub rest_ms: Millis,
+    /// Networks that the table was not fitted to.
+    pub checks: Vec<Predicted>,
+    /// Nodes and pieces that were not timed by themselves.
+    pub not_timed: Vec<String>,
+    /// For counting.
+    #[serde(skip)]
+    pub latency: Latency,
+}
+
+/// Times of a piece.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LayerTimes {
+    /// Its first node.
+    pub node: String,
+    /// Operator of that.
+    pub op_type: String,
+    /// By the channels that it reads and gives; where it reads what it gives, by those alone.
+    pub times: Vec<Timing>,
+}
+
+/// A network's time as the table has it, and as it was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Predicted {
+    /// By the table.
+    pub predicted_ms: Millis,
+    /// As a whole.
+    pub measured_ms: Millis,
+}
+
+impl Predicted {
+    /// How far the prediction is off, as a share of what was measured.
+    pub fn error(&self) -> f64 {
+        (self.predicted_ms / self.measured_ms - 1.0).abs()
+    }
+}
+
+/// Is told how far the measuring is: the engine, networks whose layers are timed, all of them.
+pub type TimingObserver<'a> = dyn FnMut(&str, usize, usize) + 'a;
+
+impl LatencyTable {
+    /// Measures a network in the first engine that runs it. `batch` is that of the file where that
+    /// fixes it.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] where no engine runs the network.
+    pub fn measure(
+        (path, model): (&Path, &Model),
+        space: &Space,
+        engines: &Engines,
+        batch: usize,
+        observer: &mut TimingObserver<'_>,
+    ) -> Result<Self, RuntimeError> {
+        let graph = Graph::outline(model)?;
+        let batch = fixed_batch(&graph).unwrap_or(batch);
+        feeds(&graph, batch).map_err(|reason| RuntimeError::Unfit {
+            model: path.display().to_string(),
+            reason,
+        })?;
+        let network = Network::new(model, &graph, space, batch)?;
+        first_that_runs(&engines.for_timing()?, path, |engine| {
+            in_engine(engine, &network, observer)
+        })
+    }
+
+    /// Channels that layers should be a multiple of.
+    pub fn block_size(&self) -> usize {
+        self.block.as_ref().map_or(1, |block| block.size)
+    }
+
+    /// The largest error of the networks that the table was not fitted to, and the middle one.
+    pub fn errors(&self) -> Option<(f64, f64)> {
+        let mut errors: Vec<f64> = self.checks.iter().map(Predicted::error).collect();
+        errors.sort_by(f64::total_cmp);
+        Some((*errors.last()?, *errors.get(errors.len() / 2)?))
+    }
+}
+
+/// Measures in one engine; `Err` is why it cannot.
+fn in_engine(
+    engine: &dyn Runtime,
+    network: &Network<'_>,
+    observer: &mut TimingObserver<'_>,
+) -> Result<LatencyTable, String> {
+    // Whether it runs the network at all is seen before anything takes long.
+    let given = whole_times(engine, network, &[network.full()])?;
+    let mut cache = Cache::open(&engine.describe());
+    let block = block(engine, network, &mut cache).map_err(|error| error.to_string())?;
+    let size = block.as_ref().map_or(1, |block| block.size);
+    let widths = design::networks(network.space, &network.channels, size);
+    let timed = layers(engine, network, &widths, &mut cache, observer);
+    cache.close();
+    let (layers, failed) = timed.map_err(|error| error.to_string())?;
+    let known = layers.iter().filter(|(_, timings)| !timings.is_empty());
+    let pieces = known.map(|(&index, timings)| {
+        let channels = network.channels[index].clone();
+        (channels, PieceTimes::new(timings))
+    });
+    let sum = Latency::new(pieces);
+    let chosen = FITTED
+        .iter()
+        .chain(&CHECKED)
+        .map(|&row| widths[row].clone());
+    let chosen: Vec<Vec<usize>> = chosen.collect();
+    let measured = whole_times(engine, network, &chosen).unwrap_or(given);
+    let pairs: Vec<(f64, f64)> = chosen
+        .iter()
+        .zip(&measured)
+        .map(|(widths, time)| (sum.of(&network.space.narrowed(widths)), *time))
+        .collect();
+    let (fitted, checked) = pairs.split_at(FITTED.len().min(pairs.len()));
+    let (scale, rest) = fit::fit(fitted);
+    let predicted = |sum: f64| (rest + scale * sum) / NS;
+    let mut not_timed = network.pieces.left_out.clone();
+    not_timed.extend(failed);
+    Ok(LatencyTable {
+        engine: engine.describe(),
+        batch: network.batch,
+        given_ms: measured[0] / NS,
+        given_by_table_ms: predicted(pairs[0].0),
+        block,
+        layers: layers
+            .into_iter()
+            .map(|(index, times)| LayerTimes {
+                node: network.pieces.pieces[index].name.clone(),
+                op_type: network.pieces.pieces[index].op_type.clone(),
+                times,
+            })
+            .collect(),
+        scale,
+        rest_ms: rest / NS,
+        checks: checked
+            .iter()
+            .map(|&(sum, time)| Predicted {
+                predicted_ms: predicted(sum),
+                measured_ms: time / NS,
+            })
+            .collect(),
+        not_timed,
+        latency: sum.fitted(scale, rest),
+    })
+}
+
+/// Times of every piece by its number, and the nodes of those that the engine did not run.
+type Layers = (BTreeMap<usize, Vec<Timing>>, Vec<String>);
+
+fn layers(
+    engine: &dyn Runtime,
+    network: &Network<'_>,
+    widths: &[Vec<usize>],
+    cache: &mut Cache,
+    observer: &mut TimingObserver<'_>,
+) -> Result<Layers, OnnxError> {
+    let mut layers: BTreeMap<usize, Vec<Timing>> = BTreeMap::new();
+    let mut failed: BTreeMap<usize, String> = BTreeMap::new();
+    for (done, widths) in widths.iter().enumerate() {
+        observer(&engine.describe(), done, design::NETWORKS);
+        let masks = network.space.narrowed(widths);
+        let channels: Vec<(u64, u64)> = network.channels.iter().map(|c| c.count(&masks)).collect();
+        let is_new = |index: usize| {
+            let mut known = layers.get(&index).into_iter().flatten();
+            !failed.contains_key(&index) && !known.any(|t| (t.x, t.y) == channels[index])
+        };
+        for (index, time) in network.times(engine, widths, cache, is_new)? {
+            let (x, y) = channels[index];
+            match time {
+                Ok(ns) => layers.entry(index).or_default().push(Timing { x, y, ns }),
+                Err(reason) => {
+                    let name = &network.pieces.pieces[index].name;
+                    tracing::info!("{name} was not timed: {reason}");
+                    failed.insert(index, name.clone());
+                }
+            }
+        }
+    }
+    Ok((layers, failed.into_values().collect()))
+}
+
+/// Nanoseconds of whole networks of these widths, in turn.
+fn whole_times(
+    engine: &dyn Runtime,
+    network: &Network<'_>,
+    widths: &[Vec<usize>],
+) -> Result<Vec<f64>, String> {
+    let mut models = Vec::new();
+    for widths in widths {
+        let model = network
+            .narrowed(widths)
+            .map_err(|error| error.to_string())?;
+        let feeds = feeds(network.graph, network.batch)?;
+        models.push(engine.load(&model, network.graph.nodes.len(), &feeds)?);
+    }
+    let times = in_turn(&mut models, ROUNDS)?;
+    Ok(times
+        .into_iter()
+        .map(|times| NS * undisturbed(times))
+        .collect())
+}
+
+/// The steps of one convolution that is wide enough to show them; the others are taken to be alike.
+fn block(
+    engine: &dyn Runtime,
+    network: &Network<'_>,
+    cache: &mut Cache,
+) -> Result<Option<Block>, OnnxError> {
+    let space = network.space;
+    let most = *block::KERNELS.end();
+    let shows = |index: &usize| -> Option<usize> {
+        let is_conv = network.pieces.pieces[*index].op_type == "Conv";
+        let group = network.channels[*index].gives_alone()?;
+        let wide = space.groups.groups[group].width >= most;
+        (is_conv && space.switchable[group] && wide).then_some(group)
+    };
+    let mut all = 0..network.pieces.pieces.len();
+    let Some((index, group)) = all.find_map(|index| Some((index, shows(&index)?))) else {
+        return Ok(None);
+    };
+    let mut times = Vec::new();
+    for kernels in block::KERNELS {
+        let mut widths = network.full();
+        widths[group] = kernels;
+        let found = network.times(engine, &widths, cache, |other| other == index)?;
+        match found.into_values().next() {
+            Some(Ok(time)) => times.push((kernels, time)),
+            _ => return Ok(None),
+        }
+    }
+    let layer = network.pieces.pieces[index].name.clone();
+    Ok(Some(Block::new(layer, times)))
+}

@@ -1,0 +1,103 @@
+//! What was asked for, read and checked, before anything takes long.
+
+use std::path::Path;
+
+use secateur_net::data::Source;
+use secateur_onnx::model::Model;
+use secateur_search::config::Budget;
+use secateur_search::environment::training::Problem;
+use secateur_search::policies;
+use secateur_search::search::Observer;
+
+use super::measure::Measures;
+use super::{PruneError, Searched, budgets, given};
+use crate::guessing::Guessing;
+use crate::latency::{BudgetTiming, LatencyGauge};
+use crate::pruner::Pruner;
+use crate::runtime::Engines;
+
+/// A run that can begin.
+pub(super) struct Planned {
+    pub problem: Problem,
+    pub engines: Engines,
+    /// Where a budget is a latency.
+    timing: Option<BudgetTiming>,
+    budgets: Vec<Budget>,
+}
+
+/// Reads network and data, and checks what was asked for; where a budget is a latency, the layers
+/// are timed, and they keep multiples of the engine's block unless told otherwise.
+pub(super) fn plan(
+    pruner: &mut Pruner<'_>,
+    is_measured: bool,
+    (path, model): (&Path, Model),
+    source: &Source,
+    observer: &mut dyn Observer,
+) -> Result<Planned, PruneError> {
+    let config = &pruner.config;
+    config.check_for(is_measured)?;
+    if pruner.policy.is_none() {
+        policies::check(config, pruner.agent.is_some())?;
+    }
+    let engines = Engines::of(&config.runtime)?;
+    let (data, search) = (&config.data, &config.search);
+    let mut problem = Problem::new(model, source, data, search, &pruner.engine)?;
+    given::check_original(&problem)?;
+    let timing = BudgetTiming::for_budgets(
+        budgets(config),
+        ((path, &problem.model), &problem.space),
+        &engines,
+        &config.latency,
+        &mut |engine, done, of| {
+            observer.preparing(&format!(
+                "timing layers in {engine}: {done} of {of} networks"
+            ));
+        },
+    )?;
+    if let Some(timing) = &timing {
+        problem.space = timing.lay_over(problem.space);
+        problem.notes.push(timing.note());
+        let search = &mut pruner.config.search;
+        search.round_to = timing.round_to(search.round_to);
+    }
+    let config = &pruner.config;
+    for budget in budgets(config) {
+        problem.space.check_budget(budget, config.search.round_to)?;
+    }
+    if !config.search.force
+        && let Some(guessing) = Guessing::find(&problem)?
+    {
+        return Err(PruneError::Guessing(Box::new(guessing)));
+    }
+    Ok(Planned {
+        budgets: budgets(config).to_vec(),
+        problem,
+        engines,
+        timing,
+    })
+}
+
+impl Planned {
+    /// What measures networks against budgets of latency.
+    pub fn gauge(&self) -> Option<LatencyGauge<'_>> {
+        let timing = self.timing.as_ref()?;
+        let Problem { model, space, .. } = &self.problem;
+        Some(LatencyGauge::new(model, space, timing, &self.budgets))
+    }
+
+    /// Measures the given network, which lies at `file`, and what a search brought.
+    pub fn measures(
+        &self,
+        file: &Path,
+        searched: &Searched,
+        gauge: Option<&LatencyGauge<'_>>,
+    ) -> Result<Measures, PruneError> {
+        Measures::take(
+            &self.problem,
+            file,
+            &searched.networks,
+            &self.engines,
+            gauge,
+        )
+    }
+}
