@@ -38,6 +38,9 @@ const RUN: Class = "RunError";
 const INTERRUPTED: Class = "Interrupted";
 const ANY: Class = "SecateurError";
 
+/// Is an error of a type?
+type IsIt = fn(&(dyn Error + 'static)) -> bool;
+
 /// An error as an exception.
 pub fn raise(py: Python<'_>, error: &anyhow::Error) -> PyErr {
     let class = class(error);
@@ -93,7 +96,7 @@ fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
     if let Some(error) = error.downcast_ref::<NetworkError>() {
         return Some(of_network(error));
     }
-    let known: [(fn(&(dyn Error + 'static)) -> bool, Class); 11] = [
+    let known: [(IsIt, Class); 11] = [
         (is::<DataError>, DATA),
         (is::<SettingError>, SETTING),
         (is::<LayeredError>, SETTING),

@@ -9,6 +9,7 @@ use crate::layered::ModeName;
 use crate::new_network::Arch;
 use crate::train::TrainConfig;
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use secateur_net::settings;
 use secateur_net::settings::{BATCH, EPOCHS, INPUTS, WIDTH};
 use secateur_onnx::model::InputShape;
@@ -59,6 +60,10 @@ pub enum Command {
     Compare(CompareArgs),
     /// Train, prune in both modes and report, on the data shipped with the sources
     Demo(DemoArgs),
+    /// Print what a shell completes words of this program by
+    Completions(CompletionsArgs),
+    /// Write manual pages
+    Man(ManArgs),
 }
 
 /// `secateur train`.
@@ -363,6 +368,25 @@ pub struct DemoArgs {
     /// How the initial training goes.
     #[command(flatten)]
     pub settings: Flags<DemoConfig>,
+}
+
+/// `secateur completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  \
+secateur completions bash > ~/.local/share/bash-completion/completions/secateur")]
+pub struct CompletionsArgs {
+    /// Shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// `secateur man`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secateur man -o ~/.local/share/man/man1")]
+pub struct ManArgs {
+    /// Folder for `secateur.1` and a page each command
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
 }
 
 settings! {

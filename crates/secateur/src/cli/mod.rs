@@ -73,6 +73,8 @@ pub fn run(call: &Call) -> u8 {
         Command::Report(args) => crate::commands::report::run(args),
         Command::Compare(args) => crate::commands::compare::run(args, cli.threads, call),
         Command::Demo(args) => crate::commands::demo::run(args),
+        Command::Completions(args) => Ok(crate::commands::shell::completions(args)),
+        Command::Man(args) => crate::commands::shell::man(args),
     };
     result.unwrap_or_else(|error| errors::print(&error))
 }

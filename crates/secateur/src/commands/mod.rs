@@ -7,6 +7,7 @@ pub mod eval;
 pub mod inspect;
 pub mod prune;
 pub mod report;
+pub mod shell;
 pub mod train;
 pub mod verify;
 
@@ -48,6 +49,14 @@ where
     for line in table(align, rows).lines() {
         say!("  {line}");
     }
+}
+
+/// Makes a folder that is missing; fails if something else is there.
+fn check_folder(path: &Path) -> Result<()> {
+    if path.exists() && !path.is_dir() {
+        anyhow::bail!("cannot write into `{}`: it is no folder", path.display());
+    }
+    Ok(fs_err::create_dir_all(path)?)
 }
 
 /// Fails early, before hours of work, if `path` cannot be written.
