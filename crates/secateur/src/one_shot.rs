@@ -212,7 +212,7 @@ pub fn prune_one_shot(
             verify_where_possible((job.model, &model), (&path, &small), job.engines, observer)?;
         check_verdict(&path, &verdict)?;
         let timed = gauge.as_ref().and_then(|gauge| {
-            let timed = gauge.figures(&small, &masks, target.latency());
+            let timed = gauge.figures(&masks, target.latency());
             timed
                 .inspect_err(|reason| {
                     notes.push(format!("`{}` was not timed: {reason}", path.display()))

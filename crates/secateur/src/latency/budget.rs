@@ -7,7 +7,7 @@ use secateur_search::config::{Budget, LatencyConfig, Metric};
 use secateur_search::space::Space;
 use serde::{Deserialize, Serialize};
 
-use super::{LatencyTable, NS, Timed, TimingObserver};
+use super::{CHECKS, LatencyTable, NS, Timed, TimingObserver};
 use crate::bench::Millis;
 use crate::runtime::{Engines, RuntimeError};
 
@@ -36,7 +36,8 @@ impl Timing {
             return Ok(None);
         }
         let engines = engines.clone().with_threads(config.threads);
-        let table = LatencyTable::measure(model, space, &engines, config.batch, observer)?;
+        let table =
+            LatencyTable::measure(model, space, &engines, (config.batch, CHECKS), observer)?;
         Ok(Some(Self { table, engines }))
     }
 

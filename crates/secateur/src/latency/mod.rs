@@ -17,6 +17,7 @@ mod pieces;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use secateur_onnx::OnnxError;
 use secateur_onnx::cost::{Latency, PieceTimes, Timing};
@@ -34,7 +35,7 @@ use pieces::Network;
 
 use crate::bench::{Millis, in_turn};
 use crate::runtime::{
-    Engines, Runtime, RuntimeError, feeds, first_that_runs, fixed_batch, undisturbed,
+    Engines, Inference, Runtime, RuntimeError, feeds, first_that_runs, fixed_batch, undisturbed,
 };
 
 /// Nanoseconds of a millisecond.
@@ -42,10 +43,13 @@ const NS: f64 = 1e6;
 /// Networks of the design that the sums of pieces are fitted to: the given one, and others of
 /// uneven widths.
 const FITTED: [usize; 5] = [0, 7, 13, 19, 22];
-/// Networks of the design that tell the error.
-const CHECKED: [usize; 5] = [2, 9, 11, 16, 23];
-/// Timed runs of each.
-const ROUNDS: usize = 24;
+/// Networks of random widths that tell the error, unless told otherwise.
+pub const CHECKS: usize = 5;
+/// Timed runs of a whole network, at least and at most, and seconds after which no more are begun.
+const RUNS: (usize, usize) = (24, 480);
+const SECONDS: f64 = 2.0;
+/// Runs between which the clock is looked at.
+const RUNS_AT_ONCE: usize = 12;
 
 /// A table of times, with how it was made.
 #[derive(Debug, Clone, Serialize)]
@@ -106,8 +110,8 @@ impl Predicted {
 pub type TimingObserver<'a> = dyn FnMut(&str, usize, usize) + 'a;
 
 impl LatencyTable {
-    /// Measures a network in the first engine that runs it. `batch` is that of the file where that
-    /// fixes it.
+    /// Measures a network in the first engine that runs it, and holds the table against `checks`
+    /// networks of random widths. `batch` is that of the file where that fixes it.
     ///
     /// # Errors
     /// [`RuntimeError`] where no engine runs the network.
@@ -115,7 +119,7 @@ impl LatencyTable {
         (path, model): (&Path, &Model),
         space: &Space,
         engines: &Engines,
-        batch: usize,
+        (batch, checks): (usize, usize),
         observer: &mut TimingObserver<'_>,
     ) -> Result<Self, RuntimeError> {
         let graph = Graph::outline(model)?;
@@ -126,7 +130,7 @@ impl LatencyTable {
         })?;
         let network = Network::new(model, &graph, space, batch)?;
         first_that_runs(&engines.for_timing()?, path, |engine| {
-            in_engine(engine, &network, observer)
+            in_engine(engine, &network, checks, observer)
         })
     }
 
@@ -147,6 +151,7 @@ impl LatencyTable {
 fn in_engine(
     engine: &dyn Runtime,
     network: &Network<'_>,
+    checks: usize,
     observer: &mut TimingObserver<'_>,
 ) -> Result<LatencyTable, String> {
     // Whether it runs the network at all is seen before anything takes long.
@@ -164,11 +169,8 @@ fn in_engine(
         (channels, PieceTimes::new(timings))
     });
     let sum = Latency::new(pieces);
-    let chosen = FITTED
-        .iter()
-        .chain(&CHECKED)
-        .map(|&row| widths[row].clone());
-    let chosen: Vec<Vec<usize>> = chosen.collect();
+    let mut chosen: Vec<Vec<usize>> = FITTED.iter().map(|&row| widths[row].clone()).collect();
+    chosen.extend(design::random(network.space, size, checks));
     let measured = whole_times(engine, network, &chosen).unwrap_or(given);
     let pairs: Vec<(f64, f64)> = chosen
         .iter()
@@ -257,11 +259,24 @@ fn whole_times(
         let feeds = feeds(network.graph, network.batch)?;
         models.push(engine.load(&model, network.graph.nodes.len(), &feeds)?);
     }
-    let times = in_turn(&mut models, ROUNDS)?;
-    Ok(times
+    Ok(together(&mut models)?
         .into_iter()
-        .map(|times| NS * undisturbed(times))
+        .map(|ms| NS * ms)
         .collect())
+}
+
+/// Milliseconds of an undisturbed run of each of some models, timed in turn.
+fn together(models: &mut [Box<dyn Inference>]) -> Result<Vec<Millis>, String> {
+    let started = Instant::now();
+    let mut times = vec![Vec::new(); models.len()];
+    let mut runs = 0;
+    while runs < RUNS.0 || (runs < RUNS.1 && started.elapsed().as_secs_f64() < SECONDS) {
+        for (all, more) in times.iter_mut().zip(in_turn(models, RUNS_AT_ONCE)?) {
+            all.extend(more);
+        }
+        runs += RUNS_AT_ONCE;
+    }
+    Ok(times.into_iter().map(undisturbed).collect())
 }
 
 /// The steps of one convolution that is wide enough to show them; the others are taken to be alike.
