@@ -25,6 +25,8 @@ pub enum Stage {
     Exploit,
     /// Masks are fixed; only weights train, to regain accuracy.
     Recover,
+    /// No recovery of AEC held: a larger network is sought that holds with solved weights alone.
+    Solve,
 }
 
 /// Why a dormant kernel came back.
@@ -94,6 +96,13 @@ pub struct EpochRecord {
     pub turned_off: Vec<KernelId>,
     /// Kernels turned on again in this epoch.
     pub reactivated: Vec<Reactivation>,
+    /// Of the kernels switched in this epoch, those that the policy wished to be so; the others went or
+    /// came by the widths and the budget.
+    #[serde(default)]
+    pub wished: usize,
+    /// Kernels that the policy wished to be switched, and the limits did not let it.
+    #[serde(default)]
+    pub held_back: usize,
     /// True where the exchange of this epoch did not lower the loss: the next one goes on from the
     /// network before it.
     #[serde(default)]

@@ -81,7 +81,11 @@ impl Goal {
 pub enum Healing {
     /// Without training, from the given network's weights: what remains is made to give what the
     /// whole gave. Quick, and tells networks apart nearly as training them would.
-    Solved,
+    Solved {
+        /// Judge it on all of the search part, as what may become a result must be; else on as many
+        /// samples as tell networks apart.
+        fully_judged: bool,
+    },
     /// By training, at the end, with the whole learning-rate schedule.
     Recovery {
         /// Training steps.

@@ -2,9 +2,10 @@
 
 use super::confirmation::Confirmation;
 use super::next_size::{NextSize, Recovered, next_size};
+use super::solved_size::solved_size;
 use super::{
-    Candidate, Confirm, Floor, Ledger, MeasureFloor, Promise, RecoveriesAhead, Recovery, Start,
-    Stops, Verdict, least_remaining,
+    Candidate, Confirm, Finish, Floor, Ledger, MeasureFloor, Promise, RecoveriesAhead, Recovery,
+    Start, Stops, Verdict, least_remaining,
 };
 use crate::baseline::Baseline;
 use crate::config::{Metric, SearchConfig};
@@ -19,6 +20,10 @@ const LEAST_PASSES: f64 = 4.0;
 /// The same where no network may have held yet: a recovery goes back to its start where training does
 /// not help, and a large network begins near to the given one.
 const LAST_PASSES: f64 = 1.0;
+
+/// Share of `max_cost` that recoveries leave for larger networks with solved weights alone: whether a
+/// recovered one is confirmed shows in the end.
+const FOR_SOLVING: f64 = 0.08;
 
 /// See the module.
 pub struct Aec {
@@ -70,32 +75,45 @@ impl Aec {
     /// The size of recovery `number`.
     fn size_of(&self, number: usize, ledger: &Ledger<'_>) -> NextSize {
         let left = self.search.recover_tries.saturating_sub(number);
-        let recovered = ledger.candidates.iter().filter(|c| c.recovered);
+        let results = results(ledger);
         match &self.measured {
             Some(floor) => {
-                let tried: Vec<_> = recovered.filter_map(|c| floor.recovered(c)).collect();
+                let tried: Vec<_> = results.filter_map(|c| floor.recovered(c)).collect();
                 next_size(&tried, floor, left)
             }
             None => {
-                let tried: Vec<_> = recovered.map(Recovered::from).collect();
+                let tried: Vec<_> = results.map(Recovered::from).collect();
                 next_size(&tried, self.floor(), left)
             }
         }
     }
 
-    /// Could the run end with one of the recovered networks?
+    /// Could the run end with one of the networks so far?
     fn any_may_hold(&self, ledger: &Ledger<'_>) -> bool {
-        let mut recovered = ledger.candidates.iter().filter(|c| c.recovered);
-        recovered.any(|candidate| match &self.measured {
+        results(ledger).any(|candidate| match &self.measured {
             Some(floor) => candidate.reading.is_some_and(|r| floor.holds(r.number)),
             None => self.floor().may_hold(candidate.quality),
         })
     }
 
+    /// What the run may cost until the last recovery ends, as share of the initial training.
+    fn most_cost(&self) -> f64 {
+        match self.measured {
+            Some(_) => self.search.max_cost,
+            None => (1.0 - FOR_SOLVING) * self.search.max_cost,
+        }
+    }
+
     /// Passes that fit into what may still be spent on the present network.
     fn passes_allowed(&self, ledger: &Ledger<'_>) -> f64 {
-        ledger.steps_allowed(self.search.max_cost) / ledger.costs.steps_of_a_pass()
+        ledger.steps_allowed(self.most_cost()) / ledger.costs.steps_of_a_pass()
     }
+}
+
+/// What the run could end with.
+fn results<'a>(ledger: &Ledger<'a>) -> impl Iterator<Item = &'a Candidate> + use<'a> {
+    let all = ledger.candidates.iter();
+    all.filter(|candidate| candidate.finish != Finish::Looked)
 }
 
 impl From<&Candidate> for Recovered {
@@ -104,6 +122,7 @@ impl From<&Candidate> for Recovered {
             remaining: candidate.remaining,
             value: candidate.quality,
             loss: candidate.loss,
+            is_trained: candidate.finish == Finish::Recovered,
         }
     }
 }
@@ -125,6 +144,27 @@ impl Promise for Aec {
         true
     }
 
+    /// Sizes between the largest that was recovered and the given network; none by a measure of the user's own, which
+    /// may take long.
+    fn solved_size(&self, ledger: &Ledger<'_>) -> Option<f64> {
+        if self.measured.is_some() {
+            return None;
+        }
+        let solved = ledger
+            .candidates
+            .iter()
+            .filter(|c| c.finish == Finish::Solved);
+        let tried: Vec<(f64, bool)> = solved
+            .map(|c| (c.remaining, c.quality >= self.floor().search()))
+            .collect();
+        let recovered = ledger
+            .candidates
+            .iter()
+            .filter(|c| c.finish == Finish::Recovered);
+        let failed = recovered.map(|c| c.remaining).fold(0.0, f64::max);
+        solved_size(&tried, failed)
+    }
+
     /// The best network of the search, then the present one at the size that follows from the
     /// recoveries before.
     fn start(&self, number: usize, ledger: &Ledger<'_>) -> Option<Start> {
@@ -141,11 +181,12 @@ impl Promise for Aec {
     fn recovery(&self, number: usize, ledger: &Ledger<'_>) -> Recovery {
         let search = &self.search;
         let pass = ledger.costs.steps_of_a_pass();
-        let allowed = ledger.steps_allowed(search.max_cost);
+        let most_cost = self.most_cost();
+        let allowed = ledger.steps_allowed(most_cost);
         let long = (allowed / (LEAST_PASSES * pass)) as usize;
         let tries = search.recover_tries.saturating_sub(number).min(long);
         Recovery {
-            steps: ledger.share_of_steps(search, tries),
+            steps: ledger.share_of_steps(search, most_cost, tries),
             stop: None,
         }
     }

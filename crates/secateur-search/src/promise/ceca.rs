@@ -3,8 +3,8 @@
 
 use super::confirmation::Confirmation;
 use super::{
-    Candidate, Choice, Confirm, Floor, Ledger, Promise, RecoveriesAhead, Recovery, Start, Stops,
-    Verdict, least_remaining,
+    Candidate, Choice, Confirm, Finish, Floor, Ledger, Promise, RecoveriesAhead, Recovery, Start,
+    Stops, Verdict, least_remaining,
 };
 use crate::baseline::Baseline;
 use crate::config::{Budget, LEAST_RECOVERY, Metric, SearchConfig, Target};
@@ -72,7 +72,7 @@ impl Ceca {
         let mut chosen = Vec::new();
         for stop in 0..self.stops.shares.len() {
             let label = self.label(stop);
-            let mut recovered = ledger.kept_for(stop).filter(|(_, kept)| kept.recovered);
+            let mut recovered = ledger.kept_for(stop).filter(|(_, kept)| kept.finish == Finish::Recovered);
             let best = recovered.next_back();
             match best {
                 Some((index, candidate)) => chosen.push(Choice {
@@ -179,7 +179,9 @@ impl Promise for Ceca {
             .costs
             .steps_for(LEAST_RECOVERY, ledger.macs(), least, most);
         Recovery {
-            steps: ledger.share_of_steps(search, left).max(needed),
+            steps: ledger
+                .share_of_steps(search, search.max_cost, left)
+                .max(needed),
             stop: Some(number),
         }
     }

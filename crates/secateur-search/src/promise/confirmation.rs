@@ -2,7 +2,7 @@
 
 use secateur_net::train::Evaluation;
 
-use super::{Candidate, Choice, Confirm, Floor};
+use super::{Candidate, Choice, Confirm, Finish, Floor};
 use crate::error::SearchError;
 
 /// Hundredths of a point beyond which a larger drop is no advice any more.
@@ -35,7 +35,11 @@ impl Confirmation {
             }
             let found = confirm(candidate)?;
             if !self.floor.is_confirmed(candidate.quality, found.quality) {
-                warnings.push(self.not_taken(candidate, &found));
+                let note = self.not_taken(candidate, &found);
+                // A recovery that did not help left the network of the one before.
+                if warnings.last() != Some(&note) {
+                    warnings.push(note);
+                }
             } else if firm && self.floor.loss_is_confirmed(found.loss) {
                 return Ok(self.choice(Some(index), found));
             } else if by_quality_alone.is_none() {
@@ -59,12 +63,12 @@ impl Confirmation {
         self.choice(None, self.floor.baseline().confirm.clone())
     }
 
-    /// Recovered ones that may hold the floor, the smallest first; of the same size by loss, which moves
+    /// Those that may hold the floor, the smallest first; of the same size by loss, which moves
     /// far less by chance than quality does.
     fn in_turn<'c>(&self, candidates: &'c [Candidate]) -> Vec<(usize, &'c Candidate)> {
         let all = candidates.iter().enumerate();
         let mut found: Vec<_> = all
-            .filter(|(_, c)| c.recovered && self.floor.may_hold(c.quality))
+            .filter(|(_, c)| c.finish != Finish::Looked && self.floor.may_hold(c.quality))
             .collect();
         found.sort_by(|(_, a), (_, b)| {
             let by_size = a.remaining.total_cmp(&b.remaining);
@@ -117,14 +121,14 @@ impl Confirmation {
         Ok(text)
     }
 
-    /// The recovered network that the least drop, in points, would let pass, and that drop.
+    /// The network that the least drop, in points, would let pass, and that drop.
     fn nearest_below<'c>(
         &self,
         candidates: &'c [Candidate],
         confirm: &mut Confirm<'_>,
     ) -> Result<Option<(&'c Candidate, f64)>, SearchError> {
         let mut nearest: Option<(&Candidate, f64)> = None;
-        for candidate in candidates.iter().filter(|c| c.recovered) {
+        for candidate in candidates.iter().filter(|c| c.finish != Finish::Looked) {
             let found = confirm(candidate)?;
             let passes = |drop: &f64| {
                 let floor = self.floor.lowered_to(*drop);

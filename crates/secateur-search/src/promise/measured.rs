@@ -1,6 +1,6 @@
 //! A floor on the user's own measure, and the smallest network that holds it.
 
-use super::{Candidate, Choice, Confirm, Held, Recovered};
+use super::{Candidate, Choice, Confirm, Finish, Held, Recovered};
 use crate::error::SearchError;
 use crate::measure::number_text;
 
@@ -57,6 +57,7 @@ impl MeasureFloor {
             remaining: candidate.remaining,
             value: self.worth(reading.number),
             loss: candidate.loss,
+            is_trained: candidate.finish == Finish::Recovered,
         })
     }
 
@@ -170,7 +171,7 @@ mod tests {
             remaining,
             quality,
             loss: 0.1,
-            recovered: true,
+            finish: Finish::Recovered,
             reading: number.map(|number| Reading {
                 number,
                 seconds: 1.0,

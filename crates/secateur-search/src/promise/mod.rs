@@ -10,6 +10,7 @@ mod confirmation;
 mod floor;
 mod measured;
 mod next_size;
+mod solved_size;
 mod stops;
 
 use secateur_net::train::Evaluation;
@@ -30,6 +31,17 @@ use crate::error::SearchError;
 use crate::measure::Reading;
 use crate::space::{Space, SpaceError};
 
+/// What was done for a candidate, and so how far its figures reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Finish {
+    /// Its weights were solved, and few samples tell how good it is: no result yet.
+    Looked,
+    /// Its weights were solved, and all of the search part tells how good it is.
+    Solved,
+    /// It was recovered by training.
+    Recovered,
+}
+
 /// A network that may become a result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
@@ -45,8 +57,8 @@ pub struct Candidate {
     pub quality: f64,
     /// Loss on the search part.
     pub loss: f64,
-    /// True after recovery.
-    pub recovered: bool,
+    /// What was done for it.
+    pub finish: Finish,
     /// By the user's own measure, where it was asked.
     pub reading: Option<Reading>,
 }
@@ -99,11 +111,11 @@ impl<'a> Ledger<'a> {
         left.max(0.0) / self.costs.step(macs).max(1.0)
     }
 
-    /// Steps of one of `parts` equal recoveries of what the run may still cost, within the
-    /// bounds of a recovery.
-    pub fn share_of_steps(&self, search: &SearchConfig, parts: usize) -> usize {
+    /// Steps of one of `parts` equal recoveries of what is left of `most_cost`, as share of the initial
+    /// training, within the bounds of a recovery.
+    pub fn share_of_steps(&self, search: &SearchConfig, most_cost: f64, parts: usize) -> usize {
         let [least, most] = search.recovery_steps();
-        let share = self.steps_allowed(search.max_cost) / parts.max(1) as f64;
+        let share = self.steps_allowed(most_cost) / parts.max(1) as f64;
         (share as usize).clamp(least, most.max(least))
     }
 }
@@ -185,6 +197,12 @@ pub trait Promise {
 
     /// True if quality is what is promised, and size what is sought.
     fn keeps_floor(&self) -> bool;
+
+    /// Share of the parameters of the next network that is judged with solved weights alone, where no
+    /// recovery led to a result; `None` where no more are wanted.
+    fn solved_size(&self, _ledger: &Ledger<'_>) -> Option<f64> {
+        None
+    }
 
     /// What recovery `number`, from 0, begins with; `None` if there is nothing to recover.
     fn start(&self, number: usize, ledger: &Ledger<'_>) -> Option<Start>;

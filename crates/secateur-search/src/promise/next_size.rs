@@ -16,7 +16,7 @@ const LAST_WAY: f64 = 0.5;
 /// Largest share that is worth a recovery.
 const LARGEST: f64 = 0.95;
 
-/// What a recovery brought, on the search part.
+/// What a recovery brought, or solved weights alone, on the search part.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Recovered {
     /// Share of the parameters.
@@ -26,6 +26,8 @@ pub struct Recovered {
     pub value: f64,
     /// Mean loss.
     pub loss: f64,
+    /// False where weights were solved alone: that it failed says nothing of a recovery.
+    pub is_trained: bool,
 }
 
 /// A floor that recoveries are held against.
@@ -87,7 +89,7 @@ pub enum NextSize {
 /// one), linear in its logarithm by their values. The last recovery, if none before may have held, is
 /// of a network so large that it hardly misses.
 pub fn next_size(tried: &[Recovered], floor: &dyn Held, left: usize) -> NextSize {
-    let Some(last) = tried.last() else {
+    let Some(last) = tried.last().filter(|last| last.is_trained) else {
         return NextSize::Same;
     };
     let is_near = floor.is_near(last);
@@ -121,7 +123,8 @@ impl<'r> Bracket<'r> {
     fn of(tried: &'r [Recovered], floor: &dyn Held) -> Self {
         let by_size = |a: &&Recovered, b: &&Recovered| a.remaining.total_cmp(&b.remaining);
         let held = tried.iter().filter(|r| floor.holds(r)).min_by(by_size);
-        let is_failed = |r: &&Recovered| r.value < floor.least() && !floor.is_near(r);
+        let is_failed =
+            |r: &&Recovered| r.is_trained && r.value < floor.least() && !floor.is_near(r);
         Self {
             high: held.map_or((1.0, floor.given()), |r| (r.remaining, r.value)),
             failed: tried.iter().filter(is_failed).max_by(by_size),
@@ -195,6 +198,7 @@ mod tests {
                 remaining,
                 value,
                 loss: 0.4,
+                is_trained: true,
             })
             .collect();
         next_size(&tried, &Floor::new(&baseline, max_drop, true), left)

@@ -28,7 +28,7 @@ impl<E: Environment> Search<'_, E> {
         let exploration = self.explore(episode, t);
 
         let observation = self.environment.observe(&goal);
-        let masks = self.chosen(&observation, t)?;
+        let (masks, wishes) = self.chosen(&observation, t)?;
         let place = self.episodes.place(t);
         let standing = self.environment.standing().clone();
         if masks == standing.masks && !place.cuts {
@@ -38,7 +38,8 @@ impl<E: Environment> Search<'_, E> {
         }
         let before = (!place.cuts).then(|| self.environment.state().clone());
         let progress = self.progress(exploration.stage, episode);
-        let changes = Changes::between(&observation, &standing.masks, &masks, ReactivatedBy::Agent);
+        let changes = Changes::between(&observation, &standing.masks, &masks, ReactivatedBy::Agent)
+            .beside(&wishes, &standing.masks, &masks);
         let step = self.look(masks, &goal, &mut Steps { progress, observer })?;
         let next_observation = self.environment.observe(&self.goal(t + 1, t));
         let terminated = t == self.episodes.epochs();
@@ -79,7 +80,9 @@ impl<E: Environment> Search<'_, E> {
     ) -> Result<Step, SearchError> {
         let action = Action {
             masks,
-            healing: Healing::Solved,
+            healing: Healing::Solved {
+                fully_judged: false,
+            },
         };
         let step = self.environment.step(&action, goal, steps)?;
         self.state.spent += step.cost;
@@ -123,22 +126,27 @@ impl<E: Environment> Search<'_, E> {
         }
     }
 
-    /// What the policy wants, within the limits of the epoch.
-    fn chosen(&mut self, observation: &Observation, t: usize) -> Result<Masks, SearchError> {
+    /// What the policy wants, within the limits of the epoch; and its wishes.
+    fn chosen(
+        &mut self,
+        observation: &Observation,
+        t: usize,
+    ) -> Result<(Masks, Vec<Vec<bool>>), SearchError> {
         let ranks = self.policy.rank(observation);
         let wishes = self.policy.wish(observation);
         self.check_shape(&ranks)?;
         self.check_shape(&wishes)?;
         let limits = self.limits(t);
         let widths = self.widths(observation, limits.count, limits.at_most)?;
-        Ok(choose(
+        let masks = choose(
             &self.environment.standing().masks,
             &ranks,
             &wishes,
             &self.environment.space().cost,
             &limits,
             widths.as_deref(),
-        ))
+        );
+        Ok((masks, wishes))
     }
 
     /// How many kernels each group is to keep in a network of at most this size, if the policy says

@@ -8,7 +8,7 @@ use crate::environment::{Environment, Step};
 use crate::error::SearchError;
 use crate::observation::Observation;
 use crate::policy::Exploration;
-use crate::promise::Candidate;
+use crate::promise::{Candidate, Finish};
 use crate::record::{EpochRecord, KernelId, ReactivatedBy, Reactivation};
 use crate::scores::{HEALTH, TAYLOR, ranks};
 use crate::store::{self, Item};
@@ -18,9 +18,23 @@ use crate::store::{self, Item};
 pub(super) struct Changes {
     pub turned_off: Vec<KernelId>,
     pub reactivated: Vec<Reactivation>,
+    /// How many of them the policy wished, and of how many wishes nothing came.
+    pub wished: usize,
+    pub held_back: usize,
 }
 
 impl Changes {
+    /// Holds what became of the policy's wishes against them.
+    pub(super) fn beside(mut self, wishes: &[Vec<bool>], before: &Masks, after: &Masks) -> Self {
+        for ((wishes, before), after) in wishes.iter().zip(&before.0).zip(&after.0) {
+            for ((&wish, &was), &is) in wishes.iter().zip(before).zip(after) {
+                self.wished += usize::from(was != is && wish == is);
+                self.held_back += usize::from(was == is && wish != is);
+            }
+        }
+        self
+    }
+
     /// From some masks to others; `observation` is from before.
     pub(super) fn between(
         observation: &Observation,
@@ -71,13 +85,13 @@ impl<E: Environment> Search<'_, E> {
         // A loss that is no number is none to compare with.
         let is_better = is_met && (ledger.standing.loss < best || best.is_infinite());
         if is_better {
-            self.keep(Some(stop), false)?;
+            self.keep(Some(stop), Finish::Looked)?;
         }
         Ok(is_better)
     }
 
     /// Keeps the present network as a candidate.
-    pub(super) fn keep(&mut self, stop: Option<usize>, recovered: bool) -> Result<(), SearchError> {
+    pub(super) fn keep(&mut self, stop: Option<usize>, finish: Finish) -> Result<(), SearchError> {
         let snapshot = self.state.snapshots;
         store::save(
             self.store,
@@ -92,7 +106,7 @@ impl<E: Environment> Search<'_, E> {
             remaining: ledger.remaining(Metric::Params),
             quality: ledger.standing.quality,
             loss: ledger.standing.loss,
-            recovered,
+            finish,
             reading: None,
         };
         self.state.candidates.push(candidate);
@@ -126,6 +140,8 @@ impl<E: Environment> Search<'_, E> {
             reward: step.reward.parts,
             turned_off: parts.changes.turned_off,
             reactivated: parts.changes.reactivated,
+            wished: parts.changes.wished,
+            held_back: parts.changes.held_back,
             taken_back,
             masks: standing.masks.to_strings(),
             significance: significance.map(|(s, mask)| ranks(s, mask)).collect(),

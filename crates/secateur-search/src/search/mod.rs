@@ -4,6 +4,7 @@
 //! episodes: explore … explore, then the last one: cut, exchange, by looks at solved weights
 //! recover:  each output (CECA), or one size after another until the floor holds (AEC)
 //! measure:  by the user's own measure, where there is one
+//! solve:    larger networks, with solved weights alone, if no recovery held (AEC)
 //! verdict:  the chosen networks on held-out data that the search never saw
 //! ```
 //!
@@ -20,6 +21,7 @@ mod progress;
 pub(crate) mod reactivation_tests;
 mod recovery;
 mod sizes;
+mod solving;
 mod state;
 
 pub use outcome::{Found, Outcome, Readings};
@@ -182,6 +184,7 @@ impl<'a, E: Environment> Search<'a, E> {
             Phase::Search { episode, t } => self.epoch(episode, t, observer),
             Phase::Recover(number) => self.recover(number, observer),
             Phase::Measure(number) => self.measure_recovered(number, observer),
+            Phase::Solve(number) => self.solve(number, observer),
             Phase::Done => Ok(()),
         };
         done.map_err(|error| self.diverged(error))?;

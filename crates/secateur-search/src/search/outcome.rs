@@ -7,7 +7,7 @@ use crate::config::Target;
 use crate::environment::Environment;
 use crate::error::SearchError;
 use crate::measure::Reading;
-use crate::promise::{Candidate, Choice, Ledger};
+use crate::promise::{Candidate, Choice, Ledger, Verdict};
 use crate::store::{self, Item};
 
 /// A chosen network.
@@ -57,11 +57,7 @@ impl<E: Environment> Search<'_, E> {
         mut self,
         observer: &mut dyn Observer,
     ) -> Result<Outcome<E>, SearchError> {
-        let ledger: Ledger<'_> = self.ledger();
-        let verdict = self.promise.verdict(&ledger, &mut |candidate| {
-            let state: E::State = store::load(self.store, Item::Snapshot(candidate.snapshot))?;
-            Ok(self.environment.confirm(&state)?)
-        })?;
+        let verdict = self.verdict()?;
         self.measure_results(&verdict, observer)?;
         let found = |choice: Choice| self.found(choice);
         let outputs = verdict.outputs.into_iter().map(found);
@@ -78,6 +74,15 @@ impl<E: Environment> Search<'_, E> {
             warnings: verdict.warnings,
             cost_sample_macs: self.state.spent,
             environment: self.environment,
+        })
+    }
+
+    /// Which of the networks so far keep the promise, also on data that the search never saw.
+    pub(super) fn verdict(&self) -> Result<Verdict, SearchError> {
+        let ledger: Ledger<'_> = self.ledger();
+        self.promise.verdict(&ledger, &mut |candidate| {
+            let state: E::State = store::load(self.store, Item::Snapshot(candidate.snapshot))?;
+            Ok(self.environment.confirm(&state)?)
         })
     }
 

@@ -203,7 +203,8 @@ impl<E: Environment> Search<'_, E> {
                 let all = self.recoveries(number + 1, spent, None).into_iter();
                 all.fold(Work::default(), Add::add)
             }
-            Phase::Done => Work::default(),
+            // The few networks without training that may follow are not expected.
+            Phase::Solve(_) | Phase::Done => Work::default(),
         }
     }
 

@@ -155,7 +155,9 @@ fn by_the_agent() {
     }
     let action = Action {
         masks,
-        healing: Healing::Solved,
+        healing: Healing::Solved {
+            fully_judged: false,
+        },
     };
     let goal = search.goal(1, 0);
     search.environment.step(&action, &goal, &mut ()).unwrap();

@@ -14,7 +14,7 @@ use crate::error::SearchError;
 use crate::gauge;
 use crate::observation::Observation;
 use crate::policy::Exploration;
-use crate::promise::{Ledger, Recovery, Start};
+use crate::promise::{Finish, Ledger, Recovery, Start};
 use crate::record::{ReactivatedBy, Stage};
 use crate::store::{self, Item};
 use crate::worth::worth;
@@ -48,7 +48,7 @@ impl<E: Environment> Search<'_, E> {
         if self.promise.goes_on(number, &self.ledger()) {
             Phase::Recover(number + 1)
         } else {
-            Phase::Done
+            Phase::Solve(0)
         }
     }
 
@@ -105,7 +105,7 @@ impl<E: Environment> Search<'_, E> {
             self.promise.floor().may_hold(quality)
         };
         // Also what did not hold: the end of the run says by how much.
-        self.keep(recovery.stop, true)?;
+        self.keep(recovery.stop, Finish::Recovered)?;
         let observation = self.environment.observe(&goal);
         let parts = RecordParts {
             episode: self.episodes.last(),
@@ -160,7 +160,7 @@ impl<E: Environment> Search<'_, E> {
     }
 
     /// The masks cut or grown to a share of a count.
-    fn resized(
+    pub(super) fn resized(
         &mut self,
         observation: &Observation,
         count: impl Into<Count>,

@@ -20,6 +20,9 @@ pub enum Phase {
     Recover(usize),
     /// Asking the user's own measure of the network of that recovery.
     Measure(usize),
+    /// Seeking a network that holds without training, by number from 0, where no recovery brought
+    /// one.
+    Solve(usize),
     /// Over.
     Done,
 }

@@ -10,7 +10,7 @@ use secateur_search::environment::{Environment, Standing};
 use secateur_search::error::SearchError;
 use secateur_search::measure::{MeasureError, Measuring, Reading, UserMeasure};
 use secateur_search::policies;
-use secateur_search::promise::MeasureFloor;
+use secateur_search::promise::{Finish, MeasureFloor};
 use secateur_search::search::{Observer, Outcome, Search};
 use secateur_search::store::{Memory, Store};
 
@@ -113,7 +113,12 @@ fn the_smallest_recovered_network_that_holds_by_number_is_taken() {
         let readings = outcome.readings.as_ref().unwrap();
         assert_eq!(readings.candidates.len(), log.asked.len());
         assert!((2..=config.search.recover_tries).contains(&log.asked.len()));
-        assert!(readings.candidates.iter().all(|c| c.recovered));
+        assert!(
+            readings
+                .candidates
+                .iter()
+                .all(|c| c.finish == Finish::Recovered)
+        );
         assert_distinct(&log.asked);
         let number = |c: &secateur_search::promise::Candidate| c.reading.unwrap().number;
         let held = readings

@@ -85,6 +85,7 @@ pub(super) fn report(
         front,
         measure,
         layers: layer_figures(problem, &searched.networks),
+        shape: searched.shape.clone(),
         search_sample_macs: searched.cost_sample_macs,
         training_sample_macs: problem.reference.sample_macs,
         training_is_measured: problem.reference.is_measured,

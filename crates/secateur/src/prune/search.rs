@@ -3,15 +3,17 @@
 use std::path::Path;
 
 use secateur_onnx::model::Model;
-use secateur_search::config::PruneConfig;
+use secateur_search::config::{Metric, PruneConfig};
+use secateur_search::environment::Environment;
 use secateur_search::environment::training::{Problem, State, TrainingEnvironment};
 use secateur_search::gauge::Gauge;
 use secateur_search::measure::{Measuring, UserMeasure};
 use secateur_search::policies;
 use secateur_search::policy::PolicyError;
 use secateur_search::scores::{self, Score};
-use secateur_search::search::{Observer, Readings, Search};
+use secateur_search::search::{Observer, Outcome, Readings, Search};
 use secateur_search::store::{Store, StoreError};
+use secateur_search::widths::{self, Frame};
 
 use super::measure::Measures;
 use super::{PruneError, PrunedNetwork, examples, files, same_data};
@@ -19,6 +21,7 @@ use crate::examples::Examples;
 use crate::latency::LatencyGauge;
 use crate::measure::{FileMeasure, Measure};
 use crate::pruner::Pruner;
+use crate::report::Shape;
 use crate::runtime::Engines;
 
 /// What a search brought.
@@ -28,6 +31,8 @@ pub(super) struct Searched {
     pub readings: Option<Readings>,
     pub warnings: Vec<String>,
     pub cost_sample_macs: f64,
+    /// The last result held against rules.
+    pub shape: Option<Shape>,
 }
 
 impl Searched {
@@ -116,6 +121,7 @@ impl<'a> SearchRun<'a> {
             .chain(front)
             .map(|(found, is_of_front)| PrunedNetwork::new(problem, found, is_of_front))
             .collect::<Result<_, _>>()?;
+        let shape = shape(&outcome, config);
         let mut warnings = outcome.warnings;
         warnings.extend(changes_note);
         Ok(Searched {
@@ -123,8 +129,34 @@ impl<'a> SearchRun<'a> {
             readings: outcome.readings,
             warnings,
             cost_sample_macs: outcome.cost_sample_macs,
+            shape,
         })
     }
+}
+
+/// The widths that rules give at the size of the last result.
+fn shape(outcome: &Outcome<TrainingEnvironment<'_>>, config: &PruneConfig) -> Option<Shape> {
+    let output = outcome.outputs.len().checked_sub(1)?;
+    let found = &outcome.outputs[output];
+    found.record?;
+    let space = outcome.environment.space();
+    let count = match &found.target {
+        Some(target) => target.count,
+        None => Metric::Params.into(),
+    };
+    let frame = Frame {
+        space,
+        count,
+        at_most: count.of(&space.count(&found.state.standing.masks)),
+        round_to: config.search.round_to,
+        effort: outcome.environment.costs().effort,
+    };
+    Some(Shape {
+        output,
+        label: found.label.clone(),
+        even: widths::even(&frame),
+        by_errors: widths::knapsack(&frame, outcome.environment.errors()),
+    })
 }
 
 /// What recoveries changed of images beyond what the settings say.

@@ -2,6 +2,7 @@
 
 mod cost;
 mod data;
+mod decisions;
 mod examples;
 mod kernels;
 mod measure;
@@ -41,6 +42,7 @@ pub fn write_html(
         (kernels::maps(report, header, history))
         (kernels::effectiveness(report, header))
         (progress::reward(history)?)
+        (decisions::decisions(report, history))
         (reactivations::reactivations(header, history))
         (networks::layers(report))
         (cost::cost(report, history))

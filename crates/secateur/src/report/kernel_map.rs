@@ -51,6 +51,7 @@ pub(super) fn map(group: usize, width: usize, history: &[EpochRecord]) -> String
         let stage = match record.stage {
             Stage::Explore => "explore",
             Stage::Exploit => "exploit",
+            Stage::Solve => "solve",
             Stage::Recover => "recover",
         };
         rectangle(&mut svg, stage, [x, 0, COLUMN, BAND]);

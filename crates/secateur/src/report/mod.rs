@@ -129,6 +129,19 @@ pub struct LayerFigures {
     pub kept: Vec<usize>,
 }
 
+/// Widths that rules give at the size of a result, for all layers in their order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Index of the result among [`RunReport::after`].
+    pub output: usize,
+    /// Its label.
+    pub label: String,
+    /// The same share of every layer.
+    pub even: Vec<usize>,
+    /// The least sum of the layers' errors.
+    pub by_errors: Vec<usize>,
+}
+
 /// How effective the kernels of a layer were, by three measures. Only ablation is independent:
 /// Q contains what significance says as its known part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -182,6 +195,9 @@ pub struct RunReport {
     pub front: Vec<NetworkFigures>,
     /// Layers.
     pub layers: Vec<LayerFigures>,
+    /// The last result held against rules; `None` where that is the given network.
+    #[serde(default)]
+    pub shape: Option<Shape>,
     /// Sample-MACs of search and recovery, forward 1, backward 2; everything counted that
     /// runs the network: training, evaluation, probes, the teacher's scores.
     pub search_sample_macs: f64,

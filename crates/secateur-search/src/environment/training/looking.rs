@@ -11,7 +11,11 @@ const LOOK_BATCHES: usize = 2;
 impl TrainingEnvironment<'_> {
     /// Switches kernels and solves the given network's weights for them; scores the active kernels and
     /// probes the dormant ones. Returns the mean loss of the scoring passes and the sample-MACs.
-    pub(super) fn look(&mut self, masks: Masks) -> Result<(f64, f64), NetError> {
+    pub(super) fn look(
+        &mut self,
+        masks: Masks,
+        fully_judged: bool,
+    ) -> Result<(f64, f64), NetError> {
         let problem = self.problem;
         self.state.switch(masks);
         let network = problem.compact(&self.state.standing.masks)?;
@@ -23,7 +27,13 @@ impl TrainingEnvironment<'_> {
         standing.quality = healed.after.quality;
         standing.loss = healed.after.loss;
         standing.convergence = healed.fall();
+        let mut cost = healed.cost;
+        if fully_judged {
+            let (judged, judging) = self.judged(&network)?;
+            self.state.standing.enter(&judged);
+            cost += judging;
+        }
         let (loss, scoring) = self.score(LOOK_BATCHES)?;
-        Ok((loss, healed.cost + scoring + self.probe()?))
+        Ok((loss, cost + scoring + self.probe()?))
     }
 }

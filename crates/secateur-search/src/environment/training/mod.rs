@@ -130,6 +130,11 @@ impl<'a> TrainingEnvironment<'a> {
         }
     }
 
+    /// What each group's readers lose in the given network by the group's width.
+    pub fn errors(&self) -> &[WidthErrors] {
+        &self.errors
+    }
+
     /// Multiply-adds of the present network.
     fn macs(&self) -> f64 {
         self.problem.space.count(&self.state.standing.masks).macs as f64
@@ -252,7 +257,7 @@ impl Environment for TrainingEnvironment<'_> {
         let known = self.own_reward.take();
         let own = known.unwrap_or_else(|| self.observe(goal).own_reward);
         let (train_loss, mut cost) = match action.healing {
-            Healing::Solved => self.look(action.masks.clone())?,
+            Healing::Solved { fully_judged } => self.look(action.masks.clone(), fully_judged)?,
             Healing::Recovery { steps, .. } => self.recover(&action.masks, steps, watch)?,
         };
         if let Healing::Recovery { probe: true, .. } = action.healing {

@@ -6,9 +6,9 @@ use secateur_net::weights::Weights;
 use secateur_net::{Interpreter, NetError};
 use secateur_onnx::coupling::Masks;
 
-use super::TrainingEnvironment;
 use super::learning::Plan;
 use super::solving::fall;
+use super::{Standing, TrainingEnvironment};
 
 /// A network in front of a recovery, as it does on the search part.
 struct Start {
@@ -79,18 +79,25 @@ impl TrainingEnvironment<'_> {
             self.state.weights = start.weights;
         }
         let standing = &mut self.state.standing;
-        standing.quality = mean(&judged, |judged| f64::from(judged.quality));
-        standing.loss = mean(&judged, |judged| judged.loss);
+        standing.enter(&judged);
         standing.convergence = fall(began, standing.loss);
         Ok(judging)
     }
 
     /// How the present network does on each sample of the search part, and the sample-MACs.
-    fn judged(&self, network: &Interpreter) -> Result<(Vec<Judged>, f64), NetError> {
+    pub(super) fn judged(&self, network: &Interpreter) -> Result<(Vec<Judged>, f64), NetError> {
         let problem = self.problem;
         let (task, compact) = (problem.task.as_ref(), problem.gathered(&self.state));
         let judged = problem.search.judge(network, task, &compact)?.samples;
         Ok((judged, self.costs.evaluation(self.macs())))
+    }
+}
+
+impl Standing {
+    /// Enters how the network does on each sample of the search part.
+    pub(super) fn enter(&mut self, judged: &[Judged]) {
+        self.quality = mean(judged, |judged| f64::from(judged.quality));
+        self.loss = mean(judged, |judged| judged.loss);
     }
 }
 

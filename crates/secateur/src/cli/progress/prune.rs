@@ -56,6 +56,7 @@ impl Observer for PruneProgress {
         let stage = match progress.stage {
             Stage::Explore => "exploring",
             Stage::Exploit => "exploiting",
+            Stage::Solve => "solving",
             Stage::Recover => "recovering",
         };
         let mut parts = vec![stage.to_string()];

@@ -23,6 +23,7 @@ pub(super) fn cost(report: &RunReport, history: &[EpochRecord]) -> Markup {
     let stages = [
         ("exploring", Stage::Explore),
         ("exploiting", Stage::Exploit),
+        ("solving without training", Stage::Solve),
         ("recovering", Stage::Recover),
     ];
     let recorded: f64 = history.iter().map(|r| r.cost_sample_macs).sum();
@@ -50,7 +51,7 @@ pub(super) fn cost(report: &RunReport, history: &[EpochRecord]) -> Markup {
                     @if before > 1e-6 * report.search_sample_macs {
                         tr { td { "the teacher's scores, before the first epoch" } td { (share(before)) } td { "not measured" } }
                     }
-                    @for (name, stage) in stages {
+                    @for (name, stage) in stages.into_iter().filter(|(_, stage)| history.iter().any(|r| r.stage == *stage)) {
                         @let (macs, seconds) = by_stage(stage);
                         tr { td { (name) } td { (share(macs)) } td { (format!("{seconds:.1}")) } }
                     }

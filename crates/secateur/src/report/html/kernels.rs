@@ -56,6 +56,7 @@ pub(super) fn maps(report: &RunReport, header: &RunHeader, history: &[EpochRecor
         ("back", "turned on again"),
         ("explore", "exploring"),
         ("exploit", "exploiting"),
+        ("solve", "solving without training"),
         ("recover", "recovering"),
     ];
     html! {

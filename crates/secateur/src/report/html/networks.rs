@@ -129,16 +129,24 @@ pub(super) fn layers(report: &RunReport) -> Markup {
     let networks: Vec<&NetworkFigures> = report.after.iter().chain(&report.front).collect();
     html! {
         h2 { "Layers" }
-        p.muted { "Kernels (or features) a layer." }
+        p.muted {
+            "Kernels (or features) a layer."
+            @if let Some(shape) = &report.shape {
+                " On the right what rules would keep at the size of " (shape.label) ": the same share of every layer, and the least sum of the errors that layers make with fewer kernels, measured in the given network."
+            }
+        }
         div.scroll {
             table {
-                thead { tr { th { "layer" } th { "before" } @for n in &networks { th { (n.label) } } } }
+                thead { tr { th { "layer" } th { "before" } @for n in &networks { th { (n.label) } } @if report.shape.is_some() { th { "even" } th { "by errors" } } } }
                 tbody {
-                    @for layer in &report.layers {
+                    @for (index, layer) in report.layers.iter().enumerate() {
                         tr {
                             td { (layer.name) }
                             td { (layer.width) }
                             @for kept in &layer.kept { td { (kept) small { (format!("{:.0} %", 100.0 * *kept as f64 / layer.width.max(1) as f64)) } } }
+                            @if let Some(shape) = &report.shape {
+                                @for rule in [&shape.even, &shape.by_errors] { td { (rule.get(index).copied().unwrap_or_default()) } }
+                            }
                         }
                     }
                 }

@@ -137,7 +137,7 @@ fn below_axis(name: &str, values: &[(f64, f64)], low: f64) -> Option<String> {
 pub(super) fn reward(history: &[EpochRecord]) -> Result<Markup, ReportError> {
     let rows: Vec<&EpochRecord> = history
         .iter()
-        .filter(|r| r.stage != Stage::Recover)
+        .filter(|r| matches!(r.stage, Stage::Explore | Stage::Exploit))
         .collect();
     if rows.len() < 2 {
         return Ok(html! {});
