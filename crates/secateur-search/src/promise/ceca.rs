@@ -72,7 +72,9 @@ impl Ceca {
         let mut chosen = Vec::new();
         for stop in 0..self.stops.shares.len() {
             let label = self.label(stop);
-            let mut recovered = ledger.kept_for(stop).filter(|(_, kept)| kept.finish == Finish::Recovered);
+            let mut recovered = ledger
+                .kept_for(stop)
+                .filter(|(_, kept)| kept.finish == Finish::Recovered);
             let best = recovered.next_back();
             match best {
                 Some((index, candidate)) => chosen.push(Choice {

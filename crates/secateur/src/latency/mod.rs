@@ -20,11 +20,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use secateur_onnx::OnnxError;
-use secateur_onnx::cost::{Latency, PieceTimes, Timing};
+use secateur_onnx::cost::{Latency, Timing};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_search::space::Space;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use block::Block;
 pub use budget::LatencyFigures;
@@ -52,7 +52,7 @@ const SECONDS: f64 = 2.0;
 const RUNS_AT_ONCE: usize = 12;
 
 /// A table of times, with how it was made.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LatencyTable {
     /// Engine, with its version and threads.
     pub engine: String,
@@ -74,13 +74,10 @@ pub struct LatencyTable {
     pub checks: Vec<Predicted>,
     /// Nodes and pieces that were not timed by themselves.
     pub not_timed: Vec<String>,
-    /// For counting.
-    #[serde(skip)]
-    pub latency: Latency,
 }
 
 /// Times of a piece.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerTimes {
     /// Its first node.
     pub node: String,
@@ -91,7 +88,7 @@ pub struct LayerTimes {
 }
 
 /// A network's time as the table has it, and as it was measured.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Predicted {
     /// By the table.
     pub predicted_ms: Millis,
@@ -134,6 +131,22 @@ impl LatencyTable {
         })
     }
 
+    /// What counts the time of any choice of kernels of the network that was measured.
+    ///
+    /// # Errors
+    /// [`OnnxError::Graph`] if shapes contradict each other.
+    pub fn latency(&self, model: &Model, space: &Space) -> Result<Latency, OnnxError> {
+        let graph = Graph::outline(model)?;
+        let network = Network::new(model, &graph, space, self.batch)?;
+        let times = self
+            .layers
+            .iter()
+            .map(|layer| (&*layer.node, &*layer.times));
+        Ok(network
+            .latency(&times.collect())
+            .fitted(self.scale, NS * self.rest_ms))
+    }
+
     /// Channels that layers should be a multiple of.
     pub fn block_size(&self) -> usize {
         self.block.as_ref().map_or(1, |block| block.size)
@@ -163,12 +176,9 @@ fn in_engine(
     let timed = layers(engine, network, &widths, &mut cache, observer);
     cache.close();
     let (layers, failed) = timed.map_err(|error| error.to_string())?;
-    let known = layers.iter().filter(|(_, timings)| !timings.is_empty());
-    let pieces = known.map(|(&index, timings)| {
-        let channels = network.channels[index].clone();
-        (channels, PieceTimes::new(timings))
-    });
-    let sum = Latency::new(pieces);
+    let name = |index: &usize| network.pieces.pieces[*index].name.as_str();
+    let times = layers.iter().map(|(index, times)| (name(index), &**times));
+    let sum = network.latency(&times.collect());
     let mut chosen: Vec<Vec<usize>> = FITTED.iter().map(|&row| widths[row].clone()).collect();
     chosen.extend(design::random(network.space, size, checks));
     let measured = whole_times(engine, network, &chosen).unwrap_or(given);
@@ -206,7 +216,6 @@ fn in_engine(
             })
             .collect(),
         not_timed,
-        latency: sum.fitted(scale, rest),
     })
 }
 
