@@ -73,9 +73,9 @@ fn columns(groups: usize, pieces: &[Channels]) -> Vec<usize> {
         }
     }
     let mut columns: Vec<usize> = Vec::new();
-    for group in 0..groups {
+    for neighbours in &together {
         let taken = |column: &usize| {
-            let others = together[group].iter();
+            let others = neighbours.iter();
             others
                 .filter(|&&other| columns.get(other) == Some(column))
                 .count()
