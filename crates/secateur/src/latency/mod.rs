@@ -3,9 +3,9 @@
 //!
 //! The network is taken into pieces (`secateur_onnx::pieces`), which are timed as files of their own
 //! at twenty-five networks' widths (`design`), those known from before left out (`cache`). Widths
-//! end where a block of the engine ends (`block`). Some of those networks are timed as wholes, the
-//! sums of their pieces are fitted to that (`fit`), and others, which the fit has not seen, tell how
-//! far predictions are off.
+//! end where a block of the engine ends (`block`). Networks of random widths are timed as wholes: the
+//! sums of pieces are fitted to some of them (`fit`), and others, which the fit has not seen, tell
+//! how far predictions are off.
 
 mod block;
 mod budget;
@@ -40,9 +40,8 @@ use crate::runtime::{
 
 /// Nanoseconds of a millisecond.
 const NS: f64 = 1e6;
-/// Networks of the design that the sums of pieces are fitted to: the given one, and others of
-/// uneven widths.
-const FITTED: [usize; 5] = [0, 7, 13, 19, 22];
+/// Networks of random widths that the sums of pieces are fitted to, besides the given one.
+const FITTED: usize = 5;
 /// Networks of random widths that tell the error, unless told otherwise.
 pub const CHECKS: usize = 5;
 /// Timed runs of a whole network, at least and at most, and seconds after which no more are begun.
@@ -179,15 +178,15 @@ fn in_engine(
     let name = |index: &usize| network.pieces.pieces[*index].name.as_str();
     let times = layers.iter().map(|(index, times)| (name(index), &**times));
     let sum = network.latency(&times.collect());
-    let mut chosen: Vec<Vec<usize>> = FITTED.iter().map(|&row| widths[row].clone()).collect();
-    chosen.extend(design::random(network.space, size, checks));
+    let mut chosen = vec![network.full()];
+    chosen.extend(design::random(network.space, size, FITTED + checks));
     let measured = whole_times(engine, network, &chosen).unwrap_or(given);
     let pairs: Vec<(f64, f64)> = chosen
         .iter()
         .zip(&measured)
         .map(|(widths, time)| (sum.of(&network.space.narrowed(widths)), *time))
         .collect();
-    let (fitted, checked) = pairs.split_at(FITTED.len().min(pairs.len()));
+    let (fitted, checked) = pairs.split_at((1 + FITTED).min(pairs.len()));
     let (scale, rest) = fit::fit(fitted);
     let predicted = |sum: f64| (rest + scale * sum) / NS;
     let mut not_timed = network.pieces.left_out.clone();
