@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secateur::compare::Shard;
 use secateur::data::DataConfig;
+use secateur::latency::CHECKS;
 use secateur::train::TrainConfig;
 use secateur_net::settings;
 use secateur_net::settings::{BATCH, EPOCHS, INPUTS, WIDTH};
@@ -280,6 +281,15 @@ pub struct InspectArgs {
     /// the network's time is told by that
     #[arg(long, conflicts_with = "data")]
     pub latency: bool,
+    /// Networks of random widths that are timed to tell how far that is off
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = CHECKS,
+        requires = "latency",
+        value_parser = within::<usize>(INPUTS)
+    )]
+    pub latency_checks: usize,
     /// The engine.
     #[command(flatten)]
     pub runtime: Flags<RuntimeConfig>,

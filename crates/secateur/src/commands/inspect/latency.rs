@@ -27,7 +27,7 @@ pub(super) fn measure(path: &Path, model: &Model, args: &InspectArgs) -> Result<
         (path, model),
         &space,
         &engines,
-        timing.batch,
+        (timing.batch, args.latency_checks),
         &mut |engine, done, of| progress.timing(engine, done, of),
     );
     progress.finish();
