@@ -171,6 +171,7 @@ def inspect(
     allow_mixing: bool = False,
     plan: bool = False,
     latency: bool = False,
+    latency_checks: int | None = None,
     threads: int | None = None,
     **settings: Unpack[LookSettings],
 ) -> Inspection: ...
@@ -184,6 +185,7 @@ def inspect(
     allow_mixing: bool = False,
     plan: bool = False,
     latency: bool = False,
+    latency_checks: int | None = None,
     threads: int | None = None,
     **settings: Unpack[LookSettings],
 ) -> Findings: ...
@@ -196,6 +198,7 @@ def inspect(
     allow_mixing: bool = False,
     plan: bool = False,
     latency: bool = False,
+    latency_checks: int | None = None,
     threads: int | None = None,
     **settings: Unpack[LookSettings],
 ) -> Findings:
@@ -213,6 +216,8 @@ def inspect(
         Show how training will run the network.
     latency : bool, default False
         Measure what each layer takes by its width in the engine that files are timed in.
+    latency_checks : int, optional
+        Networks of other widths that the sum of layers' times is held against.
     threads : int, optional
         Threads of that engine.
     **settings
@@ -230,7 +235,7 @@ def inspect(
         return Findings(_secateur.inspect_data(_data.to_input(data), given, words))
     if given is None:
         raise DataError("cannot inspect: neither a model nor data is given")
-    return Inspection(_secateur.inspect(given, allow_mixing, plan, latency, threads, words))
+    return Inspection(_secateur.inspect(given, allow_mixing, plan, latency, latency_checks, threads, words))
 
 
 def evaluate(

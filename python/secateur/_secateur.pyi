@@ -50,6 +50,7 @@ def inspect(
     allow_mixing: bool,
     plan: bool,
     latency: bool,
+    latency_checks: int | None,
     threads: int | None,
     settings: Words,
 ) -> _Told: ...

@@ -9,6 +9,7 @@ use secateur::data::DataConfig;
 use secateur::eval::{EvalJob, Part};
 use secateur::inspect::{DataInspection, Inspection};
 use secateur::kept::kept_kernels;
+use secateur::latency::CHECKS;
 use secateur::layered::{LookConfig, over};
 use secateur::runtime::Engines;
 use secateur::verify::verify_where_possible;
@@ -44,12 +45,14 @@ fn data_config(settings: Words) -> Result<DataConfig> {
 /// What a network is made of, and what can be done with it; with `latency`, what layers take by
 /// their width.
 #[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "as Python names them")]
 pub fn inspect(
     py: Python<'_>,
     model: ModelInput,
     allow_mixing: bool,
     plan: bool,
     latency: bool,
+    latency_checks: Option<usize>,
     threads: Option<usize>,
     settings: Words,
 ) -> PyResult<Told> {
@@ -63,7 +66,8 @@ pub fn inspect(
         read.give_input_shapes(&data.input_shapes)?;
         let mut found = Inspection::new(model.path(), &read, plan, data.task)?;
         if latency {
-            found = found.with_latency(&read, &runtime, &timing, &mut ())?;
+            let checks = latency_checks.unwrap_or(CHECKS);
+            found = found.with_latency(&read, &runtime, &timing, checks, &mut ())?;
         }
         told(&found, found.to_string(), &found.notes)
     })

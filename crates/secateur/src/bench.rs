@@ -39,8 +39,8 @@ pub struct Bench {
     pub notes: Vec<String>,
 }
 
-/// Times all files at each batch size that they take, one run of each in turn, so that a busy
-/// machine hits all alike; all in the first engine that runs them. A file whose batch is fixed
+/// Times all files at each batch size that they take, in turn, so that a busy machine hits all alike;
+/// all in the first engine that runs them. A file whose batch is fixed
 /// is timed at that.
 ///
 /// # Errors
@@ -177,6 +177,8 @@ fn at_batch(
 }
 
 /// Milliseconds of every run, by model: one of each in turn, so that a busy machine hits all alike.
+/// A run in front of each that does not count brings the model's weights back into the processor's
+/// caches, where those of the others took their place.
 ///
 /// # Errors
 /// The engine's reason.
@@ -188,6 +190,7 @@ pub(crate) fn in_turn(
     // The first round warms caches and allocators and does not count.
     for round in 0..=rounds {
         for (model, times) in models.iter_mut().zip(&mut times) {
+            model.time()?;
             let time = model.time()?;
             if round > 0 {
                 times.push(time.as_secs_f64() * 1e3);

@@ -155,10 +155,14 @@ pub fn prune_one_shot(
         ((job.model, &model), &space),
         job.engines,
         job.latency,
+        None,
         &mut |engine, done, of| observer.timing(engine, done, of),
     )?;
     let (space, round_to) = match &timing {
-        Some(timing) => (timing.lay_over(space), timing.round_to(job.round_to)),
+        Some(timing) => (
+            timing.lay_over(&model, space)?,
+            timing.round_to(job.round_to),
+        ),
         None => (space, job.round_to),
     };
     // Every budget is checked before inputs are read, and before the first file is written.
@@ -212,7 +216,7 @@ pub fn prune_one_shot(
             verify_where_possible((job.model, &model), (&path, &small), job.engines, observer)?;
         check_verdict(&path, &verdict)?;
         let timed = gauge.as_ref().and_then(|gauge| {
-            let timed = gauge.figures(&small, &masks, target.latency());
+            let timed = gauge.figures(&masks, target.latency());
             timed
                 .inspect_err(|reason| {
                     notes.push(format!("`{}` was not timed: {reason}", path.display()))

@@ -104,6 +104,7 @@ impl PruneConfig {
                 ("data", format!("{:?}", config.data)),
                 ("policy", format!("{:?}", search.policy)),
                 ("ignore", format!("{:?}", search.ignore)),
+                ("latency", format!("{:?}", config.latency)),
                 ("round_to", search.round_to.to_string()),
                 ("allow_mixing", search.allow_mixing.to_string()),
                 ("measure.command", format!("{:?}", measure.command)),

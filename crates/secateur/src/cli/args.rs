@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::compare::Shard;
 use crate::data::DataConfig;
 use crate::eval::Part;
+use crate::latency::CHECKS;
 use crate::layered::ModeName;
 use crate::new_network::Arch;
 use crate::train::TrainConfig;
@@ -252,6 +253,15 @@ pub struct InspectArgs {
     /// the network's time is told by that
     #[arg(long, conflicts_with = "data")]
     pub latency: bool,
+    /// Networks of random widths that are timed to tell how far that is off
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = CHECKS,
+        requires = "latency",
+        value_parser = within::<usize>(INPUTS)
+    )]
+    pub latency_checks: usize,
     /// The engine.
     #[command(flatten)]
     pub runtime: Flags<RuntimeConfig>,

@@ -29,7 +29,8 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
         let mut progress = CheckProgress::new();
         let runtime = args.runtime.over(RuntimeConfig::default());
         let timing = args.timing.over(LatencyConfig::default());
-        let timed = found.with_latency(&model, &runtime, &timing, &mut progress);
+        let checks = args.latency_checks;
+        let timed = found.with_latency(&model, &runtime, &timing, checks, &mut progress);
         progress.finish();
         found = timed?;
     }

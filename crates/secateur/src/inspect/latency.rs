@@ -15,11 +15,13 @@ use crate::runtime::Engines;
 use crate::table::{Align, write_table};
 use crate::verify::CheckObserver;
 
-/// Measures the layers of a model in the engine that the settings ask for.
+/// Measures the layers of a model in the engine that the settings ask for, and holds what that says of
+/// so many other networks against their times.
 pub(super) fn measure(
     path: &Path,
     model: &Model,
     (runtime, timing): (&RuntimeConfig, &LatencyConfig),
+    checks: usize,
     observer: &mut dyn CheckObserver,
 ) -> Result<LatencyTable, NetworkError> {
     let engines = Engines::of(runtime)?.with_threads(timing.threads);
@@ -28,7 +30,7 @@ pub(super) fn measure(
         (path, model),
         &space,
         &engines,
-        timing.batch,
+        (timing.batch, checks),
         &mut |engine, done, of| observer.timing(engine, done, of),
     )?)
 }

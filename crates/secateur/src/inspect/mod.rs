@@ -150,7 +150,8 @@ impl Inspection {
         })
     }
 
-    /// With what each layer takes by its width in the engine that files are timed in.
+    /// With what each layer takes by its width in the engine that files are timed in, held against the
+    /// times of so many other networks.
     ///
     /// # Errors
     /// [`NetworkError::Runtime`] where no engine runs the model.
@@ -159,9 +160,10 @@ impl Inspection {
         model: &Model,
         runtime: &RuntimeConfig,
         timing: &LatencyConfig,
+        checks: usize,
         observer: &mut dyn CheckObserver,
     ) -> Result<Self, NetworkError> {
-        let table = latency::measure(&self.model, model, (runtime, timing), observer)?;
+        let table = latency::measure(&self.model, model, (runtime, timing), checks, observer)?;
         Ok(Self {
             latency: Some(table),
             ..self

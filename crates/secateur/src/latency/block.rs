@@ -4,7 +4,7 @@
 //! layer's time rises in steps. Between 16 and 32 kernels of one convolution we look which part of
 //! the whole rise lies right behind multiples of 16, of 8 and of 4.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Blocks that are looked for, the largest first.
 const BLOCKS: [usize; 3] = [16, 8, 4];
@@ -15,7 +15,7 @@ pub(super) const KERNELS: std::ops::RangeInclusive<usize> = 16..=33;
 const ENOUGH: f64 = 0.75;
 
 /// Times of a layer kernel by kernel, and what they show.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Block {
     /// Node of the layer.
     pub layer: String,

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use secateur_onnx::OnnxError;
 use secateur_onnx::model::Model;
 use secateur_search::config::{Budget, LatencyConfig, Metric};
 use secateur_search::space::Space;
 use serde::{Deserialize, Serialize};
 
-use super::{LatencyTable, NS, Timed, TimingObserver};
+use super::{CHECKS, LatencyTable, NS, Timed, TimingObserver};
 use crate::bench::Millis;
 use crate::runtime::{Engines, RuntimeError};
 
@@ -18,7 +19,7 @@ pub(crate) struct Timing {
 }
 
 impl Timing {
-    /// Measures the network, if a budget is a latency.
+    /// Measures the network, if a budget is a latency, unless its table is known.
     ///
     /// # Errors
     /// [`RuntimeError`] where no engine runs the network.
@@ -27,6 +28,7 @@ impl Timing {
         (model, space): ((&Path, &Model), &Space),
         engines: &Engines,
         config: &LatencyConfig,
+        known: Option<LatencyTable>,
         observer: &mut TimingObserver<'_>,
     ) -> Result<Option<Self>, RuntimeError> {
         if budgets
@@ -36,13 +38,19 @@ impl Timing {
             return Ok(None);
         }
         let engines = engines.clone().with_threads(config.threads);
-        let table = LatencyTable::measure(model, space, &engines, config.batch, observer)?;
+        let measure =
+            || LatencyTable::measure(model, space, &engines, (config.batch, CHECKS), observer);
+        let table = known.map_or_else(measure, Ok)?;
         Ok(Some(Self { table, engines }))
     }
 
-    /// The space with the table of times.
-    pub fn lay_over(&self, space: Space) -> Space {
-        space.with_latency(self.table.latency.clone(), NS * self.table.given_ms)
+    /// The space of a model with the table of times.
+    ///
+    /// # Errors
+    /// [`OnnxError::Graph`] if shapes contradict each other.
+    pub fn lay_over(&self, model: &Model, space: Space) -> Result<Space, OnnxError> {
+        let latency = self.table.latency(model, &space)?;
+        Ok(space.with_latency(latency, NS * self.table.given_ms))
     }
 
     /// Kernels that layers keep multiples of: as asked for, else the engine's block.

@@ -4,6 +4,8 @@
 //! neighbouring layers meet in each pair of their widths once: an orthogonal array of strength two
 //! (Bose, Sankhya 3, 1938: rows `(i, j)`, columns `i`, `j` and `i + k·j` modulo 5).
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use secateur_onnx::cost::Channels;
 use secateur_search::space::Space;
 
@@ -24,6 +26,21 @@ pub(super) fn networks(space: &Space, pieces: &[Channels], block: usize) -> Vec<
             .collect()
     });
     rows.collect()
+}
+
+/// Widths of so many networks, each layer's at the end of any of its blocks: not those that are
+/// measured by layer.
+pub(super) fn random(space: &Space, block: usize, networks: usize) -> Vec<Vec<usize>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let groups = 0..space.groups.groups.len();
+    let mut one = || {
+        let widths = groups.clone().map(|group| {
+            let share = rng.random_range(SHARES[LEVELS - 1]..1.0);
+            width(space, group, share, block)
+        });
+        widths.collect()
+    };
+    (0..networks).map(|_| one()).collect()
 }
 
 /// Level of a row of the array in a column.
@@ -56,9 +73,9 @@ fn columns(groups: usize, pieces: &[Channels]) -> Vec<usize> {
         }
     }
     let mut columns: Vec<usize> = Vec::new();
-    for group in 0..groups {
+    for neighbours in &together {
         let taken = |column: &usize| {
-            let others = together[group].iter();
+            let others = neighbours.iter();
             others
                 .filter(|&&other| columns.get(other) == Some(column))
                 .count()

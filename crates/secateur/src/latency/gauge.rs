@@ -12,9 +12,9 @@ use secateur_search::gauge::Gauge;
 use secateur_search::space::Space;
 
 use super::budget::Timing;
-use super::{LatencyFigures, NS, ROUNDS};
-use crate::bench::{Millis, in_turn};
-use crate::runtime::{feeds, first_that_runs, undisturbed};
+use super::{LatencyFigures, NS, together};
+use crate::bench::Millis;
+use crate::runtime::{feeds, first_that_runs};
 
 /// Times networks as they will be written.
 pub struct LatencyGauge<'a> {
@@ -77,18 +77,13 @@ impl<'a> LatencyGauge<'a> {
         Ok(timed)
     }
 
-    /// What a written network takes, whose budget allows `allowed` of the given one's time.
+    /// What a network of these masks takes, whose budget allows `allowed` of the given one's time.
     ///
     /// # Errors
     /// Says why it cannot be timed.
-    pub fn figures(
-        &self,
-        small: &Model,
-        masks: &Masks,
-        allowed: Option<f64>,
-    ) -> Result<LatencyFigures, String> {
+    pub fn figures(&self, masks: &Masks, allowed: Option<f64>) -> Result<LatencyFigures, String> {
         let predicted = self.space.count(masks).latency;
-        Ok(self.timing.figures(self.pair(small)?, predicted, allowed))
+        Ok(self.timing.figures(self.time(masks)?, predicted, allowed))
     }
 
     fn pair(&self, small: &Model) -> Result<Timed, String> {
@@ -102,10 +97,10 @@ impl<'a> LatencyGauge<'a> {
         let times = first_that_runs(&engines, "the given network".as_ref(), |engine| {
             let load = |model| engine.load(model, graph.nodes.len(), &feeds);
             let mut models = vec![load(self.model)?, load(small)?];
-            in_turn(&mut models, ROUNDS)
+            together(&mut models)
         });
         let times = times.map_err(|error| error.to_string())?;
-        let [given_ms, ms] = [0, 1].map(|model| undisturbed(times[model].clone()));
+        let [given_ms, ms] = [times[0], times[1]];
         Ok(Timed { given_ms, ms })
     }
 }

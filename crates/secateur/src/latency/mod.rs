@@ -3,9 +3,9 @@
 //!
 //! The network is taken into pieces (`secateur_onnx::pieces`), which are timed as files of their own
 //! at twenty-five networks' widths (`design`), those known from before left out (`cache`). Widths
-//! end where a block of the engine ends (`block`). Some of those networks are timed as wholes, the
-//! sums of their pieces are fitted to that (`fit`), and others, which the fit has not seen, tell how
-//! far predictions are off.
+//! end where a block of the engine ends (`block`). Networks of random widths are timed as wholes: the
+//! sums of pieces are fitted to some of them (`fit`), and others, which the fit has not seen, tell
+//! how far predictions are off.
 
 mod block;
 mod budget;
@@ -17,13 +17,14 @@ mod pieces;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use secateur_onnx::OnnxError;
-use secateur_onnx::cost::{Latency, PieceTimes, Timing};
+use secateur_onnx::cost::{Latency, Timing};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_search::space::Space;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use block::Block;
 pub use budget::LatencyFigures;
@@ -34,21 +35,23 @@ use pieces::Network;
 
 use crate::bench::{Millis, in_turn};
 use crate::runtime::{
-    Engines, Runtime, RuntimeError, feeds, first_that_runs, fixed_batch, undisturbed,
+    Engines, Inference, Runtime, RuntimeError, feeds, first_that_runs, fixed_batch, undisturbed,
 };
 
 /// Nanoseconds of a millisecond.
 const NS: f64 = 1e6;
-/// Networks of the design that the sums of pieces are fitted to: the given one, and others of
-/// uneven widths.
-const FITTED: [usize; 5] = [0, 7, 13, 19, 22];
-/// Networks of the design that tell the error.
-const CHECKED: [usize; 5] = [2, 9, 11, 16, 23];
-/// Timed runs of each.
-const ROUNDS: usize = 24;
+/// Networks of random widths that the sums of pieces are fitted to, besides the given one.
+const FITTED: usize = 5;
+/// Networks of random widths that tell the error, unless told otherwise.
+pub const CHECKS: usize = 5;
+/// Timed runs of a whole network, at least and at most, and seconds after which no more are begun.
+const RUNS: (usize, usize) = (24, 480);
+const SECONDS: f64 = 2.0;
+/// Runs between which the clock is looked at.
+const RUNS_AT_ONCE: usize = 12;
 
 /// A table of times, with how it was made.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LatencyTable {
     /// Engine, with its version and threads.
     pub engine: String,
@@ -70,13 +73,10 @@ pub struct LatencyTable {
     pub checks: Vec<Predicted>,
     /// Nodes and pieces that were not timed by themselves.
     pub not_timed: Vec<String>,
-    /// For counting.
-    #[serde(skip)]
-    pub latency: Latency,
 }
 
 /// Times of a piece.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerTimes {
     /// Its first node.
     pub node: String,
@@ -87,7 +87,7 @@ pub struct LayerTimes {
 }
 
 /// A network's time as the table has it, and as it was measured.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Predicted {
     /// By the table.
     pub predicted_ms: Millis,
@@ -106,8 +106,8 @@ impl Predicted {
 pub type TimingObserver<'a> = dyn FnMut(&str, usize, usize) + 'a;
 
 impl LatencyTable {
-    /// Measures a network in the first engine that runs it. `batch` is that of the file where that
-    /// fixes it.
+    /// Measures a network in the first engine that runs it, and holds the table against `checks`
+    /// networks of random widths. `batch` is that of the file where that fixes it.
     ///
     /// # Errors
     /// [`RuntimeError`] where no engine runs the network.
@@ -115,7 +115,7 @@ impl LatencyTable {
         (path, model): (&Path, &Model),
         space: &Space,
         engines: &Engines,
-        batch: usize,
+        (batch, checks): (usize, usize),
         observer: &mut TimingObserver<'_>,
     ) -> Result<Self, RuntimeError> {
         let graph = Graph::outline(model)?;
@@ -126,8 +126,24 @@ impl LatencyTable {
         })?;
         let network = Network::new(model, &graph, space, batch)?;
         first_that_runs(&engines.for_timing()?, path, |engine| {
-            in_engine(engine, &network, observer)
+            in_engine(engine, &network, checks, observer)
         })
+    }
+
+    /// What counts the time of any choice of kernels of the network that was measured.
+    ///
+    /// # Errors
+    /// [`OnnxError::Graph`] if shapes contradict each other.
+    pub fn latency(&self, model: &Model, space: &Space) -> Result<Latency, OnnxError> {
+        let graph = Graph::outline(model)?;
+        let network = Network::new(model, &graph, space, self.batch)?;
+        let times = self
+            .layers
+            .iter()
+            .map(|layer| (&*layer.node, &*layer.times));
+        Ok(network
+            .latency(&times.collect())
+            .fitted(self.scale, NS * self.rest_ms))
     }
 
     /// Channels that layers should be a multiple of.
@@ -147,6 +163,7 @@ impl LatencyTable {
 fn in_engine(
     engine: &dyn Runtime,
     network: &Network<'_>,
+    checks: usize,
     observer: &mut TimingObserver<'_>,
 ) -> Result<LatencyTable, String> {
     // Whether it runs the network at all is seen before anything takes long.
@@ -158,24 +175,18 @@ fn in_engine(
     let timed = layers(engine, network, &widths, &mut cache, observer);
     cache.close();
     let (layers, failed) = timed.map_err(|error| error.to_string())?;
-    let known = layers.iter().filter(|(_, timings)| !timings.is_empty());
-    let pieces = known.map(|(&index, timings)| {
-        let channels = network.channels[index].clone();
-        (channels, PieceTimes::new(timings))
-    });
-    let sum = Latency::new(pieces);
-    let chosen = FITTED
-        .iter()
-        .chain(&CHECKED)
-        .map(|&row| widths[row].clone());
-    let chosen: Vec<Vec<usize>> = chosen.collect();
+    let name = |index: &usize| network.pieces.pieces[*index].name.as_str();
+    let times = layers.iter().map(|(index, times)| (name(index), &**times));
+    let sum = network.latency(&times.collect());
+    let mut chosen = vec![network.full()];
+    chosen.extend(design::random(network.space, size, FITTED + checks));
     let measured = whole_times(engine, network, &chosen).unwrap_or(given);
     let pairs: Vec<(f64, f64)> = chosen
         .iter()
         .zip(&measured)
         .map(|(widths, time)| (sum.of(&network.space.narrowed(widths)), *time))
         .collect();
-    let (fitted, checked) = pairs.split_at(FITTED.len().min(pairs.len()));
+    let (fitted, checked) = pairs.split_at((1 + FITTED).min(pairs.len()));
     let (scale, rest) = fit::fit(fitted);
     let predicted = |sum: f64| (rest + scale * sum) / NS;
     let mut not_timed = network.pieces.left_out.clone();
@@ -204,7 +215,6 @@ fn in_engine(
             })
             .collect(),
         not_timed,
-        latency: sum.fitted(scale, rest),
     })
 }
 
@@ -257,11 +267,24 @@ fn whole_times(
         let feeds = feeds(network.graph, network.batch)?;
         models.push(engine.load(&model, network.graph.nodes.len(), &feeds)?);
     }
-    let times = in_turn(&mut models, ROUNDS)?;
-    Ok(times
+    Ok(together(&mut models)?
         .into_iter()
-        .map(|times| NS * undisturbed(times))
+        .map(|ms| NS * ms)
         .collect())
+}
+
+/// Milliseconds of an undisturbed run of each of some models, timed in turn.
+fn together(models: &mut [Box<dyn Inference>]) -> Result<Vec<Millis>, String> {
+    let started = Instant::now();
+    let mut times = vec![Vec::new(); models.len()];
+    let mut runs = 0;
+    while runs < RUNS.0 || (runs < RUNS.1 && started.elapsed().as_secs_f64() < SECONDS) {
+        for (all, more) in times.iter_mut().zip(in_turn(models, RUNS_AT_ONCE)?) {
+            all.extend(more);
+        }
+        runs += RUNS_AT_ONCE;
+    }
+    Ok(times.into_iter().map(undisturbed).collect())
 }
 
 /// The steps of one convolution that is wide enough to show them; the others are taken to be alike.

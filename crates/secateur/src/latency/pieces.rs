@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use secateur_onnx::OnnxError;
-use secateur_onnx::cost::Channels;
+use secateur_onnx::cost::{Channels, Latency, PieceTimes, Timing};
 use secateur_onnx::graph::{Dim, Graph, ValueInfo};
 use secateur_onnx::model::{Model, Tensor};
 use secateur_onnx::pieces::{Piece, Pieces};
@@ -44,6 +44,15 @@ impl<'a> Network<'a> {
             pieces,
             channels,
         })
+    }
+
+    /// What counts its time, from times of its pieces by their names.
+    pub fn latency(&self, times: &BTreeMap<&str, &[Timing]>) -> Latency {
+        let pieces = self.pieces.pieces.iter().zip(&self.channels);
+        Latency::new(pieces.filter_map(|(piece, channels)| {
+            let times = times.get(piece.name.as_str())?;
+            Some((channels.clone(), PieceTimes::new(times)))
+        }))
     }
 
     /// Widths of the given network.

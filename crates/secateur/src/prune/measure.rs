@@ -86,7 +86,7 @@ impl Measures {
         for (network, measured) in networks.iter().zip(measured.iter_mut().skip(1)) {
             let timed = gauge.map(|gauge| {
                 let allowed = network.target.as_ref().and_then(Target::latency);
-                gauge.figures(&network.model, &network.masks, allowed)
+                gauge.figures(&network.masks, allowed)
             });
             match timed.transpose() {
                 Ok(timed) => measured.timed = timed,

@@ -36,7 +36,7 @@ pub(crate) use files::{check_verdict, file_name, keep_input, output_paths};
 pub(crate) use given::check_outputs;
 pub use machine::machine_text;
 use measure::Measures;
-use planned::plan;
+use planned::{begun_table, plan};
 use search::{SearchRun, Searched};
 
 use crate::examples::Examples;
@@ -136,6 +136,7 @@ impl Pruner<'_> {
             measure.is_some(),
             (file, model),
             source,
+            None,
             observer,
         )?;
         let problem = &planned.problem;
@@ -178,13 +179,15 @@ impl Pruner<'_> {
         let measure = Measure::of(self.measure.take(), &self.config.measure)?;
         let model = Model::read(&files.model)?.prepared();
         let given = (&*files.model, model);
-        let planned = plan(&mut self, measure.is_some(), given, source, observer)?;
+        let known = files.resume.then(|| begun_table(&files.run_dir)).flatten();
+        let planned = plan(&mut self, measure.is_some(), given, source, known, observer)?;
         let problem = &planned.problem;
         let gauge = planned.gauge();
         let asked = Asked::of(&self, &files.model);
         let mut store = open(files, &self.config)?;
         if !files.resume {
             same_data::keep(&store, problem)?;
+            planned.keep(&store)?;
         }
 
         let run = SearchRun {

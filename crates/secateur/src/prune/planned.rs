@@ -8,13 +8,23 @@ use secateur_search::config::Budget;
 use secateur_search::environment::training::Problem;
 use secateur_search::policies;
 use secateur_search::search::Observer;
+use secateur_search::store::RunDir;
 
 use super::measure::Measures;
 use super::{PruneError, Searched, budgets, given};
 use crate::guessing::Guessing;
-use crate::latency::{BudgetTiming, LatencyGauge};
+use crate::latency::{BudgetTiming, LatencyGauge, LatencyTable};
 use crate::pruner::Pruner;
 use crate::runtime::Engines;
+
+/// File of the table of times in the folder of a run.
+const TABLE: &str = "latency.json";
+
+/// The table of times that a run was begun with.
+pub(super) fn begun_table(run_dir: &Path) -> Option<LatencyTable> {
+    let text = fs_err::read_to_string(run_dir.join(TABLE)).ok()?;
+    serde_json::from_str(&text).ok()
+}
 
 /// A run that can begin.
 pub(super) struct Planned {
@@ -26,12 +36,13 @@ pub(super) struct Planned {
 }
 
 /// Reads network and data, and checks what was asked for; where a budget is a latency, the layers
-/// are timed, and they keep multiples of the engine's block unless told otherwise.
+/// are timed unless their table is known, and they keep multiples of the engine's block unless told otherwise.
 pub(super) fn plan(
     pruner: &mut Pruner<'_>,
     is_measured: bool,
     (path, model): (&Path, Model),
     source: &Source,
+    known: Option<LatencyTable>,
     observer: &mut dyn Observer,
 ) -> Result<Planned, PruneError> {
     let config = &pruner.config;
@@ -48,6 +59,7 @@ pub(super) fn plan(
         ((path, &problem.model), &problem.space),
         &engines,
         &config.latency,
+        known,
         &mut |engine, done, of| {
             observer.preparing(&format!(
                 "timing layers in {engine}: {done} of {of} networks"
@@ -55,7 +67,7 @@ pub(super) fn plan(
         },
     )?;
     if let Some(timing) = &timing {
-        problem.space = timing.lay_over(problem.space);
+        problem.space = timing.lay_over(&problem.model, problem.space)?;
         problem.notes.push(timing.note());
         let search = &mut pruner.config.search;
         search.round_to = timing.round_to(search.round_to);
@@ -78,6 +90,15 @@ pub(super) fn plan(
 }
 
 impl Planned {
+    /// Keeps the table of times, so that a run which goes on counts as it began.
+    pub fn keep(&self, store: &RunDir) -> Result<(), PruneError> {
+        let Some(timing) = &self.timing else {
+            return Ok(());
+        };
+        let text = serde_json::to_string_pretty(&timing.table).unwrap_or_default();
+        Ok(store.write_text(TABLE, &text)?)
+    }
+
     /// What measures networks against budgets of latency.
     pub fn gauge(&self) -> Option<LatencyGauge<'_>> {
         let timing = self.timing.as_ref()?;

@@ -151,11 +151,11 @@ fn repeated<T>(
     Ok(all)
 }
 
-/// The mean of the fastest quarter: other programs only ever hold up a run, and clocks that count
+/// The mean of the fastest eighth: other programs only ever hold up a run, and clocks that count
 /// whole microseconds need a mean.
 pub(crate) fn undisturbed(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
-    times.truncate(times.len().div_ceil(4));
+    times.truncate(times.len().div_ceil(8));
     times.iter().sum::<f64>() / times.len().max(1) as f64
 }
 
