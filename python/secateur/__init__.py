@@ -5,18 +5,8 @@
 >>> report.outputs[0].save("small.onnx")  # doctest: +SKIP
 """
 
-from ._look import (
-    Bench,
-    Check,
-    Evaluation,
-    Findings,
-    Inspection,
-    Verdict,
-    bench,
-    evaluate,
-    inspect,
-    verify,
-)
+from ._files import Bench, Check, Verdict, bench, verify
+from ._look import Evaluation, Findings, Inspection, evaluate, inspect
 from ._progress import Epoch
 from ._prune import prune
 from ._report import Kept, Network, Report

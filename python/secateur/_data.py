@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from .errors import DataError
 
 Array = npt.NDArray[Any]
 Arrays = list[tuple[str, Array]]
-Data = Union[str, "os.PathLike[str]", Array, tuple[Any, Any], Mapping[str, Any], Iterable[Any]]
+Data = str | os.PathLike[str] | Array | tuple[Any, Any] | Mapping[str, Any] | Iterable[Any]
 
 # The names under which images and labels are found, as in an npz file.
 _IMAGES, _LABELS = "x", "y"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError
 
 if TYPE_CHECKING:
     import onnx
 
-    Model = Union[str, os.PathLike[str], bytes, onnx.ModelProto]
+    Model = str | os.PathLike[str] | bytes | onnx.ModelProto
 
 
 def to_input(model: Any) -> Path | bytes:
@@ -29,4 +29,3 @@ def to_input(model: Any) -> Path | bytes:
     raise ModelError(
         f"cannot read a model from `{kind}`: expected a path, bytes or an `onnx.ModelProto`"
     )
-

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 EpochCallback = Callable[["Epoch"], Any]
 
@@ -95,7 +95,9 @@ class RunProgress:
 class TrainProgress:
     """Told of a training by the extension."""
 
-    def __init__(self, show: bool | None, callback: Callable[[int, int, float], Any] | None) -> None:
+    def __init__(
+        self, show: bool | None, callback: Callable[[int, int, float], Any] | None
+    ) -> None:
         self._bar = _bar(show, "training", total=None)
         self._callback = callback
 
@@ -111,7 +113,7 @@ class TrainProgress:
             self._bar.close()
 
 
-def _bar(show: bool | None, name: str, total: float | None) -> Optional[Any]:
+def _bar(show: bool | None, name: str, total: float | None) -> Any | None:
     """A bar of tqdm, where there is one and somebody looks on."""
     if show is False:
         return None

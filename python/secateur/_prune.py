@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _data, _models, _secateur
 from ._onnxruntime import offer
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from ._keywords import PruneSettings
     from ._models import Model
 
-Share = Union[float, str]
-Budget = Union[str, Mapping[str, Union[Share, Sequence[Share]]]]
-Metric = Union[str, Callable[[Path], float]]
-File = Union[str, "PathLike[str]"]
+Share = float | str
+Budget = str | Mapping[str, Share | Sequence[Share]]
+Metric = str | Callable[[Path], float]
+File = str | PathLike[str]
 
 
 @dataclass
@@ -117,8 +117,8 @@ def prune(
     progress : bool, optional
         Show a bar (by tqdm, where that is installed); by default where somebody looks on.
     callback : callable, optional
-        Called with an :class:`Epoch` after every pruning epoch. An exception stops the run, which is
-        kept.
+        Called with an :class:`Epoch` after every pruning epoch. An exception stops the run, which
+        is kept.
     **settings
         Any setting by its name: ``seed=0``, ``max_cost=0.3``; :func:`secateur.settings` lists them.
 
@@ -163,9 +163,7 @@ def prune(
         if no_train:
             found = _secateur.prune_without_training(run, given, calibration_images, told)
         elif given is None:
-            raise DataError(
-                "cannot prune: no data", "give `--data`, or `--no-train` to do without"
-            )
+            raise DataError("cannot prune: no data", "give `--data`, or `--no-train` to do without")
         else:
             found = _secateur.prune(run, given, metric, told)
     except BaseException as error:

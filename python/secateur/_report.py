@@ -30,9 +30,9 @@ _QUALITIES = ("test_quality", "search_quality", "confirm_quality", "measure")
 class Kept(Mapping[str, Indices]):
     """The kernels that each layer has kept: indices in the given network, by the layer's name.
 
-    Names are those of nodes. A layer's name in the module that was exported will do too, by the name
-    of its weights (``layer1.0.conv1``), and so will a part of a node's name where only one layer is
-    meant: ``conv1`` for ``/features/conv1/Conv``.
+    Names are those of nodes. A layer's name in the module that was exported will do too, by the
+    name of its weights (``layer1.0.conv1``), and so will a part of a node's name where only one
+    layer is meant: ``conv1`` for ``/features/conv1/Conv``.
     """
 
     def __init__(self, layers: list[dict[str, Any]]) -> None:
@@ -139,7 +139,13 @@ class Report:
     """
 
     def __init__(
-        self, found: tuple[str, str], *, model: Path, output: Path, run_dir: Path, is_temporary: bool
+        self,
+        found: tuple[str, str],
+        *,
+        model: Path,
+        output: Path,
+        run_dir: Path,
+        is_temporary: bool,
     ) -> None:
         text, self._table = found
         self._figures: dict[str, Any] = json.loads(text)

@@ -1,7 +1,7 @@
 """The extension: plain and complete arguments, JSON as results."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ._data import Arrays
 from ._settings import Words
@@ -27,9 +27,9 @@ __all__ = [
 
 __version__: str
 
-_Model = Path | bytes
-_Data = Path | Arrays
-_Told = tuple[str, str, list[str]]
+_Model: TypeAlias = Path | bytes
+_Data: TypeAlias = Path | Arrays
+_Told: TypeAlias = tuple[str, str, list[str]]
 
 def bench(
     models: list[_Model], batches: list[int], rounds: int, threads: int | None, settings: Words

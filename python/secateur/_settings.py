@@ -81,7 +81,5 @@ def settings(job: str = "prune") -> SettingsTable:
         A row each.
     """
     if job not in ("prune", "train", "data", "look"):
-        raise SettingError(
-            f"there is no job `{job}`: expected `prune`, `train`, `data` or `look`"
-        )
+        raise SettingError(f"there is no job `{job}`: expected `prune`, `train`, `data` or `look`")
     return SettingsTable(job)

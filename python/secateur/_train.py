@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _data, _models, _secateur
 from ._progress import TrainProgress
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._keywords import TrainSettings
     from ._models import Model
 
-File = Union[str, "PathLike[str]"]
+File = str | PathLike[str]
 Arch = Literal["vgg-like", "lenet-5", "resnet-20", "mobilenet-v2"]
 
 

@@ -1,6 +1,7 @@
 """What can go wrong.
 
-Every exception says what was wrong, where, and what was expected; ``hint`` says what to do about it.
+Every exception says what was wrong, where, and what was expected; ``hint`` says what to do
+about it.
 """
 
 from __future__ import annotations

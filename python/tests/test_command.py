@@ -16,9 +16,7 @@ COMMAND = [sys.executable, "-m", "secateur"]
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, words)], capture_output=True, text=True, check=False
-    )
+    return subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, check=False)
 
 
 def test_it_is_the_command(net: Path) -> None:

@@ -14,7 +14,9 @@ TUTORIAL = Path(__file__).parents[2] / "docs" / "python.md"
 
 def blocks() -> list[str]:
     """Its code, a block for each that stands in the text."""
-    return re.findall(r"^```python\n(.*?)^```", TUTORIAL.read_text("utf-8"), re.S | re.M)
+    return re.findall(
+        r"^```python\n(.*?)^```", TUTORIAL.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
 
 
 def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,11 @@ from conftest import QUICK
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("onnxscript", reason="PyTorch's exporter needs onnxscript")
 
+from torch import nn
+
 import secateur
 import secateur.torch
 from secateur.torch._check import difference, in_onnxruntime, run
-from torch import nn
 
 HALF = {"no_train": True, "budget": {"macs": 0.5}}
 # Both sum the same terms in 32 bits, in another order.

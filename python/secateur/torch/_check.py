@@ -79,9 +79,7 @@ def _flat(outputs: Any) -> Iterator[torch.Tensor]:
             yield from _flat(value)
 
 
-def in_onnxruntime(
-    network: Network, example_inputs: Inputs
-) -> list[np.ndarray[Any, Any]] | None:
+def in_onnxruntime(network: Network, example_inputs: Inputs) -> list[np.ndarray[Any, Any]] | None:
     """The outputs of the pruned file; None without ONNX Runtime."""
     try:
         import onnxruntime  # type: ignore[import-untyped]
@@ -95,9 +93,7 @@ def in_onnxruntime(
     return found
 
 
-def difference(
-    expected: list[np.ndarray[Any, Any]], found: list[np.ndarray[Any, Any]]
-) -> float:
+def difference(expected: list[np.ndarray[Any, Any]], found: list[np.ndarray[Any, Any]]) -> float:
     """The largest difference, as share of the largest output; infinite for other shapes."""
     apart = 0.0
     if len(expected) != len(found):

@@ -58,8 +58,8 @@ def export(module: nn.Module, example_inputs: Inputs) -> bytes:
 def _simplify(model: Any, parameters: set[str]) -> None:
     """Fold what is computed from constants, but leave every parameter where it is.
 
-    They are inputs while the graph is simplified: so none is folded, and no batch norm is merged into
-    a convolution.
+    They are inputs while the graph is simplified: so none is folded, and no batch norm is merged
+    into a convolution.
     """
     graph = model.graph
     held = {name: value for name, value in graph.initializers.items() if name in parameters}

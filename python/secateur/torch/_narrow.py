@@ -120,15 +120,16 @@ class _Taken:
         computed = sorted(weights.changed - weights.matched)
         if computed and self.missing:
             raise ModelError(
-                f"cannot narrow the module: no tensors of the pruned file are {_listed(self.missing)}"
-                f"; the file has {_listed(computed)} instead, which the module computes",
+                "cannot narrow the module: no tensors of the pruned file are "
+                f"{_listed(self.missing)}; the file has {_listed(computed)} instead, which the "
+                "module computes",
                 "store what is computed (`torch.nn.utils.parametrize.remove_parametrizations`), or "
                 "leave these layers alone with `ignore`",
             )
         if computed:
             raise ModelError(
-                f"cannot narrow the module: {_listed(computed)} of the pruned file are no parameters "
-                "of it",
+                f"cannot narrow the module: {_listed(computed)} of the pruned file are no "
+                "parameters of it",
                 "register them as buffers, or leave the layers that read them alone with `ignore`",
             )
         if self.missing:

@@ -1,7 +1,8 @@
 """Weights that a file only lays out in another way than the module keeps them.
 
-Pruning stores what is computed from parameters in place of the computation. Where that only puts axes
-in another order or adds some of one element, it can be undone: the parameter is found behind it.
+Pruning stores what is computed from parameters in place of the computation. Where that only puts
+axes in another order or adds some of one element, it can be undone: the parameter is found behind
+it.
 """
 
 from __future__ import annotations

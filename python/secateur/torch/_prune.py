@@ -44,8 +44,8 @@ def prune(
     Raises
     ------
     ModelError
-        For a module that cannot be exported, and parameters that no tensor of the pruned file can be
-        matched with, by their names.
+        For a module that cannot be exported, and parameters that no tensor of the pruned file can
+        be matched with, by their names.
 
     Notes
     -----
