@@ -28,7 +28,7 @@ TIME_LIMIT = 900
 
 HEAD = f"""# PyTorch modules
 
-torchvision's networks and one of each idea of timm, with random weights, pruned by `secateur.torch.prune`
+Networks of torchvision, of timm and of our own tools, with random weights, pruned by `secateur.torch.prune`
 without training to half of their parameters (or to the share that is told, where they keep more). The
 difference is that of the module's outputs from the pruned file's in ONNX Runtime, as share of the largest;
 at most {TOLERANCE:.0e} is held. Made by `tools/coverage/modules.py`.
