@@ -225,7 +225,8 @@ class PruneSettings(LookSettings, total=False):
     Default: 0.06. May be above 0 and below 1.
     """
     max_cost: float
-    """The search stops early when it has cost this share of the reference training.
+    """The search stops early when it has cost this share of the reference training, in
+    multiply-adds or in the time that they and what they move take, whichever is more.
 
     Default: 0.5. May be above 0 and at most 1000000000.
     """
