@@ -3,7 +3,7 @@
 //!
 //! Arguments are plain and complete, results are JSON with the text that people read; the package
 //! around it (`secateur/*.py`) knows defaults, kinds of data and models, and what reports look
-//! like. While Rust works the interpreter is free, and signals are looked for ([`job`]).
+//! like. While Rust works the interpreter is free, and signals are looked for (`job`).
 
 mod data;
 mod error;
