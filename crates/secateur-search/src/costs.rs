@@ -1,4 +1,9 @@
-//! What a search costs, in sample-MACs: multiply-adds of one sample, forward 1, backward 2.
+//! What a search costs, in sample-MACs (multiply-adds of one sample, forward 1, backward 2), and in work:
+//! the sample-MACs of the given network that take as long.
+//!
+//! Narrow networks take longer than their multiply-adds say, as values are read and written besides. A
+//! run is bounded by both. Work follows from counts and not from a clock, so that a run decides
+//! alike whatever else the machine does.
 
 /// What costs are compared with.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,6 +21,11 @@ pub struct Reference {
 /// as many multiply-adds each as the forward pass does.
 pub const TRAINING_PASS: f64 = 3.0;
 
+/// Multiply-adds that take as long as one value that a layer reads or gives, in training. Times of an
+/// epoch (VGG-like networks, MNIST and CIFAR-10, whole and cut to 6 to 40 % of their parameters, AVX-512)
+/// followed it within 4 % (docs/performance.md).
+const OF_A_VALUE: f64 = 177.0;
+
 /// The prices of an environment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Costs {
@@ -23,6 +33,8 @@ pub struct Costs {
     pub reference: Reference,
     /// Multiply-adds of the given network.
     pub full_macs: f64,
+    /// How long the given network's values take to move, over its multiply-adds.
+    pub traffic: f64,
     /// Samples a training step.
     pub batch_size: usize,
     /// Samples to train on.
@@ -41,7 +53,20 @@ pub struct Costs {
     pub effort: f64,
 }
 
+/// How long so many values take to move, over so many multiply-adds.
+pub fn traffic_share(values: u64, macs: u64) -> f64 {
+    OF_A_VALUE * values as f64 / macs.max(1) as f64
+}
+
 impl Costs {
+    /// How much longer a network of so many multiply-adds takes for each of them than the given one. Where
+    /// all layers keep the same share of their channels, values go by the root of the
+    /// multiply-adds.
+    pub fn slowdown(&self, macs: f64) -> f64 {
+        let share = (macs / self.full_macs.max(1.0)).clamp(f64::MIN_POSITIVE, 1.0);
+        (1.0 + self.traffic / share.sqrt()) / (1.0 + self.traffic)
+    }
+
     /// One training step of a network of so many multiply-adds.
     pub fn step(&self, macs: f64) -> f64 {
         (TRAINING_PASS * macs + self.teacher_macs) * self.batch_size as f64

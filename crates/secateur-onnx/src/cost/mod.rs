@@ -5,6 +5,7 @@ mod extents;
 mod latency;
 mod layers;
 mod term;
+mod traffic;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use extents::{ASSUMED_EXTENT, CountedInputs, counted_inputs, named_batch};
 pub use latency::{Channels, Latency, PieceTimes, Timing};
 pub use layers::{LayerInfo, format_shape, layer_table};
 use term::{Term, extent_of};
+pub use traffic::traffic;
 
 use crate::coupling::{ChannelGroups, Masks};
 use crate::error::Result;

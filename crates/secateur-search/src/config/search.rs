@@ -56,9 +56,8 @@ settings! {
         pub recover_steps: usize = 8000, in STEPS;
         /// Recoveries that AEC may try before it returns the best network that held the floor.
         ///
-        /// Recovered networks err as often as the given ones, give or take chance, so that each
-        /// recovery is about an even chance to hold: four at a quarter of the cost are worth more
-        /// than one (docs/experiments/2026-11-26-zen5-2cores-mnist/earlier.md, four networks).
+        /// Recovered networks err about as often as the given ones, give or take chance, so that more than
+        /// one try pays; each takes half of what is left.
         pub recover_tries: usize = 4, in SOME;
         /// AEC holds the loss to the floor too, not quality alone.
         ///
@@ -73,9 +72,10 @@ settings! {
         /// A small network gets more passes for the same cost; recovered networks of 5 and 11 %
         /// erred equally often (see `recover_tries`).
         pub aec_target: f64 = 0.06, in TRUE_SHARE;
-        /// The search stops early when it has cost this share of the reference training.
+        /// The search stops early when it has cost this share of the reference training, in multiply-adds
+        /// or in the time that they and what they move take, whichever is more.
         ///
-        /// The paper's bound: less than half of the initial training.
+        /// The paper's bound: less than half of the initial training. See "A run".
         pub max_cost: f64 = 0.5, in COST;
         /// Reference training in epochs, for models that do not carry their training cost; of few
         /// samples, as many passes as make 40,000 samples.

@@ -121,6 +121,8 @@ pub struct Step {
     pub train_loss: f64,
     /// Sample-MACs.
     pub cost: f64,
+    /// Work: sample-MACs of the given network that take as long.
+    pub work: f64,
     /// What it earned.
     pub reward: Reward,
 }

@@ -21,6 +21,10 @@ const LEAST_PASSES: f64 = 4.0;
 /// not help, and a large network begins near to the given one.
 const LAST_PASSES: f64 = 1.0;
 
+/// A recovery takes half of what is left, the last one all: an early long one is worth more than several
+/// short ones, which all fail.
+const PARTS: usize = 2;
+
 /// Share of `max_cost` that recoveries leave for larger networks with solved weights alone: whether a
 /// recovered one is confirmed shows in the end.
 const FOR_SOLVING: f64 = 0.08;
@@ -177,16 +181,17 @@ impl Promise for Aec {
         })
     }
 
-    /// What the cost still allows, in equal shares for the tries that are left.
+    /// One of at most [`PARTS`] equal parts of what the cost still allows.
     fn recovery(&self, number: usize, ledger: &Ledger<'_>) -> Recovery {
         let search = &self.search;
         let pass = ledger.costs.steps_of_a_pass();
         let most_cost = self.most_cost();
         let allowed = ledger.steps_allowed(most_cost);
         let long = (allowed / (LEAST_PASSES * pass)) as usize;
-        let tries = search.recover_tries.saturating_sub(number).min(long);
+        let tries = search.recover_tries.saturating_sub(number);
+        let parts = tries.min(long).min(PARTS);
         Recovery {
-            steps: ledger.share_of_steps(search, most_cost, tries),
+            steps: ledger.share_of_steps(search, most_cost, parts),
             stop: None,
         }
     }
@@ -210,6 +215,7 @@ impl Promise for Aec {
     fn recoveries_ahead(&self) -> RecoveriesAhead {
         RecoveriesAhead {
             count: self.search.recover_tries,
+            parts: PARTS,
             least_share: 0.0,
             most_steps: self.search.recover_steps as f64,
             sizes: self.stops.shares.clone(),

@@ -195,6 +195,7 @@ impl Promise for Ceca {
     fn recoveries_ahead(&self) -> RecoveriesAhead {
         RecoveriesAhead {
             count: self.stops.shares.len(),
+            parts: self.stops.shares.len(),
             least_share: LEAST_RECOVERY,
             most_steps: self.search.recover_steps as f64,
             sizes: self.stops.shares.clone(),

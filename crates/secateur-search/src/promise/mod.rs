@@ -76,6 +76,8 @@ pub struct Ledger<'a> {
     pub candidates: &'a [Candidate],
     /// Sample-MACs spent so far.
     pub spent: f64,
+    /// Work so far.
+    pub worked: f64,
 }
 
 impl<'a> Ledger<'a> {
@@ -104,11 +106,16 @@ impl<'a> Ledger<'a> {
     }
 
     /// Steps of the present network that may still be taken until the run has cost `max_cost` of
-    /// the initial training, with the look at the end.
+    /// the initial training, with the look at the end: neither in sample-MACs nor in work more.
     pub fn steps_allowed(&self, max_cost: f64) -> f64 {
         let macs = self.macs();
-        let left = self.costs.of_share(max_cost) - self.spent - self.costs.look(macs);
-        left.max(0.0) / self.costs.step(macs).max(1.0)
+        let whole = self.costs.of_share(max_cost);
+        let left_after =
+            |spent: f64, look: f64, step: f64| (whole - spent - look).max(0.0) / step.max(1.0);
+        let (look, step) = (self.costs.look(macs), self.costs.step(macs));
+        let slowdown = self.costs.slowdown(macs);
+        let by_macs = left_after(self.spent, look, step);
+        by_macs.min(left_after(self.worked, slowdown * look, slowdown * step))
     }
 
     /// Steps of one of `parts` equal recoveries of what is left of `most_cost`, as share of the initial
@@ -145,6 +152,8 @@ pub struct Recovery {
 pub struct RecoveriesAhead {
     /// How many at most.
     pub count: usize,
+    /// Each takes an equal part of what is left, of as many as are to come but no more than these.
+    pub parts: usize,
     /// Least share of the initial training that one costs.
     pub least_share: f64,
     /// Most steps of one.

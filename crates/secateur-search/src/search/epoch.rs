@@ -85,13 +85,13 @@ impl<E: Environment> Search<'_, E> {
             },
         };
         let step = self.environment.step(&action, goal, steps)?;
-        self.state.spent += step.cost;
-        self.state.looked += step.cost;
+        self.state.pay(&step);
+        self.state.looked += step.work;
         self.state.looks += 1;
         Ok(step)
     }
 
-    /// Sample-MACs that may be spent on looks.
+    /// Work that may go into looks.
     fn looks_allowed(&self) -> f64 {
         let share = LOOKS_SHARE * self.config.search.max_cost;
         self.environment.costs().of_share(share)
@@ -253,7 +253,7 @@ impl<E: Environment> Search<'_, E> {
     pub(super) fn begin_episode(&mut self, episode: usize) -> Result<(), SearchError> {
         let started = Instant::now();
         let step = self.environment.reset()?;
-        self.state.spent += step.cost;
+        self.state.pay(&step);
         let exploration = self.explore(episode, 1);
         let observation = self.environment.observe(&self.goal(1, 0));
         let parts = RecordParts {

@@ -230,6 +230,7 @@ impl<'a, E: Environment> Search<'a, E> {
             standing: self.environment.standing(),
             candidates: &self.state.candidates,
             spent: self.state.spent,
+            worked: self.state.worked,
         }
     }
 }

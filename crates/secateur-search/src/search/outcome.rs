@@ -49,6 +49,8 @@ pub struct Outcome<E: Environment> {
     pub warnings: Vec<String>,
     /// Cost of the search in sample-MACs.
     pub cost_sample_macs: f64,
+    /// Work of the search: sample-MACs of the given network that take as long.
+    pub work: f64,
 }
 
 impl<E: Environment> Search<'_, E> {
@@ -73,6 +75,7 @@ impl<E: Environment> Search<'_, E> {
             readings: self.readings(),
             warnings: verdict.warnings,
             cost_sample_macs: self.state.spent,
+            work: self.state.worked,
             environment: self.environment,
         })
     }

@@ -1,11 +1,9 @@
 //! Who watches a run, and how much of it lies ahead.
 //!
-//! Recoveries cost far more than the pruning epochs before them, so progress goes by
-//! sample-MACs: those spent, over those that the run is expected to spend. What lies ahead
-//! follows from the looks so far and `max_cost`; an AEC run that settles
-//! early spends less.
-
-use std::ops::Add;
+//! Recoveries cost far more than the pruning epochs before them, so progress goes by work
+//! (sample-MACs of the given network that take as long): what is done, over what the run is expected to
+//! do. What lies ahead follows from the looks so far and `max_cost`; an AEC run that settles early
+//! works less.
 
 use secateur_net::train::StepObserver;
 use secateur_onnx::coupling::Masks;
@@ -15,41 +13,6 @@ use crate::config::SCORING_BATCHES;
 use crate::environment::Environment;
 use crate::measure::Reading;
 use crate::record::{EpochRecord, Stage};
-
-/// What an image takes besides its multiply-adds, as share of the given network's: the small
-/// networks of a run are not faster in proportion. In thirteen runs on a VGG-like network of
-/// 36 million multiply-adds, seconds fitted to both gave 0.04 to 0.085.
-const OVERHEAD: f64 = 1.0 / 16.0;
-
-/// Training that lies ahead.
-#[derive(Clone, Copy, Default)]
-struct Work {
-    /// Sample-MACs.
-    cost: f64,
-    /// See [`Progress::step_effort`].
-    effort: f64,
-}
-
-impl Work {
-    /// Of a cost in a network of `macs`, made from one of `full`.
-    fn new(cost: f64, macs: f64, full: f64) -> Self {
-        Self {
-            cost,
-            effort: cost * (1.0 + OVERHEAD * full / macs.max(1.0)),
-        }
-    }
-}
-
-impl Add for Work {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            cost: self.cost + other.cost,
-            effort: self.effort + other.effort,
-        }
-    }
-}
 
 /// Where a run is.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,49 +27,30 @@ pub struct Progress {
     pub steps: usize,
     /// Images a step.
     pub batch_size: usize,
-    /// Sample-MACs of the run before this healing.
-    pub spent: f64,
-    /// Sample-MACs of one step of this healing.
-    pub step_cost: f64,
-    /// Sample-MACs that are expected after this healing.
-    pub cost_after: f64,
-    /// What the time of one step is taken to be in proportion to: its sample-MACs, and for
-    /// every image a share of the given network's.
-    pub step_effort: f64,
-    /// The same for what is expected after this healing.
-    pub effort_after: f64,
-    /// Sample-MACs that the run spends at most; infinite where its promise goes first.
-    pub most_cost: f64,
+    /// Work of the run before this healing.
+    pub done: f64,
+    /// Work of one step of this healing.
+    pub step_work: f64,
+    /// Work that is expected after this healing.
+    pub after: f64,
+    /// Work of the run at most; infinite where its promise goes first.
+    pub most: f64,
 }
 
 impl Progress {
-    /// Share of the expected cost that is spent, 0..=1.
+    /// Share of the expected work that is done, 0..=1.
     pub fn fraction(&self) -> f64 {
-        let spent = self.spent + self.step_cost * self.step as f64;
-        let all = self.spent_then() + self.share_after() * self.cost_after;
-        if all > 0.0 { spent / all } else { 0.0 }
+        let done = self.done + self.step_work * self.step as f64;
+        let all = done + self.left();
+        if all > 0.0 { done / all } else { 0.0 }
     }
 
-    /// Sample-MACs of the run after this healing.
-    fn spent_then(&self) -> f64 {
-        self.spent + self.step_cost * self.steps as f64
-    }
-
-    /// How much of what was expected after this healing the bound still allows: a long recovery can
-    /// be the last.
-    fn share_after(&self) -> f64 {
-        let left = (self.most_cost - self.spent_then()).max(0.0);
-        if self.cost_after > left {
-            left / self.cost_after
-        } else {
-            1.0
-        }
-    }
-
-    /// Effort from here to the end of the run.
-    pub fn effort_left(&self) -> f64 {
-        self.step_effort * self.steps.saturating_sub(self.step) as f64
-            + self.share_after() * self.effort_after
+    /// Work from here to the end of the run.
+    pub fn left(&self) -> f64 {
+        let steps = self.steps.saturating_sub(self.step) as f64;
+        let then = self.done + self.step_work * self.steps as f64;
+        // A long recovery can be the last: the bound may not allow all that was expected.
+        self.step_work * steps + self.after.min((self.most - then).max(0.0))
     }
 }
 
@@ -160,9 +104,7 @@ impl<E: Environment> Search<'_, E> {
     pub(super) fn progress_at(&self, masks: &Masks, stage: Stage, episode: usize) -> Progress {
         let costs = self.environment.costs();
         let macs = self.environment.space().count(masks).macs as f64;
-        let a_step = self.work(costs.step(macs), macs);
-        let after = self.after_this_healing(macs);
-        let most = costs.of_share(self.config.search.max_cost) - costs.look(macs);
+        let most = costs.of_share(self.config.search.max_cost) - self.work(costs.look(macs), macs);
         let is_bounded = self.promise.recoveries_ahead().bounded;
         Progress {
             stage,
@@ -170,64 +112,57 @@ impl<E: Environment> Search<'_, E> {
             step: 0,
             steps: 0,
             batch_size: costs.batch_size,
-            spent: self.state.spent,
-            step_cost: a_step.cost,
-            cost_after: after.cost,
-            step_effort: a_step.effort,
-            effort_after: after.effort,
-            most_cost: if is_bounded { most } else { f64::INFINITY },
+            done: self.state.worked,
+            step_work: self.work(costs.step(macs), macs),
+            after: self.after_this_healing(macs),
+            most: if is_bounded { most } else { f64::INFINITY },
         }
     }
 
-    fn work(&self, cost: f64, macs: f64) -> Work {
-        Work::new(cost, macs, self.environment.costs().full_macs)
+    /// The work of a cost in a network of `macs`.
+    fn work(&self, cost: f64, macs: f64) -> f64 {
+        cost * self.environment.costs().slowdown(macs)
     }
 
     /// What a run is expected to do after the healing that begins now, of a network of `macs`.
-    fn after_this_healing(&self, macs: f64) -> Work {
-        let spent = self.state.spent;
+    fn after_this_healing(&self, macs: f64) -> f64 {
+        let done = self.state.worked;
         match self.state.phase {
             Phase::Search { episode, t } => {
                 let later = self.episodes.after(episode, t);
-                let later = later
-                    .map(|(_, epoch)| self.search_ahead(epoch))
-                    .fold(Work::default(), Add::add);
-                let recoveries = self.recoveries(0, spent + later.cost, None);
-                recoveries.into_iter().fold(later, Add::add)
+                let later: f64 = later.map(|(_, epoch)| self.search_ahead(epoch)).sum();
+                let recoveries = self.recoveries(0, done + later, None);
+                later + recoveries.into_iter().sum::<f64>()
             }
             Phase::Recover(number) => {
-                let all = self.recoveries(number, spent, Some(macs)).into_iter();
-                all.skip(1).fold(Work::default(), Add::add)
+                let all = self.recoveries(number, done, Some(macs)).into_iter();
+                all.skip(1).sum()
             }
-            Phase::Measure(number) => {
-                let all = self.recoveries(number + 1, spent, None).into_iter();
-                all.fold(Work::default(), Add::add)
-            }
+            Phase::Measure(number) => self.recoveries(number + 1, done, None).into_iter().sum(),
             // The few networks without training that may follow are not expected.
-            Phase::Solve(_) | Phase::Done => Work::default(),
+            Phase::Solve(_) | Phase::Done => 0.0,
         }
     }
 
     /// A pruning epoch of the search that lies ahead: of looks what those before have cost.
-    fn search_ahead(&self, t: usize) -> Work {
+    fn search_ahead(&self, t: usize) -> f64 {
         let costs = self.environment.costs();
         let full = costs.full_macs;
         if t == 0 {
             let batches = SCORING_BATCHES as f64;
-            return self.work(batches * costs.step(full), full);
+            return batches * costs.step(full);
         }
         let share = self.promise.stops().shares[self.episodes.place(t).stop];
         let macs = self.macs_at(share);
-        let cost = match self.state.looks {
-            0 => costs.look(macs),
+        match self.state.looks {
+            0 => self.work(costs.look(macs), macs),
             looks => self.state.looked / looks as f64,
-        };
-        self.work(cost, macs)
+        }
     }
 
-    /// The recoveries from one on, when `spent` is spent; the first of a network of `macs`
+    /// The recoveries from one on, when so much is done; the first of a network of `macs`
     /// where it is known.
-    fn recoveries(&self, from: usize, mut spent: f64, macs: Option<f64>) -> Vec<Work> {
+    fn recoveries(&self, from: usize, mut done: f64, macs: Option<f64>) -> Vec<f64> {
         let search = &self.config.search;
         let costs = self.environment.costs();
         let plan = self.promise.recoveries_ahead();
@@ -236,14 +171,14 @@ impl<E: Environment> Search<'_, E> {
             let known = macs.filter(|_| plan.same_size || index == from);
             let size = plan.sizes.get(index).or(plan.sizes.last());
             let macs = known.unwrap_or_else(|| self.macs_at(size.copied().unwrap_or(1.0)));
-            let step = costs.step(macs);
-            let left = (costs.of_share(search.max_cost) - spent).max(0.0);
-            let cost = (left / (plan.count - index) as f64)
+            let step = self.work(costs.step(macs), macs);
+            let left = (costs.of_share(search.max_cost) - done).max(0.0);
+            let work = (left / (plan.count - index).min(plan.parts).max(1) as f64)
                 .max(costs.of_share(plan.least_share))
                 .min(plan.most_steps * step)
                 .max(search.recovery_steps()[0] as f64 * step);
-            spent += cost;
-            ahead.push(self.work(cost, macs));
+            done += work;
+            ahead.push(work);
         }
         ahead
     }
@@ -261,37 +196,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fraction_goes_by_cost() {
+    fn the_fraction_goes_by_work() {
         let mut progress = Progress {
             stage: Stage::Exploit,
             episode: 1,
             step: 0,
             steps: 10,
             batch_size: 128,
-            spent: 10.0,
-            step_cost: 1.0,
-            cost_after: 80.0,
-            step_effort: 2.0,
-            effort_after: 160.0,
-            most_cost: f64::INFINITY,
+            done: 10.0,
+            step_work: 1.0,
+            after: 80.0,
+            most: f64::INFINITY,
         };
         assert!((progress.fraction() - 0.1).abs() < 1e-12);
-        assert!((progress.effort_left() - 180.0).abs() < 1e-9);
+        assert!((progress.left() - 90.0).abs() < 1e-9);
         progress.step = 10;
         assert!((progress.fraction() - 0.2).abs() < 1e-12);
-        // The cost allows half of what was to come.
-        progress.most_cost = 60.0;
+        // The bound allows half of what was to come.
+        progress.most = 60.0;
         assert!((progress.fraction() - 1.0 / 3.0).abs() < 1e-12);
-        assert!((progress.effort_left() - 80.0).abs() < 1e-9);
-        progress.most_cost = 15.0;
-        assert_eq!(progress.fraction(), 1.0);
-        assert_eq!(progress.effort_left(), 0.0);
-    }
-
-    #[test]
-    fn an_image_of_a_small_network_takes_more_than_its_multiply_adds() {
-        let effort = |macs| Work::new(1.0, macs, 1600.0).effort;
-        assert!((effort(1600.0) - 1.0625).abs() < 1e-12);
-        assert!((effort(100.0) - 2.0).abs() < 1e-12);
+        assert!((progress.left() - 40.0).abs() < 1e-9);
+        progress.most = 15.0;
+        assert_eq!((progress.fraction(), progress.left()), (1.0, 0.0));
     }
 }

@@ -92,7 +92,7 @@ impl<E: Environment> Search<'_, E> {
         let mut step = self.environment.step(&action, &goal, &mut steps)?;
         // Nothing was decided that could be rewarded.
         step.reward = Reward::default();
-        self.state.spent += step.cost;
+        self.state.pay(&step);
         // A recovery that made it worse is not taken over (its cost counts all the same), unless
         // what it began with missed the budget.
         let is_worse =

@@ -53,8 +53,8 @@ impl<E: Environment> Search<'_, E> {
         let epochs = self.episodes.epochs();
         let goal = self.goal(epochs, epochs);
         let scoring = match number {
-            0 => self.environment.reset()?.cost,
-            _ => 0.0,
+            0 => self.environment.reset()?,
+            _ => Step::default(),
         };
         let observation = self.environment.observe(&goal);
         let was = self.environment.standing().masks.clone();
@@ -70,12 +70,13 @@ impl<E: Environment> Search<'_, E> {
         };
         let step = self.environment.step(&action, &goal, &mut steps)?;
         let step = Step {
-            cost: step.cost + scoring,
+            cost: step.cost + scoring.cost,
+            work: step.work + scoring.work,
             // Nothing was decided that could be rewarded.
             reward: Reward::default(),
             ..step
         };
-        self.state.spent += step.cost;
+        self.state.pay(&step);
         self.keep(None, Finish::Solved)?;
         let observation = self.environment.observe(&goal);
         let quality = self.environment.standing().quality;

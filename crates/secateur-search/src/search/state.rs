@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::environment::{Environment, Identity};
+use crate::environment::{Environment, Identity, Step};
 use crate::policy::Policy;
 use crate::promise::Candidate;
 
@@ -46,7 +46,9 @@ pub(super) struct RunState<E: Environment> {
     pub policy: Vec<u8>,
     /// Sample-MACs so far.
     pub spent: f64,
-    /// Sample-MACs of the pruning epochs of all episodes, and their number.
+    /// Work so far.
+    pub worked: f64,
+    /// Work of the pruning epochs of all episodes, and their number.
     pub looked: f64,
     pub looks: usize,
     pub candidates: Vec<Candidate>,
@@ -65,11 +67,18 @@ impl<E: Environment> RunState<E> {
             policy_name: policy.name(),
             policy: policy.checkpoint(),
             spent: environment.costs().setup,
+            worked: environment.costs().setup,
             looked: 0.0,
             looks: 0,
             candidates: Vec::new(),
             snapshots: 0,
         }
+    }
+
+    /// Counts what a step took.
+    pub(super) fn pay(&mut self, step: &Step) {
+        self.spent += step.cost;
+        self.worked += step.work;
     }
 
     /// Does the state belong to this environment and this policy?

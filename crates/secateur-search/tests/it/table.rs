@@ -83,6 +83,7 @@ impl Table {
                     is_measured: true,
                 },
                 full_macs: space.size.macs as f64,
+                traffic: 0.0,
                 batch_size: 1,
                 n_train: 100,
                 n_search: SAMPLES,
@@ -237,6 +238,7 @@ impl Environment for Table {
         };
         Ok(Step {
             cost: 1.0,
+            work: 1.0,
             reward: reward::reward(&self.config.reward, &epoch, &own, &action.masks),
             ..Step::default()
         })

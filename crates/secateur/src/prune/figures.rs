@@ -87,6 +87,7 @@ pub(super) fn report(
         layers: layer_figures(problem, &searched.networks),
         shape: searched.shape.clone(),
         search_sample_macs: searched.cost_sample_macs,
+        search_work: searched.work,
         training_sample_macs: problem.reference.sample_macs,
         training_is_measured: problem.reference.is_measured,
         search_seconds: run.history.iter().map(|r| r.seconds).sum(),

@@ -31,6 +31,7 @@ pub(super) struct Searched {
     pub readings: Option<Readings>,
     pub warnings: Vec<String>,
     pub cost_sample_macs: f64,
+    pub work: f64,
     /// The last result held against rules.
     pub shape: Option<Shape>,
 }
@@ -129,6 +130,7 @@ impl<'a> SearchRun<'a> {
             readings: outcome.readings,
             warnings,
             cost_sample_macs: outcome.cost_sample_macs,
+            work: outcome.work,
             shape,
         })
     }

@@ -201,6 +201,10 @@ pub struct RunReport {
     /// Sample-MACs of search and recovery, forward 1, backward 2; everything counted that
     /// runs the network: training, evaluation, probes, the teacher's scores.
     pub search_sample_macs: f64,
+    /// Work of the search: sample-MACs of the given network that take as long as all of it, which follows
+    /// from counts; 0 in reports written before it was kept.
+    #[serde(default)]
+    pub search_work: f64,
     /// Sample-MACs of the initial training.
     pub training_sample_macs: f64,
     /// True if the model carries the cost of its training, false if the config's reference stands in.

@@ -43,6 +43,10 @@ pub fn terminal_table(report: &RunReport) -> String {
         "search cost       {share:.1} % of the {} in sample-MACs",
         report.training_name()
     );
+    if report.search_work > 0.0 {
+        let share = 100.0 * report.search_work / report.training_sample_macs.max(1.0);
+        let _ = write!(text, ", about {share:.0} % of its time");
+    }
     if let Some(seconds) = report.training_seconds {
         let _ = write!(
             text,

@@ -36,10 +36,10 @@ fn check(mode: &str, max_cost: f64) {
     let last = seen.last().unwrap();
     assert_eq!(last.step, last.steps);
     assert!(last.fraction() > 0.999, "{mode}: {last:?}");
-    assert!(last.effort_left() <= 0.0, "{mode}: {last:?}");
+    assert!(last.left() <= 0.0, "{mode}: {last:?}");
     for progress in &seen {
-        let spent = progress.spent + progress.step_cost * progress.step as f64;
-        let truth = spent / report.search_sample_macs;
+        let done = progress.done + progress.step_work * progress.step as f64;
+        let truth = done / report.search_work;
         let told = progress.fraction();
         assert!(
             (told - truth).abs() < 0.15,

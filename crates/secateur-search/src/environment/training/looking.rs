@@ -3,19 +3,19 @@
 use secateur_net::NetError;
 use secateur_onnx::coupling::Masks;
 
-use super::TrainingEnvironment;
+use super::{Effort, TrainingEnvironment};
 
 /// Batches that score the kernels of a network with solved weights.
 const LOOK_BATCHES: usize = 2;
 
 impl TrainingEnvironment<'_> {
     /// Switches kernels and solves the given network's weights for them; scores the active kernels and
-    /// probes the dormant ones. Returns the mean loss of the scoring passes and the sample-MACs.
+    /// probes the dormant ones. Returns the mean loss of the scoring passes and what it took.
     pub(super) fn look(
         &mut self,
         masks: Masks,
         fully_judged: bool,
-    ) -> Result<(f64, f64), NetError> {
+    ) -> Result<(f64, Effort), NetError> {
         let problem = self.problem;
         self.state.switch(masks);
         let network = problem.compact(&self.state.standing.masks)?;
@@ -27,13 +27,15 @@ impl TrainingEnvironment<'_> {
         standing.quality = healed.after.quality;
         standing.loss = healed.after.loss;
         standing.convergence = healed.fall();
-        let mut cost = healed.cost;
+        let mut effort = healed.effort();
         if fully_judged {
             let (judged, judging) = self.judged(&network)?;
             self.state.standing.enter(&judged);
-            cost += judging;
+            effort.of_present += judging;
         }
         let (loss, scoring) = self.score(LOOK_BATCHES)?;
-        Ok((loss, cost + scoring + self.probe()?))
+        effort.of_present += scoring;
+        effort.of_given += self.probe()?;
+        Ok((loss, effort))
     }
 }

@@ -43,6 +43,32 @@ use crate::worth::worth;
 /// Training images in the probe of dormant kernels.
 const PROBE_IMAGES: usize = 128;
 
+/// How much longer 64-bit products of solving take than multiply-adds of the given network's
+/// training.
+const SOLVING: f64 = 6.0;
+
+/// What a healing took, in sample-MACs.
+#[derive(Debug, Clone, Copy, Default)]
+struct Effort {
+    /// Of the network that was healed.
+    of_present: f64,
+    /// Of the given network.
+    of_given: f64,
+    /// Solving weights.
+    of_solving: f64,
+}
+
+impl Effort {
+    fn cost(&self) -> f64 {
+        self.of_present + self.of_given + self.of_solving
+    }
+
+    /// In sample-MACs of the given network that take as long.
+    fn work(&self, slowdown: f64) -> f64 {
+        slowdown * self.of_present + self.of_given + SOLVING * self.of_solving
+    }
+}
+
 /// Seeds of a run's streams are the run's seed with one of these mixed in, so that batches,
 /// agent and policy do not share randomness.
 const SAMPLER_STREAM: u64 = 0x5a4d_504c;
@@ -75,7 +101,7 @@ impl<'a> TrainingEnvironment<'a> {
     pub fn new(problem: &'a Problem, config: &'a PruneConfig) -> Result<Self, NetError> {
         let training = &config.training;
         let batch_size = sizing::batch_size(problem, training.batch_size)?;
-        let mut costs = problem.costs(batch_size);
+        let mut costs = problem.costs(batch_size)?;
         let share = training.share_of_distillation(problem.train.len());
         let learns = share > 0.0 || problem.task.against() == Against::Original;
         let teacher = if learns {
@@ -217,6 +243,7 @@ impl Environment for TrainingEnvironment<'_> {
         Ok(Step {
             train_loss,
             cost,
+            work: cost,
             ..Step::default()
         })
     }
@@ -256,17 +283,18 @@ impl Environment for TrainingEnvironment<'_> {
         // What kernels earn by themselves goes by what was known when they were switched.
         let known = self.own_reward.take();
         let own = known.unwrap_or_else(|| self.observe(goal).own_reward);
-        let (train_loss, mut cost) = match action.healing {
+        let (train_loss, mut effort) = match action.healing {
             Healing::Solved { fully_judged } => self.look(action.masks.clone(), fully_judged)?,
             Healing::Recovery { steps, .. } => self.recover(&action.masks, steps, watch)?,
         };
         if let Healing::Recovery { probe: true, .. } = action.healing {
-            cost += self.probe()?;
+            effort.of_given += self.probe()?;
         }
         self.own_reward = None;
         Ok(Step {
             train_loss,
-            cost,
+            cost: effort.cost(),
+            work: effort.work(self.costs.slowdown(self.macs())),
             reward: self.rewarded(&before, &own, goal),
         })
     }

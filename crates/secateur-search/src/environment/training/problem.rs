@@ -10,6 +10,7 @@ use secateur_net::task::{self, Against, Task};
 use secateur_net::train::{Evaluation, Original};
 use secateur_net::weights::Weights;
 use secateur_net::{Engine, Interpreter, NetError};
+use secateur_onnx::cost::traffic;
 use secateur_onnx::coupling::Masks;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
@@ -21,7 +22,7 @@ use super::held::Held;
 use super::{PROBE_IMAGES, State};
 use crate::baseline::Baseline;
 use crate::config::{DataConfig, EFFORT, SearchConfig};
-use crate::costs::{Costs, Reference, TRAINING_PASS};
+use crate::costs::{Costs, Reference, TRAINING_PASS, traffic_share};
 use crate::space::{Space, SpaceError};
 use crate::store::checksum;
 
@@ -228,10 +229,12 @@ impl Problem {
     }
 
     /// The prices of training in batches of this size.
-    pub(super) fn costs(&self, batch_size: usize) -> Costs {
-        Costs {
+    pub(super) fn costs(&self, batch_size: usize) -> Result<Costs, NetError> {
+        let values = traffic(&self.graph)?;
+        Ok(Costs {
             reference: self.reference,
             full_macs: self.space.size.macs as f64,
+            traffic: traffic_share(values, self.space.size.macs),
             batch_size,
             n_train: self.train.len(),
             n_search: self.search.part.len(),
@@ -239,7 +242,7 @@ impl Problem {
             teacher_macs: 0.0,
             setup: 0.0,
             effort: EFFORT,
-        }
+        })
     }
 
     /// Tells networks of the same layers apart.

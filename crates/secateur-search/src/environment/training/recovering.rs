@@ -8,7 +8,7 @@ use secateur_onnx::coupling::Masks;
 
 use super::learning::Plan;
 use super::solving::fall;
-use super::{Standing, TrainingEnvironment};
+use super::{Effort, Standing, TrainingEnvironment};
 
 /// A network in front of a recovery, as it does on the search part.
 struct Start {
@@ -18,38 +18,36 @@ struct Start {
 
 impl TrainingEnvironment<'_> {
     /// Trains the network of some masks for so many steps, less what its start took; returns the mean
-    /// loss and the sample-MACs.
+    /// loss and what it took.
     pub(super) fn recover(
         &mut self,
         masks: &Masks,
         steps: usize,
         watch: &mut dyn StepObserver,
-    ) -> Result<(f64, f64), NetError> {
+    ) -> Result<(f64, Effort), NetError> {
         // At fixed masks nothing could have been switched: no kernel gets older.
         if self.state.standing.masks != *masks {
             self.state.switch(masks.clone());
         }
         let network = self.problem.compact(masks)?;
-        let (start, starting) = self.begin_recovery(&network)?;
+        let (start, mut effort) = self.begin_recovery(&network)?;
         let plan = Plan {
             schedule: Schedule {
                 kind: ScheduleKind::OneCycle,
                 peak: self.training.peak_of_recovery(self.problem.task.against()),
-                steps: self.steps_left(steps, starting),
+                steps: self.steps_left(steps, effort.cost()),
             },
             augment: self.recover_augment(),
         };
         let (loss, taken) = self.train(plan, watch)?;
-        let training = taken as f64 * self.costs.step(self.macs());
-        Ok((
-            loss,
-            starting + training + self.end_recovery(start, &network)?,
-        ))
+        effort.of_present += taken as f64 * self.costs.step(self.macs());
+        effort.of_present += self.end_recovery(start, &network)?;
+        Ok((loss, effort))
     }
 
     /// Clears the moments, and gives the present network solved weights where those do better;
-    /// returns what the recovery begins with, and the sample-MACs.
-    fn begin_recovery(&mut self, network: &Interpreter) -> Result<(Start, f64), NetError> {
+    /// returns what the recovery begins with, and what it took.
+    fn begin_recovery(&mut self, network: &Interpreter) -> Result<(Start, Effort), NetError> {
         let state = &mut self.state;
         state.weights.clear_moments();
         let masks = &state.standing.masks;
@@ -59,7 +57,9 @@ impl TrainingEnvironment<'_> {
             weights: self.state.weights.clone(),
             judged,
         };
-        Ok((start, healed.cost + judging))
+        let mut effort = healed.effort();
+        effort.of_present += judging;
+        Ok((start, effort))
     }
 
     /// Training steps that are left of those allowed once the recovery has begun, which took so many

@@ -7,7 +7,7 @@ use secateur_net::weights::Weights;
 use secateur_net::{Interpreter, NetError};
 use secateur_onnx::coupling::Masks;
 
-use super::{Held, Problem};
+use super::{Effort, Held, Problem};
 
 /// Training samples that weights are solved on at least and at most, and the share of the initial
 /// training that a pass of the given network over them may cost: more samples tell more, and as many
@@ -61,11 +61,22 @@ pub(super) struct Healed {
     pub before: f64,
     /// The network with the weights that are kept, on [`JUDGED_BY`] samples of the search part.
     pub after: Evaluation,
-    /// Sample-MACs.
-    pub cost: f64,
+    /// Sample-MACs of solving.
+    pub solving: f64,
+    /// Of judging the network.
+    pub judging: f64,
 }
 
 impl Healed {
+    /// What it took.
+    pub fn effort(&self) -> Effort {
+        Effort {
+            of_present: self.judging,
+            of_solving: self.solving,
+            ..Effort::default()
+        }
+    }
+
     /// By how much the loss fell, as share of what it was.
     pub fn fall(&self) -> f64 {
         fall(self.before, self.after.loss)
@@ -147,7 +158,8 @@ impl<'a> Solving<'a> {
         Ok(Healed {
             before,
             after,
-            cost: solved.multiply_adds + judging,
+            solving: solved.multiply_adds,
+            judging,
         })
     }
 

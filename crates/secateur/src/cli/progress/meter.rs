@@ -4,19 +4,18 @@ use std::time::Duration;
 
 use secateur_search::search::Progress;
 
-/// Share of the run, rate and time left, from the steps of its slices. By effort rather than
-/// cost, so that the bar moves evenly in time.
+/// Share of the run, rate and time left, from the steps of its healings.
 #[derive(Default)]
 pub struct Meter {
-    /// Effort of the run so far; of what was done before it was resumed, the cost.
+    /// Work of the run so far.
     done: f64,
     /// The largest fraction so far: what is expected changes, a bar does not run backwards.
     pub fraction: f64,
-    /// Effort and seconds of the last minutes, the older the less.
-    effort: f64,
+    /// Work and seconds of the last minutes, the older the less.
+    work: f64,
     seconds: f64,
     last: Option<f64>,
-    /// When the first step of this slice was done.
+    /// When the first step of this healing was done.
     slice_began: f64,
     pub images_per_second: Option<f64>,
 }
@@ -26,22 +25,22 @@ pub struct Meter {
 const FORGETTING: f64 = 60.0;
 /// Seconds of measurement before a time left is told.
 const LEAST_SECONDS: f64 = 2.0;
-/// Seconds of a slice before its rate is told.
+/// Seconds of a healing before its rate is told.
 const LEAST_RATE_SECONDS: f64 = 0.2;
 
 impl Meter {
     /// A step was done at `now`, in seconds of any clock.
     pub fn step(&mut self, progress: &Progress, now: f64) {
         match self.last {
-            Some(_) => self.done += progress.step_effort,
-            None => self.done = progress.spent + progress.step_effort * progress.step as f64,
+            Some(_) => self.done += progress.step_work,
+            None => self.done = progress.done + progress.step_work * progress.step as f64,
         }
-        let all = (self.done + progress.effort_left()).max(f64::MIN_POSITIVE);
+        let all = (self.done + progress.left()).max(f64::MIN_POSITIVE);
         self.fraction = self.fraction.max(self.done / all);
         if let Some(last) = self.last {
             let passed = (now - last).max(0.0);
             let kept = (-passed / FORGETTING).exp();
-            self.effort = self.effort * kept + progress.step_effort;
+            self.work = self.work * kept + progress.step_work;
             self.seconds = self.seconds * kept + passed;
         }
         self.last = Some(now);
@@ -57,10 +56,10 @@ impl Meter {
 
     /// Time left of the run; `None` until enough is measured.
     pub fn left(&self, progress: &Progress) -> Option<Duration> {
-        if self.seconds < LEAST_SECONDS || self.effort <= 0.0 {
+        if self.seconds < LEAST_SECONDS || self.work <= 0.0 {
             return None;
         }
-        let seconds = progress.effort_left() * self.seconds / self.effort;
+        let seconds = progress.left() * self.seconds / self.work;
         Duration::try_from_secs_f64(seconds).ok()
     }
 }
@@ -71,28 +70,26 @@ mod tests {
 
     use super::*;
 
-    fn at(stage: Stage, step: usize, spent: f64, effort: f64, after: (f64, f64)) -> Progress {
+    fn at(stage: Stage, step: usize, done: f64, after: f64) -> Progress {
         Progress {
             stage,
             episode: 0,
             step,
             steps: 10,
             batch_size: 100,
-            spent,
-            step_cost: 1.0,
-            cost_after: after.0,
-            step_effort: effort,
-            effort_after: after.1,
-            most_cost: f64::INFINITY,
+            done,
+            step_work: 1.0,
+            after,
+            most: f64::INFINITY,
         }
     }
 
     #[test]
-    fn the_time_left_knows_that_small_networks_take_longer() {
+    fn the_time_left_goes_by_the_work_left() {
         let mut meter = Meter::default();
-        // A second a step; each of the 180 steps after this slice takes the effort of two.
+        // A second a step, and as much for each of the 360 after this healing.
         for step in 1..=10 {
-            let progress = at(Stage::Explore, step, 10.0, 1.0, (180.0, 360.0));
+            let progress = at(Stage::Explore, step, 10.0, 360.0);
             meter.step(&progress, step as f64);
             let left = meter.left(&progress).map(|left| left.as_secs_f64());
             if step < 4 {
@@ -111,12 +108,12 @@ mod tests {
     #[test]
     fn a_bar_does_not_run_backwards_and_ends_full() {
         let mut meter = Meter::default();
-        meter.step(&at(Stage::Exploit, 10, 10.0, 1.0, (20.0, 20.0)), 1.0);
+        meter.step(&at(Stage::Exploit, 10, 10.0, 20.0), 1.0);
         let before = meter.fraction;
         // More is expected than was.
-        meter.step(&at(Stage::Recover, 1, 20.0, 1.0, (200.0, 200.0)), 2.0);
+        meter.step(&at(Stage::Recover, 1, 20.0, 200.0), 2.0);
         assert_eq!(meter.fraction, before);
-        meter.step(&at(Stage::Recover, 10, 220.0, 1.0, (0.0, 0.0)), 3.0);
+        meter.step(&at(Stage::Recover, 10, 220.0, 0.0), 3.0);
         assert_eq!(meter.fraction, 1.0);
     }
 }

@@ -35,6 +35,10 @@ pub(super) fn cost(report: &RunReport, history: &[EpochRecord]) -> Markup {
             "In sample-MACs (forward 1, backward 2; training, evaluation, probes and the teacher's scores all counted) the search took "
             b { (share(report.search_sample_macs)) } " of "
             "the " (report.training_name()) "."
+            @if report.search_work > 0.0 {
+                " Narrow networks take longer than their multiply-adds say: by what layers compute and by the values that they move, the search takes as long as "
+                b { (share(report.search_work)) } " of it on the same machine. Neither goes beyond " code { "max_cost" } " unless a promise asks for more."
+            }
         }
         p {
             "Its pruning epochs took " (format!("{:.0} s", report.search_seconds)) " of wall-clock time"
