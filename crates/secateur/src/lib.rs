@@ -3,7 +3,7 @@
 //! [`Pruner`] does the main job, in memory or from file to file; [`Network`] is a network to
 //! look at and to run; [`mod@train`] trains one, [`verify`] and [`mod@bench`] check and time
 //! files in engines that are not ours where they run them ([`runtime`]). [`prelude`] has what most programs need.
-//! The commands of the program are thin over this library. What lies below it are crates of
+//! The commands of the program ([`cli`]) are thin over this library. What lies below it are crates of
 //! their own: `secateur_onnx` (files and graphs), `secateur_net` (training), `secateur_search`
 //! (policies, environments, promises).
 //!
@@ -11,15 +11,28 @@
 //! Runtime, loaded where it is found, and tract). Without `verify` outputs are compared in our own
 //! interpreter where it runs the file, latencies are not measured, and reports say so.
 
+#[cfg(feature = "cli")]
+#[macro_use]
+mod print;
+
 pub mod bench;
 pub mod calibrate;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "cli")]
+mod commands;
 pub mod compare;
+pub mod eval;
 pub mod examples;
 pub mod guessing;
+pub mod inspect;
+pub mod kept;
 pub mod latency;
 pub mod layered;
 pub mod measure;
+pub mod meter;
 mod network;
+pub mod new_network;
 pub mod one_shot;
 pub mod prune;
 mod pruner;

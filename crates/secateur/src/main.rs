@@ -1,13 +1,9 @@
 //! The program `secateur`.
 
-#[macro_use]
-mod print;
-
-mod cli;
-mod commands;
-
 use std::process::ExitCode;
 
+use secateur::cli::{Call, run};
+
 fn main() -> ExitCode {
-    cli::run()
+    ExitCode::from(run(&Call::of_this_process()))
 }

@@ -14,9 +14,12 @@ use secateur_onnx::cost::{CostModel, Size};
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
+use secateur_search::environment::training::ProblemError;
+use secateur_search::space::SpaceError;
 use thiserror::Error;
 
 use crate::data::ModelData;
+use crate::runtime::RuntimeError;
 
 /// What can be wrong with a network.
 #[derive(Debug, Error)]
@@ -31,6 +34,15 @@ pub enum NetworkError {
     /// The data.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Weights that are no numbers.
+    #[error(transparent)]
+    Weights(#[from] ProblemError),
+    /// What may be pruned of it.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    /// The engine that it is timed in.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
 }
 
 /// A network ready to run, with the model it came from.

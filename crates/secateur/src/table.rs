@@ -1,5 +1,7 @@
 //! Tables for terminals, by the crate `comfy-table`: columns in line, no borders.
 
+use std::fmt;
+
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 /// Spaces between columns: groups of digits have one between them.
@@ -47,4 +49,17 @@ where
         text.push('\n');
     }
     text
+}
+
+/// Writes a table, two spaces in.
+pub(crate) fn write_table<R>(
+    f: &mut fmt::Formatter<'_>,
+    align: &[Align],
+    rows: impl IntoIterator<Item = R>,
+) -> fmt::Result
+where
+    R: IntoIterator<Item = String>,
+{
+    let text = table(align, rows);
+    text.lines().try_for_each(|line| writeln!(f, "  {line}"))
 }

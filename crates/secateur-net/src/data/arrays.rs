@@ -30,6 +30,18 @@ pub enum Row<'a> {
     Bools(&'a [bool]),
 }
 
+impl Row<'_> {
+    /// Number of values.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Floats(values) => values.len(),
+            Self::Bytes(values) => values.len(),
+            Self::Ints(values) => values.len(),
+            Self::Bools(values) => values.len(),
+        }
+    }
+}
+
 impl ArrayValues {
     /// Some of the values.
     pub(super) fn row(&self, range: std::ops::Range<usize>) -> Row<'_> {

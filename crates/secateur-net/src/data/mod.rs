@@ -39,7 +39,7 @@ pub use config::DataConfig;
 pub use dataset::{Dataset, Origin, Pixels, count_classes};
 pub use error::{Cause, DataError};
 pub use format::{Format, Parts};
-pub use formats::{open, open_with};
+pub use formats::{LentArray, LentValues, open, open_arrays, open_with};
 pub use memory::InMemory;
 pub use model_data::ModelData;
 pub use normalisation::{NAMED, Normalisation, NormaliseBy};

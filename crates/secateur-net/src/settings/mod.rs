@@ -14,7 +14,7 @@ pub use range::{
     AMOUNT, BATCH, EPOCHS, INPUTS, NOT_ALL, NOT_NONE, POINTS, RATE, Range, SHARE, SHIFT, SIDE,
     TRUE_SHARE, WIDTH,
 };
-pub use value::{AnyValue, SettingValue};
+pub use value::{AnyValue, Kind, SettingValue};
 
 /// A value that no run can use.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -40,6 +40,8 @@ impl SettingError {
 pub struct Setting {
     /// Its place in a config, such as `training.recover_lr`.
     pub key: String,
+    /// What its value is.
+    pub kind: Kind,
     /// What it is.
     pub text: String,
     /// Why its default is what it is; empty where there is nothing to say.
@@ -114,6 +116,7 @@ pub trait Settings: Part + Clone + Default {
         let mut all = Vec::new();
         Self::default().walk(Setting::default(), &mut |setting, value| {
             all.push(Setting {
+                kind: value.kind(),
                 default: value.text(),
                 choices: value
                     .choices()
@@ -209,6 +212,7 @@ mod tests {
         assert_eq!(keys, expected);
         let rate = Setting {
             key: "inner.rate".to_string(),
+            kind: Kind::Number,
             text: "Peak rate".to_string(),
             reason: "A fifth of the other".to_string(),
             default: "0.02".to_string(),

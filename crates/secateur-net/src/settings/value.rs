@@ -10,8 +10,30 @@ use super::Range;
 /// The largest integer of a config: integers of TOML have a sign.
 const MAX_INTEGER: u64 = i64::MAX as u64;
 
+/// What a setting's value is, for languages that have types.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// A word or a text.
+    #[default]
+    Text,
+    /// A whole number.
+    Whole,
+    /// Any number.
+    Number,
+    /// True or false.
+    Switch,
+    /// Several numbers.
+    Numbers,
+    /// Several texts.
+    Texts,
+    /// Height and width.
+    Sides,
+}
+
 /// The type of a setting.
 pub trait SettingValue: Sized + Debug {
+    /// What its values are.
+    const KIND: Kind = Kind::Text;
     /// Words that it may be, each with its documentation; empty if it is no such word.
     const CHOICES: &'static [(&'static str, &'static str)] = &[];
 
@@ -45,6 +67,8 @@ pub trait SettingValue: Sized + Debug {
 pub trait AnyValue {
     /// See [`SettingValue::text`].
     fn text(&self) -> String;
+    /// See [`SettingValue::KIND`].
+    fn kind(&self) -> Kind;
     /// See [`SettingValue::CHOICES`].
     fn choices(&self) -> &'static [(&'static str, &'static str)];
     /// See [`SettingValue::fault`].
@@ -59,6 +83,10 @@ pub trait AnyValue {
 impl<T: SettingValue> AnyValue for T {
     fn text(&self) -> String {
         T::text(self)
+    }
+
+    fn kind(&self) -> Kind {
+        T::KIND
     }
 
     fn choices(&self) -> &'static [(&'static str, &'static str)] {
@@ -84,14 +112,16 @@ fn one<T: FromStr>(words: &[String]) -> Option<T> {
 }
 
 macro_rules! number_settings {
-    ($($type:ty, $kind:literal;)+) => {$(
+    ($($type:ty, $kind:ident, $words:literal;)+) => {$(
         impl SettingValue for $type {
+            const KIND: Kind = Kind::$kind;
+
             fn from_words(words: &[String], range: Option<Range>) -> Result<Self, String> {
                 one::<Self>(words)
                     .filter(|&number| range.is_none_or(|range| range.contains(number as f64)))
                     .ok_or_else(|| {
                         let range = range.map(|range| range.to_string());
-                        format!("expected {}{}", $kind, range.unwrap_or("a number".to_string()))
+                        format!("expected {}{}", $words, range.unwrap_or("a number".to_string()))
                     })
             }
 
@@ -103,13 +133,15 @@ macro_rules! number_settings {
 }
 
 number_settings! {
-    f32, "";
-    f64, "";
-    usize, "a whole number, ";
+    f32, Number, "";
+    f64, Number, "";
+    usize, Whole, "a whole number, ";
 }
 
 /// A seed: any integer that a config can hold, since a run is resumed by its config.
 impl SettingValue for u64 {
+    const KIND: Kind = Kind::Whole;
+
     fn from_words(words: &[String], _: Option<Range>) -> Result<Self, String> {
         one(words)
             .filter(|&seed| seed <= MAX_INTEGER)
@@ -123,6 +155,8 @@ impl SettingValue for u64 {
 }
 
 impl SettingValue for Vec<f64> {
+    const KIND: Kind = Kind::Numbers;
+
     fn from_words(words: &[String], range: Option<Range>) -> Result<Self, String> {
         words
             .iter()
@@ -135,10 +169,12 @@ impl SettingValue for Vec<f64> {
     }
 }
 
-/// Height and width of images: `224` for both, or `160x120`.
+/// Height and width of images: `224` for both, `160x120`, or a word each.
 impl SettingValue for [usize; 2] {
+    const KIND: Kind = Kind::Sides;
+
     fn from_words(words: &[String], range: Option<Range>) -> Result<Self, String> {
-        let text = words.join(" ");
+        let text = words.join("x");
         let sides = match text.split_once('x') {
             None => [text.as_str(); 2],
             Some((height, width)) => [height, width],
@@ -156,6 +192,8 @@ impl SettingValue for [usize; 2] {
 
 /// True where its flag is given.
 impl SettingValue for bool {
+    const KIND: Kind = Kind::Switch;
+
     fn from_words(words: &[String], _: Option<Range>) -> Result<Self, String> {
         match words {
             [] => Ok(true),
@@ -171,6 +209,8 @@ impl SettingValue for String {
 }
 
 impl SettingValue for Vec<String> {
+    const KIND: Kind = Kind::Texts;
+
     fn from_words(words: &[String], _: Option<Range>) -> Result<Self, String> {
         Ok(words.to_vec())
     }
@@ -178,6 +218,8 @@ impl SettingValue for Vec<String> {
 
 /// Shapes such as x=1x3x48x320, a word each.
 impl SettingValue for Vec<InputShape> {
+    const KIND: Kind = Kind::Texts;
+
     fn text(&self) -> String {
         let texts: Vec<String> = self.iter().map(ToString::to_string).collect();
         format!("{texts:?}")
@@ -190,6 +232,7 @@ impl SettingValue for Vec<InputShape> {
 
 /// What is not set is in every range.
 impl<T: SettingValue> SettingValue for Option<T> {
+    const KIND: Kind = T::KIND;
     const CHOICES: &'static [(&'static str, &'static str)] = T::CHOICES;
 
     fn text(&self) -> String {

@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use secateur::compare::Shard;
-use secateur::data::DataConfig;
-use secateur::latency::CHECKS;
-use secateur::train::TrainConfig;
+use crate::compare::Shard;
+use crate::data::DataConfig;
+use crate::eval::Part;
+use crate::latency::CHECKS;
+use crate::layered::ModeName;
+use crate::new_network::Arch;
+use crate::train::TrainConfig;
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use secateur_net::settings;
 use secateur_net::settings::{BATCH, EPOCHS, INPUTS, WIDTH};
 use secateur_onnx::model::InputShape;
@@ -57,22 +61,10 @@ pub enum Command {
     Compare(CompareArgs),
     /// Train, prune in both modes and report, on the data shipped with the sources
     Demo(DemoArgs),
-}
-
-/// Built-in architectures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Arch {
-    /// 3x3 convolutions with batch norm and ReLU, 2x2 pooling, fully connected layers
-    VggLike,
-    /// 5x5 convolutions of 20 and 50 kernels, 500 hidden features (Caffe's, for digits)
-    #[value(name = "lenet-5")]
-    LeNet5,
-    /// 20 layers in three stages of residual blocks, 16 to 64 kernels
-    #[value(name = "resnet-20")]
-    ResNet20,
-    /// Inverted residual blocks, with strides for small images
-    #[value(name = "mobilenet-v2")]
-    MobileNetV2,
+    /// Print what a shell completes words of this program by
+    Completions(CompletionsArgs),
+    /// Write manual pages
+    Man(ManArgs),
 }
 
 /// `secateur train`.
@@ -120,15 +112,6 @@ pub struct TrainArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// The two promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ModeName {
-    /// Accuracy-ensured compression: never below the accuracy floor
-    Aec,
-    /// Compression-ensured: meets the budget, keeps the most accuracy
-    Ceca,
 }
 
 /// `secateur prune`.
@@ -207,17 +190,6 @@ pub struct PruneArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// Parts of the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Part {
-    /// Test images
-    Test,
-    /// Images set apart from the training data
-    Validation,
-    /// Images trained on
-    Train,
 }
 
 /// `secateur eval`.
@@ -406,6 +378,25 @@ pub struct DemoArgs {
     /// How the initial training goes.
     #[command(flatten)]
     pub settings: Flags<DemoConfig>,
+}
+
+/// `secateur completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  \
+secateur completions bash > ~/.local/share/bash-completion/completions/secateur")]
+pub struct CompletionsArgs {
+    /// Shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// `secateur man`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  secateur man -o ~/.local/share/man/man1")]
+pub struct ManArgs {
+    /// Folder for `secateur.1` and a page each command
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
 }
 
 settings! {

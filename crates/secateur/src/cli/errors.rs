@@ -2,15 +2,15 @@
 
 mod hints;
 
-use secateur::PruneError;
+use crate::PruneError;
 use secateur_search::error::SearchError;
 
 use super::exit_code;
 
 pub use hints::net as net_hint;
 
-/// Prints an error with its causes and its hint; returns the exit code.
-pub fn print(error: &anyhow::Error) -> u8 {
+/// An error with its causes, in a line.
+pub fn text(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
@@ -20,6 +20,12 @@ pub fn print(error: &anyhow::Error) -> u8 {
             text.push_str(&cause);
         }
     }
+    text
+}
+
+/// Prints an error with its causes and its hint; returns the exit code.
+pub fn print(error: &anyhow::Error) -> u8 {
+    let text = text(error);
     // Being stopped as asked is no error.
     let stopped = matches!(
         error.downcast_ref::<PruneError>(),

@@ -5,7 +5,6 @@ pub const SUCCESS: u8 = 0;
 /// Something could not be done; stderr says what and why.
 pub const ERROR: u8 = 1;
 /// The arguments are not of the command's form (clap's own code).
-#[expect(dead_code, reason = "clap exits by itself")]
 pub const USAGE: u8 = 2;
 /// `verify`: the pruned file does not hold what it promises.
 pub const NOT_VERIFIED: u8 = 3;

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use crate::layered::{Given, over};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
@@ -11,19 +12,19 @@ use secateur_net::settings::{Range, Setting, SettingValue, Settings};
 #[derive(Debug, Clone)]
 pub struct Flags<S> {
     /// Settings by their place in the section, and the words behind the flag of each.
-    given: Vec<(String, Vec<String>)>,
+    given: Vec<Given>,
     section: PhantomData<S>,
 }
 
 impl<S: Settings> Flags<S> {
     /// Lays what was given over a section.
-    pub fn over(&self, mut section: S) -> S {
-        for (key, words) in &self.given {
-            section
-                .set(key, words)
-                .expect("the words were parsed with the arguments");
-        }
-        section
+    pub fn over(&self, section: S) -> S {
+        over(section, &self.given).expect("the words were parsed with the arguments")
+    }
+
+    /// What was given.
+    pub fn given(&self) -> &[Given] {
+        &self.given
     }
 
     /// Was this setting given?
@@ -177,7 +178,7 @@ mod tests {
         expected.training.recover_max_shift = Some(2);
         expected.training.flip = Some(true);
         expected.search.ignore = ["conv1", "fc*", "conv2"].map(String::from).to_vec();
-        expected.data.colour = Some(secateur::data::Colour::Bgr);
+        expected.data.colour = Some(crate::data::Colour::Bgr);
         assert_eq!(config, expected);
     }
 

@@ -1,7 +1,6 @@
 //! Progress on stderr, with rates and time left; silent where stderr is no terminal.
 
 mod check;
-mod meter;
 mod prune;
 mod train;
 

@@ -3,10 +3,10 @@
 use secateur_onnx::text::counted;
 use std::path::Path;
 
+use crate::bench::{Bench, Latency, bench};
+use crate::runtime::Engines;
+use crate::table::Align;
 use anyhow::Result;
-use secateur::bench::{Bench, Latency, bench};
-use secateur::runtime::Engines;
-use secateur::table::Align;
 use secateur_onnx::model::Model;
 use secateur_search::config::RuntimeConfig;
 use serde::Serialize;

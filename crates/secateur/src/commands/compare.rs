@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
-use secateur::compare::{
+use crate::compare::{
     CompareError, Comparison, Experiment, Figure, Progress, Results, Step, Watch, Work, Workplace,
     at_once, output,
 };
-use secateur::report::command_text;
+use crate::report::command_text;
+use anyhow::{Result, bail};
 
-use super::{command_line, print_json};
+use super::print_json;
+use crate::cli::Call;
 use crate::cli::args::CompareArgs;
 use crate::cli::exit_code;
 use crate::cli::progress::stop_flag;
@@ -21,7 +22,7 @@ use crate::cli::progress::stop_flag;
 const BETWEEN_TABLES: Duration = Duration::from_secs(30);
 
 /// Runs the command.
-pub fn run(args: &CompareArgs, threads: Option<usize>) -> Result<u8> {
+pub fn run(args: &CompareArgs, threads: Option<usize>, call: &Call) -> Result<u8> {
     let experiment = experiment(args, threads)?;
     let out = match &args.output {
         Some(folder) => folder.clone(),
@@ -39,6 +40,7 @@ pub fn run(args: &CompareArgs, threads: Option<usize>) -> Result<u8> {
         },
         experiment: &experiment,
         out: &out,
+        command: &call.text(),
     };
     let place = Workplace {
         experiment: &experiment,
@@ -69,7 +71,7 @@ pub fn run(args: &CompareArgs, threads: Option<usize>) -> Result<u8> {
         experiment.threads,
         out.display()
     );
-    let done = work.run(&std::env::current_exe()?, side_by_side, &mut told)?;
+    let done = work.run(&call.program, side_by_side, &mut told)?;
     table.show(&table.write()?, args.json)?;
     if done.stopped {
         eprintln!("stopped; what runs have reached is saved\n\nhint: the same command goes on");
@@ -161,6 +163,8 @@ struct Table<'a> {
     figure: Figure,
     experiment: &'a Experiment,
     out: &'a Path,
+    /// As typed.
+    command: &'a str,
 }
 
 impl Table<'_> {
@@ -169,7 +173,7 @@ impl Table<'_> {
         let results = Results::read(self.experiment, &self.folders)?;
         let comparison = Comparison::of(self.experiment, results, self.figure)?;
         let text = fs_err::read_to_string(&self.experiment.file)?;
-        output::write(&comparison, &text, &command_line(), self.out)?;
+        output::write(&comparison, &text, self.command, self.out)?;
         Ok(comparison)
     }
 

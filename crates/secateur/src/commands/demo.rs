@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use crate::data::{self, DataConfig, Source};
+use crate::report::{command_text, terminal_table};
+use crate::train::{TrainConfig, train};
+use crate::{Files, PruneError, Pruner};
 use anyhow::{Result, anyhow};
-use secateur::data::{self, DataConfig, Source};
-use secateur::report::{command_text, terminal_table};
-use secateur::train::{TrainConfig, train};
-use secateur::{Files, PruneError, Pruner};
 use secateur_onnx::arch::{VggConfig, vgg_like};
 use secateur_search::config::{Budget, Metric, Mode, PruneConfig};
 use secateur_search::error::SearchError;

@@ -5,19 +5,17 @@ pub mod compare;
 pub mod demo;
 pub mod eval;
 pub mod inspect;
-mod inspect_data;
 pub mod prune;
 pub mod report;
+pub mod shell;
 pub mod train;
 pub mod verify;
 
-use secateur_onnx::text::counted;
 use std::path::Path;
 
+use crate::data::{self, DataConfig, Source};
+use crate::table::{Align, table};
 use anyhow::Result;
-use secateur::data::{self, DataConfig, Source};
-use secateur::report::command_text;
-use secateur::table::{Align, table};
 use serde::Serialize;
 
 /// Opens data and, unless stdout is for a program, says what they are: format, images,
@@ -37,21 +35,6 @@ fn print_notes(notes: &[String]) {
     }
 }
 
-/// For the end of a line: how many images were left out, if any.
-fn skipped_text(n: usize) -> String {
-    match n {
-        0 => String::new(),
-        n => format!(", {} left out", counted(n, "image")),
-    }
-}
-
-/// The command as typed, with the program's plain name.
-fn command_line() -> String {
-    let mut words = vec!["secateur".to_string()];
-    words.extend(std::env::args().skip(1));
-    command_text(words)
-}
-
 /// Prints a result for programs.
 fn print_json<T: Serialize>(value: &T) -> Result<()> {
     say!("{}", serde_json::to_string_pretty(value)?);
@@ -66,6 +49,14 @@ where
     for line in table(align, rows).lines() {
         say!("  {line}");
     }
+}
+
+/// Makes a folder that is missing; fails if something else is there.
+fn check_folder(path: &Path) -> Result<()> {
+    if path.exists() && !path.is_dir() {
+        anyhow::bail!("cannot write into `{}`: it is no folder", path.display());
+    }
+    Ok(fs_err::create_dir_all(path)?)
 }
 
 /// Fails early, before hours of work, if `path` cannot be written.

@@ -2,26 +2,27 @@
 
 use std::path::Path;
 
+use crate::calibrate::Calibration;
+use crate::one_shot::{OneShotJob, prune_one_shot};
+use crate::report::{RunReport, terminal_table};
+use crate::runtime::Engines;
+use crate::{Files, Pruner};
 use anyhow::{Result, bail};
-use secateur::calibrate::Calibration;
-use secateur::one_shot::{OneShotJob, prune_one_shot};
-use secateur::report::{RunReport, terminal_table};
-use secateur::runtime::Engines;
-use secateur::{Files, Pruner};
 use secateur_onnx::OnnxError;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_search::config::PruneConfig;
 
-use super::{check_writable, command_line, open_data, print_json, print_notes};
-use crate::cli::args::{ModeName, PruneArgs};
-use crate::cli::budget::parse_budgets;
+use super::{check_writable, open_data, print_json, print_notes};
+use crate::cli::Call;
+use crate::cli::args::PruneArgs;
 use crate::cli::exit_code;
 use crate::cli::progress::{CheckProgress, PruneProgress, stop_flag};
-use crate::cli::settings::prune_config;
+use crate::cli::settings::{parse_budgets, prune_config};
+use crate::layered::ModeName;
 
 /// Runs the command.
-pub fn run(args: &PruneArgs) -> Result<u8> {
+pub fn run(args: &PruneArgs, call: &Call) -> Result<u8> {
     if args.no_train {
         check_writable(&args.output)?;
         return without_training(args);
@@ -43,7 +44,7 @@ pub fn run(args: &PruneArgs) -> Result<u8> {
     let mut progress = PruneProgress::new("pruning", n_params, stop_flag("pruning epoch")?);
     let pruner = Pruner::with_config(config)
         .agent(args.agent.as_deref())
-        .command(command_line());
+        .command(call.text());
     let result = pruner.run_files(&files, &source, &mut progress);
     progress.finish();
     show(args, &result?, &files.run_dir)?;

@@ -1,7 +1,7 @@
 //! `secateur report`.
 
+use crate::report::{read_report, rewrite};
 use anyhow::Result;
-use secateur::report::{read_report, rewrite};
 
 use super::print_json;
 use crate::cli::args::ReportArgs;

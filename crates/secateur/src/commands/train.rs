@@ -3,22 +3,19 @@
 use secateur_onnx::text::counted;
 use std::path::Path;
 
+use crate::new_network::NewNetwork;
+use crate::train::{Trained, train, with_new_weights};
 use anyhow::{Result, bail};
-use secateur::data::Source;
-use secateur::train::{Trained, train, with_new_weights};
-use secateur_onnx::arch::{
-    DEFAULT_WIDTHS, LeNetConfig, MobileNetConfig, ResNetConfig, VggConfig, lenet5, mobilenet_v2,
-    resnet, vgg_like,
-};
 use secateur_onnx::model::Model;
 use serde::Serialize;
 
-use super::{check_writable, open_data, print_json, print_notes, skipped_text};
-use crate::cli::args::{Arch, TrainArgs};
+use super::{check_writable, open_data, print_json, print_notes};
+use crate::cli::args::TrainArgs;
 use crate::cli::errors::net_hint;
 use crate::cli::exit_code;
 use crate::cli::progress::{TrainProgress, stop_flag};
 use crate::cli::settings::train_config;
+use crate::eval::skipped_text;
 
 #[derive(Serialize)]
 struct Summary<'a> {
@@ -47,7 +44,12 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
                 false => model,
             }
         }
-        None => new_model(args, &source, config.seed)?,
+        None => NewNetwork {
+            arch: args.arch,
+            widths: args.widths.clone(),
+            hidden: args.hidden.clone(),
+        }
+        .build(&source, config.seed)?,
     };
     let mut progress = TrainProgress::new("training", config.batch_size, stop_flag("step")?);
     let trained = train(&model, &source, &config, &mut progress)?;
@@ -70,39 +72,6 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
         args.output.display()
     );
     Ok(exit_code::INTERRUPTED)
-}
-
-/// A new network for the data's images and classes.
-fn new_model(args: &TrainArgs, source: &Source, seed: u64) -> Result<Model> {
-    source.check_labelled("train")?;
-    let [h, w, c] = source.own_shape()?;
-    let (input, classes) = ([c, h, w], source.train.n_classes());
-    let shaped = [
-        ("--widths", args.widths.is_some()),
-        ("--hidden", args.hidden.is_some()),
-    ];
-    if args.arch != Arch::VggLike
-        && let Some((option, _)) = shaped.iter().find(|(_, is_given)| *is_given)
-    {
-        bail!(
-            "cannot use `{option}`: the widths of this architecture are given\n\n\
-               hint: leave it out, or build a `vgg-like`"
-        );
-    }
-    Ok(match args.arch {
-        Arch::VggLike => {
-            let config = VggConfig {
-                input,
-                stages: VggConfig::parse_stages(args.widths.as_deref().unwrap_or(DEFAULT_WIDTHS))?,
-                hidden: args.hidden.clone().unwrap_or_else(|| vec![128]),
-                classes,
-            };
-            vgg_like(&config, seed)?
-        }
-        Arch::LeNet5 => lenet5(&LeNetConfig::new(input, classes), seed)?,
-        Arch::ResNet20 => resnet(&ResNetConfig::new(input, classes), seed)?,
-        Arch::MobileNetV2 => mobilenet_v2(&MobileNetConfig::new(input, classes), seed)?,
-    })
 }
 
 fn report(args: &TrainArgs, trained: &Trained) -> Result<()> {

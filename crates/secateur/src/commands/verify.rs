@@ -1,8 +1,8 @@
 //! `secateur verify`.
 
+use crate::runtime::Engines;
+use crate::verify::verify_where_possible;
 use anyhow::{Result, bail};
-use secateur::runtime::Engines;
-use secateur::verify::verify_where_possible;
 use secateur_onnx::model::Model;
 use secateur_search::config::RuntimeConfig;
 

@@ -19,7 +19,7 @@ pub fn store_masks(model: &mut Model, masks: &Masks) {
 ///
 /// # Errors
 /// [`VerifyError::NoMasks`].
-pub(super) fn stored_masks(model: &Model, file: &Path) -> Result<Masks, VerifyError> {
+pub(crate) fn stored_masks(model: &Model, file: &Path) -> Result<Masks, VerifyError> {
     let texts = model.metadata(MASKS).map(|text| {
         let masks = text.split(',');
         masks.map(str::to_string).collect::<Vec<_>>()

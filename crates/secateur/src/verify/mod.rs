@@ -23,6 +23,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::runtime::{Engines, RuntimeError};
+pub(crate) use masks::stored_masks;
 pub use masks::{MASKS, store_masks};
 use outputs::Comparison;
 pub use tolerance::TOLERANCE;

@@ -111,7 +111,18 @@ fn snapshot(name: &str, text: &str) {
 #[test]
 fn help() {
     let commands = [
-        "", "train", "prune", "eval", "inspect", "verify", "bench", "report", "compare", "demo",
+        "",
+        "train",
+        "prune",
+        "eval",
+        "inspect",
+        "verify",
+        "bench",
+        "report",
+        "compare",
+        "demo",
+        "completions",
+        "man",
     ];
     for name in commands {
         let mut command = command();
@@ -131,6 +142,28 @@ fn help() {
         );
         snapshot(if name.is_empty() { "secateur" } else { name }, &text);
     }
+}
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    let output = run(&["man", "-o", path(&pages)]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let page = std::fs::read_to_string(pages.join("secateur-prune.1")).unwrap();
+    assert!(page.contains(r"\-\-budget"), "{page}");
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = run(&["completions", shell]);
+        let script = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            script.contains("max-drop") && script.contains("compare"),
+            "{shell}"
+        );
+    }
+    // A file where the folder should be stays.
+    let output = run(&["man", "-o", path(&pages.join("secateur.1"))]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("it is no folder"));
 }
 
 /// A copy of the pruned file with something changed.

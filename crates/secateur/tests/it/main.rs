@@ -23,6 +23,7 @@ mod open_size;
 mod options;
 mod progress;
 mod promises;
+mod python;
 mod report;
 mod resume;
 mod schema;

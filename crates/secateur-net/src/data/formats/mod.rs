@@ -11,6 +11,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::{DataConfig, DataError, Format, Source};
+pub use npy::{LentArray, LentValues, open_arrays};
 
 /// In the order in which they are asked.
 const FORMATS: [&dyn Format; 4] = [

@@ -8,14 +8,17 @@ mod measure;
 
 use std::error::Error;
 
-use secateur::PruneError;
-use secateur::compare::CompareError;
-use secateur::data::DataError;
-use secateur::guessing::{Change, Guessing};
-use secateur::report::ReportError;
-use secateur::runtime::RuntimeError;
-use secateur::train::TrainError;
-use secateur::verify::VerifyError;
+use crate::compare::CompareError;
+use crate::data::DataError;
+use crate::eval::EvalError;
+use crate::guessing::{Change, Guessing};
+use crate::layered::{LayeredError, UnknownSetting};
+use crate::new_network::NewNetworkError;
+use crate::report::ReportError;
+use crate::runtime::RuntimeError;
+use crate::train::TrainError;
+use crate::verify::VerifyError;
+use crate::{NetworkError, PruneError};
 use secateur_net::NetError;
 use secateur_net::settings::SettingError;
 use secateur_onnx::OnnxError;
@@ -41,6 +44,8 @@ pub fn hint(error: &(dyn Error + 'static)) -> Hint {
         .or_else(|| of(error, policy))
         .or_else(|| of(error, SettingError::hint))
         .or_else(|| of(error, train))
+        .or_else(|| of(error, network))
+        .or_else(|| of(error, eval))
         .or_else(|| of(error, verify))
         .or_else(|| of(error, runtime))
         .or_else(|| of(error, report))
@@ -49,6 +54,9 @@ pub fn hint(error: &(dyn Error + 'static)) -> Hint {
         .or_else(|| of(error, onnx))
         .or_else(|| of(error, store))
         .or_else(|| of(error, compare))
+        .or_else(|| of(error, layered))
+        .or_else(|| of(error, new_network))
+        .or_else(|| of(error, |error: &UnknownSetting| error.hint.clone()))
 }
 
 fn say(text: &str) -> Hint {
@@ -202,6 +210,25 @@ fn train(error: &TrainError) -> Hint {
     }
 }
 
+fn network(error: &NetworkError) -> Hint {
+    match error {
+        NetworkError::Onnx(error) => onnx(error),
+        NetworkError::Net(error) => net(error),
+        NetworkError::Data(error) => data(error),
+        NetworkError::Weights(error) => problem(error),
+        NetworkError::Space(error) => space(error),
+        NetworkError::Runtime(error) => runtime(error),
+    }
+}
+
+fn eval(error: &EvalError) -> Hint {
+    match error {
+        EvalError::Network(error) => network(error),
+        EvalError::NeedsOriginal { .. } => say("name that network by `--original FILE`"),
+        EvalError::NoTest { .. } => None,
+    }
+}
+
 fn verify(error: &VerifyError) -> Hint {
     match error {
         VerifyError::Onnx(error) => onnx(error),
@@ -226,7 +253,6 @@ fn runtime(error: &RuntimeError) -> Hint {
             "this says nothing against the file: an engine that knows its operators can run it; \
              `ORT_DYLIB_PATH` names the library of an ONNX Runtime",
         ),
-        _ => None,
     }
 }
 
@@ -304,6 +330,30 @@ fn compare(error: &CompareError) -> Hint {
         CompareError::Report(error) => report(error),
         CompareError::Store(error) => store(error),
         other => other.hint(),
+    }
+}
+
+fn layered(error: &LayeredError) -> Hint {
+    match error {
+        LayeredError::DropWithBudgets => say("leave the drop out, or set `budgets = []`"),
+        LayeredError::Setting(error) => error.hint(),
+        LayeredError::Config { hint, .. } => hint.clone(),
+        LayeredError::Policy(error) => policy(error),
+        LayeredError::Onnx(error) => onnx(error),
+        LayeredError::Runtime(error) => runtime(error),
+        LayeredError::BudgetWithAec
+        | LayeredError::Budget { .. }
+        | LayeredError::NotTimed { .. }
+        | LayeredError::Read(_)
+        | LayeredError::Together(_) => None,
+    }
+}
+
+fn new_network(error: &NewNetworkError) -> Hint {
+    match error {
+        NewNetworkError::WidthsAreGiven { .. } => say("leave it out, or build a `vgg-like`"),
+        NewNetworkError::Onnx(error) => onnx(error),
+        NewNetworkError::Data(error) => data(error),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::verify::CheckObserver;
 use indicatif::ProgressBar;
-use secateur::verify::CheckObserver;
 
 use super::style;
 

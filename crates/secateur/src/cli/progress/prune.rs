@@ -9,8 +9,8 @@ use secateur_search::measure::{Reading, number_text};
 use secateur_search::record::{EpochRecord, Stage};
 use secateur_search::search::{Observer, Progress};
 
-use super::meter::Meter;
 use super::style;
+use crate::meter::Meter;
 
 /// Progress of a pruning run.
 pub struct PruneProgress {

@@ -1,6 +1,7 @@
 //! One array: its header, and its values one after the other.
 //!
-//! npyz reads both, but from files it trusts: it sets aside as many bytes as a header claims
+//! Arrays of the caller's own lend their values ([`super::lent`]); those in files are read. npyz
+//! reads both header and values, but from files it trusts: it sets aside as many bytes as a header claims
 //! to be long, its parser takes twice the time with every nested bracket, and its product of
 //! the extents may overflow. So a header is read and checked here before npyz gets it. Values
 //! are taken one by one, so that memory grows with what the file holds and not with what its
@@ -11,7 +12,8 @@ use std::path::Path;
 
 use npyz::{DType, Deserialize, NpyFile, NpyHeader, TypeChar};
 
-use crate::data::DataError;
+use super::lent::LentValues;
+use crate::data::{DataError, Row};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Bytes of a header up to where the length of its text is known, in version 1; later
@@ -34,8 +36,17 @@ pub(super) struct Array<'a> {
     pub(super) shape: Vec<usize>,
     /// Values between neighbours along each axis.
     pub(super) strides: Vec<usize>,
-    header: NpyHeader,
-    values: &'a mut dyn Read,
+    values: Values<'a>,
+}
+
+/// Where the values come from.
+enum Values<'a> {
+    File {
+        header: NpyHeader,
+        reader: &'a mut dyn Read,
+    },
+    /// Of the caller, row-major.
+    Lent(Row<'a>),
 }
 
 impl<'a> Array<'a> {
@@ -65,16 +76,49 @@ impl<'a> Array<'a> {
             path,
             shape: sizes(header.shape()),
             strides: sizes(header.strides()),
-            header,
-            values,
+            values: Values::File {
+                header,
+                reader: values,
+            },
+        })
+    }
+
+    /// An array of the caller's own.
+    ///
+    /// # Errors
+    /// [`DataError::Format`] if its values are not as many as its extents say.
+    pub(super) fn lent(
+        path: &'a Path,
+        shape: &[usize],
+        values: Row<'a>,
+    ) -> Result<Self, DataError> {
+        let n = shape
+            .iter()
+            .try_fold(1usize, |n, &extent| n.checked_mul(extent));
+        if n != Some(values.len()) {
+            let expected = format!("as many values as {shape:?} says");
+            return Err(DataError::format(path, expected, values.len().to_string()));
+        }
+        let mut strides = vec![1; shape.len()];
+        for axis in (1..shape.len()).rev() {
+            strides[axis - 1] = strides[axis] * shape[axis];
+        }
+        Ok(Self {
+            path,
+            shape: shape.to_vec(),
+            strides,
+            values: Values::Lent(values),
         })
     }
 
     /// What the values are, and in how many bytes; `None` for anything but one number.
     pub(super) fn kind(&self) -> Option<(TypeChar, u64)> {
-        match self.header.dtype() {
-            DType::Plain(kind) => Some((kind.type_char(), kind.size_field())),
-            _ => None,
+        match &self.values {
+            Values::File { header, .. } => match header.dtype() {
+                DType::Plain(kind) => Some((kind.type_char(), kind.size_field())),
+                _ => None,
+            },
+            Values::Lent(row) => Some(LentValues::of(row).npy_kind()),
         }
     }
 
@@ -94,7 +138,15 @@ impl<'a> Array<'a> {
             sizes.contains(&size)
         };
         let kind = self.kind().filter(is_number);
-        kind.ok_or_else(|| no_numbers(self.path, &self.header))
+        kind.ok_or_else(|| self.no_numbers())
+    }
+
+    fn no_numbers(&self) -> DataError {
+        let got = match &self.values {
+            Values::File { header, .. } => format!("type {}", header.dtype().descr()),
+            Values::Lent(_) => "another type".to_string(),
+        };
+        DataError::unsupported(self.path, "whole numbers or floats of 1 to 8 bytes", got)
     }
 
     /// All values of one byte, as they lie there.
@@ -102,11 +154,16 @@ impl<'a> Array<'a> {
     /// # Errors
     /// As [`Array::collect`].
     pub(super) fn bytes(self) -> Result<Vec<u8>, DataError> {
+        let (header, reader) = match self.values {
+            Values::File { header, reader } => (header, reader),
+            Values::Lent(Row::Bytes(values)) => return Ok(values.to_vec()),
+            Values::Lent(_) => return Err(self.no_numbers()),
+        };
         let mut bytes = Vec::new();
-        let n = self.header.len();
-        match self.values.take(n).read_to_end(&mut bytes) {
+        let n = header.len();
+        match reader.take(n).read_to_end(&mut bytes) {
             Ok(held) if (held as u64) < n => Err(broken(self.path, n, held.to_string())),
-            Ok(_) => at_end(self.path, n, self.values).map(|()| bytes),
+            Ok(_) => at_end(self.path, n, reader).map(|()| bytes),
             Err(error) => Err(DataError::io(self.path, error)),
         }
     }
@@ -121,33 +178,70 @@ impl<'a> Array<'a> {
         self,
         take: impl FnMut(usize, f64) -> Result<R, DataError>,
     ) -> Result<Vec<R>, DataError> {
-        match self.kind() {
-            Some((TypeChar::Bool, 1)) => self.typed(|v: bool| f64::from(u8::from(v)), take),
-            Some((TypeChar::Uint, 1)) => self.typed(|v: u8| v.into(), take),
-            Some((TypeChar::Uint, 2)) => self.typed(|v: u16| v.into(), take),
-            Some((TypeChar::Uint, 4)) => self.typed(|v: u32| v.into(), take),
-            Some((TypeChar::Uint, 8)) => self.typed(|v: u64| v as f64, take),
-            Some((TypeChar::Int, 1)) => self.typed(|v: i8| v.into(), take),
-            Some((TypeChar::Int, 2)) => self.typed(|v: i16| v.into(), take),
-            Some((TypeChar::Int, 4)) => self.typed(|v: i32| v.into(), take),
-            Some((TypeChar::Int, 8)) => self.typed(|v: i64| v as f64, take),
-            Some((TypeChar::Float, 2)) => self.typed(half::f16::to_f64, take),
-            Some((TypeChar::Float, 4)) => self.typed(|v: f32| v.into(), take),
-            Some((TypeChar::Float, 8)) => self.typed(|v: f64| v, take),
-            _ => Err(no_numbers(self.path, &self.header)),
+        let kind = self.number()?;
+        let (header, reader) = match self.values {
+            Values::File { header, reader } => (header, reader),
+            Values::Lent(row) => return each(row, take),
+        };
+        let file = Typed {
+            path: self.path,
+            header,
+            reader,
+        };
+        match kind {
+            (TypeChar::Bool, 1) => file.read(|v: bool| f64::from(u8::from(v)), take),
+            (TypeChar::Uint, 1) => file.read(|v: u8| v.into(), take),
+            (TypeChar::Uint, 2) => file.read(|v: u16| v.into(), take),
+            (TypeChar::Uint, 4) => file.read(|v: u32| v.into(), take),
+            (TypeChar::Uint, _) => file.read(|v: u64| v as f64, take),
+            (TypeChar::Int, 1) => file.read(|v: i8| v.into(), take),
+            (TypeChar::Int, 2) => file.read(|v: i16| v.into(), take),
+            (TypeChar::Int, 4) => file.read(|v: i32| v.into(), take),
+            (TypeChar::Int, _) => file.read(|v: i64| v as f64, take),
+            (TypeChar::Float, 2) => file.read(half::f16::to_f64, take),
+            (TypeChar::Float, 4) => file.read(|v: f32| v.into(), take),
+            _ => file.read(|v: f64| v, take),
         }
     }
+}
 
-    fn typed<T: Deserialize, R>(
+/// What `take` makes of each value that is lent.
+fn each<R>(
+    row: Row<'_>,
+    mut take: impl FnMut(usize, f64) -> Result<R, DataError>,
+) -> Result<Vec<R>, DataError> {
+    macro_rules! values {
+        ($values:expr, $number:expr) => {{
+            let values = $values.iter().map($number).enumerate();
+            values.map(|(index, value)| take(index, value)).collect()
+        }};
+    }
+    match row {
+        Row::Floats(values) => values!(values, |&v| f64::from(v)),
+        Row::Bytes(values) => values!(values, |&v| f64::from(v)),
+        Row::Ints(values) => values!(values, |&v| v as f64),
+        Row::Bools(values) => values!(values, |&v| f64::from(u8::from(v))),
+    }
+}
+
+/// Values of a file, of one type.
+struct Typed<'a> {
+    path: &'a Path,
+    header: NpyHeader,
+    reader: &'a mut dyn Read,
+}
+
+impl Typed<'_> {
+    fn read<T: Deserialize, R>(
         self,
         number: impl Fn(T) -> f64,
         mut take: impl FnMut(usize, f64) -> Result<R, DataError>,
     ) -> Result<Vec<R>, DataError> {
         let (path, n) = (self.path, self.header.len());
-        let mut reader = BufReader::with_capacity(CHUNK, self.values);
-        let values = NpyFile::with_header(self.header.clone(), &mut reader)
+        let mut reader = BufReader::with_capacity(CHUNK, self.reader);
+        let values = NpyFile::with_header(self.header, &mut reader)
             .data::<T>()
-            .map_err(|_| no_numbers(path, &self.header))?;
+            .map_err(|error| DataError::unsupported(path, "numbers", error.to_string()))?;
         let mut taken = Vec::new();
         for (index, value) in values.enumerate() {
             let value = value.map_err(|error| match error.kind() {
@@ -173,11 +267,6 @@ const PROMISED: &str = "as its header promises";
 
 fn broken(path: &Path, n_values: u64, got: String) -> DataError {
     DataError::format(path, format!("{n_values} values {PROMISED}"), got)
-}
-
-fn no_numbers(path: &Path, header: &NpyHeader) -> DataError {
-    let expected = "whole numbers or floats of 1 to 8 bytes";
-    DataError::unsupported(path, expected, format!("type {}", header.dtype().descr()))
 }
 
 /// The bytes before the values.

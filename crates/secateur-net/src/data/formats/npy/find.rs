@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::lent::LentArrays;
 use super::store::Store;
 use crate::data::DataError;
 use crate::data::formats::names::{TEST, TRAIN, VALIDATION, or_test};
@@ -145,6 +146,15 @@ fn a_file_a_part(path: &Path, files: &[PathBuf]) -> Result<Found, DataError> {
         kind: "npz",
         folder: path.to_path_buf(),
     }))
+}
+
+/// What arrays of the caller's own are.
+///
+/// # Errors
+/// None for arrays in memory, whose names are known.
+pub(super) fn in_memory(arrays: LentArrays) -> Result<Found, DataError> {
+    let place = arrays.place().to_path_buf();
+    in_store(&Store::Memory(arrays), place, "arrays")
 }
 
 fn in_store(store: &Store, folder: PathBuf, kind: &'static str) -> Result<Found, DataError> {

@@ -8,6 +8,7 @@
 mod array;
 mod find;
 mod fitted;
+mod lent;
 mod store;
 mod tables;
 mod values;
@@ -15,11 +16,13 @@ mod values;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use find::{Found, Labelled, Pair, find};
+use find::{Found, Labelled, Pair, find, in_memory};
+use lent::LentArrays;
+pub use lent::{LentArray, LentValues};
 
 use super::names::class_list;
 use crate::data::memory::{InMemory, Values, numbered_classes};
-use crate::data::{DataConfig, DataError, Dataset, Format, Parts};
+use crate::data::{DataConfig, DataError, Dataset, Format, Parts, Source};
 
 /// `x_train.npy` and so on, or one npz file.
 pub(super) struct Arrays;
@@ -32,14 +35,40 @@ impl Format for Arrays {
 
     fn open(&self, path: &Path, config: &DataConfig) -> Result<Option<Parts>, DataError> {
         match find(path)? {
-            Some(Found::Labelled(arrays)) => open(&arrays, config).map(Some),
-            Some(Found::Named {
-                kind,
-                stores,
-                has_parts,
-            }) => tables::open(kind, stores, has_parts, config),
+            Some(found) => open_found(found, config),
             None => Ok(None),
         }
+    }
+}
+
+/// Data from arrays in memory, found by their names as those of an npz file are; `place` says in
+/// messages what they are. Each is read once: what happens to it later does not matter.
+///
+/// # Errors
+/// As for an npz file of the same arrays.
+pub fn open_arrays(
+    place: &str,
+    arrays: Vec<(String, Arc<dyn LentArray>)>,
+    config: &DataConfig,
+) -> Result<Source, DataError> {
+    let place = Path::new(place);
+    let found = in_memory(LentArrays::new(place, arrays))?;
+    match open_found(found, config)? {
+        Some(parts) => Source::new(place, parts, config),
+        None => Err(DataError::Empty {
+            path: place.to_path_buf(),
+        }),
+    }
+}
+
+fn open_found(found: Found, config: &DataConfig) -> Result<Option<Parts>, DataError> {
+    match found {
+        Found::Labelled(arrays) => open(&arrays, config).map(Some),
+        Found::Named {
+            kind,
+            stores,
+            has_parts,
+        } => tables::open(kind, stores, has_parts, config),
     }
 }
 

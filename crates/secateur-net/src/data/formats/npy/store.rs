@@ -1,4 +1,4 @@
-//! Where arrays lie: `.npy` files of a folder, or members of an `.npz` file.
+//! Where arrays lie: `.npy` files of a folder, members of an `.npz` file, or the caller's memory.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rawzip::{CompressionMethod, FileReader, RECOMMENDED_BUFFER_SIZE, ZipArchive};
 
 use super::array::Array;
+use super::lent::LentArrays;
 use crate::data::DataError;
 
 /// Named arrays.
@@ -18,6 +19,8 @@ pub(super) enum Store {
     Npy(PathBuf),
     /// A zip archive of them.
     Npz(PathBuf),
+    /// Lent by the caller.
+    Memory(LentArrays),
 }
 
 impl Store {
@@ -25,6 +28,7 @@ impl Store {
     pub(super) fn root(&self) -> &Path {
         match self {
             Self::Folder(path) | Self::Npy(path) | Self::Npz(path) => path,
+            Self::Memory(arrays) => arrays.place(),
         }
     }
 
@@ -43,6 +47,7 @@ impl Store {
                 .into_iter()
                 .map(|member| member.name)
                 .collect(),
+            Self::Memory(arrays) => return Ok(arrays.names()),
         };
         let names = files.iter().filter_map(|file| file.strip_suffix(".npy"));
         let mut names: Vec<String> = names.map(str::to_string).collect();
@@ -56,6 +61,7 @@ impl Store {
             Self::Folder(dir) => dir.join(format!("{name}.npy")),
             Self::Npy(path) => path.clone(),
             Self::Npz(path) => path.join(format!("{name}.npy")),
+            Self::Memory(arrays) => arrays.place().join(name),
         }
     }
 
@@ -66,11 +72,15 @@ impl Store {
         read: impl FnOnce(Array<'_>) -> Result<T, DataError>,
     ) -> Result<T, DataError> {
         let shown = self.path(name);
-        let Self::Npz(path) = self else {
-            let io = |error: std::io::Error| DataError::io(&shown, error);
-            let file = File::open(&shown).map_err(io)?;
-            let n_bytes = file.metadata().map_err(io)?.len();
-            return read(Array::new(&shown, &mut BufReader::new(file), n_bytes)?);
+        let path = match self {
+            Self::Npz(path) => path,
+            Self::Memory(arrays) => return arrays.with(name, &shown, read),
+            Self::Folder(_) | Self::Npy(_) => {
+                let io = |error: std::io::Error| DataError::io(&shown, error);
+                let file = File::open(&shown).map_err(io)?;
+                let n_bytes = file.metadata().map_err(io)?.len();
+                return read(Array::new(&shown, &mut BufReader::new(file), n_bytes)?);
+            }
         };
         let mut archive = archive(path)?;
         let file = format!("{name}.npy");

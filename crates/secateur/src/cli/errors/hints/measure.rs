@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use secateur::measure::CommandError;
+use crate::measure::CommandError;
 
 use super::{Hint, say};
 
@@ -39,6 +39,5 @@ pub fn command(error: &CommandError) -> Hint {
         CommandError::TimedOut { .. } => {
             say("`--metric-timeout` gives it more seconds; mend it if it hangs")
         }
-        _ => None,
     }
 }

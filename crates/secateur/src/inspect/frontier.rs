@@ -1,9 +1,8 @@
-//! Where training ends, for `secateur inspect`.
+//! Where training ends.
 
 use std::collections::HashMap;
+use std::fmt;
 
-use anyhow::Result;
-use secateur::table::Align;
 use secateur_net::interpreter::{End, Frontier, Stop};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::text::first_and_more;
@@ -12,11 +11,12 @@ use secateur_search::limits::Limits;
 use secateur_search::space::Space;
 use serde::Serialize;
 
-use super::super::say_table;
 use super::verdict::percent;
+use crate::NetworkError;
+use crate::table::{Align, write_table};
 
 /// The frontier of a network that cannot be trained as a whole.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Ending {
     /// The tensors that training ends at.
     at: Vec<End>,
@@ -33,7 +33,11 @@ pub struct Ending {
 
 impl Ending {
     /// Of a graph; none where it can be trained to its end, or not at all.
-    pub fn find(graph: &Graph, frontier: &Frontier, space: &Space) -> Result<Option<Self>> {
+    pub fn find(
+        graph: &Graph,
+        frontier: &Frontier,
+        space: &Space,
+    ) -> Result<Option<Self>, NetworkError> {
         if frontier.is_whole() || frontier.ends().is_empty() {
             return Ok(None);
         }
@@ -75,10 +79,15 @@ impl Ending {
             percent(self.left_out.macs)
         )
     }
+}
 
-    /// Prints its tensors, and what stops training there.
-    pub fn print(&self) {
-        say!("\ntraining ends at these tensors; what lies behind them stays as it is");
+/// Its tensors, and what stops training there.
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "\ntraining ends at these tensors; what lies behind them stays as it is"
+        )?;
         let ends = self.at.iter().map(|end| {
             let why = match &end.stop {
                 Some(stop) => stop.to_string(),
@@ -86,10 +95,14 @@ impl Ending {
             };
             [end.value.clone(), why]
         });
-        say_table(&[Align::Left, Align::Left], ends);
+        write_table(f, &[Align::Left, Align::Left], ends)?;
         for stop in self.stops.iter().filter(|stop| stop.precedes_layers) {
-            say!("  no training begins behind {stop}: it reads the inputs in front of every layer");
+            writeln!(
+                f,
+                "  no training begins behind {stop}: it reads the inputs in front of every layer"
+            )?;
         }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use secateur_search::search::Progress;
 
 /// Share of the run, rate and time left, from the steps of its healings.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Meter {
     /// Work of the run so far.
     done: f64,
@@ -17,6 +17,7 @@ pub struct Meter {
     last: Option<f64>,
     /// When the first step of this healing was done.
     slice_began: f64,
+    /// Of this healing; `None` until enough is measured.
     pub images_per_second: Option<f64>,
 }
 

@@ -1,72 +1,77 @@
 //! Times of layers by their widths.
 
+use std::fmt;
 use std::path::Path;
 
-use anyhow::Result;
-use secateur::latency::{LatencyTable, LayerTimes};
-use secateur::runtime::Engines;
-use secateur::table::Align;
-use secateur::verify::CheckObserver;
 use secateur_onnx::cost::Timing;
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
 use secateur_search::config::{LatencyConfig, RuntimeConfig};
 use secateur_search::space::Space;
 
-use super::say_table;
-use crate::cli::args::InspectArgs;
-use crate::cli::progress::CheckProgress;
+use crate::NetworkError;
+use crate::latency::{LatencyTable, LayerTimes};
+use crate::runtime::Engines;
+use crate::table::{Align, write_table};
+use crate::verify::CheckObserver;
 
-pub(super) fn measure(path: &Path, model: &Model, args: &InspectArgs) -> Result<LatencyTable> {
-    let timing = args.timing.over(LatencyConfig::default());
-    let engines = Engines::of(&args.runtime.over(RuntimeConfig::default()))?;
-    let engines = engines.with_threads(timing.threads);
+/// Measures the layers of a model in the engine that the settings ask for, and holds what that says of
+/// so many other networks against their times.
+pub(super) fn measure(
+    path: &Path,
+    model: &Model,
+    (runtime, timing): (&RuntimeConfig, &LatencyConfig),
+    checks: usize,
+    observer: &mut dyn CheckObserver,
+) -> Result<LatencyTable, NetworkError> {
+    let engines = Engines::of(runtime)?.with_threads(timing.threads);
     let space = Space::survey(&Graph::outline(model)?, &[])?;
-    let mut progress = CheckProgress::new();
-    let table = LatencyTable::measure(
+    Ok(LatencyTable::measure(
         (path, model),
         &space,
         &engines,
-        (timing.batch, args.latency_checks),
-        &mut |engine, done, of| progress.timing(engine, done, of),
-    );
-    progress.finish();
-    Ok(table?)
+        (timing.batch, checks),
+        &mut |engine, done, of| observer.timing(engine, done, of),
+    )?)
 }
 
-pub(super) fn print(table: &LatencyTable) {
-    say!(
+pub(super) fn write(f: &mut fmt::Formatter<'_>, table: &LatencyTable) -> fmt::Result {
+    writeln!(
+        f,
         "\nlatency in {}, batch {}: {:.3} ms, {:.3} ms by the layers' times",
-        table.engine,
-        table.batch,
-        table.given_ms,
-        table.given_by_table_ms
-    );
+        table.engine, table.batch, table.given_ms, table.given_by_table_ms
+    )?;
     if let Some((worst, middle)) = table.errors() {
-        say!(
+        writeln!(
+            f,
             "  networks of other widths, not fitted to: off by {:.1} % in the middle, {:.1} % at most",
             100.0 * middle,
             100.0 * worst
-        );
+        )?;
     }
     match &table.block {
-        Some(block) if block.size > 1 => say!(
+        Some(block) if block.size > 1 => writeln!(
+            f,
             "  channels are computed in blocks of {}, as {} shows",
-            block.size,
-            block.layer
+            block.size, block.layer
         ),
-        Some(block) => say!("  no blocks of channels are seen in {}", block.layer),
-        None => say!("  no layer is wide enough to show blocks of channels"),
-    }
+        Some(block) => writeln!(f, "  no blocks of channels are seen in {}", block.layer),
+        None => writeln!(f, "  no layer is wide enough to show blocks of channels"),
+    }?;
     let head = ["layer", "operator", "all", "half in", "half out", "both"].map(str::to_string);
     let rows = table.layers.iter().filter_map(row);
-    say!("\nmicroseconds of layers at all and at half of their channels");
-    say_table(
+    writeln!(
+        f,
+        "\nmicroseconds of layers at all and at half of their channels"
+    )?;
+    write_table(
+        f,
         &[Align::Left, Align::Left, Align::Right],
         std::iter::once(head).chain(rows),
-    );
-    if !table.not_timed.is_empty() {
-        say!("  not timed by themselves: {}", table.not_timed.join(", "));
+    )?;
+    match table.not_timed.as_slice() {
+        [] => Ok(()),
+        others => writeln!(f, "  not timed by themselves: {}", others.join(", ")),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow, bail};
-use secateur::bench::{Bench, Latency, bench};
-use secateur::runtime::Engines;
 use secateur_onnx::model::Model;
 use secateur_search::config::{Budget, Metric, PruneConfig};
+
+use super::LayeredError;
+use crate::bench::{Bench, Latency, bench};
+use crate::runtime::Engines;
 
 /// Timed runs of the given network.
 const ROUNDS: usize = 20;
@@ -15,8 +16,18 @@ const DIGITS: f64 = 1e4;
 
 /// `params=0.4,0.14`, `latency=0.5+params=0.3` or `latency=3ms` as budgets, for a model that is timed
 /// where a budget asks for that.
-pub fn parse_budgets(text: &str, model: &Path, config: &PruneConfig) -> Result<Vec<Budget>> {
-    let context = |reason: String| anyhow!("cannot use `--budget {text}`: {reason}");
+///
+/// # Errors
+/// [`LayeredError::Budget`] for what is no budget, and what keeps the model from being timed.
+pub fn parse_budgets(
+    text: &str,
+    model: &Path,
+    config: &PruneConfig,
+) -> Result<Vec<Budget>, LayeredError> {
+    let context = |reason: String| LayeredError::Budget {
+        text: text.to_string(),
+        reason,
+    };
     let mut given = None;
     let mut parts = Vec::new();
     for part in text.split('+') {
@@ -65,7 +76,7 @@ fn share(value: &str, given: &Latency) -> Result<String, String> {
 }
 
 /// What the given network takes.
-fn time(path: &Path, config: &PruneConfig) -> Result<Latency> {
+fn time(path: &Path, config: &PruneConfig) -> Result<Latency, LayeredError> {
     let mut model = Model::read(path)?;
     model.give_input_shapes(&config.data.input_shapes)?;
     let engines = Engines::of(&config.runtime)?.with_threads(config.latency.threads);
@@ -73,7 +84,10 @@ fn time(path: &Path, config: &PruneConfig) -> Result<Latency> {
         bench(&[(path, &model)], &[config.latency.batch], ROUNDS, &engines)?;
     match rows.into_iter().flatten().next() {
         Some(latency) => Ok(latency),
-        None => bail!("cannot time `{}`: {}", path.display(), notes.join("; ")),
+        None => Err(LayeredError::NotTimed {
+            path: path.to_path_buf(),
+            reason: notes.join("; "),
+        }),
     }
 }
 

@@ -1,20 +1,21 @@
-//! What can be done with a file: the end of `secateur inspect`.
+//! What can be done with a network.
 
-use secateur::table::Align;
+use std::fmt;
+
 use secateur_onnx::text::first_and_more;
 use secateur_search::config::Metric;
 use secateur_search::limits::{Cause, Limits};
 use secateur_search::space::Space;
 use serde::Serialize;
 
-use super::super::say_table;
 use super::frontier::Ending;
+use crate::table::{Align, write_table};
 
 /// The metrics that the last line tells.
 const TOLD: [Metric; 3] = [Metric::Params, Metric::Macs, Metric::Kernels];
 
 /// What can be done with a file.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Verdict {
     trainable: bool,
     not_trainable_because: Option<String>,
@@ -52,27 +53,6 @@ impl Verdict {
     /// True if all MACs are counted.
     pub fn macs_are_whole(&self) -> bool {
         self.macs_uncounted_in.is_empty()
-    }
-
-    /// Prints what holds the network up, then what can be done.
-    pub fn print(&self) {
-        if let Some(ending) = &self.training_ends {
-            ending.print();
-        }
-        if !self.limits.held_by.is_empty() {
-            say!(
-                "\nlayers that must stay, with the share of the parameters that goes with their kernels"
-            );
-            let rows = self.limits.held_by.iter().map(|holder| {
-                let why = match &holder.cause {
-                    Cause::Pinned { node, reason } => format!(": {node} ({reason})"),
-                    Cause::AtItsLeast | Cause::Ignored => String::new(),
-                };
-                [percent(holder.share), format!("{}{why}", holder.layer)]
-            });
-            say_table(&[Align::Right, Align::Left], rows);
-        }
-        say!("\n{}", self.line());
     }
 
     /// What can be done, in a line.
@@ -124,6 +104,31 @@ impl Verdict {
             [others @ .., last] => format!("{} and {last}", others.join(", ")),
         };
         format!("to no less than {told}{unknown}")
+    }
+}
+
+/// What holds the network up, then what can be done.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(ending) = &self.training_ends {
+            ending.fmt(f)?;
+        }
+        if !self.limits.held_by.is_empty() {
+            writeln!(
+                f,
+                "\nlayers that must stay, with the share of the parameters that goes with their \
+                 kernels"
+            )?;
+            let rows = self.limits.held_by.iter().map(|holder| {
+                let why = match &holder.cause {
+                    Cause::Pinned { node, reason } => format!(": {node} ({reason})"),
+                    Cause::AtItsLeast | Cause::Ignored => String::new(),
+                };
+                [percent(holder.share), format!("{}{why}", holder.layer)]
+            });
+            write_table(f, &[Align::Right, Align::Left], rows)?;
+        }
+        writeln!(f, "\n{}", self.line())
     }
 }
 

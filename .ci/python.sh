@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Builds the wheel, installs it into a fresh environment, and runs its tests and type checks there.
+# Usage: .ci/python.sh SCRATCH
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p "$1"
+scratch=$(cd "$1" && pwd)
+
+python3 -m venv "$scratch/build"
+"$scratch/build/bin/pip" install --quiet "$(grep -o 'maturin==[0-9.]*' python/pyproject.toml)"
+"$scratch/build/bin/maturin" build --quiet --release -m python/Cargo.toml --out "$scratch/wheels"
+
+python3 -m venv "$scratch/fresh"
+wheel=$(echo "$scratch"/wheels/secateur-*.whl)
+"$scratch/fresh/bin/pip" install --quiet "$wheel[test]"
+cd "$scratch"
+fresh/bin/pytest -q -c "$OLDPWD/python/pyproject.toml" "$OLDPWD/python/tests"
+fresh/bin/python -m mypy.stubtest secateur._secateur
+cd "$OLDPWD/python"
+"$scratch/fresh/bin/mypy" --cache-dir "$scratch/mypy"

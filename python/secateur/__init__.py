@@ -1,0 +1,56 @@
+"""Makes trained convolutional networks smaller: ONNX in, ONNX out.
+
+>>> import secateur
+>>> report = secateur.prune("net.onnx", data=(x, y), budget={"macs": 0.5})  # doctest: +SKIP
+>>> report.outputs[0].save("small.onnx")  # doctest: +SKIP
+"""
+
+from ._files import Bench, Check, Verdict, bench, verify
+from ._look import Evaluation, Findings, Inspection, evaluate, inspect
+from ._progress import Epoch
+from ._prune import prune
+from ._report import Kept, Network, Report
+from ._secateur import __version__
+from ._settings import SettingsTable, settings
+from ._train import Trained, train
+from .errors import (
+    DataError,
+    Interrupted,
+    MetricError,
+    ModelError,
+    RunError,
+    SecateurError,
+    SettingError,
+    VerifyError,
+)
+
+__all__ = [
+    "Bench",
+    "Check",
+    "DataError",
+    "Epoch",
+    "Evaluation",
+    "Findings",
+    "Inspection",
+    "Interrupted",
+    "Kept",
+    "MetricError",
+    "ModelError",
+    "Network",
+    "Report",
+    "RunError",
+    "SecateurError",
+    "SettingError",
+    "SettingsTable",
+    "Trained",
+    "Verdict",
+    "VerifyError",
+    "__version__",
+    "bench",
+    "evaluate",
+    "inspect",
+    "prune",
+    "settings",
+    "train",
+    "verify",
+]

@@ -1,0 +1,74 @@
+"""The extension: plain and complete arguments, JSON as results."""
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ._data import Arrays
+from ._settings import Words
+
+__all__ = [
+    "__version__",
+    "bench",
+    "copy_model",
+    "declared",
+    "evaluate",
+    "has_normalisation",
+    "inspect",
+    "inspect_data",
+    "kept",
+    "prepared",
+    "prune",
+    "prune_without_training",
+    "run_command",
+    "setting_key",
+    "train",
+    "verify",
+]
+
+__version__: str
+
+_Model: TypeAlias = Path | bytes
+_Data: TypeAlias = Path | Arrays
+_Told: TypeAlias = tuple[str, str, list[str]]
+
+def bench(
+    models: list[_Model], batches: list[int], rounds: int, threads: int | None, settings: Words
+) -> tuple[str, list[str]]: ...
+def copy_model(model: _Model, path: Path) -> None: ...
+def declared(job: str) -> list[list[str]]: ...
+def evaluate(
+    model: _Model,
+    data: _Data,
+    original: _Model | None,
+    split: str,
+    threads: int | None,
+    settings: Words,
+) -> _Told: ...
+def has_normalisation(model: _Model) -> bool: ...
+def inspect(
+    model: _Model,
+    allow_mixing: bool,
+    plan: bool,
+    latency: bool,
+    latency_checks: int | None,
+    threads: int | None,
+    settings: Words,
+) -> _Told: ...
+def inspect_data(data: _Data, model: _Model | None, settings: Words) -> _Told: ...
+def kept(original: _Model, small: _Model) -> str: ...
+def prepared(model: _Model) -> bytes: ...
+def prune(run: Any, data: _Data, metric: Any, observer: Any) -> tuple[str, str]: ...
+def prune_without_training(
+    run: Any, data: _Data | None, calibration_images: int, observer: Any
+) -> tuple[str, str]: ...
+def run_command(words: list[str], program: Path) -> int: ...
+def setting_key(name: str) -> str: ...
+def train(
+    start: Any,
+    data: _Data,
+    config: Path | None,
+    settings: Words,
+    threads: int | None,
+    observer: Any,
+) -> tuple[bytes, str]: ...
+def verify(original: _Model, small: _Model, settings: Words) -> tuple[str, str | None]: ...

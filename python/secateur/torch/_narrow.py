@@ -1,0 +1,195 @@
+"""The module that a pruned file describes."""
+
+from __future__ import annotations
+
+import warnings
+from copy import deepcopy
+from typing import Any, TypeVar
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from .. import _models, _secateur
+from .._report import Network
+from ..errors import ModelError
+from ._layers import set_sizes
+from ._origins import Origin, origins
+
+Module = TypeVar("Module", bound=nn.Module)
+Tensors = dict[str, torch.Tensor]
+
+
+def narrow(module: Module, network: Network | _models.Model, original: Any = None) -> Module:
+    """Make the module that a pruned file describes.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module that was exported (:func:`export`) and pruned; it is left as it is.
+    network : Network, path, bytes or onnx.ModelProto
+        What was made of it.
+    original : path, bytes or onnx.ModelProto, optional
+        The file that was pruned; a `Network` knows its own.
+
+    Returns
+    -------
+    torch.nn.Module
+        A module of the same class with narrower layers.
+
+    Raises
+    ------
+    ModelError
+        For parameters that cannot be matched, by their names.
+    """
+    if isinstance(network, Network):
+        original, network = network._report._model, network.path
+    if original is None:
+        raise ModelError(
+            "cannot narrow a module: the file that was pruned is not known",
+            "give it as `original`",
+        )
+    given, pruned = _message(original), _message(network)
+    prepared = _message(_secateur.prepared(given.SerializeToString()))
+    stored = _tensors(given)
+    weights = _Weights(_tensors(prepared), _tensors(pruned), origins(given, stored))
+    small = deepcopy(module)
+    taken = _Taken(small, weights)
+    taken.check(weights)
+    for name, values in taken.values.items():
+        _put(small, name, values)
+    groups = _groups(pruned)
+    for path, layer in small.named_modules():
+        set_sizes(layer, groups.get(f"{path}.weight" if path else "weight"))
+    return small
+
+
+class _Weights:
+    """The tensors of the given file and of the pruned one."""
+
+    def __init__(self, before: Tensors, after: Tensors, origins: dict[str, Origin]) -> None:
+        self.after = after
+        #: Names of what is a parameter in another layout, by the parameter's.
+        self._laid_out = {
+            origin.parameter: (name, origin) for name, origin in origins.items() if name in after
+        }
+        #: Those that were given to a parameter.
+        self.matched: set[str] = set()
+        #: Those that are not as they were. Whole numbers are sizes, which modules compute anew.
+        self.changed = {
+            name
+            for name, values in before.items()
+            if name in after and values.is_floating_point() and not _equal(values, after[name])
+        }
+
+    def of(self, names: list[str], shape: torch.Size) -> torch.Tensor | None:
+        """The tensor under one of these names, if it can be what is left of that shape."""
+        for name in names:
+            own, values = name, self.after.get(name)
+            if name in self._laid_out:
+                own, origin = self._laid_out[name]
+                values = origin.undone(self.after[own])
+            if values is not None and _fits(values.shape, shape):
+                self.matched.update((name, own))
+                return values
+        return None
+
+
+class _Taken:
+    """What each parameter and buffer of a module becomes."""
+
+    def __init__(self, module: nn.Module, weights: _Weights) -> None:
+        self.values: Tensors = {}
+        #: Parameters that the file does not have; single numbers such as counters are none.
+        self.missing: list[str] = []
+        for names, tensor in _tied(module):
+            values = weights.of(names, tensor.shape)
+            if values is None:
+                if tensor.numel() > 1:
+                    self.missing.append(names[0])
+                continue
+            # One object for all of its names: what was tied stays tied.
+            new = values.to(dtype=tensor.dtype, device=tensor.device)
+            if isinstance(tensor, nn.Parameter):
+                new = nn.Parameter(new, requires_grad=tensor.requires_grad)
+            self.values.update(dict.fromkeys(names, new))
+
+    def check(self, weights: _Weights) -> None:
+        """Everything that pruning has changed must have come from a parameter."""
+        computed = sorted(weights.changed - weights.matched)
+        if computed and self.missing:
+            raise ModelError(
+                "cannot narrow the module: no tensors of the pruned file are "
+                f"{_listed(self.missing)}; the file has {_listed(computed)} instead, which the "
+                "module computes",
+                "store what is computed (`torch.nn.utils.parametrize.remove_parametrizations`), or "
+                "leave these layers alone with `ignore`",
+            )
+        if computed:
+            raise ModelError(
+                f"cannot narrow the module: {_listed(computed)} of the pruned file are no "
+                "parameters of it",
+                "register them as buffers, or leave the layers that read them alone with `ignore`",
+            )
+        if self.missing:
+            warnings.warn(
+                f"{_listed(self.missing)} take no part in evaluation and stay as they are",
+                stacklevel=4,
+            )
+
+
+def _message(model: Any) -> onnx.ModelProto:
+    if isinstance(model, onnx.ModelProto):
+        return model
+    given = _models.to_input(model)
+    return onnx.load_from_string(given) if isinstance(given, bytes) else onnx.load(given)
+
+
+def _tensors(model: onnx.ModelProto) -> Tensors:
+    arrays = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
+    # Types of PyTorch's own, such as bfloat16, are numbers of another kind here.
+    known = {name: array for name, array in arrays.items() if array.dtype.kind in "fiub"}
+    return {name: torch.from_numpy(np.array(array)) for name, array in known.items()}
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one, other)
+
+
+def _fits(new: torch.Size, old: torch.Size) -> bool:
+    return len(new) == len(old) and all(a <= b for a, b in zip(new, old))
+
+
+def _tied(module: nn.Module) -> list[tuple[list[str], torch.Tensor]]:
+    """Every parameter and buffer once, with all of its names."""
+    found: dict[int, tuple[list[str], torch.Tensor]] = {}
+    parameters = module.named_parameters(remove_duplicate=False)
+    buffers = module.named_buffers(remove_duplicate=False)
+    for name, tensor in [*parameters, *buffers]:
+        found.setdefault(id(tensor), ([], tensor))[0].append(name)
+    return list(found.values())
+
+
+def _put(module: nn.Module, name: str, values: torch.Tensor) -> None:
+    path, _, own = name.rpartition(".")
+    owner = module.get_submodule(path)
+    if isinstance(values, nn.Parameter):
+        owner._parameters[own] = values
+    else:
+        owner._buffers[own] = values
+
+
+def _groups(model: onnx.ModelProto) -> dict[str, int]:
+    """How many groups the layer that reads a tensor has, where it has some."""
+    groups = {}
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.name in ("group", "num_groups"):
+                groups.update(dict.fromkeys(node.input[1:], attribute.i))
+    return groups
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
