@@ -1,6 +1,7 @@
 //! How far a network can be pruned, and what holds up the smallest network.
 
 use secateur_onnx::coupling::{ChannelGroup, Masks};
+use secateur_onnx::text::first_and_more;
 use serde::Serialize;
 
 use crate::config::Metric;
@@ -135,6 +136,9 @@ fn fixed_holders(space: &Space, smallest: &Masks) -> Vec<Holder> {
 
 /// The layers that hold most of the smallest network, and why, in words.
 pub(crate) fn bounding(space: &Space, metric: Metric, smallest: &Masks) -> String {
+    if metric == Metric::Latency {
+        return whole(space, smallest);
+    }
     let mut holders = holders(space, metric, smallest);
     if metric == Metric::Params {
         holders.extend(fixed_holders(space, smallest));
@@ -158,6 +162,17 @@ pub(crate) fn bounding(space: &Space, metric: Metric, smallest: &Masks) -> Strin
         )
         .collect();
     named.join(", ")
+}
+
+/// The layers that the smallest network keeps whole: a time has no parts that kernels hold.
+fn whole(space: &Space, smallest: &Masks) -> String {
+    let groups = space.groups.groups.iter().enumerate();
+    let whole = groups.filter(|(g, group)| group.width > 1 && smallest.active(*g) == group.width);
+    let names: Vec<String> = whole.map(|(_, group)| group.name.clone()).collect();
+    match names.is_empty() {
+        true => "the rest is what the engine needs for any network of these layers".to_string(),
+        false => format!("kept whole: {}", first_and_more(&names)),
+    }
 }
 
 #[cfg(test)]

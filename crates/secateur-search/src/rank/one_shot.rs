@@ -279,6 +279,10 @@ mod tests {
                 assert!(active == group.width || active.is_multiple_of(BLOCK as usize));
             }
         }
+        let error = space
+            .check_budget(&budget(Metric::Latency, 0.001), 64)
+            .unwrap_err();
+        assert!(error.to_string().contains("kept whole"), "{error}");
         let bare = Space::new(&graph, &[]).unwrap();
         let error = bare.check_budget(&budget(Metric::Latency, 0.5), 1);
         assert!(matches!(error, Err(SpaceError::UnknownLatency)));

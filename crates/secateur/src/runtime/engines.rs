@@ -73,7 +73,7 @@ impl Engines {
         let found = names.iter().filter_map(|&name| match self.get(name) {
             Ok(engine) => Some(engine),
             Err(error) => {
-                tracing::info!("{error}");
+                tracing::info!("it is not used: {error}");
                 None
             }
         });

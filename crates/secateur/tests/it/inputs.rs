@@ -237,7 +237,8 @@ fn a_library_that_is_none_is_not_used() {
         assert!(output.status.success(), "{}", stderr(&output));
         assert!(stdout(&output).contains("latency in tract"), "{library}");
         let said = stderr(&output);
-        assert!(said.contains("ONNX Runtime is not used"), "{said}");
+        let unused = "it is not used: cannot use the engine `onnxruntime`";
+        assert!(said.contains(unused), "{said}");
     }
 }
 
