@@ -181,7 +181,7 @@ impl Promise for Aec {
         })
     }
 
-    /// One of at most [`PARTS`] equal parts of what the cost still allows.
+    /// One of at most `PARTS` equal parts of what the cost still allows.
     fn recovery(&self, number: usize, ledger: &Ledger<'_>) -> Recovery {
         let search = &self.search;
         let pass = ledger.costs.steps_of_a_pass();
