@@ -76,7 +76,7 @@ settings! {
         /// or in the time that they and what they move take, whichever is more.
         ///
         /// The paper's bound: less than half of the initial training. See "A run".
-        pub max_cost: f64 = 0.5, in COST;
+        pub max_cost: f64 = 0.5, in COST, flag "--max-cost <SHARE>";
         /// Reference training in epochs, for models that do not carry their training cost; of few
         /// samples, as many passes as make 40,000 samples.
         ///
