@@ -27,7 +27,7 @@ const PARTS: usize = 2;
 
 /// Share of `max_cost` that recoveries leave for larger networks with solved weights alone: whether a
 /// recovered one is confirmed shows in the end.
-const FOR_SOLVING: f64 = 0.08;
+const FOR_SOLVING: f64 = 0.12;
 
 /// See the module.
 pub struct Aec {
@@ -151,7 +151,8 @@ impl Promise for Aec {
     /// Sizes between the largest that was recovered and the given network; none by a measure of the user's own, which
     /// may take long.
     fn solved_size(&self, ledger: &Ledger<'_>) -> Option<f64> {
-        if self.measured.is_some() {
+        let is_spent = ledger.worked >= ledger.costs.of_share(self.search.max_cost);
+        if self.measured.is_some() || is_spent {
             return None;
         }
         let solved = ledger
@@ -240,6 +241,8 @@ impl Promise for Aec {
                 .confirmation
                 .most_compressed(candidates, confirm, warnings)?,
         };
+        let why = "looks, setting up and what was begun at the bound come on top";
+        warnings.extend(ledger.overrun(self.search.max_cost, why));
         verdict.outputs.push(chosen);
         Ok(verdict)
     }

@@ -12,10 +12,6 @@ use crate::error::SearchError;
 use crate::space::{Space, SpaceError};
 use secateur_onnx::text::counted;
 
-/// How far over its bound a run may end before the user is told: a recovery may end a little later
-/// than planned.
-const OVERRUN: f64 = 1.05;
-
 /// See the module.
 pub struct Ceca {
     search: SearchConfig,
@@ -105,17 +101,12 @@ impl Ceca {
     }
 
     fn overrun(&self, ledger: &Ledger<'_>) -> Option<String> {
-        let (cost, bound) = (ledger.spent_share(), self.search.max_cost);
-        (cost > OVERRUN * bound).then(|| {
-            format!(
-                "the run cost {:.0} % of the initial training, more than `max_cost` ({:.0} %): each of {} gets \
-                 at least {:.0} % of recovery",
-                100.0 * cost,
-                100.0 * bound,
-                counted(self.stops.shares.len(), "network"),
-                100.0 * LEAST_RECOVERY
-            )
-        })
+        let why = format!(
+            "each of {} gets at least {:.0} % of recovery",
+            counted(self.stops.shares.len(), "network"),
+            100.0 * LEAST_RECOVERY
+        );
+        ledger.overrun(self.search.max_cost, &why)
     }
 }
 

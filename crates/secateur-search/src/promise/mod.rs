@@ -42,6 +42,9 @@ pub enum Finish {
     Recovered,
 }
 
+/// How far a run may pass its bound before the user is told, as factor.
+const OVERRUN: f64 = 1.05;
+
 /// A network that may become a result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
@@ -103,6 +106,21 @@ impl<'a> Ledger<'a> {
     /// Sample-MACs spent so far, as share of the initial training.
     pub fn spent_share(&self) -> f64 {
         self.costs.share(self.spent)
+    }
+
+    /// What a user must know if the run has cost more of the initial training than `max_cost`, in sample-MACs or
+    /// in work; `why` ends the sentence.
+    fn overrun(&self, max_cost: f64, why: &str) -> Option<String> {
+        let [cost, time] = [self.spent, self.worked].map(|spent| self.costs.share(spent));
+        (cost.max(time) > OVERRUN * max_cost).then(|| {
+            format!(
+                "the run cost {:.0} % of the initial training in sample-MACs and about {:.0} % of its time, more \
+                 than `max_cost` ({:.0} %): {why}",
+                100.0 * cost,
+                100.0 * time,
+                100.0 * max_cost,
+            )
+        })
     }
 
     /// Steps of the present network that may still be taken until the run has cost `max_cost` of

@@ -1,15 +1,18 @@
 //! At which sizes AEC looks for a network that holds with solved weights alone, where no recovery did.
 
-/// Networks at most; each takes about half a hundredth of a training.
+/// Networks at most; each takes some hundredths of the time of a training.
 const TRIES: usize = 4;
+/// How far the next lies, on a log scale, from what failed to the given network, as long as none has held:
+/// few are tried, and a result comes first.
+const WAY: f64 = 0.75;
 /// It looks no closer than this factor between what holds and what fails.
 const CLOSE_ENOUGH: f64 = 1.15;
 
 /// The next share of the parameters, between one that failed and the given network, after those that were
 /// tried, each with whether it held; `None` when enough is known.
 ///
-/// The geometric mean of the largest that failed and the smallest that held; in the end one between the
-/// latter and the given network, in case it is not confirmed.
+/// Once one has held, the geometric mean of the largest that failed and the smallest that held; in the end
+/// one between the latter and the given network, in case it is not confirmed.
 pub(super) fn solved_size(tried: &[(f64, bool)], failed: f64) -> Option<f64> {
     let of = |holds: bool| {
         let matching = tried.iter().filter(move |(_, held)| *held == holds);
@@ -21,6 +24,7 @@ pub(super) fn solved_size(tried: &[(f64, bool)], failed: f64) -> Option<f64> {
         .fold(failed, f64::max);
     let is_found = tried.len() >= TRIES || low * CLOSE_ENOUGH > high;
     match (is_found, of(true).count()) {
+        (false, 0) => Some(low.powf(1.0 - WAY)),
         (false, _) => Some((low * high).sqrt()),
         (true, 1) if tried.len() <= TRIES && high < 1.0 / CLOSE_ENOUGH => Some(high.sqrt()),
         (true, _) => None,
@@ -48,12 +52,16 @@ mod tests {
             all.fold(1.0, f64::min)
         };
         for least in [0.07, 0.1, 0.2, 0.45, 0.8] {
-            assert!((least..1.25 * least).contains(&held(least)), "{least}");
+            assert!(
+                (least..1.5 * least).contains(&held(least)),
+                "{least}: {}",
+                held(least)
+            );
         }
         // Nothing holds, and everything does.
-        assert_eq!(sizes(1.1, 0.06).len(), TRIES);
-        assert!(sizes(1.1, 0.06)[TRIES - 1] > 0.8);
-        assert!(held(0.0) < 0.08);
+        let all = sizes(1.1, 0.06);
+        assert!(all.len() <= TRIES && all[all.len() - 1] > 0.8, "{all:?}");
+        assert!(held(0.0) < 0.1);
     }
 
     #[test]

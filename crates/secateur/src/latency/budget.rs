@@ -38,9 +38,12 @@ impl Timing {
             return Ok(None);
         }
         let engines = engines.clone().with_threads(config.threads);
-        let measure =
-            || LatencyTable::measure(model, space, &engines, (config.batch, CHECKS), observer);
-        let table = known.map_or_else(measure, Ok)?;
+        let table = match known {
+            Some(table) => same_engine(table, &engines)?,
+            None => {
+                LatencyTable::measure(model, space, &engines, (config.batch, CHECKS), observer)?
+            }
+        };
         Ok(Some(Self { table, engines }))
     }
 
@@ -91,6 +94,20 @@ impl Timing {
             predicted_ms: predicted_ns as f64 / NS,
             allowed,
         }
+    }
+}
+
+/// The table of a run that goes on, if its engine is among those at hand: times of another would be
+/// held against it.
+fn same_engine(table: LatencyTable, engines: &Engines) -> Result<LatencyTable, RuntimeError> {
+    let at_hand = engines.for_timing()?;
+    let names: Vec<String> = at_hand.iter().map(|engine| engine.describe()).collect();
+    match names.contains(&table.engine) {
+        true => Ok(table),
+        false => Err(RuntimeError::OtherEngine {
+            begun: table.engine,
+            at_hand: names.join(" and "),
+        }),
     }
 }
 

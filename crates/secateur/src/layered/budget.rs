@@ -50,8 +50,16 @@ pub fn parse_budgets(
 /// The values of a budget in milliseconds.
 fn milliseconds(part: &str) -> Option<Vec<&str>> {
     let (name, values) = part.split_once('=')?;
-    let is_time = name.trim() == Metric::Latency.name() && values.contains("ms");
-    is_time.then(|| values.split(',').map(str::trim).collect())
+    let values: Vec<&str> = values.split(',').map(str::trim).collect();
+    let is_time = name.trim() == Metric::Latency.name()
+        && values.iter().any(|value| is_in_milliseconds(value));
+    is_time.then_some(values)
+}
+
+/// `3ms`, not `params`.
+fn is_in_milliseconds(value: &str) -> bool {
+    let number = value.strip_suffix("ms");
+    number.is_some_and(|number| number.trim().parse::<f64>().is_ok())
 }
 
 /// The share of the given network's time that some milliseconds are.

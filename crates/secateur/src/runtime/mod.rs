@@ -54,6 +54,16 @@ pub enum RuntimeError {
         /// What is missing.
         reason: String,
     },
+    /// A run that counts by times of another engine.
+    #[error(
+        "cannot go on with this run: its layers were timed in {begun}, and now there is {at_hand}"
+    )]
+    OtherEngine {
+        /// With version and threads.
+        begun: String,
+        /// The same of those that may be used now.
+        at_hand: String,
+    },
     /// There is no engine.
     #[error(
         "cannot run `{model}` in another engine: this build of secateur has none (Cargo feature \

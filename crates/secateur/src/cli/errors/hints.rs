@@ -124,7 +124,10 @@ fn search(error: &SearchError) -> Hint {
         SearchError::Interrupted { epochs: 0, .. } => {
             say("nothing had begun yet: run the same command again")
         }
-        SearchError::Interrupted { .. } => say("run the same command with `--resume` to go on"),
+        SearchError::Interrupted { .. } => say(
+            "run the same command with `--resume` to go on; without `--budget` if that was in \
+             milliseconds, which are measured anew",
+        ),
         SearchError::Diverged { .. } => say(
             "lower `recover_lr` in the `[training]` part of a config; with it and \
              `--resume` the run goes on from the last good state",
@@ -245,6 +248,10 @@ fn runtime(error: &RuntimeError) -> Hint {
              next one is taken",
         ),
         RuntimeError::NotFound { .. } => say("build the program with its default features"),
+        RuntimeError::OtherEngine { .. } => say(
+            "choose the engine that the run began with by `--engine` and `--ort-lib`, or begin anew in \
+             another `--run-dir`",
+        ),
         RuntimeError::Onnx(error) => onnx(error),
         RuntimeError::Unfit { .. } => {
             say("say the sizes of the inputs with `--input-shape`, such as x=1x3x48x320")

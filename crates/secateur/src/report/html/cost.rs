@@ -37,7 +37,7 @@ pub(super) fn cost(report: &RunReport, history: &[EpochRecord]) -> Markup {
             "the " (report.training_name()) "."
             @if report.search_work > 0.0 {
                 " Narrow networks take longer than their multiply-adds say: by what layers compute and by the values that they move, the search takes as long as "
-                b { (share(report.search_work)) } " of it on the same machine. Neither goes beyond " code { "max_cost" } " unless a promise asks for more."
+                b { (share(report.search_work)) } " of it on the same machine. " code { "max_cost" } " bounds both; what is begun is finished, so that short bounds are passed."
             }
         }
         p {

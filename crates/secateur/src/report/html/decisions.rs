@@ -44,17 +44,24 @@ pub(super) fn decisions(report: &RunReport, history: &[EpochRecord]) -> Markup {
         let of_stage = history.iter().filter(move |r| r.stage == stage);
         Switches::of(of_stage.filter(move |r| is_cut(r) == cuts))
     };
+    let all_of = |stage: Stage| Switches::of(history.iter().filter(move |r| r.stage == stage));
     let rows = [
         ("cuts, exploring", of(Stage::Explore, true)),
         ("exchanges, exploring", of(Stage::Explore, false)),
         ("cuts, exploiting", of(Stage::Exploit, true)),
         ("exchanges, exploiting", of(Stage::Exploit, false)),
+        ("sizes of recoveries, by rule", all_of(Stage::Recover)),
+        (
+            "sizes solved without training, by rule",
+            all_of(Stage::Solve),
+        ),
     ];
     html! {
         h2 { "How much was the agent's own" }
         p {
             "The widths of the layers and the budget say how many kernels go, the agent which. Of the kernels that were switched, "
             "those that it had wished so (by its Q-values, or by chance while it explores) are its own; the others it gave up as the ones that it would miss least. "
+            "What later grows or shrinks to another size does so by rule: none of it is the agent's. "
             "Wishes that the limits did not allow were held back; exchanges that did not lower the loss were taken back."
         }
         div.scroll {
@@ -104,9 +111,9 @@ fn distances(report: &RunReport, shape: &Shape) -> Markup {
     };
     html! {
         p {
-            "Held against the widths that rules give at the size of " (shape.label) " (under Layers), "
-            (far(&shape.even)) " of its kernels lie in other layers or are missing there by the rule of even layers, and "
-            (far(&shape.by_errors)) " by the errors of the layers alone."
+            "How far the widths of " (shape.label) " lie from those that rules give (under Layers), as the sum of the differences over its kernels: "
+            (far(&shape.even)) " from even layers, "
+            (far(&shape.by_errors)) " from the rule of errors that the search goes by."
         }
     }
 }

@@ -132,7 +132,7 @@ pub(super) fn layers(report: &RunReport) -> Markup {
         p.muted {
             "Kernels (or features) a layer."
             @if let Some(shape) = &report.shape {
-                " On the right what rules would keep at the size of " (shape.label) ": the same share of every layer, and the least sum of the errors that layers make with fewer kernels, measured in the given network."
+                " On the right what rules would keep at the size of " (shape.label) ": the same share of every layer, and the widths that the search goes by: the least sum of the errors that layers make with fewer kernels, measured in the given network, and of what multiply-adds cost the recoveries (such a network may be smaller than asked for)."
             }
         }
         div.scroll {
