@@ -40,7 +40,15 @@ impl<E: Environment> Search<'_, E> {
         let progress = self.progress(exploration.stage, episode);
         let changes = Changes::between(&observation, &standing.masks, &masks, ReactivatedBy::Agent)
             .beside(&wishes, &standing.masks, &masks);
-        let step = self.look(masks, &goal, &mut Steps { progress, observer })?;
+        let step = self.look(
+            masks,
+            &goal,
+            &mut Steps {
+                progress,
+                planned: 0,
+                observer,
+            },
+        )?;
         let next_observation = self.environment.observe(&self.goal(t + 1, t));
         let terminated = t == self.episodes.epochs();
         let report = self.learn(&observation, &step, &next_observation, terminated);

@@ -83,10 +83,16 @@ impl Observer for () {}
 pub(super) struct Steps<'o> {
     pub observer: &'o mut dyn Observer,
     pub progress: Progress,
+    /// Steps that were planned: what a recovery takes to begin comes off them.
+    pub planned: usize,
 }
 
 impl StepObserver for Steps<'_> {
     fn step(&mut self, step: usize, steps: usize, _: f32) -> bool {
+        if self.progress.steps == 0 {
+            let begun = self.planned.saturating_sub(steps) as f64;
+            self.progress.done += begun * self.progress.step_work;
+        }
         self.progress.step = step + 1;
         self.progress.steps = steps;
         self.observer.step(&self.progress);

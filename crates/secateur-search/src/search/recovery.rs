@@ -87,6 +87,7 @@ impl<E: Environment> Search<'_, E> {
         };
         let mut steps = Steps {
             progress: self.progress_at(&action.masks, Stage::Recover, self.episodes.last()),
+            planned: recovery.steps,
             observer,
         };
         let mut step = self.environment.step(&action, &goal, &mut steps)?;

@@ -62,6 +62,7 @@ impl<E: Environment> Search<'_, E> {
         let changes = Changes::between(&observation, &was, &masks, ReactivatedBy::Rule);
         let mut steps = Steps {
             progress: self.progress_at(&masks, Stage::Solve, self.episodes.last()),
+            planned: 0,
             observer,
         };
         let action = Action {

@@ -35,7 +35,7 @@ impl TrainingEnvironment<'_> {
             schedule: Schedule {
                 kind: ScheduleKind::OneCycle,
                 peak: self.training.peak_of_recovery(self.problem.task.against()),
-                steps: self.steps_left(steps, effort.cost()),
+                steps: self.steps_left(steps, effort),
             },
             augment: self.recover_augment(),
         };
@@ -62,10 +62,12 @@ impl TrainingEnvironment<'_> {
         Ok((start, effort))
     }
 
-    /// Training steps that are left of those allowed once the recovery has begun, which took so many
-    /// sample-MACs; half of them at least.
-    fn steps_left(&self, allowed: usize, starting: f64) -> usize {
-        let taken = (starting / self.costs.step(self.macs()).max(1.0)).ceil() as usize;
+    /// Training steps that are left of those allowed once the recovery has begun, which took so much
+    /// work; half of them at least.
+    fn steps_left(&self, allowed: usize, starting: Effort) -> usize {
+        let slowdown = self.costs.slowdown(self.macs());
+        let step = (slowdown * self.costs.step(self.macs())).max(1.0);
+        let taken = (starting.work(slowdown) / step).ceil() as usize;
         allowed.saturating_sub(taken).max(allowed.div_ceil(2))
     }
 
