@@ -107,32 +107,18 @@ pub fn prune_without_training(
         let given = given::<PruneConfig>(run.settings)?;
         let names_policy = given.iter().any(|(key, _)| key == "search.policy");
         let config = over(PruneConfig::default(), &given)?;
-        let ranking = match (names_policy, &data) {
-            (true, _) => &config.search.policy,
-            (false, Some(_)) => "second-order-knapsack",
-            (false, None) => "l2-uniform",
-        };
         let source = data.map(|data| data.open(&config.data)).transpose()?;
         let engines = Engines::of(&config.runtime)?;
         let budget = run.budget.unwrap_or_default();
-        let job = OneShotJob {
-            engines: &engines,
-            latency: &config.latency,
-            model: &run.model,
-            output: &run.output,
-            input_shapes: &config.data.input_shapes,
-            ranking: ranking.parse()?,
-            budgets: &parse_budgets(&budget, &run.model, &config)?,
-            ignore: &config.search.ignore,
-            allow_mixing: config.search.allow_mixing,
-            round_to: config.search.round_to,
-            seed: config.seed,
-            calibration: source.as_ref().map(|source| Calibration {
-                source,
-                data: &config.data,
-                inputs: calibration_images,
-            }),
-        };
+        let ranking = OneShotJob::ranking_of(&config, names_policy, source.is_some())?;
+        let budgets = parse_budgets(&budget, &run.model, &config)?;
+        let calibration = source.as_ref().map(|source| Calibration {
+            source,
+            data: &config.data,
+            inputs: calibration_images,
+        });
+        let files = (&*run.model, &*run.output);
+        let job = OneShotJob::of_config(&config, ranking, files, &budgets, calibration, &engines);
         let report = prune_one_shot(&job, &mut Told::new(observer.as_ref(), stop))?;
         Ok((serde_json::to_string(&report)?, report.table()))
     })

@@ -13,11 +13,11 @@ use secateur_onnx::coupling::{Masks, Mixed};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::{InputShape, Model};
 use secateur_onnx::surgery;
-use secateur_search::config::{Budget, LatencyConfig, Target};
+use secateur_search::config::{Budget, LatencyConfig, PruneConfig, Target};
 use secateur_search::environment::training::{check_finite, file_notes};
 use secateur_search::gauge::{Gauge, within};
-use secateur_search::rank::Ranking;
 use secateur_search::rank::one_shot::Subject;
+use secateur_search::rank::{Ranking, RankingError};
 use secateur_search::scores::Needs;
 use secateur_search::space::{Space, SpaceError};
 use serde::Serialize;
@@ -55,6 +55,52 @@ pub struct OneShotJob<'a> {
     pub engines: &'a Engines,
     /// How budgets of latency are timed.
     pub latency: &'a LatencyConfig,
+}
+
+impl<'a> OneShotJob<'a> {
+    /// How kernels are ranked by the settings of `config`; where those do not name a policy themselves, by
+    /// what layers lose with them if inputs are there to calibrate on, else by the norms of their
+    /// weights.
+    ///
+    /// # Errors
+    /// [`RankingError`] for a policy that is no ranking.
+    pub fn ranking_of(
+        config: &PruneConfig,
+        names_policy: bool,
+        calibrates: bool,
+    ) -> Result<Ranking, RankingError> {
+        match (names_policy, calibrates) {
+            (true, _) => &config.search.policy,
+            (false, true) => "second-order-knapsack",
+            (false, false) => "l2-uniform",
+        }
+        .parse()
+    }
+
+    /// By the settings of `config`.
+    pub fn of_config(
+        config: &'a PruneConfig,
+        ranking: Ranking,
+        (model, output): (&'a Path, &'a Path),
+        budgets: &'a [Budget],
+        calibration: Option<Calibration<'a>>,
+        engines: &'a Engines,
+    ) -> Self {
+        Self {
+            model,
+            output,
+            input_shapes: &config.data.input_shapes,
+            ranking,
+            budgets,
+            ignore: &config.search.ignore,
+            allow_mixing: config.search.allow_mixing,
+            round_to: config.search.round_to,
+            seed: config.seed,
+            calibration,
+            engines,
+            latency: &config.latency,
+        }
+    }
 }
 
 /// A file and its size.

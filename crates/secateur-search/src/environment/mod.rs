@@ -127,6 +127,17 @@ pub struct Step {
     pub reward: Reward,
 }
 
+impl Step {
+    /// The same where nothing was decided that could be rewarded.
+    #[must_use]
+    pub fn without_reward(self) -> Self {
+        Self {
+            reward: Reward::default(),
+            ..self
+        }
+    }
+}
+
 /// Tells whether a saved run belongs to an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {

@@ -155,18 +155,15 @@ impl Promise for Aec {
         if self.measured.is_some() || is_spent {
             return None;
         }
-        let solved = ledger
-            .candidates
-            .iter()
-            .filter(|c| c.finish == Finish::Solved);
-        let tried: Vec<(f64, bool)> = solved
+        let of = |finish| {
+            let all = ledger.candidates.iter();
+            all.filter(move |candidate| candidate.finish == finish)
+        };
+        let tried: Vec<(f64, bool)> = of(Finish::Solved)
             .map(|c| (c.remaining, c.quality >= self.floor().search()))
             .collect();
-        let recovered = ledger
-            .candidates
-            .iter()
-            .filter(|c| c.finish == Finish::Recovered);
-        let failed = recovered.map(|c| c.remaining).fold(0.0, f64::max);
+        let recovered = of(Finish::Recovered).map(|c| c.remaining);
+        let failed = recovered.fold(0.0, f64::max);
         solved_size(&tried, failed)
     }
 

@@ -9,7 +9,7 @@ use crate::error::SearchError;
 use crate::observation::Observation;
 use crate::policy::Exploration;
 use crate::promise::{Candidate, Finish};
-use crate::record::{EpochRecord, KernelId, ReactivatedBy, Reactivation};
+use crate::record::{EpochRecord, KernelId, ReactivatedBy, Reactivation, Stage};
 use crate::scores::{HEALTH, TAYLOR, ranks};
 use crate::store::{self, Item};
 
@@ -112,6 +112,34 @@ impl<E: Environment> Search<'_, E> {
         self.state.candidates.push(candidate);
         self.state.snapshots += 1;
         Ok(())
+    }
+
+    /// Writes the record of the present network, whose kernels were chosen by rule, as was healed in so
+    /// many seconds.
+    pub(super) fn record_by_rule(
+        &mut self,
+        stage: Stage,
+        changes: Changes,
+        candidate: bool,
+        (step, seconds): (&Step, f64),
+        observer: &mut dyn Observer,
+    ) -> Result<(), SearchError> {
+        let epochs = self.episodes.epochs();
+        let goal = self.goal(epochs, epochs);
+        let observation = self.environment.observe(&goal);
+        let parts = RecordParts {
+            episode: self.episodes.last(),
+            exploration: Exploration {
+                epsilon: 0.0,
+                stage,
+            },
+            changes,
+            q_advantage: self.advantages(&observation),
+            agent_loss: None,
+            candidate,
+            seconds,
+        };
+        self.record(parts, false, step, &observation, observer)
     }
 
     /// Writes the record of an epoch, which may be taken back; `observation` is from its end.

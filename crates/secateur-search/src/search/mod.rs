@@ -28,6 +28,10 @@ pub use outcome::{Found, Outcome, Readings};
 pub use progress::{Observer, Progress};
 pub use state::Phase;
 
+use std::collections::HashMap;
+
+use secateur_net::train::Evaluation;
+
 use crate::config::PruneConfig;
 use crate::environment::{Environment, EnvironmentError};
 use crate::error::SearchError;
@@ -55,6 +59,8 @@ pub struct Search<'a, E: Environment> {
     gauge: Option<&'a dyn Gauge>,
     /// Of the networks on the way, for forecasts.
     sizes: Sizes,
+    /// How good candidates are on the confirmation part, by their snapshots, as far as it was asked.
+    confirmed: HashMap<usize, Evaluation>,
 }
 
 impl<'a, E: Environment> Search<'a, E> {
@@ -147,6 +153,7 @@ impl<'a, E: Environment> Search<'a, E> {
             measuring,
             gauge: None,
             sizes: Sizes::default(),
+            confirmed: HashMap::new(),
         }
     }
 

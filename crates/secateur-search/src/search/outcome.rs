@@ -80,13 +80,22 @@ impl<E: Environment> Search<'_, E> {
         })
     }
 
-    /// Which of the networks so far keep the promise, also on data that the search never saw.
-    pub(super) fn verdict(&self) -> Result<Verdict, SearchError> {
+    /// Which of the networks so far keep the promise, also on data that the search never saw: each is
+    /// run on them once.
+    pub(super) fn verdict(&mut self) -> Result<Verdict, SearchError> {
+        let mut confirmed = std::mem::take(&mut self.confirmed);
         let ledger: Ledger<'_> = self.ledger();
-        self.promise.verdict(&ledger, &mut |candidate| {
+        let verdict = self.promise.verdict(&ledger, &mut |candidate| {
+            if let Some(known) = confirmed.get(&candidate.snapshot) {
+                return Ok(known.clone());
+            }
             let state: E::State = store::load(self.store, Item::Snapshot(candidate.snapshot))?;
-            Ok(self.environment.confirm(&state)?)
-        })
+            let found = self.environment.confirm(&state)?;
+            confirmed.insert(candidate.snapshot, found.clone());
+            Ok(found)
+        });
+        self.confirmed = confirmed;
+        verdict
     }
 
     fn found(&self, choice: Choice) -> Result<Found<E::State>, SearchError> {

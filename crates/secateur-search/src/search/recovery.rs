@@ -4,16 +4,15 @@ use std::time::Instant;
 
 use secateur_onnx::coupling::Masks;
 
-use super::keep::{Changes, RecordParts};
+use super::keep::Changes;
 use super::progress::Steps;
 use super::{Observer, Phase, Search};
 use crate::choose::{Limits, choose};
 use crate::config::{Count, Metric};
-use crate::environment::{Action, Environment, Healing, Reward, Standing};
+use crate::environment::{Action, Environment, Healing, Standing};
 use crate::error::SearchError;
 use crate::gauge;
 use crate::observation::Observation;
-use crate::policy::Exploration;
 use crate::promise::{Finish, Ledger, Recovery, Start};
 use crate::record::{ReactivatedBy, Stage};
 use crate::store::{self, Item};
@@ -90,9 +89,10 @@ impl<E: Environment> Search<'_, E> {
             planned: recovery.steps,
             observer,
         };
-        let mut step = self.environment.step(&action, &goal, &mut steps)?;
-        // Nothing was decided that could be rewarded.
-        step.reward = Reward::default();
+        let step = self
+            .environment
+            .step(&action, &goal, &mut steps)?
+            .without_reward();
         self.state.pay(&step);
         // A recovery that made it worse is not taken over (its cost counts all the same), unless
         // what it began with missed the budget.
@@ -107,20 +107,8 @@ impl<E: Environment> Search<'_, E> {
         };
         // Also what did not hold: the end of the run says by how much.
         self.keep(recovery.stop, Finish::Recovered)?;
-        let observation = self.environment.observe(&goal);
-        let parts = RecordParts {
-            episode: self.episodes.last(),
-            exploration: Exploration {
-                epsilon: 0.0,
-                stage: Stage::Recover,
-            },
-            changes,
-            q_advantage: self.advantages(&observation),
-            agent_loss: None,
-            candidate: held,
-            seconds: started.elapsed().as_secs_f64(),
-        };
-        self.record(parts, false, &step, &observation, observer)
+        let seconds = started.elapsed().as_secs_f64();
+        self.record_by_rule(Stage::Recover, changes, held, (&step, seconds), observer)
     }
 
     /// How recovery `number` of the network of some masks goes.

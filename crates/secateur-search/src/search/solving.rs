@@ -3,13 +3,12 @@
 
 use std::time::Instant;
 
-use super::keep::{Changes, RecordParts};
+use super::keep::Changes;
 use super::progress::Steps;
 use super::{Observer, Phase, Search};
 use crate::config::Metric;
-use crate::environment::{Action, Environment, Healing, Reward, Step};
+use crate::environment::{Action, Environment, Healing, Step};
 use crate::error::SearchError;
-use crate::policy::Exploration;
 use crate::promise::Finish;
 use crate::record::{ReactivatedBy, Stage};
 
@@ -33,7 +32,7 @@ impl<E: Environment> Search<'_, E> {
     }
 
     /// Would the run end with another network than the given one?
-    fn has_result(&self) -> Result<bool, SearchError> {
+    fn has_result(&mut self) -> Result<bool, SearchError> {
         let verdict = self.verdict()?;
         Ok(verdict
             .outputs
@@ -69,30 +68,17 @@ impl<E: Environment> Search<'_, E> {
             masks,
             healing: Healing::Solved { fully_judged: true },
         };
-        let step = self.environment.step(&action, &goal, &mut steps)?;
-        let step = Step {
-            cost: step.cost + scoring.cost,
-            work: step.work + scoring.work,
-            // Nothing was decided that could be rewarded.
-            reward: Reward::default(),
-            ..step
-        };
+        let mut step = self
+            .environment
+            .step(&action, &goal, &mut steps)?
+            .without_reward();
+        step.cost += scoring.cost;
+        step.work += scoring.work;
         self.state.pay(&step);
         self.keep(None, Finish::Solved)?;
-        let observation = self.environment.observe(&goal);
         let quality = self.environment.standing().quality;
-        let parts = RecordParts {
-            episode: self.episodes.last(),
-            exploration: Exploration {
-                epsilon: 0.0,
-                stage: Stage::Solve,
-            },
-            changes,
-            q_advantage: self.advantages(&observation),
-            agent_loss: None,
-            candidate: self.promise.floor().may_hold(quality),
-            seconds: started.elapsed().as_secs_f64(),
-        };
-        self.record(parts, false, &step, &observation, observer)
+        let may_hold = self.promise.floor().may_hold(quality);
+        let seconds = started.elapsed().as_secs_f64();
+        self.record_by_rule(Stage::Solve, changes, may_hold, (&step, seconds), observer)
     }
 }

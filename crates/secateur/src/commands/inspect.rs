@@ -1,10 +1,12 @@
 //! `secateur inspect`.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use anyhow::Result;
 use secateur_onnx::model::Model;
 use secateur_search::config::{LatencyConfig, RuntimeConfig};
+use serde::Serialize;
 
 use super::{print_json, print_notes};
 use crate::cli::args::InspectArgs;
@@ -34,13 +36,7 @@ pub fn run(args: &InspectArgs) -> Result<u8> {
         progress.finish();
         found = timed?;
     }
-    if args.json {
-        print_json(&found)?;
-    } else {
-        say_part!("{found}");
-        print_notes(&found.notes);
-    }
-    Ok(exit_code::SUCCESS)
+    show(&found, &found.notes, args.json)
 }
 
 /// `--data`.
@@ -48,11 +44,15 @@ fn of_data(folder: &Path, args: &InspectArgs, config: &DataConfig) -> Result<u8>
     let source = data::open(folder, config)?;
     let model = args.model.as_ref().map(Model::read).transpose()?;
     let found = DataInspection::new(&source, model.as_ref(), config)?;
-    if args.json {
-        print_json(&found)?;
+    show(&found, &found.notes, args.json)
+}
+
+fn show(found: &(impl Display + Serialize), notes: &[String], json: bool) -> Result<u8> {
+    if json {
+        print_json(found)?;
     } else {
         say_part!("{found}");
-        print_notes(&found.notes);
+        print_notes(notes);
     }
     Ok(exit_code::SUCCESS)
 }

@@ -79,13 +79,6 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         );
     }
     let config = args.settings.over(PruneConfig::default());
-    let ranking = if args.settings.has("search.policy") {
-        &config.search.policy
-    } else if args.calibrate {
-        "second-order-knapsack"
-    } else {
-        "l2-uniform"
-    };
     if args.data.is_some() && !args.calibrate {
         bail!(
             "cannot use `--data` with `--no-train`: kernels are ranked by their weights alone\n\n\
@@ -97,24 +90,16 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         None => None,
     };
     let engines = Engines::of(&config.runtime)?;
-    let job = OneShotJob {
-        engines: &engines,
-        latency: &config.latency,
-        model: &args.model,
-        output: &args.output,
-        input_shapes: &config.data.input_shapes,
-        ranking: ranking.parse()?,
-        budgets: &parse_budgets(budget, &args.model, &config)?,
-        ignore: &config.search.ignore,
-        allow_mixing: config.search.allow_mixing,
-        round_to: config.search.round_to,
-        seed: config.seed,
-        calibration: source.as_ref().map(|source| Calibration {
-            source,
-            data: &config.data,
-            inputs: args.calibration_images,
-        }),
-    };
+    let names_policy = args.settings.has("search.policy");
+    let ranking = OneShotJob::ranking_of(&config, names_policy, args.calibrate)?;
+    let budgets = parse_budgets(budget, &args.model, &config)?;
+    let calibration = source.as_ref().map(|source| Calibration {
+        source,
+        data: &config.data,
+        inputs: args.calibration_images,
+    });
+    let files = (&*args.model, &*args.output);
+    let job = OneShotJob::of_config(&config, ranking, files, &budgets, calibration, &engines);
     let mut progress = CheckProgress::new();
     let report = prune_one_shot(&job, &mut progress);
     progress.finish();

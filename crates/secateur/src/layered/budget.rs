@@ -52,22 +52,18 @@ fn milliseconds(part: &str) -> Option<Vec<&str>> {
     let (name, values) = part.split_once('=')?;
     let values: Vec<&str> = values.split(',').map(str::trim).collect();
     let is_time = name.trim() == Metric::Latency.name()
-        && values.iter().any(|value| is_in_milliseconds(value));
+        && values.iter().any(|value| number_of_ms(value).is_some());
     is_time.then_some(values)
 }
 
-/// `3ms`, not `params`.
-fn is_in_milliseconds(value: &str) -> bool {
-    let number = value.strip_suffix("ms");
-    number.is_some_and(|number| number.trim().parse::<f64>().is_ok())
+/// The number of `3ms`; none of `params`.
+fn number_of_ms(value: &str) -> Option<f64> {
+    value.strip_suffix("ms")?.trim().parse().ok()
 }
 
 /// The share of the given network's time that some milliseconds are.
 fn share(value: &str, given: &Latency) -> Result<String, String> {
-    let number = value
-        .strip_suffix("ms")
-        .map(|text| text.trim().parse::<f64>());
-    let Some(Ok(ms)) = number else {
+    let Some(ms) = number_of_ms(value) else {
         return Err(format!(
             "`{value}` is no time; expected milliseconds such as 3ms"
         ));
