@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use crate::isa::{self, Isa};
-use crate::simd::{Simd, dispatch, unrolled};
+use crate::simd::{Simd, Wide, dispatch, unrolled};
 
 /// Rows of a tile, and its columns at most.
 const TILE_ROWS: usize = 6;
@@ -106,10 +106,20 @@ impl<'a, T: Copy> Operand<'a, T> {
         for (panel, to) in packed.chunks_exact_mut(size).enumerate() {
             let first = range.start + panel * width;
             let count = width.min(range.end - first);
-            for (row, k) in to.chunks_exact_mut(width).zip(products.clone()) {
-                let at = self.start + k * self.step + first * self.stride;
-                for (i, to) in row[..count].iter_mut().enumerate() {
-                    *to = self.values[at + i * self.stride].into();
+            let first = self.start + products.start * self.step + first * self.stride;
+            // Whichever lies side by side is read in one go.
+            if self.stride == 1 {
+                for (k, row) in to.chunks_exact_mut(width).enumerate() {
+                    let values = &self.values[first + k * self.step..][..count];
+                    let values = row.iter_mut().zip(values);
+                    values.for_each(|(to, &value)| *to = value.into());
+                }
+            } else {
+                for i in 0..count {
+                    let values = self.values[first + i * self.stride..].iter();
+                    let column = to[i..].iter_mut().step_by(width);
+                    let values = column.zip(values.step_by(self.step));
+                    values.for_each(|(to, &value)| *to = value.into());
                 }
             }
         }
@@ -228,44 +238,37 @@ dispatch! {
     )
 }
 
+/// Sums of a tile of two vectors of columns; `right` has that many columns.
+///
+/// # Safety
+/// The machine has the level of `V`.
 #[inline(always)]
 unsafe fn tile_of<V: Simd>(
     left: &[f64],
     right: &[f64],
     sums: &mut [f64; TILE_ROWS * TILE_COLUMNS],
 ) {
-    match V::LANES {
-        16 => tile_sums::<16, true>(left, right, sums),
-        8 => tile_sums::<8, true>(left, right, sums),
-        lanes => {
-            assert_eq!(lanes, 4);
-            tile_sums::<4, false>(left, right, sums);
+    let lanes = V::Wide::LANES;
+    let depth = (left.len() / TILE_ROWS).min(right.len() / (2 * lanes));
+    // SAFETY: `depth` rows lie in both blocks, and two vectors are no wider than a row of `sums`.
+    unsafe {
+        let mut tile = [[V::Wide::zero(); 2]; TILE_ROWS];
+        let (mut a, mut b) = (left.as_ptr(), right.as_ptr());
+        for _ in 0..depth {
+            let columns = [V::Wide::load(b), V::Wide::load(b.add(lanes))];
+            unrolled!(row < TILE_ROWS {
+                let value = V::Wide::splat(*a.add(row));
+                tile[row][0] = V::Wide::fma(value, columns[0], tile[row][0]);
+                tile[row][1] = V::Wide::fma(value, columns[1], tile[row][1]);
+            });
+            a = a.wrapping_add(TILE_ROWS);
+            b = b.wrapping_add(2 * lanes);
         }
-    }
-}
-
-/// Sums of a tile of `WIDTH` columns.
-#[inline(always)]
-fn tile_sums<const WIDTH: usize, const FUSED: bool>(
-    left: &[f64],
-    right: &[f64],
-    sums: &mut [f64; TILE_ROWS * TILE_COLUMNS],
-) {
-    let mut tile = [[0.0f64; WIDTH]; TILE_ROWS];
-    for (a, b) in left.chunks_exact(TILE_ROWS).zip(right.chunks_exact(WIDTH)) {
+        let sums = sums.as_mut_ptr();
         unrolled!(row < TILE_ROWS {
-            for column in 0..WIDTH {
-                let sum = tile[row][column];
-                tile[row][column] = if FUSED {
-                    a[row].mul_add(b[column], sum)
-                } else {
-                    a[row] * b[column] + sum
-                };
-            }
+            V::Wide::store(sums.add(row * TILE_COLUMNS), tile[row][0]);
+            V::Wide::store(sums.add(row * TILE_COLUMNS + lanes), tile[row][1]);
         });
-    }
-    for (row, tile) in tile.iter().enumerate() {
-        sums[row * TILE_COLUMNS..][..WIDTH].copy_from_slice(tile);
     }
 }
 

@@ -28,6 +28,7 @@ impl Simd for Avx2 {
     const HAS_HALF: bool = false;
     type Half = Self;
     type V = __m256;
+    type Wide = __m256d;
 
     #[inline(always)]
     unsafe fn zero() -> __m256 {

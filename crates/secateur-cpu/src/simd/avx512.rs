@@ -28,6 +28,7 @@ impl Simd for Avx512 {
     const HAS_HALF: bool = true;
     type Half = Avx512Half;
     type V = __m512;
+    type Wide = __m512d;
 
     #[inline(always)]
     unsafe fn zero() -> __m512 {
@@ -97,6 +98,7 @@ impl Simd for Avx512Half {
     const HAS_HALF: bool = false;
     type Half = Avx512Half;
     type V = __m256;
+    type Wide = __m256d;
 
     #[inline(always)]
     unsafe fn zero() -> __m256 {

@@ -20,6 +20,7 @@ mod plain;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
 mod vector;
+mod wide;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
@@ -32,6 +33,7 @@ pub(crate) use plain::Portable;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use sse2::Portable;
 pub(crate) use vector::{SLACK, Simd};
+pub(crate) use wide::Wide;
 
 /// `dispatch!(fn name / body(args))` defines `unsafe fn name(isa: Isa, args)`, which
 /// calls `body::<V>(args)` compiled with the instructions of `isa`.

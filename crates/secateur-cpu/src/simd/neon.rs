@@ -19,6 +19,7 @@ impl Simd for Portable {
     const HAS_HALF: bool = false;
     type Half = Self;
     type V = float32x4_t;
+    type Wide = float64x2_t;
 
     #[inline(always)]
     unsafe fn zero() -> float32x4_t {

@@ -59,6 +59,7 @@ impl Simd for Portable {
     const HAS_HALF: bool = false;
     type Half = Self;
     type V = F4;
+    type Wide = [f64; 2];
 
     #[inline(always)]
     unsafe fn zero() -> F4 {

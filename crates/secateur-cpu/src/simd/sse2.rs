@@ -19,6 +19,7 @@ impl Simd for Portable {
     const HAS_HALF: bool = false;
     type Half = Self;
     type V = __m128;
+    type Wide = __m128d;
 
     #[inline(always)]
     unsafe fn zero() -> __m128 {

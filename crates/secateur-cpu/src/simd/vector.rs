@@ -1,5 +1,7 @@
 //! What a level of instructions has to offer: vectors of floats, and tile sizes that suit it.
 
+use super::wide::Wide;
+
 /// Floats that full vectors may read past the end of a pixel or of a per-channel array: two of
 /// the widest vectors.
 pub(crate) const SLACK: usize = 32;
@@ -29,6 +31,8 @@ pub(crate) trait Simd: Copy + 'static {
     type Half: Simd;
     /// The vector.
     type V: Copy;
+    /// A vector of half as many 64-bit numbers.
+    type Wide: Wide;
 
     unsafe fn zero() -> Self::V;
     unsafe fn splat(x: f32) -> Self::V;
