@@ -173,18 +173,15 @@ pub fn add_products<A, B>(
             if rows.is_empty() {
                 return;
             }
-            let columns = match half {
-                Half::Both => b.len,
-                Half::Lower => b.len.min(rows.end),
-            };
             let left = a.pack(range.clone(), rows.clone(), TILE_ROWS);
             let tiles = Tiles {
                 isa,
                 width,
                 depth: range.len(),
                 scale,
+                half,
             };
-            tiles.add(&left, &packed, (rows.len(), columns), c, stride);
+            tiles.add(&left, &packed, (rows, b.len), c, stride);
         });
     }
 }
@@ -195,36 +192,32 @@ struct Tiles {
     width: usize,
     depth: usize,
     scale: f64,
+    half: Half,
 }
 
 impl Tiles {
-    /// Adds the products of packed blocks to the first `[rows, columns]` of `c`.
+    /// Adds the products of packed blocks to the rows `rows` and first `columns` of C; `c` begins
+    /// with the first of those rows.
     fn add(
         &self,
         left: &[f64],
         right: &[f64],
-        (rows, columns): (usize, usize),
+        (rows, columns): (std::ops::Range<usize>, usize),
         c: &mut [f64],
         stride: usize,
     ) {
-        let mut sums = [0.0; TILE_ROWS * TILE_COLUMNS];
-        for (j, right) in right.chunks_exact(self.depth * self.width).enumerate() {
-            let first = j * self.width;
-            if first >= columns {
-                break;
-            }
+        let left = left.chunks_exact(self.depth * TILE_ROWS);
+        let right = right.chunks_exact(self.depth * self.width);
+        for (first, right) in (0..columns).step_by(self.width).zip(right) {
             let count = self.width.min(columns - first);
-            for (i, left) in left.chunks_exact(self.depth * TILE_ROWS).enumerate() {
-                // SAFETY: `isa` is active, so the machine has it.
-                unsafe { tile(self.isa, left, right, &mut sums) };
-                let top = i * TILE_ROWS;
-                for row in 0..TILE_ROWS.min(rows - top) {
-                    let at = (top + row) * stride + first;
-                    let sums = &sums[row * TILE_COLUMNS..];
-                    for (c, sum) in c[at..at + count].iter_mut().zip(sums) {
-                        *c += self.scale * sum;
-                    }
+            for (top, left) in rows.clone().step_by(TILE_ROWS).zip(left.clone()) {
+                let extents = (TILE_ROWS.min(rows.end - top), count);
+                if self.half == Half::Lower && top + extents.0 <= first {
+                    continue;
                 }
+                let c = &mut c[(top - rows.start) * stride + first..];
+                // SAFETY: `isa` is active, so the machine has it.
+                unsafe { tile(self.isa, left, right, self.scale, extents, c, stride) };
             }
         }
     }
@@ -234,11 +227,14 @@ dispatch! {
     fn tile / tile_of(
         left: &[f64],
         right: &[f64],
-        sums: &mut [f64; TILE_ROWS * TILE_COLUMNS],
+        scale: f64,
+        extents: (usize, usize),
+        c: &mut [f64],
+        stride: usize,
     )
 }
 
-/// Sums of a tile of two vectors of columns; `right` has that many columns.
+/// Adds a tile of two vectors of columns, of which the first `[rows, columns]` are wanted, to `c`.
 ///
 /// # Safety
 /// The machine has the level of `V`.
@@ -246,28 +242,51 @@ dispatch! {
 unsafe fn tile_of<V: Simd>(
     left: &[f64],
     right: &[f64],
-    sums: &mut [f64; TILE_ROWS * TILE_COLUMNS],
+    scale: f64,
+    (rows, columns): (usize, usize),
+    c: &mut [f64],
+    stride: usize,
 ) {
     let lanes = V::Wide::LANES;
     let depth = (left.len() / TILE_ROWS).min(right.len() / (2 * lanes));
-    // SAFETY: `depth` rows lie in both blocks, and two vectors are no wider than a row of `sums`.
+    assert!((1..=TILE_ROWS).contains(&rows) && columns <= 2 * lanes);
+    assert!((rows - 1) * stride + columns <= c.len());
+    // SAFETY: `depth` rows lie in both blocks, and what is written lies in `c`.
     unsafe {
         let mut tile = [[V::Wide::zero(); 2]; TILE_ROWS];
         let (mut a, mut b) = (left.as_ptr(), right.as_ptr());
         for _ in 0..depth {
-            let columns = [V::Wide::load(b), V::Wide::load(b.add(lanes))];
+            let values = [V::Wide::load(b), V::Wide::load(b.add(lanes))];
             unrolled!(row < TILE_ROWS {
-                let value = V::Wide::splat(*a.add(row));
-                tile[row][0] = V::Wide::fma(value, columns[0], tile[row][0]);
-                tile[row][1] = V::Wide::fma(value, columns[1], tile[row][1]);
+                let factor = V::Wide::splat(*a.add(row));
+                tile[row][0] = V::Wide::fma(factor, values[0], tile[row][0]);
+                tile[row][1] = V::Wide::fma(factor, values[1], tile[row][1]);
             });
             a = a.wrapping_add(TILE_ROWS);
             b = b.wrapping_add(2 * lanes);
         }
-        let sums = sums.as_mut_ptr();
+        let factor = V::Wide::splat(scale);
+        let mut edge = [0.0; TILE_COLUMNS];
         unrolled!(row < TILE_ROWS {
-            V::Wide::store(sums.add(row * TILE_COLUMNS), tile[row][0]);
-            V::Wide::store(sums.add(row * TILE_COLUMNS + lanes), tile[row][1]);
+            if row < rows {
+                let row_of_c = c.as_mut_ptr().add(row * stride);
+                let is_whole = columns == 2 * lanes;
+                let to = if is_whole { row_of_c } else { edge.as_mut_ptr() };
+                if !is_whole {
+                    for column in 0..columns {
+                        edge[column] = *row_of_c.add(column);
+                    }
+                }
+                for half in 0..2 {
+                    let to = to.add(half * lanes);
+                    V::Wide::store(to, V::Wide::fma(factor, tile[row][half], V::Wide::load(to)));
+                }
+                if !is_whole {
+                    for column in 0..columns {
+                        *row_of_c.add(column) = edge[column];
+                    }
+                }
+            }
         });
     }
 }

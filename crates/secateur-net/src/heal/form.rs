@@ -214,20 +214,21 @@ impl Form {
             return;
         };
         let rows = out.par_chunks_mut(width).zip(positions).with_min_len(16);
-        rows.for_each(|(row, &position)| {
-            let at = unravel(position, &extents);
-            match self {
-                Self::Conv(window) => window.row(input, &at, row),
-                Self::Transposed(window) => window.transposed_row(input, &at, &extents, row),
-                Self::Product(product) => {
-                    let axis = input.dims.len() - product.summed;
-                    let (start, stride) = input.line(&at, axis);
-                    for (column, value) in row.iter_mut().enumerate() {
-                        *value = product.alpha * input.data[start + column * stride];
-                    }
-                }
+        let at = |&position: &usize| unravel(position, &extents);
+        match self {
+            Self::Conv(window) | Self::Transposed(window) => {
+                let is_transposed = matches!(self, Self::Transposed(_));
+                let reads = window.reads(input, &extents, is_transposed);
+                rows.for_each(|(row, position)| reads.row(input, &at(position), row));
             }
-        });
+            Self::Product(product) => rows.for_each(|(row, position)| {
+                let axis = input.dims.len() - product.summed;
+                let (start, stride) = input.line(&at(position), axis);
+                for (column, value) in row.iter_mut().enumerate() {
+                    *value = product.alpha * input.data[start + column * stride];
+                }
+            }),
+        }
     }
 }
 

@@ -63,8 +63,9 @@ impl System {
         if self.has_constant {
             for (sums, operand) in self.sums.iter_mut().zip([&problem.x, &problem.r]) {
                 for row in self.rows..rows {
-                    let values = sums.iter_mut().enumerate();
-                    values.for_each(|(index, sum)| *sum += at(operand, row, index));
+                    let values = operand.values[operand.start + row * operand.step..].iter();
+                    let values = sums.iter_mut().zip(values.step_by(operand.stride));
+                    values.for_each(|(sum, &value)| *sum += f64::from(value));
                 }
             }
         }

@@ -127,42 +127,45 @@ impl Window {
         reach.checked_add(self.extent(axis) + self.output_padding[axis])
     }
 
-    /// The row at one position of the output, `[n, ..]`.
-    pub fn row(&self, input: &Plain, at: &[usize], row: &mut [f32]) {
-        let taps: usize = self.kernel_size.iter().product();
-        for tap in 0..taps {
-            let source = unravel(tap, &self.kernel_size);
-            let pixel = source.iter().enumerate().map(|(axis, &k)| {
-                let (front, _) = self.pads(axis, input.dims[axis + 2]);
-                let place = at[axis + 1] * self.strides[axis] + k * self.dilations[axis];
-                place
-                    .checked_sub(front)
-                    .filter(|&place| place < input.dims[axis + 2])
-            });
-            self.read(input, at[0], pixel, tap, taps, row);
-        }
+    /// The pixel along an axis that a tap of the window reads for a place of the output; `None` outside
+    /// of the image. `input` and `output` are the extents of both along the axis.
+    fn pixel(
+        &self,
+        axis: usize,
+        (input, output): (usize, usize),
+        (place, tap): (usize, usize),
+        is_transposed: bool,
+    ) -> Option<usize> {
+        let (stride, reach) = (self.strides[axis], tap * self.dilations[axis]);
+        let pixel = if is_transposed {
+            let front = self.cut_off(axis, input, output);
+            let place = (place + front).checked_sub(reach)?;
+            (place % stride == 0).then_some(place / stride)?
+        } else {
+            let (front, _) = self.pads(axis, input);
+            (place * stride + reach).checked_sub(front)?
+        };
+        (pixel < input).then_some(pixel)
     }
 
-    /// The row at one position of the output of a transposed convolution, whose extents are
-    /// `positions`.
-    pub fn transposed_row(
-        &self,
-        input: &Plain,
-        at: &[usize],
-        positions: &[usize],
-        row: &mut [f32],
-    ) {
-        let taps: usize = self.kernel_size.iter().product();
-        for tap in 0..taps {
-            let source = unravel(tap, &self.kernel_size);
-            let pixel = source.iter().enumerate().map(|(axis, &k)| {
-                let front = self.cut_off(axis, input.dims[axis + 2], positions[axis + 1]);
-                let place = (at[axis + 1] + front).checked_sub(k * self.dilations[axis])?;
-                let stride = self.strides[axis];
-                let pixel = place / stride;
-                (place % stride == 0 && pixel < input.dims[axis + 2]).then_some(pixel)
-            });
-            self.read(input, at[0], pixel, tap, taps, row);
+    /// Where the window reads in `input` for an output of extents `positions`, `[n, ..]`.
+    pub fn reads(&self, input: &Plain, positions: &[usize], is_transposed: bool) -> Reads {
+        let axes = self.kernel_size.iter().enumerate().map(|(axis, &taps)| {
+            let extents = (input.dims[axis + 2], positions[axis + 1]);
+            let places = (0..extents.1).flat_map(|place| (0..taps).map(move |tap| (place, tap)));
+            let stride = input.strides[axis + 2];
+            let pixel = |at| Some(self.pixel(axis, extents, at, is_transposed)? * stride);
+            Axis {
+                taps,
+                offsets: places.map(pixel).collect(),
+            }
+        });
+        let taps = self.kernel_size.iter().product();
+        Reads {
+            axes: axes.collect(),
+            taps: (0..taps)
+                .map(|tap| unravel(tap, &self.kernel_size))
+                .collect(),
         }
     }
 
@@ -179,29 +182,36 @@ impl Window {
             }
         }
     }
+}
 
-    /// Writes what all channels have at a pixel; zeros outside of the image.
-    fn read(
-        &self,
-        input: &Plain,
-        sample: usize,
-        pixel: impl Iterator<Item = Option<usize>>,
-        tap: usize,
-        taps: usize,
-        row: &mut [f32],
-    ) {
-        let mut start = Some(sample * input.strides[0]);
-        for (index, stride) in pixel.zip(&input.strides[2..]) {
-            start = start
-                .zip(index)
-                .map(|(start, index)| start + index * stride);
-        }
-        let columns = row.iter_mut().skip(tap).step_by(taps);
-        match start {
-            None => columns.for_each(|value| *value = 0.0),
-            Some(start) => {
-                for (channel, value) in columns.enumerate() {
-                    *value = input.data[start + channel * input.strides[1]];
+/// Where a window reads in an input.
+pub(super) struct Reads {
+    axes: Vec<Axis>,
+    /// The index of each tap along every axis.
+    taps: Vec<Vec<usize>>,
+}
+
+/// Offsets along an axis, `[place of the output, tap]`; `None` outside of the image.
+struct Axis {
+    taps: usize,
+    offsets: Vec<Option<usize>>,
+}
+
+impl Reads {
+    /// Writes the row at one position of the output, `[n, ..]`: of each channel all taps; zeros outside
+    /// of the image.
+    pub fn row(&self, input: &Plain, at: &[usize], row: &mut [f32]) {
+        for (index, tap) in self.taps.iter().enumerate() {
+            let along = self.axes.iter().zip(&at[1..]).zip(tap);
+            let offset = along.map(|((axis, &place), &tap)| axis.offsets[place * axis.taps + tap]);
+            let offset: Option<usize> = offset.sum();
+            let columns = row.iter_mut().skip(index).step_by(self.taps.len());
+            match offset {
+                None => columns.for_each(|value| *value = 0.0),
+                Some(offset) => {
+                    let channels = &input.data[at[0] * input.strides[0] + offset..];
+                    let channels = channels.iter().step_by(input.strides[1].max(1));
+                    columns.zip(channels).for_each(|(to, &value)| *to = value);
                 }
             }
         }
