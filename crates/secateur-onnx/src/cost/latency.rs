@@ -12,7 +12,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::extents::infer_with_extents;
-use super::term::Term;
+use super::term::{Active, Term};
 use crate::coupling::{ChannelGroups, Masks};
 use crate::error::Result;
 use crate::graph::Graph;
@@ -137,7 +137,12 @@ impl Channels {
 
     /// How many it reads and gives under masks.
     pub fn count(&self, masks: &Masks) -> (u64, u64) {
-        let sum = |terms: &[Term]| terms.iter().map(|term| term.count(masks)).sum();
+        let counts = &Active::counts(masks);
+        self.under(Active { masks, counts })
+    }
+
+    fn under(&self, active: Active<'_>) -> (u64, u64) {
+        let sum = |terms: &[Term]| terms.iter().map(|term| term.count(active)).sum();
         (sum(&self.reads), sum(&self.gives))
     }
 
@@ -192,8 +197,13 @@ impl Latency {
 
     /// Nanoseconds of the network that the masks leave.
     pub fn of(&self, masks: &Masks) -> f64 {
+        let counts = &Active::counts(masks);
+        self.under(Active { masks, counts })
+    }
+
+    pub(super) fn under(&self, active: Active<'_>) -> f64 {
         let of_piece = |piece: &TimedPiece| {
-            let (x, y) = piece.channels.count(masks);
+            let (x, y) = piece.channels.under(active);
             piece.times.at(x, y)
         };
         self.rest + self.scale * self.pieces.iter().map(of_piece).sum::<f64>()

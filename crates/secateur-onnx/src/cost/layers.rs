@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::counting::{macs_of, parameter_slots};
 use super::extents::infer_with_extents;
-use super::term::Term;
+use super::term::{Active, Term};
 use crate::coupling::{ChannelGroups, Masks};
 use crate::error::Result;
 use crate::graph::{Dim, Graph};
@@ -43,6 +43,10 @@ pub fn layer_table(graph: &Graph) -> Result<Vec<LayerInfo>> {
     };
     let stated = infer(graph, None)?;
     let none = ChannelGroups::default();
+    let active = Active {
+        masks: &Masks(Vec::new()),
+        counts: &[],
+    };
     let mut own: HashMap<&str, BTreeSet<&str>> = HashMap::new();
     for (node, _, name) in parameter_slots(graph) {
         own.entry(node.name.as_str()).or_default().insert(name);
@@ -71,9 +75,8 @@ pub fn layer_table(graph: &Graph) -> Result<Vec<LayerInfo>> {
                 n_macs: match macs_of(node, &context) {
                     Macs::Terms(terms) => {
                         let terms = terms.iter();
-                        let counts = terms.map(|term| {
-                            Term::of_macs(&known, &none, term).count(&Masks(Vec::new()))
-                        });
+                        let counts =
+                            terms.map(|term| Term::of_macs(&known, &none, term).count(active));
                         counts.fold(0, u64::saturating_add)
                     }
                     Macs::Zero | Macs::Unknown => 0,

@@ -4,6 +4,7 @@ mod counting;
 mod extents;
 mod latency;
 mod layers;
+mod tally;
 mod term;
 mod traffic;
 
@@ -17,7 +18,8 @@ use extents::infer_with_extents;
 pub use extents::{ASSUMED_EXTENT, CountedInputs, counted_inputs, named_batch};
 pub use latency::{Channels, Latency, PieceTimes, Timing};
 pub use layers::{LayerInfo, format_shape, layer_table};
-use term::{Term, extent_of};
+pub use tally::Tally;
+use term::{Active, Sum, Term, extent_of};
 pub use traffic::traffic;
 
 use crate::coupling::{ChannelGroups, Masks};
@@ -65,10 +67,10 @@ impl std::ops::Sub for Size {
 /// Counts the size of any masked network without building it.
 #[derive(Debug, Clone)]
 pub struct CostModel {
-    kernels: Vec<Term>,
-    conv_params: Vec<Term>,
-    other_params: Vec<Term>,
-    macs: Vec<Term>,
+    kernels: Sum,
+    conv_params: Sum,
+    other_params: Sum,
+    macs: Sum,
     uncounted: Vec<String>,
     /// Parameters of each layer without a group.
     fixed: Vec<Vec<Term>>,
@@ -138,7 +140,7 @@ impl CostModel {
         let fixed = fixed.collect();
         let of = |conv: bool| {
             let own = parameters.iter().filter(|(_, is_conv)| **is_conv == conv);
-            own.map(|(name, _)| whole(name)).collect::<Vec<_>>()
+            Sum::new(own.map(|(name, _)| whole(name)).collect(), groups)
         };
         let (mut macs, mut uncounted) = (Vec::new(), Vec::new());
         for node in graph.nodes.iter().filter(|node| is_counted(&node.name)) {
@@ -157,10 +159,10 @@ impl CostModel {
             }
         }
         Ok(Self {
-            macs,
+            macs: Sum::new(macs, groups),
             uncounted,
             fixed,
-            kernels: kernels.into_values().collect(),
+            kernels: Sum::new(kernels.into_values().collect(), groups),
             conv_params: of(true),
             other_params: of(false),
             latency: None,
@@ -184,45 +186,56 @@ impl CostModel {
 
     /// Parameters of each of [`ChannelGroups::fixed`] in the network that the masks leave.
     pub fn fixed_params(&self, masks: &Masks) -> Vec<u64> {
+        let counts = &Active::counts(masks);
+        let active = Active { masks, counts };
         let layers = self.fixed.iter();
         layers
-            .map(|terms| terms.iter().map(|term| term.count(masks)).sum())
+            .map(|terms| terms.iter().map(|term| term.count(active)).sum())
             .collect()
     }
 
     /// Size of the network that the masks leave.
     pub fn count(&self, masks: &Masks) -> Size {
-        let sum = |terms: &[Term]| {
-            terms
-                .iter()
-                .map(|term| term.count(masks))
-                .fold(0, u64::saturating_add)
-        };
-        let conv_params = sum(&self.conv_params);
+        let counts = &Active::counts(masks);
+        self.under(Active { masks, counts })
+    }
+
+    fn under(&self, active: Active<'_>) -> Size {
         Size {
-            kernels: sum(&self.kernels),
-            conv_params,
-            params: conv_params.saturating_add(sum(&self.other_params)),
-            macs: sum(&self.macs),
-            latency: match &self.latency {
-                Some(latency) => latency.of(masks).round() as u64,
-                None => 0,
-            },
+            latency: self.latency_under(active),
+            ..self.sums(|sum| sum.count(active))
         }
+    }
+
+    /// A size from each of the sums; without the latency.
+    fn sums(&self, count: impl Fn(&Sum) -> u64) -> Size {
+        let conv_params = count(&self.conv_params);
+        Size {
+            kernels: count(&self.kernels),
+            conv_params,
+            params: conv_params.saturating_add(count(&self.other_params)),
+            macs: count(&self.macs),
+            latency: 0,
+        }
+    }
+
+    fn latency_under(&self, active: Active<'_>) -> u64 {
+        let latency = self.latency.as_ref();
+        latency.map_or(0, |latency| latency.under(active).round() as u64)
     }
 
     /// Per group, what turning off one of its active kernels would save now.
     pub fn marginal(&self, masks: &Masks) -> Vec<Size> {
-        let now = self.count(masks);
-        let mut changed = masks.clone();
+        let mut tally = Tally::new(self, masks.clone());
+        let now = tally.size();
         (0..masks.0.len())
             .map(|group| {
                 let Some(kernel) = masks.0[group].iter().position(|&on| on) else {
                     return Size::default();
                 };
-                changed.0[group][kernel] = false;
-                let less = self.count(&changed);
-                changed.0[group][kernel] = true;
+                tally.switch(group, kernel, false);
+                let less = tally.size();
+                tally.switch(group, kernel, true);
                 now - less
             })
             .collect()

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use secateur_onnx::cost::CostModel;
+use secateur_onnx::cost::{CostModel, Tally};
 use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
@@ -259,6 +259,26 @@ fn removal_equals_zeroing_and_counts_agree() {
             let counted = CostModel::new(&graph, &groups).unwrap().count(&masks);
             let written = CostModel::new(&small, &own).unwrap();
             assert_eq!(counted, written.count(&Masks::all_active(&own)), "{name}");
+        }
+    }
+}
+
+#[test]
+fn sizes_are_the_same_kernel_by_kernel() {
+    for fixture in FIXTURES {
+        for (name, model) in models(fixture.idea) {
+            let graph = Graph::outline(&model).unwrap();
+            let groups = ChannelGroups::find(&graph).unwrap();
+            let cost = CostModel::new(&graph, &groups).unwrap();
+            let mut tally = Tally::new(&cost, Masks::all_active(&groups));
+            for on in [false, true] {
+                for (group, of) in groups.groups.iter().enumerate() {
+                    for kernel in (0..of.width).step_by(if on { 3 } else { 2 }) {
+                        tally.switch(group, kernel, on);
+                    }
+                    assert_eq!(tally.size(), cost.count(tally.masks()), "{name}");
+                }
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Using up the room that is left, and keeping round numbers of kernels.
 
-use secateur_onnx::cost::CostModel;
+use secateur_onnx::cost::{CostModel, Tally};
 use secateur_onnx::coupling::Masks;
 
 use super::Limits;
@@ -9,19 +9,18 @@ use super::candidate::candidates;
 /// What room is left takes back kernels that have just gone, highest scores first: a last
 /// kernel that had to go can be worth more than was missing.
 pub(super) fn fill(
-    masks: &mut Masks,
+    now: &mut Tally<'_>,
     before: &Masks,
     scores: &[Vec<f32>],
     most: &[usize],
-    cost: &CostModel,
     limits: &Limits,
 ) {
-    let gone = candidates(scores, |g, k| before.0[g][k] && !masks.0[g][k]);
+    let gone = candidates(scores, |g, k| before.0[g][k] && !now.masks().0[g][k]);
     for c in gone.iter().rev() {
-        if masks.active(c.group) < most[c.group] {
-            masks.0[c.group][c.kernel] = true;
-            if limits.count.of(&cost.count(masks)) > limits.at_most {
-                masks.0[c.group][c.kernel] = false;
+        if now.count(c.group) < most[c.group] {
+            now.switch(c.group, c.kernel, true);
+            if limits.count.of(&now.size()) > limits.at_most {
+                now.switch(c.group, c.kernel, false);
             }
         }
     }

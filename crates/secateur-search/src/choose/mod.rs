@@ -12,7 +12,7 @@ mod limits;
 #[cfg(test)]
 mod tests;
 
-use secateur_onnx::cost::CostModel;
+use secateur_onnx::cost::{CostModel, Tally};
 use secateur_onnx::coupling::Masks;
 
 use candidate::{Candidate, candidates};
@@ -31,10 +31,9 @@ struct Bound<'a> {
 
 /// Masks on their way from the present ones to those of the next epoch.
 struct Choice<'a> {
-    masks: Masks,
+    now: Tally<'a>,
     before: &'a Masks,
     scores: &'a [Vec<f32>],
-    cost: &'a CostModel,
     limits: &'a Limits,
     /// Most kernels of each layer that may switch.
     allowance: Vec<usize>,
@@ -43,7 +42,7 @@ struct Choice<'a> {
 
 impl Choice<'_> {
     fn size(&self) -> u64 {
-        self.limits.count.of(&self.cost.count(&self.masks))
+        self.limits.count.of(&self.now.size())
     }
 
     fn is_too_large(&self) -> bool {
@@ -53,12 +52,12 @@ impl Choice<'_> {
     /// Turns a kernel off unless a bound holds it back; true if it went.
     fn turn_off(&mut self, c: &Candidate, bound: Bound<'_>) -> bool {
         let spent = self.turned_off[c.group] >= self.allowance[c.group];
-        if (bound.within_allowance && spent) || self.masks.active(c.group) <= bound.least[c.group] {
+        if (bound.within_allowance && spent) || self.now.count(c.group) <= bound.least[c.group] {
             return false;
         }
-        self.masks.0[c.group][c.kernel] = false;
+        self.now.switch(c.group, c.kernel, false);
         if self.size() < bound.at_least {
-            self.masks.0[c.group][c.kernel] = true;
+            self.now.switch(c.group, c.kernel, true);
             return false;
         }
         self.turned_off[c.group] += 1;
@@ -68,13 +67,13 @@ impl Choice<'_> {
     /// Turns dormant kernels on that are wished for, or that their layer lacks for its least
     /// width, the most wanted first.
     fn turn_on(&mut self, wishes: &[Vec<bool>], least: &[usize]) {
-        let mut turned_on = vec![0usize; self.masks.0.len()];
+        let mut turned_on = vec![0usize; self.before.0.len()];
         let dormant = candidates(self.scores, |g, k| !self.before.0[g][k]);
         for c in dormant.iter().rev() {
-            let lacks = self.masks.active(c.group) < least[c.group];
+            let lacks = self.now.count(c.group) < least[c.group];
             let wanted = wishes[c.group][c.kernel] || lacks;
             if wanted && turned_on[c.group] < self.allowance[c.group] {
-                self.masks.0[c.group][c.kernel] = true;
+                self.now.switch(c.group, c.kernel, true);
                 turned_on[c.group] += 1;
             }
         }
@@ -82,7 +81,7 @@ impl Choice<'_> {
 
     /// Turns off the lowest scores among the kernels that are on now and pass `take`.
     fn turn_off_all(&mut self, bound: Bound<'_>, take: impl Fn(usize, usize) -> bool) {
-        let now = self.masks.clone();
+        let now = self.now.masks().clone();
         for c in &candidates(self.scores, |g, k| now.0[g][k] && take(g, k)) {
             self.turn_off(c, bound);
         }
@@ -93,7 +92,7 @@ impl Choice<'_> {
         if !self.is_too_large() {
             return;
         }
-        let now = self.masks.clone();
+        let now = self.now.masks().clone();
         for c in &candidates(self.scores, |g, k| now.0[g][k] && take(g, k)) {
             if self.turn_off(c, bound) && !self.is_too_large() {
                 return;
@@ -136,10 +135,9 @@ pub fn choose(
         None => (floor.clone(), full()),
     };
     let mut choice = Choice {
-        masks: masks.clone(),
+        now: Tally::new(cost, masks.clone()),
         before: masks,
         scores,
-        cost,
         limits,
         allowance: (0..groups).map(may_switch).collect(),
         turned_off: vec![0; groups],
@@ -178,8 +176,8 @@ pub fn choose(
     choice.shrink(below, was_on);
     choice.shrink(below, |_, _| true);
     choice.shrink(uneven, |_, _| true);
-    let mut result = choice.masks;
-    fitting::fill(&mut result, masks, scores, &most, cost, limits);
+    fitting::fill(&mut choice.now, masks, scores, &most, limits);
+    let mut result = choice.now.into();
     fitting::round(&mut result, scores, cost, limits);
     result
 }
