@@ -8,6 +8,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use secateur_cpu::block::{self, BlockSpec, Inputs};
 use secateur_cpu::conv::{Activation, ConvShape, Method, with_method};
+use secateur_cpu::matrix::{Half, Operand, add_products};
 use secateur_cpu::memory::Buffer;
 use secateur_cpu::{isa, linear, peak};
 
@@ -23,6 +24,8 @@ fn main() {
 
 /// Images of a batch.
 const BATCH: usize = 128;
+/// Rows of a layer that weights are solved on.
+const ROWS: usize = 8192;
 
 /// Kernel size, input and output channels, side, stride, groups: as in the names.
 type Shape = (usize, usize, usize, usize, usize, usize);
@@ -139,5 +142,17 @@ fn linear_forward(bencher: Bencher<'_, '_>, (n, c_in, c_out): (usize, usize, usi
     let flops = ItemsCount::new(2 * n * c_in * c_out);
     bencher.counter(flops).bench_local(|| {
         linear::forward(n, c_in, c_out, &x, &w, None, Activation::None, &mut y);
+    });
+}
+
+/// The lower half of XᵀX, as solving weights sums it: rows of a layer, by its columns.
+#[divan::bench(args = [90, 288, 576, 1152])]
+fn gram(bencher: Bencher<'_, '_>, columns: usize) {
+    let x = values(ROWS * columns);
+    let x = Operand::rows(&x, columns);
+    let mut sums = vec![0.0; columns * columns];
+    let flops = ItemsCount::new(ROWS * columns * columns);
+    bencher.counter(flops).bench_local(|| {
+        add_products(1.0, (x, x), ROWS, &mut sums, columns, Half::Lower);
     });
 }

@@ -1,6 +1,7 @@
 //! Latency in another engine, several files in turn.
 
 use std::path::Path;
+use std::time::Instant;
 
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::Model;
@@ -39,6 +40,25 @@ pub struct Bench {
     pub notes: Vec<String>,
 }
 
+/// Rounds that are timed at least, however long they take.
+const LEAST_ROUNDS: usize = 3;
+
+/// How many rounds are timed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rounds {
+    /// At most.
+    pub most: usize,
+    /// After so many seconds no more begins, once there are [`LEAST_ROUNDS`].
+    pub seconds: f64,
+}
+
+impl From<usize> for Rounds {
+    fn from(most: usize) -> Self {
+        let seconds = f64::INFINITY;
+        Self { most, seconds }
+    }
+}
+
 /// Times all files at each batch size that they take, in turn, so that a busy machine hits all alike;
 /// all in the first engine that runs them. A file whose batch is fixed
 /// is timed at that.
@@ -50,6 +70,16 @@ pub fn bench(
     files: &[(&Path, &Model)],
     batches: &[usize],
     rounds: usize,
+    engines: &Engines,
+) -> Result<Bench, RuntimeError> {
+    bench_rounds(files, batches, rounds.into(), engines)
+}
+
+/// The same, for so many rounds.
+pub(crate) fn bench_rounds(
+    files: &[(&Path, &Model)],
+    batches: &[usize],
+    rounds: Rounds,
     engines: &Engines,
 ) -> Result<Bench, RuntimeError> {
     // What is compared takes inputs of one size.
@@ -121,7 +151,7 @@ fn in_engine(
     engine: &dyn Runtime,
     files: &[File<'_>],
     batches: &[usize],
-    rounds: usize,
+    rounds: Rounds,
 ) -> Result<(Vec<Vec<Latency>>, Vec<String>), String> {
     let mut rows = vec![Vec::new(); files.len()];
     let (mut notes, mut first_reason) = (Vec::new(), None);
@@ -152,7 +182,7 @@ fn at_batch(
     engine: &dyn Runtime,
     files: &[File<'_>],
     batch: usize,
-    rounds: usize,
+    rounds: Rounds,
 ) -> Result<Vec<Latency>, String> {
     let (mut models, mut inputs) = (Vec::new(), Vec::new());
     for file in files {
@@ -184,11 +214,15 @@ fn at_batch(
 /// The engine's reason.
 pub(crate) fn in_turn(
     models: &mut [Box<dyn Inference>],
-    rounds: usize,
+    rounds: Rounds,
 ) -> Result<Vec<Vec<Millis>>, String> {
-    let mut times = vec![Vec::with_capacity(rounds); models.len()];
+    let started = Instant::now();
+    let mut times = vec![Vec::new(); models.len()];
     // The first round warms caches and allocators and does not count.
-    for round in 0..=rounds {
+    for round in 0..=rounds.most {
+        if round > LEAST_ROUNDS && started.elapsed().as_secs_f64() > rounds.seconds {
+            break;
+        }
         for (model, times) in models.iter_mut().zip(&mut times) {
             model.time()?;
             let time = model.time()?;

@@ -11,6 +11,7 @@ use crate::value::Value;
 
 /// Values by name. One is dropped after its last reader, so that its memory serves the next
 /// step.
+#[derive(Clone)]
 pub(super) struct Live<'n> {
     network: &'n Interpreter,
     values: HashMap<&'n str, Value>,

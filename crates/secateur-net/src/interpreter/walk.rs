@@ -5,12 +5,14 @@ use burn::tensor::Device;
 
 use super::Interpreter;
 use super::live::Live;
+use super::samples::samples_first;
 use crate::error::Result;
-use crate::pass::{Bound, Pass, Phase};
-use crate::value::Value;
+use crate::pass::{Bound, Pass, Phase, missing};
+use crate::value::{Output, Value};
 use crate::weights::Weights;
 
-/// A pass between two steps. Steps run one by one, those too that inference runs together.
+/// A pass between two steps, or a copy of one that goes on by itself. Steps run one by one, those too that inference runs together.
+#[derive(Clone)]
 pub struct Walk<'n> {
     network: &'n Interpreter,
     bound: Bound,
@@ -43,6 +45,33 @@ impl<'n> Walk<'n> {
     /// The (first) node of the next step; `None` behind the last.
     pub fn node(&self) -> Option<&'n str> {
         Some(self.network.steps.get(self.at)?.node())
+    }
+
+    /// The first step of the plan that runs one of some nodes; the first of all if one of them is run
+    /// by no step under its name.
+    pub fn first_step_of(&self, nodes: &[&str]) -> usize {
+        let of_node = |node: &&str| self.network.steps.iter().position(|s| s.node() == *node);
+        let steps: Option<Vec<usize>> = nodes.iter().map(of_node).collect();
+        steps.into_iter().flatten().min().unwrap_or(0)
+    }
+
+    /// What the network gives for a batch of `n` samples, behind the last step.
+    ///
+    /// # Errors
+    /// As [`Interpreter::forward_inference`].
+    pub fn outputs(&self, batch: usize, n: usize) -> Result<Vec<Output>> {
+        let pass = self.pass();
+        let names = self.network.outputs().into_iter();
+        names
+            .zip(&self.network.sample_axes)
+            .map(|(name, &axis)| {
+                let value = self
+                    .value(batch, name)
+                    .ok_or_else(|| missing(name, "output"))?;
+                let values = samples_first(name, value.dense(&pass.device), axis, n)?;
+                Ok(Output::from_dense(&values))
+            })
+            .collect()
     }
 
     /// A value in a batch, if it is there and still read.

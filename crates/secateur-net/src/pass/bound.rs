@@ -10,7 +10,7 @@ use crate::ops::Folded;
 use crate::weights::{Weight, WeightRole, Weights};
 
 /// Parameters as tensors, for one pass or a series of inference passes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Bound {
     pub(crate) tensors: HashMap<String, Tensor<1>>,
     pub(crate) shapes: HashMap<String, Vec<usize>>,

@@ -34,7 +34,7 @@ pub struct Evaluation {
 }
 
 /// Calls `take` with each batch of a part, in order.
-fn for_each_batch(part: &Part, mut take: impl FnMut(Batch) -> Result<()>) -> Result<()> {
+pub(super) fn for_each_batch(part: &Part, mut take: impl FnMut(Batch) -> Result<()>) -> Result<()> {
     let most = MOST_VALUES / part.n_values().max(1);
     let batch = most.clamp(1, MOST_SAMPLES);
     with_batches(part, in_order(part, batch), |batches| {

@@ -7,6 +7,7 @@ mod optimizer;
 mod original;
 mod schedule;
 mod trainer;
+mod variants;
 
 pub use evaluate::{Evaluation, Judgement, evaluate, judge, predict};
 pub use features::Features;
@@ -15,3 +16,4 @@ pub use optimizer::{Optimizer, OptimizerConfig, OptimizerKind};
 pub use original::{Original, Reference};
 pub use schedule::{Schedule, ScheduleKind};
 pub use trainer::{Lesson, Slice, SliceReport, StepObserver, Teacher, train_slice};
+pub use variants::{Variants, losses};

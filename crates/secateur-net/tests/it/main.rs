@@ -16,3 +16,4 @@ mod operators;
 mod steps;
 mod tasks;
 mod training;
+mod variants;

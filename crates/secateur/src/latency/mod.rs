@@ -279,7 +279,7 @@ fn together(models: &mut [Box<dyn Inference>]) -> Result<Vec<Millis>, String> {
     let mut times = vec![Vec::new(); models.len()];
     let mut runs = 0;
     while runs < RUNS.0 || (runs < RUNS.1 && started.elapsed().as_secs_f64() < SECONDS) {
-        for (all, more) in times.iter_mut().zip(in_turn(models, RUNS_AT_ONCE)?) {
+        for (all, more) in times.iter_mut().zip(in_turn(models, RUNS_AT_ONCE.into())?) {
             all.extend(more);
         }
         runs += RUNS_AT_ONCE;

@@ -2,7 +2,10 @@
 //! test of taking one kernel out.
 
 use secateur_net::NetError;
+use secateur_net::train::{Variants, losses};
+use secateur_net::weights::Weights;
 use secateur_onnx::coupling::Role;
+use secateur_onnx::graph::Node;
 use secateur_search::config::PruneConfig;
 use secateur_search::environment::training::{Held, Problem};
 use secateur_search::record::{EpochRecord, RunHeader, Stage};
@@ -53,23 +56,35 @@ pub(super) fn measure(
     let (images, most) = affordable(problem, header, images);
     let task = problem.task.as_ref();
     let part = problem.search.part.head(images);
-    let part = Held::new(part, task, &problem.original)?;
-    let base = part
-        .evaluate(&problem.network, task, &problem.weights)?
-        .loss;
+    let held = Held::new(part, task, &problem.original)?;
     let groups = header.groups.iter().enumerate();
-    groups
+    let taken: Vec<(usize, Vec<usize>)> = groups
         .filter(|(_, group)| group.switchable)
         .map(|(g, group)| {
             let count = group.width.min(most);
-            let kernels: Vec<usize> = (0..count).map(|i| i * group.width / count).collect();
-            let ablation = kernels
-                .iter()
-                .map(|&k| Ok((ablated_loss(problem, g, k, &part)? - base) as f32))
-                .collect::<Result<_, NetError>>()?;
-            Ok(beside_opinions(g, group.width, kernels, ablation, history))
+            (g, (0..count).map(|i| i * group.width / count).collect())
         })
-        .collect()
+        .collect();
+    let sets: Vec<Variants<'_>> = taken
+        .iter()
+        .map(|(group, kernels)| without(problem, *group, kernels.len()))
+        .collect();
+    let (given, losses) = losses(
+        (&problem.network, task),
+        &problem.weights,
+        (&held.part, &held.reference),
+        &sets,
+        |set, number, weights| take_out(problem, taken[set].0, taken[set].1[number], weights),
+    )?;
+    let measured = taken
+        .into_iter()
+        .zip(losses)
+        .map(|((group, kernels), losses)| {
+            let ablation = losses.iter().map(|loss| (loss - given) as f32).collect();
+            let width = header.groups[group].width;
+            beside_opinions(group, width, kernels, ablation, history)
+        });
+    Ok(measured.collect())
 }
 
 /// What taking kernels out showed, beside what the search thought of them.
@@ -115,14 +130,22 @@ fn beside_opinions(
     }
 }
 
-/// Loss of the given network without one kernel.
-fn ablated_loss(
-    problem: &Problem,
-    group: usize,
-    kernel: usize,
-    part: &Held,
-) -> Result<f64, NetError> {
-    let mut weights = problem.weights.clone();
+/// The weights that read a group's kernels, of which so many are taken out.
+fn without(problem: &Problem, group: usize, count: usize) -> Variants<'_> {
+    let members = problem.space.groups.groups[group].members.iter();
+    let inputs = members.filter(|member| member.role == Role::Input);
+    let parameters: Vec<&str> = inputs.map(|member| member.tensor.as_str()).collect();
+    let nodes = problem.graph.nodes.iter();
+    let reads = |node: &&Node| node.reads().any(|name| parameters.contains(&name));
+    Variants {
+        readers: nodes.filter(reads).map(|node| node.name.as_str()).collect(),
+        parameters,
+        count,
+    }
+}
+
+/// Takes a kernel out of what reads it.
+fn take_out(problem: &Problem, group: usize, kernel: usize, weights: &mut Weights) {
     let members = &problem.space.groups.groups[group].members;
     for member in members.iter().filter(|m| m.role == Role::Input) {
         let Some(weight) = weights.get_mut(&member.tensor) else {
@@ -132,6 +155,4 @@ fn ablated_loss(
             weight.data[block].fill(0.0);
         }
     }
-    let task = problem.task.as_ref();
-    Ok(part.evaluate(&problem.network, task, &weights)?.loss)
 }

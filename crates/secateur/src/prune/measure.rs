@@ -13,14 +13,17 @@ use secateur_search::config::Target;
 use secateur_search::environment::training::{Held, Problem};
 
 use super::{PruneError, PrunedNetwork};
-use crate::bench::{Latency, bench};
+use crate::bench::{Latency, Rounds, bench_rounds};
 use crate::latency::{LatencyFigures, LatencyGauge};
 use crate::runtime::Engines;
 
 /// Batch sizes at which the report gives latencies.
 const LATENCY_BATCHES: [usize; 3] = [1, 8, 64];
-/// Timed runs of each file.
-const LATENCY_ROUNDS: usize = 15;
+/// Timed runs of each file, fewer where they take long: people wait for the report.
+const LATENCY_ROUNDS: Rounds = Rounds {
+    most: 15,
+    seconds: 2.0,
+};
 
 /// What was measured of one network.
 pub(super) struct Measured {
@@ -59,7 +62,7 @@ impl Measures {
         files.extend(results.map(|(path, network)| (path.as_path(), &network.model)));
         let mut notes = Vec::new();
         // A run is not lost for want of an engine that knows all operators.
-        let latencies = match bench(&files, &LATENCY_BATCHES, LATENCY_ROUNDS, engines) {
+        let latencies = match bench_rounds(&files, &LATENCY_BATCHES, LATENCY_ROUNDS, engines) {
             Ok(bench) => {
                 notes.extend(bench.notes);
                 bench.rows
