@@ -38,10 +38,12 @@ impl Engines {
             ort_lib: config.ort_lib.as_ref().map(PathBuf::from),
             ..Self::default()
         };
-        match (engines.only, &engines.ort_lib) {
-            (Some(name), _) => drop(engines.get(name)?),
-            (None, Some(_)) => drop(engines.get(RuntimeName::OnnxRuntime)?),
-            (None, None) => {}
+        if let Some(name) = engines.only {
+            drop(engines.get(name)?);
+        }
+        // A library that is named must be there, whichever engine is asked for.
+        if engines.ort_lib.is_some() {
+            drop(engines.get(RuntimeName::OnnxRuntime)?);
         }
         Ok(engines)
     }

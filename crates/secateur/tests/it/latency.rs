@@ -78,6 +78,7 @@ fn engines_that_are_not_there_are_errors_with_a_way_out() {
     for args in [
         &["--engine", "onnxruntime"][..],
         &["--ort-lib", path(&missing)],
+        &["--engine", "tract", "--ort-lib", path(&missing)],
     ] {
         let mut all = vec!["bench", place.model()];
         all.extend(args);
