@@ -20,11 +20,14 @@ use secateur_net::NetError;
 use secateur_net::settings::SettingError;
 use secateur_onnx::OnnxError;
 use secateur_search::config::BudgetError;
+use secateur_search::environment::EnvironmentError;
 use secateur_search::environment::training::ProblemError;
 use secateur_search::error::SearchError;
 use secateur_search::policy::PolicyError;
 use secateur_search::space::SpaceError;
 use secateur_search::store::StoreError;
+
+use crate::trainer::TrainerError;
 
 /// The class of an exception, in `secateur.errors`.
 type Class = &'static str;
@@ -33,6 +36,7 @@ const MODEL: Class = "ModelError";
 const DATA: Class = "DataError";
 const SETTING: Class = "SettingError";
 const MEASURE: Class = "MetricError";
+const TRAINER: Class = "TrainerError";
 const VERIFY: Class = "VerifyError";
 const RUN: Class = "RunError";
 const INTERRUPTED: Class = "Interrupted";
@@ -46,7 +50,7 @@ pub fn raise(py: Python<'_>, error: &anyhow::Error) -> PyErr {
     let class = class(error);
     let made = py
         .import("secateur.errors")
-        .and_then(|errors| errors.getattr(class)?.call1((text(error), hint(error))));
+        .and_then(|errors| errors.getattr(class)?.call1((text(error), way_out(error))));
     let exception = match made {
         Ok(exception) => PyErr::from_value(exception),
         // The package around this module is missing: the text is all there is.
@@ -59,6 +63,18 @@ pub fn raise(py: Python<'_>, error: &anyhow::Error) -> PyErr {
         exception.set_cause(py, Some(cause.clone_ref(py)));
     }
     exception
+}
+
+/// What the user can do; of functions that Python gave, which the program does not know, what serves for
+/// all of them.
+fn way_out(error: &anyhow::Error) -> Option<String> {
+    let of_trainer = || {
+        (class(error) == TRAINER).then(|| {
+            "the run is kept as it was before: mend the function, and go on with `--resume`"
+                .to_string()
+        })
+    };
+    hint(error).or_else(of_trainer)
 }
 
 fn class(error: &anyhow::Error) -> Class {
@@ -128,6 +144,11 @@ fn of_prune(error: &PruneError) -> Class {
         PruneError::Search(error) => match error {
             SearchError::Interrupted { .. } => INTERRUPTED,
             SearchError::Measure { .. } => MEASURE,
+            SearchError::Environment(EnvironmentError::Other(error))
+                if error.is::<TrainerError>() =>
+            {
+                TRAINER
+            }
             SearchError::Policy(_) => SETTING,
             SearchError::Space(error) => of_space(error),
             _ => RUN,

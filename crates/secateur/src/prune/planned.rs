@@ -53,6 +53,9 @@ pub(super) fn plan(
     let engines = Engines::of(&config.runtime)?;
     let (data, search) = (&config.data, &config.search);
     let mut problem = Problem::new(model, source, data, search, &pruner.engine)?;
+    if let Some(trainer) = &pruner.trainer {
+        problem.trained_on(trainer.data().samples, search.reference_epochs);
+    }
     given::check_original(&problem)?;
     let timing = BudgetTiming::for_budgets(
         budgets(config),
