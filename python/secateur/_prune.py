@@ -15,7 +15,7 @@ from ._progress import EpochCallback, RunProgress
 from ._report import Report
 from ._settings import Words, to_words
 from ._trainer import Trainer
-from .errors import DataError, Interrupted, SecateurError, SettingError
+from .errors import DataError, Interrupted, SecateurError, SettingError, TrainerError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -219,6 +219,8 @@ class _Place:
             interrupted = Interrupted("stopped as asked; the run is kept", again)
             interrupted.run_dir = self.run_dir
             raise interrupted from None
+        if isinstance(error, TrainerError):
+            raise TrainerError(error.message, f"mend it; {again}") from error.__cause__
         is_own = isinstance(error, SecateurError)
         if not is_own and hasattr(error, "add_note"):  # from Python 3.11 on
             error.add_note(f"the run is kept: {again}")

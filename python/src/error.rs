@@ -50,7 +50,7 @@ pub fn raise(py: Python<'_>, error: &anyhow::Error) -> PyErr {
     let class = class(error);
     let made = py
         .import("secateur.errors")
-        .and_then(|errors| errors.getattr(class)?.call1((text(error), way_out(error))));
+        .and_then(|errors| errors.getattr(class)?.call1((text(error), hint(error))));
     let exception = match made {
         Ok(exception) => PyErr::from_value(exception),
         // The package around this module is missing: the text is all there is.
@@ -63,18 +63,6 @@ pub fn raise(py: Python<'_>, error: &anyhow::Error) -> PyErr {
         exception.set_cause(py, Some(cause.clone_ref(py)));
     }
     exception
-}
-
-/// What the user can do; of functions that Python gave, which the program does not know, what serves for
-/// all of them.
-fn way_out(error: &anyhow::Error) -> Option<String> {
-    let of_trainer = || {
-        (class(error) == TRAINER).then(|| {
-            "the run is kept as it was before: mend the function, and go on with `--resume`"
-                .to_string()
-        })
-    };
-    hint(error).or_else(of_trainer)
 }
 
 fn class(error: &anyhow::Error) -> Class {

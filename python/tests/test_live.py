@@ -146,7 +146,7 @@ def test_a_training_that_fails_is_the_cause_and_the_run_goes_on(
     with pytest.raises(secateur.TrainerError, match="no batches") as found:
         live.prune(net, data, train=fails, run_dir=where)
     assert isinstance(found.value.__cause__, ZeroDivisionError)
-    assert "`resume=True`" in str(found.value.hint)
+    assert f'`run_dir="{where}", resume=True`' in str(found.value.hint)
     assert same(live.prune(net, data, run_dir=where, resume=True), whole)
 
 

@@ -51,7 +51,7 @@ class Training:
     @property
     def samples(self) -> int | None:
         """Samples of a pass over the loader, where it tells."""
-        dataset = getattr(self.loader, "dataset", None)
+        dataset: Any = getattr(self.loader, "dataset", None)
         return len(dataset) if hasattr(dataset, "__len__") else None
 
     @property
@@ -79,7 +79,7 @@ class Training:
             with torch.autocast(device.type, self.autocast, enabled=self.autocast is not None):
                 loss = self.loss(model(x), y)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
 
@@ -119,7 +119,7 @@ def _batches(loader: Iterable[Any], steps: int) -> Iterator[Any]:
     """So many batches, from as many passes as that takes."""
     left, epoch = steps, 0
     while left > 0:
-        sampler = getattr(loader, "sampler", None)
+        sampler: Any = getattr(loader, "sampler", None)
         if hasattr(sampler, "set_epoch"):
             sampler.set_epoch(epoch)
         before = left

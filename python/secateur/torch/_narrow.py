@@ -50,7 +50,8 @@ def narrow(module: Module, network: Network | _models.Model, original: Any = Non
             "cannot narrow a module: the file that was pruned is not known",
             "give it as `original`",
         )
-    return Narrowing(module, original).narrowed(network)
+    small: Module = Narrowing(module, original).narrowed(network)
+    return small
 
 
 class Narrowing:

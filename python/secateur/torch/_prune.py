@@ -82,8 +82,9 @@ def prune(
     first one's.
     """
     module = _bare(module)
+    report: Report | None
     if train is None and evaluate is None:
-        report: Report | None = prune_file(export(module, example_inputs), data, **arguments)
+        report = prune_file(export(module, example_inputs), data, **arguments)
         small = narrow(module, report.outputs[0])
     else:
         own = Own(train, evaluate, train_samples, samples)

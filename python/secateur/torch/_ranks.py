@@ -54,7 +54,7 @@ class Ranks:
 
     def __init__(self) -> None:
         # Of their own, over the network of the hosts: waiting takes no device, and does not time out.
-        self._group = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        self._group: Any = dist.new_group(backend="gloo", timeout=_PATIENCE)
         #: True while all processes are in a function of the user's own.
         self._together = False
 

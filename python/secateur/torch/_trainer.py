@@ -97,7 +97,7 @@ class ModuleTrainer:
 
         def stepped(optimizer: torch.optim.Optimizer, *_: Any) -> None:
             groups = optimizer.param_groups
-            self.done += any(id(one) in own for group in groups for one in group["params"][:1])
+            self.done += any(id(one) in own for group in groups for one in group["params"])
 
         hook = register_optimizer_step_post_hook(stepped)
         try:
