@@ -81,13 +81,13 @@ impl Stop {
                 Err(RecvTimeoutError::Disconnected) => return Err(gone()),
             }
         };
-        Python::attach(|py| {
-            if let Err(error) = &result
-                && error.is_instance_of::<PyKeyboardInterrupt>(py)
-            {
-                self.fail(error.clone_ref(py));
-            }
-        });
+        if let Err(error) = &result {
+            Python::attach(|py| {
+                if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+                    self.fail(error.clone_ref(py));
+                }
+            });
+        }
         result
     }
 
