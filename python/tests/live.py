@@ -50,12 +50,13 @@ class Digits:
         rank = dist.get_rank() if n_ranks() > 1 else 0
         optimizer = torch.optim.SGD(module.parameters(), lr=0.05, momentum=0.9)
         decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
-        model = mean_gradients(module)
+        model, device = mean_gradients(module), next(module.parameters()).device
         for step in range(steps):
             batch = torch.randint(self.train_samples, (BATCH,), generator=order)
             batch = batch[rank :: n_ranks()]
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(self.x[batch]), self.y[batch]).backward()
+            x, y = self.x[batch].to(device), self.y[batch].to(device)
+            nn.functional.cross_entropy(model(x), y).backward()
             optimizer.step()
             decay.step()
             if each is not None:
@@ -66,7 +67,9 @@ class Digits:
         """The accuracy on what is held out; of several processes on a part each."""
         rank = dist.get_rank() if n_ranks() > 1 else 0
         own = slice(self.train_samples + rank, None, n_ranks())
-        return float((module(self.x[own]).argmax(1) == self.y[own]).float().mean())
+        device = next(module.parameters()).device
+        found = module(self.x[own].to(device)).argmax(1).cpu()
+        return float((found == self.y[own]).float().mean())
 
     def looked_at(self) -> tuple[torch.Tensor, torch.Tensor]:
         """What networks are looked at with, as a network takes it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
@@ -192,6 +193,18 @@ def test_two_processes_decide_as_one(
     assert all(torch.allclose(one, other, atol=1e-3) for one, other in pairs)
     runs = list(tmp_path.glob("**/checkpoint.bin"))
     assert runs == [tmp_path / "run" / "checkpoint.bin"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_everything_stays_on_the_device(net: nn.Module, data: live.Digits) -> None:
+    def train(module: nn.Module, steps: int) -> None:
+        assert all(parameter.is_cuda for parameter in module.parameters())
+        data.train(module, steps)
+
+    given = copy.deepcopy(net).cuda()
+    small = live.prune(given, data, train=train)
+    assert all(tensor.is_cuda for tensor in [*small.parameters(), *small.buffers()])
+    assert data.evaluate(small) > 0.8
 
 
 def test_a_loader_and_a_loss_are_enough(net: nn.Module, data: live.Digits) -> None:
