@@ -215,9 +215,8 @@ def test_a_loader_and_a_loss_are_enough(net: nn.Module, data: live.Digits) -> No
         loader, nn.functional.cross_entropy, autocast=torch.bfloat16
     )
     evaluate = secateur.torch.Accuracy(DataLoader(held_out, batch_size=500))
-    module = nn.Sequential(torch.compile(net), nn.Identity())[0]
     small = secateur.torch.prune(
-        module, data.x[:1], train=train, evaluate=evaluate, samples=1500, **live.QUICK
+        torch.compile(net), data.x[:1], train=train, evaluate=evaluate, samples=1500, **live.QUICK
     )
     assert type(small) is nn.Sequential
     assert evaluate(small) > 0.8
