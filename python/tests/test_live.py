@@ -117,6 +117,14 @@ def test_aec_holds_its_floor_on_the_callers_quality(net: nn.Module, data: live.D
     assert figures["size"]["params"] < small.secateur_report.before["size"]["params"]
 
 
+def test_the_callers_quality_goes_with_secateurs_training(
+    net: nn.Module, data: live.Digits
+) -> None:
+    small = live.prune(net, data, train=None)
+    figures = small.secateur_report.outputs[0].figures
+    assert figures["measure"] == pytest.approx(100 * data.evaluate(small.eval()))
+
+
 def test_what_an_idle_training_gives_back_is_what_the_file_has() -> None:
     from test_torch import Net
 
