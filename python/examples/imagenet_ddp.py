@@ -36,7 +36,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=50_000, help="of the recovery, at most")
     parser.add_argument("--epochs", type=float, default=90, help="that the network was trained for")
     parser.add_argument("--batch", type=int, default=128, help="samples of a step in each process")
-    parser.add_argument("--lr", type=float, default=0.05, help="at its peak, for 256 samples a step")
+    parser.add_argument(
+        "--lr", type=float, default=0.05, help="at its peak, for 256 samples a step"
+    )
     parser.add_argument("--size", type=int, default=224, help="of the images")
     parser.add_argument("--workers", type=int, default=8, help="that load images, in each process")
     parser.add_argument("--run-dir", type=Path, default=Path("pruning"))

@@ -108,8 +108,8 @@ def prune(
         unless ``metric_lower_is_better`` is set. AEC holds its floor on it. A text is a command, as
         docs/measure.md says.
     trainer : Trainer, optional
-        Trains recoveries in another framework or on another device; :func:`secateur.torch.prune` makes
-        one of a function that trains a module.
+        Trains recoveries in another framework or on another device; :func:`secateur.torch.prune`
+        makes one of a function that trains a module.
     no_train : bool, default False
         Rank kernels by their weights alone and cut once; needs a budget.
     calibrate : bool, default False

@@ -1,7 +1,8 @@
 """A small network and its training in PyTorch, for runs that drive it.
 
-As a program it prunes that network: python live.py RUN_DIR OUTPUT [kill]. With `kill` it dies in the middle of
-a recovery; under torchrun all processes prune it together, and the first writes the module.
+As a program it prunes that network: python live.py RUN_DIR OUTPUT [kill]. With `kill` it dies in
+the middle of a recovery; under torchrun all processes prune it together, and the first writes the
+module.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class Digits:
         self.y = torch.from_numpy(labels.copy()).long()
         self.train_samples = len(self.x) - HELD_OUT
 
-    def train(self, module: nn.Module, steps: int, each: Callable[[int], None] | None = None) -> None:
+    def train(
+        self, module: nn.Module, steps: int, each: Callable[[int], None] | None = None
+    ) -> None:
         """By SGD; each of several processes takes its part of a batch."""
         order = torch.Generator().manual_seed(5)
         rank = dist.get_rank() if n_ranks() > 1 else 0
@@ -122,6 +125,7 @@ def main() -> None:
     module.load_state_dict(torch.load(given))
     arguments: dict[str, Any] = {"run_dir": run_dir}
     if "kill" in sys.argv:
+
         def dies(step: int) -> None:
             if step == 10:
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -133,8 +133,13 @@ def test_what_an_idle_training_gives_back_is_what_the_file_has() -> None:
     message = secateur.torch.export(net, torch.zeros(3, 1, 28, 28))
     report = secateur.prune(message, no_train=True, budget={"macs": 0.5})
     small = report.outputs[0].to_bytes()
-    stored = {one.name: onnx.numpy_helper.to_array(one) for one in report.outputs[0].to_onnx().graph.initializer}
-    names = [name for name, values in stored.items() if values.dtype == np.float32 and values.size > 1]
+    stored = {
+        one.name: onnx.numpy_helper.to_array(one)
+        for one in report.outputs[0].to_onnx().graph.initializer
+    }
+    names = [
+        name for name, values in stored.items() if values.dtype == np.float32 and values.size > 1
+    ]
     # Among them a linear layer whose weights the file holds in another order of axes.
     assert any(name not in net.state_dict() for name in names)
     own = [name for name in names if Narrowing(net, message).source(name)[0] in net.state_dict()]
@@ -219,9 +224,7 @@ def test_a_loader_and_a_loss_are_enough(net: nn.Module, data: live.Digits) -> No
     x, y = data.looked_at()
     held_out = TensorDataset(data.x[data.train_samples :], data.y[data.train_samples :])
     loader = DataLoader(TensorDataset(x, y), batch_size=64, shuffle=True)
-    train = secateur.torch.Training(
-        loader, nn.functional.cross_entropy, autocast=torch.bfloat16
-    )
+    train = secateur.torch.Training(loader, nn.functional.cross_entropy, autocast=torch.bfloat16)
     evaluate = secateur.torch.Accuracy(DataLoader(held_out, batch_size=500))
     small = secateur.torch.prune(
         torch.compile(net), data.x[:1], train=train, evaluate=evaluate, samples=1500, **live.QUICK

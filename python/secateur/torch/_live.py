@@ -94,7 +94,7 @@ class _Functions:
         """The run, in the process that decides."""
         given = dict(arguments)
         if self._trainer is not None and isinstance(data, list):
-            # Few samples stand for many: those that judge should not be fewer than those to learn from.
+            # Of few samples a fifth, as elsewhere, would tell networks apart by one or two of them.
             most = int(_JUDGING * sum(_length(batch) for batch in data))
             given["validation"] = arguments.get("validation") or most
         if self._metric is not None:
@@ -137,7 +137,7 @@ def _sizes(own: Own, arguments: dict[str, Any]) -> tuple[int, int]:
 
 
 def _samples(data: Any, own: Own) -> Any:
-    """The data that networks are looked at with: the first samples of a loader, anything else as it is."""
+    """The data that networks are looked at with: of a loader the first samples, else all."""
     if data is None:
         data = getattr(own.train, "loader", None)
     if data is None or own.train is None or not _data.are_batches(data):

@@ -15,7 +15,7 @@ Loss = Callable[[Any, torch.Tensor], torch.Tensor]
 
 
 class Training:
-    """Trains classifiers, or whatever has inputs and targets, by SGD with one warm-up and one decay.
+    """Trains classifiers, or whatever has inputs and targets, by SGD that warms up and decays.
 
     Parameters
     ----------

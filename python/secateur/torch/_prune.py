@@ -43,12 +43,12 @@ def prune(
         Inputs like those it was trained on, with labels or without, such as a ``DataLoader``. With
         `train` some thousand will do: networks are looked at with them, but not trained on them.
     train : callable, optional
-        ``train(module, steps)`` trains a module where it is, on the device of the one that was given:
-        recoveries are its business. :class:`Training` makes one of a loader and a loss, and serves as
-        `data` too.
+        ``train(module, steps)`` trains a module where it is, on the device of the one that was
+        given: recoveries are its business. :class:`Training` makes one of a loader and a loss, and
+        serves as `data` too.
     evaluate : callable, optional
-        ``evaluate(module)`` gives a quality from 0 to 1, the larger the better. AEC holds its floor on
-        it, with `max_drop` in points (hundredths). :class:`Accuracy` is one.
+        ``evaluate(module)`` gives a quality from 0 to 1, the larger the better. AEC holds its floor
+        on it, with `max_drop` in points (hundredths). :class:`Accuracy` is one.
     train_samples : int, optional
         Samples of an epoch of `train`, where it does not tell.
     samples : int, default 4096

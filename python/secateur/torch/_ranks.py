@@ -1,8 +1,8 @@
 """Several processes under ``torch.distributed``: the first decides, the others follow.
 
-The first process runs the search. Whenever a network is to be trained or evaluated it sends the file
-of that network to the others, and all call the user's function on the same module: gradients and
-metrics meet there. Nothing but the first process writes.
+The first process runs the search. Whenever a network is to be trained or evaluated it sends the
+file of that network to the others, and all call the user's function on the same module: gradients
+and metrics meet there. Nothing but the first process writes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def n_ranks() -> int:
 
 
 def mean_gradients(module: nn.Module) -> nn.Module:
-    """The module, or where there are several processes one whose gradients are the mean of theirs."""
+    """The module, or one whose gradients are the mean of those of all processes."""
     if not are_several():
         return module
     return nn.parallel.DistributedDataParallel(module)
@@ -53,7 +53,7 @@ class Ranks:
     """The processes of a run."""
 
     def __init__(self) -> None:
-        # Of their own, over the network of the hosts: waiting takes no device, and does not time out.
+        # Of their own, over the hosts' network: waiting takes no device, and does not time out.
         self._group: Any = dist.new_group(backend="gloo", timeout=_PATIENCE)
         #: True while all processes are in a function of the user's own.
         self._together = False

@@ -28,8 +28,8 @@ Arrays = dict[str, npt.NDArray[np.float32]]
 class ModuleTrainer:
     """Trains the modules of pruned files with a function of the user's own.
 
-    It is a :class:`secateur.Trainer`: files go in, arrays come out, and the module between them lives
-    on its own device.
+    It is a :class:`secateur.Trainer`: files go in, arrays come out, and the module between them
+    lives on its own device.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class ModuleTrainer:
                 found = stored[name]
             if found is None:
                 raise ModelError(
-                    f"cannot train the module: `{name}` of its file is computed from parameters, which "
-                    "cannot be followed",
+                    f"cannot train the module: `{name}` of its file is computed from parameters, "
+                    "which cannot be followed",
                     "store what is computed (`torch.nn.utils.parametrize.remove_parametrizations`)",
                 )
             values[name] = as_array(found.detach().float().cpu().numpy())
