@@ -13,6 +13,7 @@ from ._report import Kept, Network, Report
 from ._secateur import __version__
 from ._settings import SettingsTable, settings
 from ._train import Trained, train
+from ._trainer import Trainer
 from .errors import (
     DataError,
     Interrupted,
@@ -21,6 +22,7 @@ from .errors import (
     RunError,
     SecateurError,
     SettingError,
+    TrainerError,
     VerifyError,
 )
 
@@ -43,6 +45,8 @@ __all__ = [
     "SettingError",
     "SettingsTable",
     "Trained",
+    "Trainer",
+    "TrainerError",
     "Verdict",
     "VerifyError",
     "__version__",

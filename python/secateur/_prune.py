@@ -14,7 +14,8 @@ from ._onnxruntime import offer
 from ._progress import EpochCallback, RunProgress
 from ._report import Report
 from ._settings import Words, to_words
-from .errors import DataError, Interrupted, SecateurError, SettingError
+from ._trainer import Trainer
+from .errors import DataError, Interrupted, SecateurError, SettingError, TrainerError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -60,6 +61,7 @@ def prune(
     agent: File | None = None,
     config: File | None = None,
     metric: Metric | None = None,
+    trainer: Trainer | None = None,
     no_train: bool = False,
     calibrate: bool = False,
     calibration_images: int = 512,
@@ -105,6 +107,9 @@ def prune(
         Gives a number of the network in a file, whose path it is called with; larger is better
         unless ``metric_lower_is_better`` is set. AEC holds its floor on it. A text is a command, as
         docs/measure.md says.
+    trainer : Trainer, optional
+        Trains recoveries in another framework or on another device; :func:`secateur.torch.prune`
+        makes one of a function that trains a module.
     no_train : bool, default False
         Rank kernels by their weights alone and cut once; needs a budget.
     calibrate : bool, default False
@@ -137,7 +142,7 @@ def prune(
     words = to_words(dict(settings))
     if isinstance(metric, str):
         words, metric = [*words, ("metric", [metric])], None
-    _check(no_train, calibrate, data, mode, metric)
+    _check(no_train, calibrate, data, mode, metric, trainer)
     place = _Place(output, run_dir, resume)
     file = place.file_of(_models.to_input(model))
     given = None if data is None else _data.to_input(data)
@@ -165,7 +170,7 @@ def prune(
         elif given is None:
             raise DataError("cannot prune: no data", "give `--data`, or `--no-train` to do without")
         else:
-            found = _secateur.prune(run, given, metric, told)
+            found = _secateur.prune(run, given, metric, trainer, told)
     except BaseException as error:
         place.keep(error)
         raise
@@ -214,6 +219,8 @@ class _Place:
             interrupted = Interrupted("stopped as asked; the run is kept", again)
             interrupted.run_dir = self.run_dir
             raise interrupted from None
+        if isinstance(error, TrainerError):
+            raise TrainerError(error.message, f"mend it; {again}") from error.__cause__
         is_own = isinstance(error, SecateurError)
         if not is_own and hasattr(error, "add_note"):  # from Python 3.11 on
             error.add_note(f"the run is kept: {again}")
@@ -229,7 +236,9 @@ def as_the_network_takes_them(words: Words, data: Any, given: Any, model: Any) -
     return [*words, ("normalise", ["none"])]
 
 
-def _check(no_train: bool, calibrate: bool, data: Any, mode: str | None, metric: Any) -> None:
+def _check(
+    no_train: bool, calibrate: bool, data: Any, mode: str | None, metric: Any, trainer: Any
+) -> None:
     """What does not go together, in the order in which one would ask."""
     if calibrate and not no_train:
         raise SettingError("cannot calibrate a run that trains", "add `--no-train`")
@@ -242,6 +251,8 @@ def _check(no_train: bool, calibrate: bool, data: Any, mode: str | None, metric:
             "cannot use a metric without training: one cut chooses nothing by it",
             "leave `--metric` out, and call it on the written file",
         )
+    if trainer is not None:
+        raise SettingError("cannot use a trainer without training", "leave `--no-train` out")
     if data is not None and not calibrate:
         raise SettingError(
             "cannot use data without training: kernels are ranked by their weights alone",

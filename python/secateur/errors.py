@@ -21,6 +21,7 @@ __all__ = [
     "RunError",
     "SecateurError",
     "SettingError",
+    "TrainerError",
     "VerifyError",
 ]
 
@@ -70,6 +71,10 @@ class SettingError(SecateurError, ValueError):
 
 class MetricError(SecateurError):
     """The metric of the caller's own failed; its exception is the cause."""
+
+
+class TrainerError(SecateurError):
+    """The training of the caller's own failed; its exception is the cause."""
 
 
 class VerifyError(SecateurError):

@@ -20,11 +20,14 @@ use secateur_net::NetError;
 use secateur_net::settings::SettingError;
 use secateur_onnx::OnnxError;
 use secateur_search::config::BudgetError;
+use secateur_search::environment::EnvironmentError;
 use secateur_search::environment::training::ProblemError;
 use secateur_search::error::SearchError;
 use secateur_search::policy::PolicyError;
 use secateur_search::space::SpaceError;
 use secateur_search::store::StoreError;
+
+use crate::trainer::TrainerError;
 
 /// The class of an exception, in `secateur.errors`.
 type Class = &'static str;
@@ -33,6 +36,7 @@ const MODEL: Class = "ModelError";
 const DATA: Class = "DataError";
 const SETTING: Class = "SettingError";
 const MEASURE: Class = "MetricError";
+const TRAINER: Class = "TrainerError";
 const VERIFY: Class = "VerifyError";
 const RUN: Class = "RunError";
 const INTERRUPTED: Class = "Interrupted";
@@ -128,6 +132,11 @@ fn of_prune(error: &PruneError) -> Class {
         PruneError::Search(error) => match error {
             SearchError::Interrupted { .. } => INTERRUPTED,
             SearchError::Measure { .. } => MEASURE,
+            SearchError::Environment(EnvironmentError::Other(error))
+                if error.is::<TrainerError>() =>
+            {
+                TRAINER
+            }
             SearchError::Policy(_) => SETTING,
             SearchError::Space(error) => of_space(error),
             _ => RUN,

@@ -1,38 +1,96 @@
 //! Work outside the interpreter, in a thread of its own, while the calling thread looks for signals.
+//!
+//! The user's own functions are called in the calling thread: there their device is the current one, and
+//! Ctrl-C reaches them as they know it.
 
 use std::any::Any;
 use std::io;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, scope};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
 
 use crate::error::raise;
 
 /// Between two looks for signals: as quick as a person expects an answer to Ctrl-C.
 const LOOK: Duration = Duration::from_millis(50);
+/// Between two looks at how far a function of the user's own is.
+const BETWEEN: Duration = Duration::from_millis(200);
 /// Of the working threads: as much as the first thread of a program has.
 const STACK: usize = 8 << 20;
 
-/// Tells a job that it is to stop.
-#[derive(Default)]
+/// What the calling thread is asked for.
+enum Asked {
+    /// To do something.
+    Call(Box<dyn FnOnce(Python<'_>) + Send>),
+    /// To go on: the job has ended.
+    Ended,
+}
+
+/// Tells a job that it is to stop, and calls functions of the user's own for it.
 pub struct Stop {
     requested: AtomicBool,
     at_once: AtomicBool,
     /// The signal's exception, or that of a callback.
     raised: Mutex<Option<PyErr>>,
+    asks: Sender<Asked>,
 }
 
 /// What a job unwinds with that was asked twice to stop.
 struct AtOnce;
 
 impl Stop {
+    fn new(asks: Sender<Asked>) -> Self {
+        Self {
+            requested: AtomicBool::new(false),
+            at_once: AtomicBool::new(false),
+            raised: Mutex::new(None),
+            asks,
+        }
+    }
+
+    /// Calls a function of the user's own in the calling thread; `meanwhile` is called now and then until
+    /// it returns. Ctrl-C in it ends the job.
+    ///
+    /// # Errors
+    /// Its exception.
+    pub fn call<T: Send + 'static>(
+        &self,
+        function: impl FnOnce(Python<'_>) -> PyResult<T> + Send + 'static,
+        mut meanwhile: impl FnMut(),
+    ) -> PyResult<T> {
+        let (gives, given) = channel();
+        let call = move |py: Python<'_>| {
+            // The job waits for it.
+            let _ = gives.send(function(py));
+        };
+        let gone = || PyRuntimeError::new_err("the calling thread has ended");
+        self.asks
+            .send(Asked::Call(Box::new(call)))
+            .map_err(|_| gone())?;
+        let result = loop {
+            match given.recv_timeout(BETWEEN) {
+                Ok(result) => break result,
+                Err(RecvTimeoutError::Timeout) => meanwhile(),
+                Err(RecvTimeoutError::Disconnected) => return Err(gone()),
+            }
+        };
+        if let Err(error) = &result {
+            Python::attach(|py| {
+                if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+                    self.fail(error.clone_ref(py));
+                }
+            });
+        }
+        result
+    }
+
     /// Is the job to end when it has something whole?
     pub fn is_requested(&self) -> bool {
         self.requested.load(Ordering::SeqCst)
@@ -116,8 +174,9 @@ fn outcome<T: Send>(
     unit: Option<&str>,
     job: impl FnOnce(&Stop) -> Result<T> + Send,
 ) -> (Result<T>, Option<PyErr>) {
-    let stop = Stop::default();
-    let result = match py.detach(|| beside(&stop, unit, threads, job)) {
+    let (asks, asked) = channel();
+    let stop = Stop::new(asks);
+    let result = match py.detach(|| beside((&stop, asked), unit, threads, job)) {
         Ok(result) => result,
         Err(panic) if panic.is::<AtOnce>() => Err(anyhow!("stopped at once")),
         Err(panic) => resume_unwind(panic),
@@ -126,26 +185,38 @@ fn outcome<T: Send>(
     (result, raised.unwrap_or_else(PoisonError::into_inner))
 }
 
+/// Tells the calling thread that the job has ended, however it did.
+struct Ends<'a>(&'a Stop);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        // The calling thread waits for nothing else.
+        let _ = self.0.asks.send(Asked::Ended);
+    }
+}
+
 /// The job in a thread of its own, until it ends.
 fn beside<T: Send>(
-    stop: &Stop,
+    (stop, asked): (&Stop, Receiver<Asked>),
     unit: Option<&str>,
     threads: Option<usize>,
     job: impl FnOnce(&Stop) -> Result<T> + Send,
 ) -> Result<Result<T>, Box<dyn Any + Send>> {
     scope(|scope| {
-        let (ends, ended) = channel::<()>();
         let work = move || {
-            // Dropped when the job ends, however it does.
-            let _ends = ends;
+            let _ends = Ends(stop);
             on_threads(threads, || job(stop))
         };
         let worker = match Builder::new().stack_size(STACK).spawn_scoped(scope, work) {
             Ok(worker) => worker,
             Err(error) => return Ok(Err(no_thread(&error))),
         };
-        while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-            stop.look(unit);
+        loop {
+            match asked.recv_timeout(LOOK) {
+                Ok(Asked::Call(call)) => Python::attach(call),
+                Err(RecvTimeoutError::Timeout) => stop.look(unit),
+                Ok(Asked::Ended) | Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
         worker.join()
     })

@@ -14,6 +14,7 @@ mod observer;
 mod prune;
 mod settings;
 mod train;
+mod trainer;
 
 use pyo3::prelude::*;
 

@@ -13,9 +13,10 @@ use secateur::{Files, Pruner};
 use secateur_search::config::PruneConfig;
 
 use crate::data::Data;
-use crate::job;
+use crate::job::{self, Stop};
 use crate::observer::Told;
 use crate::settings::{Words, given};
+use crate::trainer::Trainer;
 
 /// Files and settings of a run.
 #[derive(FromPyObject)]
@@ -40,14 +41,15 @@ pub struct Run {
 /// A report as JSON, and the table that people read.
 type Report = (String, String);
 
-/// The main job, from file to file. `metric` is a function on the path of a network's file,
-/// `observer` is told how the run goes ([`Told`]).
+/// The main job, from file to file. `metric` is a function on the path of a network's file, `trainer`
+/// trains recoveries ([`Trainer`]), `observer` is told how the run goes ([`Told`]).
 #[pyfunction]
 pub fn prune(
     py: Python<'_>,
     run: Run,
     data: Data,
     metric: Option<Py<PyAny>>,
+    trainer: Option<Py<PyAny>>,
     observer: Option<Py<PyAny>>,
 ) -> PyResult<Report> {
     job::run(py, run.threads, Some("pruning epoch"), |stop| {
@@ -73,7 +75,10 @@ pub fn prune(
             .agent(run.agent.as_deref())
             .command(run.command);
         if let Some(metric) = &metric {
-            pruner = pruner.measure(|file: &Path| number(metric, file));
+            pruner = pruner.measure(|file: &Path| number(stop, metric, file));
+        }
+        if let Some(trainer) = &trainer {
+            pruner = pruner.trainer(Trainer::new(trainer, stop)?);
         }
         let mut told = Told::new(observer.as_ref(), stop);
         let report = pruner.run_files(&files, &source, &mut told)?;
@@ -82,8 +87,10 @@ pub fn prune(
 }
 
 /// What a function of the user's own says of the network in a file.
-fn number(metric: &Py<PyAny>, file: &Path) -> PyResult<f64> {
-    Python::attach(|py| metric.bind(py).call1((file,))?.extract())
+fn number(stop: &Stop, metric: &Py<PyAny>, file: &Path) -> PyResult<f64> {
+    let metric = Python::attach(|py| metric.clone_ref(py));
+    let file = file.to_path_buf();
+    stop.call(move |py| metric.bind(py).call1((file,))?.extract(), || ())
 }
 
 fn mode(name: &str) -> Result<ModeName> {

@@ -39,8 +39,12 @@ def _read(name: str, offset: int) -> np.ndarray:
     return np.frombuffer(gzip.decompress((MNIST / name).read_bytes()), np.uint8, offset=offset)
 
 
-@pytest.fixture(scope="session")
-def digits() -> tuple[np.ndarray, np.ndarray]:
+def read_digits() -> tuple[np.ndarray, np.ndarray]:
     """Images and labels, as many as a quick run needs."""
     images = _read("t10k-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)
     return images[:3000], _read("t10k-labels-idx1-ubyte.gz", 8)[:3000]
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    return read_digits()

@@ -25,7 +25,7 @@ def test_the_tutorial_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "data" / "mnist").symlink_to(MNIST, target_is_directory=True)
     names: dict[str, object] = {}
     for number, block in enumerate(blocks()):
-        if "import torch" in block and find_spec("torch") is None:
+        if "torch" in block and find_spec("torch") is None:
             continue
         exec(compile(block, f"python.md, block {number}", "exec"), names)
     assert (tmp_path / "small.onnx").is_file()

@@ -130,6 +130,63 @@ def test_a_callback_that_raises_stops_the_run_which_goes_on(net: Path, tmp_path:
     assert report.outputs[0].to_bytes() == whole.outputs[0].to_bytes()
 
 
+class Elsewhere:
+    """Trains in a framework of its own, or not at all."""
+
+    samples = 3000
+    batch_size = 50
+    done = 0
+
+    def __init__(self, fails: BaseException | None = None) -> None:
+        self.fails = fails
+        self.asked: list[int] = []
+
+    def train(self, network: bytes, parameters: list[str], steps: int) -> dict[str, np.ndarray]:
+        assert threading.current_thread() is threading.main_thread()
+        self.asked.append(steps)
+        if self.fails is not None:
+            raise self.fails
+        stored = onnx.load_from_string(network).graph.initializer
+        values = {one.name: onnx.numpy_helper.to_array(one) for one in stored}
+        # The scores of all classes alike: no decision changes.
+        values["classifier.bias"] = values["classifier.bias"] + np.float32(1)
+        return {name: np.ascontiguousarray(values[name]) for name in parameters}
+
+
+def test_recoveries_are_trained_elsewhere(net: Path) -> None:
+    trainer = Elsewhere()
+    report = secateur.prune(net, MNIST, budget={"params": 0.5}, trainer=trainer, **QUICK)
+    assert trainer.asked == [steps for steps in trainer.asked if 1 <= steps <= 4] != []
+    (told,) = [note for note in report.warnings if "trained outside" in note]
+    assert "in steps of 50 samples of 3000" in told
+    as_before = secateur.prune(net, no_train=True, budget={"params": 0.9}).outputs[0].to_onnx()
+    bias = {one.name: onnx.numpy_helper.to_array(one) for one in as_before.graph.initializer}
+    small = report.outputs[0].to_onnx().graph.initializer
+    (shifted,) = [onnx.numpy_helper.to_array(one) for one in small if one.name == "classifier.bias"]
+    # Solving may have moved it before, which the shift outweighs.
+    assert shifted.mean() > bias["classifier.bias"].mean() + 0.5
+
+
+@pytest.mark.parametrize("fails", [ZeroDivisionError("no batches"), KeyboardInterrupt()])
+def test_a_trainer_that_fails_keeps_the_run(
+    net: Path, tmp_path: Path, fails: BaseException
+) -> None:
+    where = tmp_path / "run"
+    call = {"budget": {"params": 0.5}, "run_dir": where, **QUICK}
+    raised = secateur.TrainerError if isinstance(fails, Exception) else secateur.Interrupted
+    with pytest.raises(raised) as found:
+        secateur.prune(net, MNIST, trainer=Elsewhere(fails), **call)
+    assert f'run_dir="{where}", resume=True' in str(found.value.hint)
+    if raised is secateur.TrainerError:
+        assert found.value.__cause__ is fails
+    # Nobody else's data will do, nor will secateur itself.
+    with pytest.raises(secateur.RunError, match="3000 training samples"):
+        secateur.prune(net, MNIST, resume=True, **call)
+    report = secateur.prune(net, MNIST, trainer=Elsewhere(), resume=True, **call)
+    whole = secateur.prune(net, MNIST, trainer=Elsewhere(), budget={"params": 0.5}, **QUICK)
+    assert report.outputs[0].to_bytes() == whole.outputs[0].to_bytes()
+
+
 def test_pruning_without_training(net: Path, tmp_path: Path) -> None:
     file = tmp_path / "small.onnx"
     budget = {"macs": [0.7, 0.5]}

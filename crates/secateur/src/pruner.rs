@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use secateur_net::Engine;
 use secateur_search::config::{Mode, PruneConfig};
+use secateur_search::environment::training::OutsideTrainer;
 use secateur_search::policy::Policy;
 use secateur_search::scores::Score;
 
@@ -48,6 +49,7 @@ pub struct Pruner<'a> {
     pub(crate) agent: Option<PathBuf>,
     pub(crate) command: String,
     pub(crate) measure: Option<Box<Function<'a>>>,
+    pub(crate) trainer: Option<Box<dyn OutsideTrainer + 'a>>,
 }
 
 impl<'a> Pruner<'a> {
@@ -66,6 +68,7 @@ impl<'a> Pruner<'a> {
             agent: None,
             command: "the library".to_string(),
             measure: None,
+            trainer: None,
         }
     }
 
@@ -100,6 +103,14 @@ impl<'a> Pruner<'a> {
         mut measure: impl FnMut(&Path) -> Result<f64, E> + 'a,
     ) -> Self {
         self.measure = Some(Box::new(move |file| measure(file).map_err(Into::into)));
+        self
+    }
+
+    /// Has recoveries trained outside of this program: in another framework, on another device. The
+    /// settings of training are the trainer's business then.
+    #[must_use]
+    pub fn trainer(mut self, trainer: impl OutsideTrainer + 'a) -> Self {
+        self.trainer = Some(Box::new(trainer));
         self
     }
 

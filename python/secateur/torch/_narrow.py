@@ -50,19 +50,54 @@ def narrow(module: Module, network: Network | _models.Model, original: Any = Non
             "cannot narrow a module: the file that was pruned is not known",
             "give it as `original`",
         )
-    given, pruned = _message(original), _message(network)
-    prepared = _message(_secateur.prepared(given.SerializeToString()))
-    stored = _tensors(given)
-    weights = _Weights(_tensors(prepared), _tensors(pruned), origins(given, stored))
-    small = deepcopy(module)
-    taken = _Taken(small, weights)
-    taken.check(weights)
-    for name, values in taken.values.items():
-        _put(small, name, values)
-    groups = _groups(pruned)
-    for path, layer in small.named_modules():
-        set_sizes(layer, groups.get(f"{path}.weight" if path else "weight"))
+    small: Module = Narrowing(module, original).narrowed(network)
     return small
+
+
+class Narrowing:
+    """Makes modules of one module from files that were pruned from its own."""
+
+    def __init__(self, module: nn.Module, original: _models.Model) -> None:
+        given = _message(original)
+        self.module = module
+        self._given = _tensors(given)
+        self._before = _tensors(_message(_secateur.prepared(given.SerializeToString())))
+        self._origins = origins(given, self._given)
+
+    def narrowed(self, network: _models.Model) -> Any:
+        """The module that a file describes."""
+        pruned = _message(network)
+        weights = _Weights(self._before, _tensors(pruned), self._origins)
+        small = deepcopy(self.module)
+        taken = _Taken(small, weights)
+        taken.check(weights)
+        for name, values in taken.values.items():
+            _put(small, name, values)
+        groups = _groups(pruned)
+        for path, layer in small.named_modules():
+            set_sizes(layer, groups.get(f"{path}.weight" if path else "weight"))
+        return small
+
+    def stored(self, network: _models.Model) -> Tensors:
+        """The tensors of a file."""
+        return _tensors(_message(network))
+
+    def is_constant(self, tensor: str) -> bool:
+        """True for what the module's own file stores: no parameter, but a number of its code."""
+        return tensor in self._given
+
+    def holds(self, parameter: str) -> bool:
+        """True if the file has a tensor of the parameter, as it is or laid out."""
+        laid_out = (origin.parameter for origin in self._origins.values())
+        return parameter in self._before or parameter in laid_out
+
+    def source(self, tensor: str) -> tuple[str, Origin | None]:
+        """The parameter that a tensor of a file is, and how it was laid out, if it was."""
+        origin = self._origins.get(tensor)
+        if origin is not None:
+            return origin.parameter, origin
+        # Layers that share a constant vector get copies of it, with a number behind its name.
+        return tensor.partition("/")[0], None
 
 
 class _Weights:

@@ -62,6 +62,19 @@ class Origin:
             shape = step.shape
         return values
 
+    def redone(self, values: torch.Tensor) -> torch.Tensor | None:
+        """The result for a narrower parameter; None where axes were merged."""
+        shapes = [step.shape for step in self.steps[1:]] + [self.shape]
+        for step, shape in zip(self.steps, shapes):
+            if step.order is not None:
+                values = values.permute(*step.order)
+            else:
+                narrowed = _narrowed(shape, step.shape, tuple(values.shape))
+                if narrowed is None:
+                    return None
+                values = values.reshape(narrowed)
+        return values
+
 
 def origins(model: onnx.ModelProto, stored: dict[str, torch.Tensor]) -> dict[str, Origin]:
     """What of a graph is a stored tensor in another layout, by name."""
@@ -101,7 +114,10 @@ def _shape_after(step: Step, stated: Shape | None) -> Shape | None:
 
 
 def _narrowed(before: Shape, after: Shape, now: Sequence[int]) -> Shape | None:
-    """What became of the extents `before` a change of layout, if those `after` it are `now`."""
+    """What became of the extents `before` a change of layout, if those `after` it are `now`.
+
+    It serves both ways: a layout is changed back by the same rule.
+    """
     long_before = [extent for extent in before if extent != 1]
     left = [(extent, new) for extent, new in zip(after, now) if extent != 1]
     if long_before != [extent for extent, _ in left]:

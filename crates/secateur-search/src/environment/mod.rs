@@ -198,6 +198,11 @@ pub trait Environment {
     /// How the network of a state stands.
     fn standing_of<'s>(&self, state: &'s Self::State) -> &'s Standing;
 
+    /// Has the last recovery made the network worse than that of a state, so that it is not taken over?
+    fn is_worse_than(&self, state: &Self::State) -> bool {
+        self.standing().quality < self.standing_of(state).quality
+    }
+
     /// The given network, before anything was done to it.
     fn given(&self) -> Self::State;
 

@@ -96,8 +96,7 @@ impl<E: Environment> Search<'_, E> {
         self.state.pay(&step);
         // A recovery that made it worse is not taken over (its cost counts all the same), unless
         // what it began with missed the budget.
-        let is_worse =
-            self.environment.standing().quality < self.environment.standing_of(&before).quality;
+        let is_worse = self.environment.is_worse_than(&before);
         if is_worse && keeps_size && !is_resized {
             self.environment.restore(before);
         }

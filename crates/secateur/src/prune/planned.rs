@@ -4,8 +4,9 @@ use std::path::Path;
 
 use secateur_net::data::Source;
 use secateur_onnx::model::Model;
+use secateur_onnx::text::counted;
 use secateur_search::config::Budget;
-use secateur_search::environment::training::Problem;
+use secateur_search::environment::training::{OutsideData, Problem};
 use secateur_search::policies;
 use secateur_search::search::Observer;
 use secateur_search::store::RunDir;
@@ -53,6 +54,11 @@ pub(super) fn plan(
     let engines = Engines::of(&config.runtime)?;
     let (data, search) = (&config.data, &config.search);
     let mut problem = Problem::new(model, source, data, search, &pruner.engine)?;
+    if let Some(trainer) = &pruner.trainer {
+        let data = trainer.data();
+        problem.trained_on(data.samples, search.reference_epochs);
+        problem.notes.push(outside_note(data));
+    }
     given::check_original(&problem)?;
     let timing = BudgetTiming::for_budgets(
         budgets(config),
@@ -87,6 +93,15 @@ pub(super) fn plan(
         engines,
         timing,
     })
+}
+
+/// Who trains, and on what.
+fn outside_note(data: OutsideData) -> String {
+    format!(
+        "recoveries were trained outside of secateur, in steps of {} of {}",
+        counted(data.batch_size, "sample"),
+        data.samples
+    )
 }
 
 impl Planned {

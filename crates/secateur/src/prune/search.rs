@@ -5,7 +5,7 @@ use std::path::Path;
 use secateur_onnx::model::Model;
 use secateur_search::config::{Metric, PruneConfig};
 use secateur_search::environment::Environment;
-use secateur_search::environment::training::{Problem, State, TrainingEnvironment};
+use secateur_search::environment::training::{OutsideTrainer, Problem, State, TrainingEnvironment};
 use secateur_search::gauge::Gauge;
 use secateur_search::measure::{Measuring, UserMeasure};
 use secateur_search::policies;
@@ -96,7 +96,7 @@ impl<'a> SearchRun<'a> {
             Some(measure) if self.begun.is_none() => Some(measure.given(observer)?),
             _ => None,
         };
-        let environment = environment(problem, config, pruner.scores)?;
+        let environment = environment(problem, config, pruner.scores, pruner.trainer)?;
         let changes_note = changes_note(&environment, config);
         let agent = pruner.agent.as_deref().filter(|_| self.begun.is_none());
         let policy = match pruner.policy {
@@ -170,13 +170,14 @@ fn changes_note(environment: &TrainingEnvironment<'_>, config: &PruneConfig) -> 
     })
 }
 
-/// What the search acts in, with the user's own scores.
+/// What the search acts in, with the user's own scores and trainer.
 fn environment<'a>(
     problem: &'a Problem,
     config: &'a PruneConfig,
     scores: Vec<&'a dyn Score>,
+    trainer: Option<Box<dyn OutsideTrainer + 'a>>,
 ) -> Result<TrainingEnvironment<'a>, PruneError> {
-    let mut environment = TrainingEnvironment::new(problem, config)?;
+    let mut environment = TrainingEnvironment::trained_by(problem, config, trainer)?;
     for score in scores {
         if scores::own().iter().any(|own| own.name() == score.name()) {
             let name = score.name().to_string();

@@ -11,6 +11,10 @@ use secateur_net::task::{Against, Targets};
 use secateur_net::train::{Schedule, ScheduleKind, Slice, StepObserver, train_slice};
 
 use super::{PROBE_IMAGES, TrainingEnvironment, statistics};
+use crate::costs::Costs;
+
+/// Batches that score the kernels of a network that was not trained here.
+pub(super) const LOOK_BATCHES: usize = 2;
 
 /// How the present network trains.
 pub(super) struct Plan {
@@ -75,7 +79,12 @@ impl TrainingEnvironment<'_> {
         let before = self.state.weights.clone();
         let (loss, steps) = self.train(Plan::still(batches), &mut ())?;
         self.state.weights = before;
-        Ok((loss, steps as f64 * self.costs.step(self.macs())))
+        // An outside trainer's batches are of another size.
+        let costs = Costs {
+            batch_size: self.shared.sampler.batch_size(),
+            ..self.costs
+        };
+        Ok((loss, steps as f64 * costs.step(self.macs())))
     }
 
     /// Measures the health of the dormant kernels, if there are any, on one batch; returns the

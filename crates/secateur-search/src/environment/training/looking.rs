@@ -3,10 +3,8 @@
 use secateur_net::NetError;
 use secateur_onnx::coupling::Masks;
 
+use super::learning::LOOK_BATCHES;
 use super::{Effort, TrainingEnvironment};
-
-/// Batches that score the kernels of a network with solved weights.
-const LOOK_BATCHES: usize = 2;
 
 impl TrainingEnvironment<'_> {
     /// Switches kernels and solves the given network's weights for them; scores the active kernels and

@@ -1,10 +1,11 @@
-//! The environment that trains: compact networks in our own interpreter.
+//! The environment that trains: compact networks in our own interpreter, or elsewhere ([`OutsideTrainer`]).
 
 mod given;
 mod held;
 mod learning;
 mod looking;
 mod observing;
+mod outside;
 mod problem;
 mod recovering;
 mod sizing;
@@ -23,6 +24,7 @@ use secateur_net::train::{Evaluation, Optimizer, Reference, StepObserver, Teache
 
 pub use given::{check_finite, file_notes};
 pub use held::Held;
+pub use outside::{OutsideData, OutsideError, OutsideTrainer, Values};
 pub use problem::{Problem, ProblemError};
 pub use state::{KernelState, Shared, State};
 
@@ -74,12 +76,14 @@ impl Effort {
 /// agent and policy do not share randomness.
 const SAMPLER_STREAM: u64 = 0x5a4d_504c;
 
-/// Networks trained by our own interpreter, on a problem's data.
+/// Networks trained on a problem's data by our own interpreter, or by another program on its own.
 pub struct TrainingEnvironment<'a> {
     problem: &'a Problem,
     training: &'a TrainingConfig,
     reward: &'a RewardConfig,
     teacher: Option<Teacher>,
+    /// Trains recoveries, where our own interpreter does not.
+    trainer: Option<Box<dyn OutsideTrainer + 'a>>,
     scores: Vec<&'a dyn Score>,
     costs: Costs,
     state: State,
@@ -100,6 +104,18 @@ impl<'a> TrainingEnvironment<'a> {
     /// # Errors
     /// As an inference pass.
     pub fn new(problem: &'a Problem, config: &'a PruneConfig) -> Result<Self, NetError> {
+        Self::trained_by(problem, config, None)
+    }
+
+    /// The same, whose recoveries are trained outside if there is a trainer.
+    ///
+    /// # Errors
+    /// As an inference pass.
+    pub fn trained_by(
+        problem: &'a Problem,
+        config: &'a PruneConfig,
+        trainer: Option<Box<dyn OutsideTrainer + 'a>>,
+    ) -> Result<Self, NetError> {
         let training = &config.training;
         let batch_size = sizing::batch_size(problem, training.batch_size)?;
         let mut costs = problem.costs(batch_size)?;
@@ -120,14 +136,22 @@ impl<'a> TrainingEnvironment<'a> {
         let (errors, taken) = solving::errors_by_width(problem, seed)?;
         let solving = Solving::new(problem, seed)?;
         costs.setup += taken + solving.setup();
-        let (recover_augment, taken) = withstanding::of_recovery(problem, training, seed)?;
+        let (recover_augment, taken) = match &trainer {
+            None => withstanding::of_recovery(problem, training, seed)?,
+            Some(_) => (training.recover_augment(withstanding::USUAL_SHIFT), 0.0),
+        };
         costs.setup += taken;
+        if let Some(trainer) = &trainer {
+            let data = trainer.data();
+            (costs.n_train, costs.batch_size) = (data.samples, data.batch_size);
+        }
         let sampler = BatchSampler::new(problem.train.len(), batch_size, seed);
         Ok(Self {
             problem,
             training,
             reward: &config.reward,
             teacher,
+            trainer,
             scores: own().into_iter().collect(),
             costs,
             state: given(problem, training),
@@ -233,7 +257,8 @@ impl Environment for TrainingEnvironment<'_> {
     fn identity(&self) -> Identity {
         Identity {
             fingerprint: self.problem.fingerprint(),
-            n_train: self.problem.train.len(),
+            // A run cannot go on with another trainer's data, or without one.
+            n_train: self.costs.n_train,
         }
     }
 
@@ -310,6 +335,11 @@ impl Environment for TrainingEnvironment<'_> {
 
     fn standing_of<'s>(&self, state: &'s State) -> &'s Standing {
         &state.standing
+    }
+
+    /// What was trained outside was held against its start already, as far as the few samples at hand tell.
+    fn is_worse_than(&self, state: &State) -> bool {
+        self.trainer.is_none() && self.state.standing.quality < state.standing.quality
     }
 
     fn given(&self) -> State {

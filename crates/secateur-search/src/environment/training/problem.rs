@@ -178,6 +178,12 @@ impl Problem {
         })
     }
 
+    /// The same, whose network was trained on so many samples, of which the data at hand are a few:
+    /// where the model does not carry the cost of its training, that follows.
+    pub fn trained_on(&mut self, samples: usize, epochs: f64) {
+        self.reference = reference(&self.model, &self.space, samples, epochs);
+    }
+
     /// The compact network of some masks.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use secateur_onnx::coupling::Masks;
 use super::learning::Plan;
 use super::solving::fall;
 use super::{Effort, Standing, TrainingEnvironment};
+use crate::environment::EnvironmentError;
 
 /// A network in front of a recovery, as it does on the search part.
 struct Start {
@@ -24,25 +25,36 @@ impl TrainingEnvironment<'_> {
         masks: &Masks,
         steps: usize,
         watch: &mut dyn StepObserver,
-    ) -> Result<(f64, Effort), NetError> {
+    ) -> Result<(f64, Effort), EnvironmentError> {
         // At fixed masks nothing could have been switched: no kernel gets older.
         if self.state.standing.masks != *masks {
             self.state.switch(masks.clone());
         }
         let network = self.problem.compact(masks)?;
         let (start, mut effort) = self.begin_recovery(&network)?;
-        let plan = Plan {
-            schedule: Schedule {
-                kind: ScheduleKind::OneCycle,
-                peak: self.training.peak_of_recovery(self.problem.task.against()),
-                steps: self.steps_left(steps, effort),
-            },
-            augment: self.recover_augment(),
+        let steps = self.steps_left(steps, effort);
+        let (loss, taken) = match self.trainer {
+            None => self.train(self.recovery_plan(steps), watch)?,
+            Some(_) => {
+                let (loss, scoring) = self.train_outside(steps, watch)?;
+                effort.of_present += scoring;
+                (loss, steps)
+            }
         };
-        let (loss, taken) = self.train(plan, watch)?;
         effort.of_present += taken as f64 * self.costs.step(self.macs());
         effort.of_present += self.end_recovery(start, &network)?;
         Ok((loss, effort))
+    }
+
+    fn recovery_plan(&self, steps: usize) -> Plan {
+        Plan {
+            schedule: Schedule {
+                kind: ScheduleKind::OneCycle,
+                peak: self.training.peak_of_recovery(self.problem.task.against()),
+                steps,
+            },
+            augment: self.recover_augment(),
+        }
     }
 
     /// Clears the moments, and gives the present network solved weights where those do better;
@@ -71,12 +83,18 @@ impl TrainingEnvironment<'_> {
         allowed.saturating_sub(taken).max(allowed.div_ceil(2))
     }
 
-    /// Goes back to what the recovery began with if the loss on the search part has risen for
-    /// certain: on few samples training may fit their noise. Returns the sample-MACs.
+    /// Goes back to what the recovery began with if it has become worse on the search part for certain:
+    /// on few samples training may fit their noise. What was trained here is held to the loss that it
+    /// was trained by, what was trained outside to its quality, since its loss is another. Returns the
+    /// sample-MACs.
     fn end_recovery(&mut self, start: Start, network: &Interpreter) -> Result<f64, NetError> {
         let (mut judged, judging) = self.judged(network)?;
         let began = mean(&start.judged, |judged| judged.loss);
-        if has_risen(&start.judged, &judged) {
+        let figure: fn(&Judged) -> f64 = match self.trainer {
+            None => |judged| judged.loss,
+            Some(_) => |judged| 1.0 - f64::from(judged.quality),
+        };
+        if has_risen(&start.judged, &judged, figure) {
             judged = start.judged;
             self.state.weights = start.weights;
         }
@@ -107,13 +125,14 @@ fn mean(judged: &[Judged], value: impl Fn(&Judged) -> f64) -> f64 {
     judged.iter().map(value).sum::<f64>() / judged.len().max(1) as f64
 }
 
-/// True if losses have risen by more than a standard error of their mean rise. Of fifty samples one or
-/// two decide the mean, and recoveries mostly help, so that a smaller rise says nothing.
-fn has_risen(before: &[Judged], after: &[Judged]) -> bool {
+/// True if a figure of the samples has risen by more than a standard error of its mean rise, or the loss
+/// is no number. Of fifty samples one or two decide the mean, and recoveries mostly help, so that a
+/// smaller rise says nothing.
+fn has_risen(before: &[Judged], after: &[Judged], figure: impl Fn(&Judged) -> f64) -> bool {
     if !mean(after, |judged| judged.loss).is_finite() {
         return true;
     }
-    let rises = before.iter().zip(after).map(|(b, a)| a.loss - b.loss);
+    let rises = before.iter().zip(after).map(|(b, a)| figure(a) - figure(b));
     let (n, sum, squares) = rises.fold((0.0, 0.0, 0.0), |(n, sum, squares), rise| {
         (n + 1.0, sum + rise, squares + rise * rise)
     });
@@ -137,7 +156,9 @@ mod tests {
 
     #[test]
     fn losses_have_risen_where_they_rose_by_more_than_chance_explains() {
-        let rises = |before: &[f64], after: &[f64]| has_risen(&judged(before), &judged(after));
+        let loss = |judged: &Judged| judged.loss;
+        let rises =
+            |before: &[f64], after: &[f64]| has_risen(&judged(before), &judged(after), loss);
         assert!(rises(&[1.0, 1.0, 1.0], &[1.1, 1.2, 1.1]));
         assert!(!rises(&[1.0, 1.0, 1.0], &[0.9, 0.8, 0.9]));
         // One sample of three makes the whole rise.

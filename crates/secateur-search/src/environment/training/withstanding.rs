@@ -28,7 +28,7 @@ const ZOOMS: [f32; 3] = [0.05, 0.1, 0.15];
 
 /// Largest shift, pixels, where the given network is not asked, and what is begun with where it is: on
 /// all data tried it paid.
-const USUAL_SHIFT: usize = 1;
+pub(super) const USUAL_SHIFT: usize = 1;
 
 /// What chance changes in the images of a recovery: what the settings say, and where they say
 /// nothing as much as the given network withstands; and the sample-MACs that finding it took.
