@@ -189,7 +189,7 @@ class PruneSettings(LookSettings, total=False):
     Default: dqn.
     """
     explore_episodes: int
-    """Episodes that explore, each from the given network.
+    """Episodes that explore, each from the given network; none where an agent has explored enough.
 
     Default: 1. May be 0 to 100000.
     """
@@ -282,6 +282,12 @@ class PruneSettings(LookSettings, total=False):
 
     Default: 64. May be 1 to 4096.
     """
+    agent_pretrained: bool
+    """A new agent knows how much layers' errors matter from the networks of tools/agent; else all
+    matter alike.
+
+    Default: true.
+    """
     agent_gamma: float
     """Discount of the next pruning epoch's worth.
 
@@ -311,6 +317,12 @@ class PruneSettings(LookSettings, total=False):
     """Share of the run over which that falls.
 
     Default: 0.5. May be 0 to 1.
+    """
+    agent_width_noise: float
+    """Standard deviation of what episodes that explore add to the logarithms of how much layers'
+    errors matter; 0: they exchange kernels, and widths are not tried.
+
+    Default: 0. May be 0 to 10.
     """
     reward_quality: float
     """w_q, weight of the fall of the loss, a unit for each factor e.

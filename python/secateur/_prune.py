@@ -44,6 +44,7 @@ class _Run:
     config: Path | None
     settings: Words
     agent: Path | None
+    learn_into: Path | None
     command: str
     threads: int | None
 
@@ -59,6 +60,7 @@ def prune(
     run_dir: File | None = None,
     resume: bool = False,
     agent: File | None = None,
+    learn_into: File | None = None,
     config: File | None = None,
     metric: Metric | None = None,
     trainer: Trainer | None = None,
@@ -101,6 +103,8 @@ def prune(
         Go on with the run in `run_dir`, by its own settings unless told otherwise.
     agent : path, optional
         Start from an agent saved by another run.
+    learn_into : path, optional
+        Start from the agent in this file, where there is one, and write there what it has learnt.
     config : path, optional
         Settings (TOML); arguments go first.
     metric : callable or str, optional
@@ -159,6 +163,7 @@ def prune(
         config=None if config is None else Path(config),
         settings=words,
         agent=None if agent is None else Path(agent),
+        learn_into=None if learn_into is None else Path(learn_into),
         command=_call(mode, budget, max_drop, words),
         threads=threads,
     )

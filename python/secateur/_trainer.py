@@ -42,7 +42,7 @@ class Trainer(Protocol):
         Returns
         -------
         dict of str to array
-            The values of all `parameters`, in the model's layouts, in one piece.
+            The values of all `parameters`, in the model's layouts.
         """
         ...
 

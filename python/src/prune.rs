@@ -33,6 +33,7 @@ pub struct Run {
     config: Option<PathBuf>,
     settings: Words,
     agent: Option<PathBuf>,
+    learn_into: Option<PathBuf>,
     /// What the report says of how the run was made.
     command: String,
     threads: Option<usize>,
@@ -69,10 +70,12 @@ pub fn prune(
         };
         let given = given::<PruneConfig>(run.settings)?;
         let configs = configs.collect::<Result<Vec<_>, _>>()?;
-        let config = prune_config(&files.model, configs, &promise, &given, run.agent.is_some())?;
+        let has_agent = run.agent.is_some() || run.learn_into.is_some();
+        let config = prune_config(&files.model, configs, &promise, &given, has_agent)?;
         let source = data.open(&config.data)?;
         let mut pruner = Pruner::with_config(config)
             .agent(run.agent.as_deref())
+            .learn_into(run.learn_into.as_deref())
             .command(run.command);
         if let Some(metric) = &metric {
             pruner = pruner.measure(|file: &Path| number(stop, metric, file));

@@ -85,7 +85,8 @@ impl OutsideTrainer for Trainer<'_> {
 fn arrays(trained: &Bound<'_, PyAny>) -> PyResult<Values> {
     let arrays: HashMap<String, Bound<'_, PyArrayDyn<f32>>> = trained.extract()?;
     let values = |(name, array): (String, Bound<'_, PyArrayDyn<f32>>)| {
-        let values = array.try_readonly()?.as_slice()?.to_vec();
+        // In the order of the indices, however the array lies in memory.
+        let values = array.try_readonly()?.as_array().iter().copied().collect();
         Ok((name, values))
     };
     arrays.into_iter().map(values).collect()

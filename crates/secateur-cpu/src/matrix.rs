@@ -271,12 +271,12 @@ unsafe fn tile_of<V: Simd>(
             if row < rows {
                 let row_of_c = c.as_mut_ptr().add(row * stride);
                 let is_whole = columns == 2 * lanes;
-                let to = if is_whole { row_of_c } else { edge.as_mut_ptr() };
                 if !is_whole {
                     for column in 0..columns {
                         edge[column] = *row_of_c.add(column);
                     }
                 }
+                let to = if is_whole { row_of_c } else { edge.as_mut_ptr() };
                 for half in 0..2 {
                     let to = to.add(half * lanes);
                     V::Wide::store(to, V::Wide::fma(factor, tile[row][half], V::Wide::load(to)));

@@ -149,6 +149,7 @@ fn observation(space: &Space, masks: &Masks) -> Observation {
         mac_share: marginal[g].macs as f32 / size.macs.max(1) as f32,
         is_conv: true,
         switchable: space.switchable[g],
+        ..LayerFacts::default()
     };
     let fact = |&active: &bool| KernelFacts {
         active,

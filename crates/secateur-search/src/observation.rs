@@ -32,6 +32,12 @@ pub struct LayerFacts {
     pub param_share: f32,
     /// Share of the network's multiply-adds that one kernel costs now.
     pub mac_share: f32,
+    /// Share of the given network's parameters that one kernel costs there.
+    pub given_param_share: f32,
+    /// Share of its multiply-adds that one kernel costs there.
+    pub given_mac_share: f32,
+    /// Layers whose kernels go together, this one included.
+    pub coupled: usize,
     /// Convolution kernels, not fully connected features.
     pub is_conv: bool,
     /// May its kernels be switched?
@@ -47,6 +53,8 @@ pub struct NetworkFacts {
     pub remaining: f32,
     /// Share that is to remain in the end, 0..=1.
     pub target: f32,
+    /// Natural logarithm of the loss.
+    pub log_loss: f32,
     /// By how much the last healing lowered the loss, as share of what it was; -1..=1.
     pub convergence: f32,
     /// Progress in the episode, 0..=1.

@@ -132,6 +132,15 @@ pub struct Exploration {
     pub stage: Stage,
 }
 
+/// What a learner explores.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Explores {
+    /// Which kernels stay. Where it explores neither, a run has no episode for it.
+    pub kernels: bool,
+    /// How many: every epoch of an episode that explores cuts the network anew.
+    pub widths: bool,
+}
+
 /// One epoch as a learner remembers it.
 pub struct Experience<'a> {
     /// What was seen before.
@@ -157,8 +166,12 @@ pub struct LearnReport {
 
 /// A policy that learns from what came of its decisions.
 pub trait Learner: Policy {
-    /// Told before each epoch how far the run has come, 0..=1; says how it explores.
-    fn explore(&mut self, progress: f32) -> Exploration;
+    /// What there is to explore; told before a run.
+    fn explores(&self) -> Explores;
+
+    /// Told before each epoch how far the run has come, 0..=1, and whether its episode gives the
+    /// results; says how it explores.
+    fn explore(&mut self, progress: f32, is_last: bool) -> Exploration;
 
     /// Learns from an epoch.
     fn learn(&mut self, experience: &Experience<'_>) -> LearnReport;

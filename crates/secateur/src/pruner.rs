@@ -47,6 +47,7 @@ pub struct Pruner<'a> {
     pub(crate) policy: Option<Box<dyn Policy + 'a>>,
     pub(crate) scores: Vec<&'a dyn Score>,
     pub(crate) agent: Option<PathBuf>,
+    pub(crate) learn_into: Option<PathBuf>,
     pub(crate) command: String,
     pub(crate) measure: Option<Box<Function<'a>>>,
     pub(crate) trainer: Option<Box<dyn OutsideTrainer + 'a>>,
@@ -66,6 +67,7 @@ impl<'a> Pruner<'a> {
             policy: None,
             scores: Vec::new(),
             agent: None,
+            learn_into: None,
             command: "the library".to_string(),
             measure: None,
             trainer: None,
@@ -119,6 +121,21 @@ impl<'a> Pruner<'a> {
     pub fn agent(mut self, path: Option<&Path>) -> Self {
         self.agent = path.map(Path::to_path_buf);
         self
+    }
+
+    /// Starts from the agent in this file, where there is one and no other is given, and writes there
+    /// what it has learnt once the run is over. A run that is resumed has an agent of its own and is
+    /// refused.
+    #[must_use]
+    pub fn learn_into(mut self, path: Option<&Path>) -> Self {
+        self.learn_into = path.map(Path::to_path_buf);
+        self
+    }
+
+    /// The agent to start from, if there is one.
+    pub(crate) fn known_agent(&self) -> Option<&Path> {
+        let learnt = self.learn_into.as_deref().filter(|path| path.exists());
+        self.agent.as_deref().or(learnt)
     }
 
     /// What the report says of how the run was made.

@@ -84,7 +84,7 @@ class Narrowing:
 
     def is_constant(self, tensor: str) -> bool:
         """True for what the module's own file stores: no parameter, but a number of its code."""
-        return tensor in self._given
+        return self.source(tensor)[0] in self._given
 
     def holds(self, parameter: str) -> bool:
         """True if the file has a tensor of the parameter, as it is or laid out."""

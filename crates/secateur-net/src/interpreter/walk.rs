@@ -11,7 +11,8 @@ use crate::pass::{Bound, Pass, Phase, missing};
 use crate::value::{Output, Value};
 use crate::weights::Weights;
 
-/// A pass between two steps, or a copy of one that goes on by itself. Steps run one by one, those too that inference runs together.
+/// A pass between two steps, or a copy of one that goes on by itself. Steps run one by one, those too
+/// that inference runs together.
 #[derive(Clone)]
 pub struct Walk<'n> {
     network: &'n Interpreter,

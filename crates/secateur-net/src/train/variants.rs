@@ -24,7 +24,8 @@ pub struct Variants<'a> {
 
 /// The mean loss of a network, and that of each of its variants, by set and number.
 ///
-/// `change(set, number, weights)` makes a variant of the network's `weights`.
+/// `change(set, number, weights)` makes a variant of the network's `weights`, by the parameters of its set
+/// alone.
 ///
 /// # Errors
 /// As [`super::judge`].
@@ -40,6 +41,8 @@ pub fn losses(
         .iter()
         .map(|set| (0..set.count).map(|_| Loss::new(task)).collect())
         .collect();
+    // One copy for all variants: a large network's weights take long to copy.
+    let mut variant = weights.clone();
     for_each_batch(part, |batch| {
         let wanted = reference.outputs(&batch)?;
         let wanted = match &wanted {
@@ -63,14 +66,18 @@ pub fn losses(
                 .filter(|(set, _)| due[*set] == step)
             {
                 for (number, loss) in changed[set].iter_mut().enumerate() {
-                    let mut weights = weights.clone();
-                    change(set, number, &mut weights);
+                    change(set, number, &mut variant);
                     let mut other = walk.clone();
-                    other.rebind(&weights, &of.parameters);
+                    other.rebind(&variant, &of.parameters);
                     while other.node().is_some() {
-                        other.step(&weights)?;
+                        other.step(&variant)?;
                     }
                     loss.add(&other.outputs(0, n)?, wanted)?;
+                    for &name in &of.parameters {
+                        if let Some((was, now)) = weights.get(name).zip(variant.get_mut(name)) {
+                            now.data.copy_from_slice(&was.data);
+                        }
+                    }
                 }
             }
             walk.step(weights)?;

@@ -1,21 +1,40 @@
 //! Agents as files, to prune another network with what was learnt on this one.
 //!
-//! A safetensors file: `q_net`, `target_q_net` and Adam's moments, with the
-//! number of features, the width, the counters and how far exploration had come as
-//! metadata. The replay memory belongs to a run and stays in its folder.
+//! A safetensors file: `q_net`, `target_q_net` and Adam's moments; what is known of layers and the
+//! looks that taught it (`shapes`, as bytes); the numbers of features, the width, the counters
+//! and how far exploration had come as metadata. The replay memory of kernels belongs to a run and
+//! stays in its folder.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use secateur_net::Engine;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::features::N_FEATURES;
+use super::shapes::{N_LAYER_FEATURES, Shapes};
 use super::{AgentState, DqnAgent, DqnConfig, QNet};
 
-/// What an agent's file says it is.
-const KIND: &str = "secateur agent";
+/// The entry of the metadata that makes a file an agent's: [`Facts`] as JSON.
+const KIND: &str = "secateur.agent";
+
+/// What a file says of its agent.
+#[derive(Debug, Serialize, Deserialize)]
+struct Facts {
+    /// Of a kernel and of a layer.
+    features: usize,
+    layer_features: usize,
+    hidden: usize,
+    updates: u64,
+    adam_steps: u64,
+    /// How far exploration had come.
+    epsilon: f32,
+}
+
+/// Name of what is known of layers.
+const SHAPES: &str = "shapes";
 
 /// Widest hidden layers of a file.
 const MOST_HIDDEN: usize = 1 << 16;
@@ -49,14 +68,16 @@ pub enum AgentError {
         reason: String,
     },
     /// The file was made for other features.
-    #[error("cannot use agent `{}`: it takes {found} features a kernel, this version has {expected}", path.display())]
+    #[error("cannot use agent `{}`: it takes {found} features a {of}, this version has {expected}", path.display())]
     OtherFeatures {
         /// The file.
         path: PathBuf,
+        /// Kernel or layer.
+        of: &'static str,
         /// Features of this version.
         expected: usize,
         /// Features of the file.
-        found: String,
+        found: usize,
     },
     /// The agent cannot be laid out as a file.
     #[error("cannot write down the agent")]
@@ -79,29 +100,37 @@ pub fn write_agent(agent: &DqnAgent) -> Result<Vec<u8>, AgentError> {
         ("adam.m", bytes(&state.adam.m)),
         ("adam.v", bytes(&state.adam.v)),
     ];
-    let views = parts
+    let shapes = state.shapes.write();
+    let mut views = parts
         .iter()
         .map(|(name, data)| {
             let view = TensorView::new(Dtype::F32, vec![data.len() / size_of::<f32>()], data)?;
             Ok((*name, view))
         })
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
-    let metadata = HashMap::from([
-        ("kind".to_string(), KIND.to_string()),
-        ("features".to_string(), state.q_net.inputs().to_string()),
-        ("hidden".to_string(), state.q_net.hidden().to_string()),
-        ("updates".to_string(), state.updates.to_string()),
-        ("adam_steps".to_string(), state.adam.steps.to_string()),
-        ("epsilon".to_string(), state.epsilon.to_string()),
-    ]);
+    views.push((
+        SHAPES,
+        TensorView::new(Dtype::U8, vec![shapes.len()], &shapes)?,
+    ));
+    let facts = Facts {
+        features: N_FEATURES,
+        layer_features: N_LAYER_FEATURES,
+        hidden: state.q_net.hidden(),
+        updates: state.updates,
+        adam_steps: state.adam.steps,
+        epsilon: state.epsilon,
+    };
+    // One entry: of several the order would be another in each process.
+    let facts = serde_json::to_string(&facts).unwrap_or_default();
+    let metadata = HashMap::from([(KIND.to_string(), facts)]);
     Ok(safetensors::serialize(views, Some(metadata))?)
 }
 
-/// A file that was opened: tensors and metadata.
+/// A file that was opened.
 struct AgentFile<'a> {
     path: &'a Path,
     tensors: SafeTensors<'a>,
-    metadata: HashMap<String, String>,
+    facts: Facts,
 }
 
 impl<'a> AgentFile<'a> {
@@ -110,45 +139,55 @@ impl<'a> AgentFile<'a> {
             path: path.to_path_buf(),
             source,
         };
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-        let file = Self {
-            path,
-            tensors: SafeTensors::deserialize(bytes).map_err(broken)?,
-            metadata: header.metadata().clone().unwrap_or_default(),
+        let unusable = |reason: &str| AgentError::Unusable {
+            path: path.to_path_buf(),
+            reason: reason.to_string(),
         };
-        if file.entry("kind") != KIND {
-            return Err(file.unusable("it is not an agent of this program"));
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let Some(facts) = metadata.get(KIND) else {
+            return Err(unusable(match metadata.contains_key("kind") {
+                true => "it is of an earlier version of this program",
+                false => "it is not an agent of this program",
+            }));
+        };
+        let facts: Facts = serde_json::from_str(facts)
+            .map_err(|_| unusable("what it says of its agent cannot be read"))?;
+        for (of, found, expected) in [
+            ("kernel", facts.features, N_FEATURES),
+            ("layer", facts.layer_features, N_LAYER_FEATURES),
+        ] {
+            if found != expected {
+                return Err(AgentError::OtherFeatures {
+                    path: path.to_path_buf(),
+                    of,
+                    expected,
+                    found,
+                });
+            }
         }
-        if file.entry("features") != N_FEATURES.to_string() {
-            return Err(AgentError::OtherFeatures {
-                path: path.to_path_buf(),
-                expected: N_FEATURES,
-                found: file.entry("features").to_string(),
-            });
-        }
-        Ok(file)
+        Ok(Self {
+            path,
+            tensors,
+            facts,
+        })
+    }
+
+    fn shapes(&self) -> Result<Shapes, AgentError> {
+        let broken = |source| AgentError::Format {
+            path: self.path.to_path_buf(),
+            source,
+        };
+        let view = self.tensors.tensor(SHAPES).map_err(broken)?;
+        Shapes::read(view.data())
+            .ok_or_else(|| self.unusable(format!("`{SHAPES}` does not hold what it should")))
     }
 
     fn unusable(&self, reason: impl Into<String>) -> AgentError {
         AgentError::Unusable {
             path: self.path.to_path_buf(),
             reason: reason.into(),
-        }
-    }
-
-    fn entry(&self, key: &str) -> &str {
-        self.metadata.get(key).map_or("", String::as_str)
-    }
-
-    fn number(&self, key: &str) -> Result<u64, AgentError> {
-        let parsed = self.entry(key).parse();
-        parsed.map_err(|_| self.unusable(format!("its entry `{key}` is no number")))
-    }
-
-    fn epsilon(&self) -> Result<f32, AgentError> {
-        match self.entry("epsilon").parse::<f32>() {
-            Ok(epsilon) if (0.0..=1.0).contains(&epsilon) => Ok(epsilon),
-            _ => Err(self.unusable("its entry `epsilon` is no share")),
         }
     }
 
@@ -169,10 +208,17 @@ impl<'a> AgentFile<'a> {
     }
 
     fn hidden(&self) -> Result<usize, AgentError> {
-        match usize::try_from(self.number("hidden")?) {
-            // Bounds the products of widths: no file is near this size.
-            Ok(hidden) if hidden <= MOST_HIDDEN => Ok(hidden),
+        // Bounds the products of widths: no file is near this size.
+        match self.facts.hidden {
+            hidden if hidden <= MOST_HIDDEN => Ok(hidden),
             _ => Err(self.unusable("its width is absurd")),
+        }
+    }
+
+    fn epsilon(&self) -> Result<f32, AgentError> {
+        match self.facts.epsilon {
+            epsilon if (0.0..=1.0).contains(&epsilon) => Ok(epsilon),
+            _ => Err(self.unusable("its share of random decisions is no share")),
         }
     }
 
@@ -209,9 +255,10 @@ pub fn load_agent(
     }
     state.adam.m = m;
     state.adam.v = v;
-    state.adam.steps = file.number("adam_steps")?;
-    state.updates = file.number("updates")?;
+    state.adam.steps = file.facts.adam_steps;
+    state.updates = file.facts.updates;
     state.epsilon = file.epsilon()?;
+    state.shapes = file.shapes()?;
     agent.resume(state);
     Ok(agent)
 }

@@ -9,11 +9,14 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use secateur_net::Engine;
+use secateur_net::heal::WidthErrors;
 use serde::{Deserialize, Serialize};
 
 use super::adam::Moments;
 use super::features::{Features, N_FEATURES};
+use super::shapes::Shapes;
 use super::{DqnConfig, QNet, Replay, Transition};
+use crate::observation::Observation;
 use crate::policy::LearnReport;
 
 /// A transition's chance to be drawn falls by this factor for each pruning epoch of age: what a
@@ -34,6 +37,7 @@ pub struct AgentState {
     pub(super) target_q_net: QNet,
     pub(super) adam: Moments,
     pub(super) replay: Replay,
+    pub(super) shapes: Shapes,
     pub(super) updates: u64,
     /// Share of random decisions in its last actions.
     pub(super) epsilon: f32,
@@ -53,10 +57,13 @@ impl DqnAgent {
     pub fn new(config: DqnConfig, seed: u64, engine: &Engine) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let q_net = QNet::new(N_FEATURES, config.hidden, &mut rng);
+        let shipped = config.pretrained.then(Shapes::shipped).flatten();
+        let shapes = shipped.unwrap_or_else(|| Shapes::new(&mut rng));
         let state = AgentState {
             target_q_net: q_net.clone(),
             adam: Moments::new(q_net.parameters().len()),
             replay: Replay::new(config.replay_capacity, REPLAY_DECAY),
+            shapes,
             updates: 0,
             epsilon: config.epsilon_start,
             q_net,
@@ -116,6 +123,23 @@ impl DqnAgent {
     /// Remembers the transitions of a pruning epoch.
     pub fn remember(&mut self, transitions: Vec<Transition>) {
         self.state.replay.push_epoch(transitions);
+    }
+
+    /// Errors by width, each layer's by what it matters; with noise where others are tried.
+    pub(super) fn weighed(&mut self, observation: &Observation, tries: bool) -> Vec<WidthErrors> {
+        let AgentState { shapes, rng, .. } = &mut self.state;
+        let noise = if tries { self.config.width_noise } else { 0.0 };
+        shapes.weighed(observation, f64::from(noise), rng)
+    }
+
+    /// Learns how much the layers' errors matter from the network that was looked at last, where it
+    /// tries widths: of networks with the same widths nothing follows.
+    pub(super) fn learn_shapes(&mut self, observation: &Observation, updates: usize) {
+        if self.config.width_noise > 0.0 {
+            let AgentState { shapes, rng, .. } = &mut self.state;
+            shapes.remember(observation);
+            shapes.learn(updates, rng);
+        }
     }
 
     /// Number of transitions remembered.

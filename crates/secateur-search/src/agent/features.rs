@@ -253,17 +253,17 @@ mod tests {
                     param_share: 0.1,
                     mac_share: 0.1,
                     is_conv: true,
-                    depth: 0.0,
                     switchable: true,
+                    ..LayerFacts::default()
                 },
                 LayerFacts {
                     width: 2,
                     active: 2,
                     param_share: 0.01,
                     mac_share: 0.2,
-                    is_conv: false,
                     depth: 1.0,
                     switchable: true,
+                    ..LayerFacts::default()
                 },
             ],
             kernels: kernels.collect(),

@@ -8,6 +8,7 @@ pub mod features;
 mod policy;
 mod q_net;
 mod replay;
+mod shapes;
 #[cfg(test)]
 mod tests;
 

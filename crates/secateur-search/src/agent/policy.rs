@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::epsilon::EPSILON_END;
 use super::features::{Features, features};
 use super::{AgentState, DqnAgent, EpsilonSchedule, Transition, write_agent};
 use crate::observation::Observation;
-use crate::policy::{Experience, Exploration, LearnReport, Learner, Policy, PolicyError};
+use crate::policy::{Experience, Exploration, Explores, LearnReport, Learner, Policy, PolicyError};
+use crate::record::Stage;
 use crate::widths::{Frame, knapsack};
 
 /// Name of the policy.
@@ -20,6 +22,8 @@ pub struct DqnPolicy {
     /// Epsilon that the agent came with: exploration goes on from there.
     epsilon_start: f32,
     epsilon: f32,
+    /// Whether widths are tried that it would not choose.
+    tries_widths: bool,
 }
 
 /// What is saved of it.
@@ -35,6 +39,7 @@ impl DqnPolicy {
         Self {
             epsilon_start: agent.epsilon(),
             epsilon: 0.0,
+            tries_widths: false,
             agent,
             updates,
         }
@@ -83,7 +88,8 @@ impl Policy for DqnPolicy {
     }
 
     fn widths(&mut self, observation: &Observation, frame: &Frame<'_>) -> Option<Vec<usize>> {
-        Some(knapsack(frame, &observation.errors))
+        let errors = self.agent.weighed(observation, self.tries_widths);
+        Some(knapsack(frame, &errors))
     }
 
     fn checkpoint(&self) -> Vec<u8> {
@@ -120,12 +126,23 @@ fn missed(advantages: &[f32], active: &[bool]) -> Option<usize> {
 }
 
 impl Learner for DqnPolicy {
-    fn explore(&mut self, progress: f32) -> Exploration {
+    fn explores(&self) -> Explores {
+        Explores {
+            kernels: self.epsilon_start > EPSILON_END,
+            widths: self.agent.config().width_noise > 0.0,
+        }
+    }
+
+    fn explore(&mut self, progress: f32, is_last: bool) -> Exploration {
         let schedule = EpsilonSchedule::new(self.agent.config()).from_at_most(self.epsilon_start);
         self.epsilon = schedule.at(progress);
+        self.tries_widths = !is_last && self.agent.config().width_noise > 0.0;
         Exploration {
             epsilon: self.epsilon,
-            stage: schedule.stage(progress),
+            stage: match self.tries_widths {
+                true => Stage::Explore,
+                false => schedule.stage(progress),
+            },
         }
     }
 
@@ -144,6 +161,8 @@ impl Learner for DqnPolicy {
                 });
             }
         }
+        self.agent
+            .learn_shapes(experience.next_observation, self.updates);
         self.agent.remember(transitions);
         self.agent.learn(self.updates)
     }

@@ -5,14 +5,18 @@
 //! negative worth should go, but only if enough epochs are left to pay for the switch:
 //! whoever looks at the next reward alone gets it wrong.
 
+use std::sync::Arc;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use secateur_net::Engine;
+use secateur_net::heal::WidthErrors;
 
 use super::epsilon::EPSILON_END;
 use super::features::{Features, KNOWN_REWARD, N_FEATURES};
 use super::*;
+use crate::observation::{LayerFacts, NetworkFacts, Observation};
 
 const EPOCHS: usize = 5;
 const KERNELS: usize = 64;
@@ -25,6 +29,7 @@ fn config() -> DqnConfig {
         batch_size: 128,
         learning_rate: 3e-3,
         replay_capacity: 20_000,
+        pretrained: false,
         ..DqnConfig::default()
     }
 }
@@ -258,17 +263,116 @@ fn files_that_are_no_agents_are_refused() {
     };
     assert!(text(b"no agent").contains("expected a safetensors file"));
     assert!(text(&good[..good.len() - 1]).contains("expected a safetensors file"));
-    let entry = b"\"features\":\"28\"";
+    let entry = br#"{\"features\":28,"#;
     let found = good.windows(entry.len()).position(|part| part == entry);
     let at = found.expect("number of features") + entry.len() - 4;
     let mut other = good.clone();
     other[at + 2] = b'9';
     assert!(text(&other).contains("29 features a kernel, this version has 28"));
-    let last = good.len() - 4;
-    let mut nan = good;
-    nan[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    // What is known of layers lies behind the floats.
+    let shapes = postcard::to_allocvec(&agent.state().shapes).unwrap();
+    let last = good.len() - shapes.len() - 4;
+    let mut nan = good.clone();
+    nan[last..last + 4].copy_from_slice(&f32::NAN.to_le_bytes());
     assert!(text(&nan).contains("finite floats"));
+    let mut damaged = good;
+    damaged[last + 4..].fill(0xff);
+    assert!(text(&damaged).contains("`shapes` does not hold what it should"));
     let missing =
         load_agent(config(), 0, &Engine::fused(), &folder.path().join("none")).unwrap_err();
     assert!(missing.to_string().contains("none"), "{missing}");
+}
+
+/// Two layers of eight kernels whose errors rise alike, with so many kernels on.
+fn layers(active: [usize; 2], log_loss: f64) -> Observation {
+    let layer = |(depth, active): (f32, usize)| LayerFacts {
+        depth,
+        width: 8,
+        active,
+        switchable: true,
+        ..LayerFacts::default()
+    };
+    let errors = WidthErrors {
+        order: (0..8).collect(),
+        errors: (0..8).map(|gone| 0.01 * f64::from(gone)).collect(),
+    };
+    Observation {
+        network: NetworkFacts {
+            target: 0.5,
+            log_loss: log_loss as f32,
+            ..NetworkFacts::default()
+        },
+        layers: [0.0, 1.0].into_iter().zip(active).map(layer).collect(),
+        errors: Arc::new(vec![errors; 2]),
+        ..Observation::default()
+    }
+}
+
+#[test]
+fn layers_count_by_what_looks_say_of_them() {
+    let tries = DqnConfig {
+        width_noise: 0.5,
+        ..config()
+    };
+    let mut agent = DqnAgent::new(tries, 7, &Engine::fused());
+    let seen = layers([4, 4], 0.0);
+    let factors = |agent: &mut DqnAgent| -> [f64; 2] {
+        let weighed = agent.weighed(&seen, false);
+        [0, 1].map(|layer| weighed[layer].errors[4] / seen.errors[layer].errors[4])
+    };
+    assert_eq!(factors(&mut agent), [1.0; 2]);
+    // Too few to tell anything, then a network whose second layer loses nine times as much.
+    agent.learn_shapes(&layers([2, 4], -1.0), 50);
+    assert_eq!(factors(&mut agent), [1.0; 2]);
+    for active in [
+        [4, 2],
+        [1, 7],
+        [7, 1],
+        [3, 6],
+        [6, 3],
+        [2, 2],
+        [5, 5],
+        [1, 3],
+        [3, 1],
+    ] {
+        let gone = active.map(|active| 8.0 - active as f64);
+        agent.learn_shapes(&layers(active, 0.01 * (gone[0] + 9.0 * gone[1]) - 1.3), 100);
+    }
+    let [early, late] = factors(&mut agent);
+    assert!(late > 2.0 * early, "{early} {late}");
+    // A loss that is no number says nothing.
+    let before = agent.state().clone();
+    agent.learn_shapes(&layers([4, 4], f64::NAN), 0);
+    assert_eq!(agent.state(), &before);
+}
+
+#[test]
+fn what_is_shipped_can_be_read_and_is_no_start_from_nothing() {
+    let pretrained = DqnConfig {
+        pretrained: true,
+        ..config()
+    };
+    let seen = layers([4, 4], 0.0);
+    let mut agent = DqnAgent::new(pretrained, 9, &Engine::fused());
+    assert_ne!(agent.weighed(&seen, false), *seen.errors);
+    // Some layers matter more: those that others go with, not all.
+    let mut streams = seen.clone();
+    streams.layers[1].coupled = 4;
+    let plain = agent.weighed(&seen, false)[1].errors[4];
+    assert!(agent.weighed(&streams, false)[1].errors[4] > plain);
+}
+
+#[test]
+fn widths_are_tried_with_noise_alone() {
+    let noisy = DqnConfig {
+        width_noise: 0.5,
+        ..config()
+    };
+    let seen = layers([4, 4], 0.0);
+    let mut agent = DqnAgent::new(noisy, 8, &Engine::fused());
+    assert_eq!(agent.weighed(&seen, false), *seen.errors);
+    let tried = agent.weighed(&seen, true);
+    assert!(tried != *seen.errors && tried != agent.weighed(&seen, true));
+    let plain = DqnAgent::new(config(), 8, &Engine::fused()).weighed(&seen, true);
+    assert_eq!(plain, *seen.errors);
 }

@@ -11,6 +11,11 @@ settings! {
         /// A forward pass over hundreds of kernels takes under a millisecond.
         // Their square is held four times.
         pub hidden: usize = 64, in Range::from_to(1.0, 4096.0);
+        /// A new agent knows how much layers' errors matter from the networks of tools/agent; else all
+        /// matter alike.
+        ///
+        /// Residual streams matter more than their errors say.
+        pub pretrained: bool = true;
         /// Discount of the next pruning epoch's worth.
         ///
         /// Episodes have about ten epochs.
@@ -36,5 +41,11 @@ settings! {
         ///
         /// Of all searching epochs; before it the run *explores*, after it it *exploits*.
         pub exploration_share: f32 = 0.5, in SHARE;
+        /// Standard deviation of what episodes that explore add to the logarithms of how much layers'
+        /// errors matter; 0: they exchange kernels, and widths are not tried.
+        ///
+        /// What a try loses is missing in the result, so that this is for teaching an agent that others
+        /// start from; 0.4 gives networks near enough to good ones to learn from.
+        pub width_noise: f32 = 0.0, in Range::from_to(0.0, 10.0);
     }
 }

@@ -40,7 +40,7 @@ settings! {
         ///
         /// The others are yardsticks; see "Scores and rankings".
         pub policy: String = "dqn".to_string(), flag "--policy <POLICY>";
-        /// Episodes that explore, each from the given network.
+        /// Episodes that explore, each from the given network; none where an agent has explored enough.
         ///
         /// A second one costs as much and is seldom worth it on one network.
         pub explore_episodes: usize = 1, in COUNT;

@@ -1,32 +1,34 @@
 //! The episodes of a run: exploring ones, then the last one. Each passes all stops, and at each the
-//! network is cut to its size at once; then kernels are exchanged.
+//! network is cut to its size at once; then kernels are exchanged, or, where the policy explores
+//! that, other widths tried.
 
 use crate::config::SearchConfig;
+use crate::policy::Explores;
 use crate::promise::Stops;
 
 /// How many episodes there are, and how many pruning epochs each takes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Episodes {
     exploring: usize,
+    /// Whether every epoch that explores cuts anew.
+    tries_widths: bool,
     stops: usize,
-    /// Pruning epochs after each cut.
+    /// Pruning epochs after each first cut to a size.
     exchanges: usize,
 }
 
-/// Where in an episode a pruning epoch is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub stop: usize,
-    /// Does it cut to the size of the stop? Else kernels are exchanged.
-    pub cuts: bool,
-}
-
 impl Episodes {
-    /// Policies that do not learn have nothing to explore for.
-    pub(super) fn new(search: &SearchConfig, stops: &Stops, learns: bool) -> Self {
+    /// Where there is nothing to explore, the last episode is the only one.
+    pub(super) fn new(search: &SearchConfig, stops: &Stops, explores: Explores) -> Self {
         let stops = stops.shares.len();
+        let exploring = explores.kernels || explores.widths;
         Self {
-            exploring: if learns { search.explore_episodes } else { 0 },
+            exploring: if exploring {
+                search.explore_episodes
+            } else {
+                0
+            },
+            tries_widths: explores.widths,
             stops,
             exchanges: search.exchange_epochs.div_ceil(stops),
         }
@@ -46,18 +48,21 @@ impl Episodes {
         self.stops * (1 + self.exchanges)
     }
 
-    /// Where pruning epoch `t` is, from 1.
-    pub(super) fn place(&self, t: usize) -> Place {
-        let before = t.saturating_sub(1);
-        Place {
-            stop: (before / (1 + self.exchanges)).min(self.stops - 1),
-            cuts: before.is_multiple_of(1 + self.exchanges),
-        }
+    /// The stop of pruning epoch `t`, from 1.
+    pub(super) fn stop(&self, t: usize) -> usize {
+        (t.saturating_sub(1) / (1 + self.exchanges)).min(self.stops - 1)
+    }
+
+    /// Does pruning epoch `t` of an episode cut to the size of its stop, or are kernels exchanged? Where
+    /// widths are tried, every one that explores cuts.
+    pub(super) fn cuts(&self, episode: usize, t: usize) -> bool {
+        let tries = self.tries_widths && !self.is_last(episode);
+        tries || t.saturating_sub(1).is_multiple_of(1 + self.exchanges)
     }
 
     /// The epoch that cuts to the stop after that of epoch `t`; one too many after the last.
     pub(super) fn next_cut(&self, t: usize) -> usize {
-        (self.place(t).stop + 1) * (1 + self.exchanges) + 1
+        (self.stop(t) + 1) * (1 + self.exchanges) + 1
     }
 
     /// Progress in an episode when `done` of its epochs are over, 0..=1.
@@ -84,7 +89,7 @@ mod tests {
     use super::*;
     use crate::config::Metric;
 
-    fn episodes(shares: &[f64], exchanges: usize, learns: bool) -> Episodes {
+    fn episodes(shares: &[f64], exchanges: usize, explores: Explores) -> Episodes {
         let search = SearchConfig {
             explore_episodes: 2,
             exchange_epochs: exchanges,
@@ -93,31 +98,34 @@ mod tests {
         Episodes::new(
             &search,
             &Stops::new(Metric::Params, shares.to_vec()),
-            learns,
+            explores,
         )
     }
 
     #[test]
     fn every_stop_begins_with_a_cut_and_exchanges_are_shared_out() {
-        let episodes = episodes(&[0.5, 0.2], 3, true);
+        let [episodes, tries] = [false, true].map(|widths| {
+            let explores = Explores {
+                kernels: true,
+                widths,
+            };
+            episodes(&[0.5, 0.2], 3, explores)
+        });
         let places: Vec<(usize, bool)> = (1..=episodes.epochs())
-            .map(|t| episodes.place(t))
-            .map(|place| (place.stop, place.cuts))
+            .map(|t| (episodes.stop(t), episodes.cuts(2, t)))
             .collect();
         let of_stop = |stop| [(stop, true), (stop, false), (stop, false)];
         assert_eq!(places, [of_stop(0), of_stop(1)].concat());
+        assert!((1..=6).all(|t| tries.cuts(1, t)));
+        assert!((1..=6).all(|t| episodes.cuts(1, t) == tries.cuts(2, t)));
         assert_eq!([1, 3, 4, 6].map(|t| episodes.next_cut(t)), [4, 4, 7, 7]);
         assert_eq!((episodes.last(), episodes.after(1, 5).count()), (2, 8));
     }
 
     #[test]
     fn without_exchanges_each_stop_is_one_epoch() {
-        let episodes = episodes(&[0.5, 0.2, 0.1], 0, false);
+        let episodes = episodes(&[0.5, 0.2, 0.1], 0, Explores::default());
         assert_eq!((episodes.last(), episodes.epochs()), (0, 3));
-        assert!((1..=3).all(|t| episodes.place(t)
-            == Place {
-                stop: t - 1,
-                cuts: true
-            }));
+        assert!((1..=3).all(|t| episodes.stop(t) == t - 1 && episodes.cuts(0, t)));
     }
 }

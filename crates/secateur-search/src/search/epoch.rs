@@ -28,15 +28,16 @@ impl<E: Environment> Search<'_, E> {
         let exploration = self.explore(episode, t);
 
         let observation = self.environment.observe(&goal);
-        let (masks, wishes) = self.chosen(&observation, t)?;
-        let place = self.episodes.place(t);
+        let cuts = self.episodes.cuts(episode, t);
+        let limits = self.limits(t, cuts);
+        let (masks, wishes) = self.chosen(&observation, limits)?;
         let standing = self.environment.standing().clone();
-        if masks == standing.masks && !place.cuts {
+        if masks == standing.masks && !cuts {
             // What is asked again is answered alike.
             self.go_on_from(episode, self.episodes.next_cut(t));
             return Ok(());
         }
-        let before = (!place.cuts).then(|| self.environment.state().clone());
+        let before = (!cuts).then(|| self.environment.state().clone());
         let progress = self.progress(exploration.stage, episode);
         let changes = Changes::between(&observation, &standing.masks, &masks, ReactivatedBy::Agent)
             .beside(&wishes, &standing.masks, &masks);
@@ -53,7 +54,7 @@ impl<E: Environment> Search<'_, E> {
         let terminated = t == self.episodes.epochs();
         let report = self.learn(&observation, &step, &next_observation, terminated);
 
-        let candidate = self.keep_candidate(place.stop)?;
+        let candidate = self.keep_candidate(self.episodes.stop(t))?;
         let parts = RecordParts {
             episode,
             exploration,
@@ -110,7 +111,7 @@ impl<E: Environment> Search<'_, E> {
         let stops = self.promise.stops();
         Goal {
             count: stops.count,
-            target: stops.shares[self.episodes.place(t).stop],
+            target: stops.shares[self.episodes.stop(t)],
             floor: self.promise.floor().search(),
             keeps_floor: self.promise.keeps_floor(),
             progress: self.episodes.progress(done),
@@ -122,7 +123,7 @@ impl<E: Environment> Search<'_, E> {
     pub(super) fn explore(&mut self, episode: usize, t: usize) -> Exploration {
         let progress = self.episodes.run_progress(episode, t);
         match self.policy.learner() {
-            Some(learner) => learner.explore(progress),
+            Some(learner) => learner.explore(progress, self.episodes.is_last(episode)),
             None => Exploration {
                 epsilon: 0.0,
                 stage: if self.episodes.is_last(episode) {
@@ -138,13 +139,12 @@ impl<E: Environment> Search<'_, E> {
     fn chosen(
         &mut self,
         observation: &Observation,
-        t: usize,
+        limits: Limits,
     ) -> Result<(Masks, Vec<Vec<bool>>), SearchError> {
         let ranks = self.policy.rank(observation);
         let wishes = self.policy.wish(observation);
         self.check_shape(&ranks)?;
         self.check_shape(&wishes)?;
-        let limits = self.limits(t);
         let widths = self.widths(observation, limits.count, limits.at_most)?;
         let masks = choose(
             &self.environment.standing().masks,
@@ -204,15 +204,14 @@ impl<E: Environment> Search<'_, E> {
         Ok(())
     }
 
-    fn limits(&self, t: usize) -> Limits {
+    fn limits(&self, t: usize, cuts: bool) -> Limits {
         let stops = self.promise.stops();
-        let place = self.episodes.place(t);
-        let bounds = stops.bounds(place.stop, &self.environment.space().size);
+        let bounds = stops.bounds(self.episodes.stop(t), &self.environment.space().size);
         Limits {
             count: stops.count,
             at_most: bounds.at_most,
             at_least: bounds.at_least,
-            max_switch_ratio: if place.cuts { 1.0 } else { EXCHANGE_RATIO },
+            max_switch_ratio: if cuts { 1.0 } else { EXCHANGE_RATIO },
             round_to: self.config.search.round_to,
         }
     }

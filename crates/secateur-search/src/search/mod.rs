@@ -140,8 +140,9 @@ impl<'a, E: Environment> Search<'a, E> {
         state: RunState<E>,
         measuring: Option<Measuring<'a, E::State>>,
     ) -> Self {
-        let learns = policy.learner().is_some();
-        let episodes = Episodes::new(&config.search, promise.stops(), learns);
+        let explores = policy.learner().map(|learner| learner.explores());
+        let explores = explores.unwrap_or_default();
+        let episodes = Episodes::new(&config.search, promise.stops(), explores);
         Self {
             environment,
             policy,

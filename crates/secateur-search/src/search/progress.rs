@@ -158,7 +158,7 @@ impl<E: Environment> Search<'_, E> {
             let batches = SCORING_BATCHES as f64;
             return batches * costs.step(full);
         }
-        let share = self.promise.stops().shares[self.episodes.place(t).stop];
+        let share = self.promise.stops().shares[self.episodes.stop(t)];
         let macs = self.macs_at(share);
         match self.state.looks {
             0 => self.work(costs.look(macs), macs),

@@ -178,6 +178,7 @@ impl Environment for Table {
             mac_share: 0.01,
             is_conv: true,
             switchable: self.space.switchable[g],
+            ..LayerFacts::default()
         });
         let facts = |&active: &bool| KernelFacts {
             active,
@@ -196,9 +197,10 @@ impl Environment for Table {
                 margin: goal.margin(self.standing.quality) as f32,
                 remaining: self.space.remaining(goal.count, masks) as f32,
                 target: goal.target as f32,
-                convergence: 0.0,
                 progress: goal.progress,
+                log_loss: self.standing.loss.ln() as f32,
                 keeps_floor: goal.keeps_floor,
+                ..NetworkFacts::default()
             },
             layers: layers.collect(),
             kernels: masks
@@ -284,6 +286,8 @@ pub(super) fn config(mode: Mode, policy: &str) -> PruneConfig {
     let mut config = PruneConfig::new(mode);
     config.search.policy = policy.to_string();
     config.search.agent_updates = 5;
+    // All layers matter alike here, and have no features that an agent could know them by.
+    config.agent.pretrained = false;
     config
 }
 

@@ -184,6 +184,10 @@ pub struct PruneArgs {
     /// Start from an agent saved by another run; for the policy dqn
     #[arg(long, value_name = "FILE")]
     pub agent: Option<PathBuf>,
+    /// Start from the agent in this file, where there is one (or in that of `--agent`), and write here what it
+    /// has learnt; of layers it learns with `width_noise` above 0
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub learn_into: Option<PathBuf>,
     /// Go on with the run in the run folder, by its own settings unless told otherwise
     #[arg(long)]
     pub resume: bool,

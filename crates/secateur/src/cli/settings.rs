@@ -42,7 +42,8 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
         budget: args.budget.clone(),
     };
     let given = args.settings.given();
-    match layered::prune_config(&args.model, configs, &promise, given, args.agent.is_some()) {
+    let has_agent = args.agent.is_some() || args.learn_into.is_some();
+    match layered::prune_config(&args.model, configs, &promise, given, has_agent) {
         Err(LayeredError::BudgetWithAec) => bail!(
             "cannot use `--budget` with `--mode aec`: a budget is the promise of `--mode ceca`"
         ),

@@ -44,6 +44,7 @@ pub fn run(args: &PruneArgs, call: &Call) -> Result<u8> {
     let mut progress = PruneProgress::new("pruning", n_params, stop_flag("pruning epoch")?);
     let pruner = Pruner::with_config(config)
         .agent(args.agent.as_deref())
+        .learn_into(args.learn_into.as_deref())
         .command(call.text());
     let result = pruner.run_files(&files, &source, &mut progress);
     progress.finish();
@@ -76,6 +77,12 @@ fn without_training(args: &PruneArgs) -> Result<u8> {
         bail!(
             "cannot use `--metric` with `--no-train`: it cuts once, and chooses nothing by a \
              measure\n\nhint: leave `--metric` out, and run the command on the written file"
+        );
+    }
+    if args.agent.is_some() || args.learn_into.is_some() {
+        bail!(
+            "cannot use an agent with `--no-train`: nothing is searched\n\n\
+             hint: leave `--agent` and `--learn-into` out"
         );
     }
     let config = args.settings.over(PruneConfig::default());

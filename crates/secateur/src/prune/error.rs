@@ -64,6 +64,14 @@ pub enum PruneError {
         /// Both.
         path: PathBuf,
     },
+    /// What the agent learns cannot be kept where it is wanted.
+    #[error("cannot keep what the agent learns in `{}`: {reason}", path.display())]
+    LearnInto {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The engine that was asked for.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),

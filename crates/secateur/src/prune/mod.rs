@@ -8,6 +8,7 @@ mod examples;
 mod figures;
 mod files;
 mod given;
+mod learnt;
 mod machine;
 mod measure;
 mod planned;
@@ -129,6 +130,7 @@ impl Pruner<'_> {
         observer: &mut dyn Observer,
     ) -> Result<Pruned, PruneError> {
         let file = Path::new("the given network");
+        learnt::check(&self, &[], false)?;
         let measure = Measure::of(self.measure.take(), &self.config.measure)?;
         let model = model.prepared();
         let planned = plan(
@@ -175,7 +177,10 @@ impl Pruner<'_> {
         source: &Source,
         observer: &mut dyn Observer,
     ) -> Result<RunReport, PruneError> {
-        keep_input(&files.model, &planned_paths(&self.config, &files.output))?;
+        let mut paths = planned_paths(&self.config, &files.output);
+        keep_input(&files.model, &paths)?;
+        paths.push(files.model.clone());
+        learnt::check(&self, &paths, files.resume)?;
         let measure = Measure::of(self.measure.take(), &self.config.measure)?;
         let model = Model::read(&files.model)?.prepared();
         let given = (&*files.model, model);

@@ -7,7 +7,6 @@ use secateur_onnx::model::Model;
 use secateur_onnx::text::counted;
 use secateur_search::config::Budget;
 use secateur_search::environment::training::{OutsideData, Problem};
-use secateur_search::policies;
 use secateur_search::search::Observer;
 use secateur_search::store::RunDir;
 
@@ -48,9 +47,6 @@ pub(super) fn plan(
 ) -> Result<Planned, PruneError> {
     let config = &pruner.config;
     config.check_for(is_measured)?;
-    if pruner.policy.is_none() {
-        policies::check(config, pruner.agent.is_some())?;
-    }
     let engines = Engines::of(&config.runtime)?;
     let (data, search) = (&config.data, &config.search);
     let mut problem = Problem::new(model, source, data, search, &pruner.engine)?;

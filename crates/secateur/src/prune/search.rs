@@ -16,7 +16,7 @@ use secateur_search::store::{Store, StoreError};
 use secateur_search::widths::{self, Frame};
 
 use super::measure::Measures;
-use super::{PruneError, PrunedNetwork, examples, files, same_data};
+use super::{PruneError, PrunedNetwork, examples, files, learnt, same_data};
 use crate::examples::Examples;
 use crate::latency::LatencyGauge;
 use crate::measure::{FileMeasure, Measure};
@@ -96,13 +96,14 @@ impl<'a> SearchRun<'a> {
             Some(measure) if self.begun.is_none() => Some(measure.given(observer)?),
             _ => None,
         };
-        let environment = environment(problem, config, pruner.scores, pruner.trainer)?;
-        let changes_note = changes_note(&environment, config);
-        let agent = pruner.agent.as_deref().filter(|_| self.begun.is_none());
+        let agent = pruner.known_agent().filter(|_| self.begun.is_none());
+        let agent = agent.map(Path::to_path_buf);
         let policy = match pruner.policy {
             Some(policy) => policy,
-            None => policies::by_name(config, agent, &pruner.engine)?,
+            None => policies::by_name(config, agent.as_deref(), &pruner.engine)?,
         };
+        let environment = environment(problem, config, pruner.scores, pruner.trainer)?;
+        let changes_note = changes_note(&environment, config);
         let measure = measure.map(|measure| Box::new(measure) as Box<dyn UserMeasure<State>>);
         let search = if let Some(folder) = self.begun {
             let search = Search::resume(environment, policy, config, store, measure)?;
@@ -116,6 +117,8 @@ impl<'a> SearchRun<'a> {
         };
         let gauge = self.gauge.map(|gauge| gauge as &dyn Gauge);
         let outcome = search.gauged_by(gauge).run(observer)?;
+        let into = pruner.learn_into.as_deref();
+        let not_kept = into.and_then(|path| learnt::keep(store, path).err());
         let outputs = outcome.outputs.iter().map(|found| (found, false));
         let front = outcome.front.iter().map(|found| (found, true));
         let networks = outputs
@@ -125,6 +128,11 @@ impl<'a> SearchRun<'a> {
         let shape = shape(&outcome, config);
         let mut warnings = outcome.warnings;
         warnings.extend(changes_note);
+        warnings.extend(
+            not_kept.map(|error| {
+                format!("what the agent has learnt is not kept for other runs: {error}")
+            }),
+        );
         Ok(Searched {
             networks,
             readings: outcome.readings,

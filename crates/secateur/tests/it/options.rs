@@ -303,7 +303,62 @@ fn an_agent_of_another_network_goes_on() {
     assert_eq!(with.stage, Stage::Exploit);
     assert!(with.epsilon < fresh.epsilon);
 
+    let learnt = folder.path().join("mine.safetensors");
+    let into = |more: &[&str]| {
+        let arguments = [
+            &["--budget", "params=0.4", "--learn-into", path(&learnt)],
+            more,
+        ]
+        .concat();
+        Run::new(&other, CECA, "", &arguments)
+    };
+    let begun = into(&[]);
+    let after_first = std::fs::read(&learnt).unwrap();
+    let kept = std::fs::read(begun.run_dir().join("agent.safetensors")).unwrap();
+    assert_eq!(after_first, kept);
+    let second = into(&["--seed", "3"]);
+    assert_ne!(std::fs::read(&learnt).unwrap(), after_first);
+    let explored = |run: &Run| read_run(&run.run_dir()).unwrap().1[0].epsilon;
+    assert!(
+        explored(&second) < explored(&begun),
+        "it goes on where it was"
+    );
+
     let (small, data) = (folder.path().join("small.onnx"), data_dir());
+    for (more, needle) in [
+        (
+            &["--learn-into", path(&small)][..],
+            "another file of the run",
+        ),
+        (&["--learn-into", path(&other)], "another file of the run"),
+        (&["--learn-into", path(folder.path())], "it is a folder"),
+        (
+            &["--learn-into", "/nowhere/at/all"],
+            "cannot keep what the agent learns",
+        ),
+        (
+            &["--learn-into", "a", "--policy", "random-global"],
+            "does not learn",
+        ),
+        (
+            &["--learn-into", "a", "--no-train", "--budget", "params=0.5"],
+            "an agent with `--no-train`",
+        ),
+    ] {
+        let front = ["prune", path(&other), "-o", path(&small)];
+        let data: &[&str] = match more.contains(&"--no-train") {
+            true => &[],
+            false => &["--data", path(&data)],
+        };
+        let refused = run(&[&front[..], data, more].concat());
+        let text = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{text}");
+        assert!(text.contains(needle) && text.contains("hint: "), "{text}");
+        assert!(
+            !small.exists() && !small.with_file_name("small.onnx.run").exists(),
+            "{text}"
+        );
+    }
     let refused = run(&[
         "prune",
         path(&other),

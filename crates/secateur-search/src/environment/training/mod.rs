@@ -1,11 +1,13 @@
 //! The environment that trains: compact networks in our own interpreter, or elsewhere ([`OutsideTrainer`]).
 
+mod effort;
 mod given;
 mod held;
 mod learning;
 mod looking;
 mod observing;
 mod outside;
+mod preparing;
 mod problem;
 mod recovering;
 mod sizing;
@@ -17,9 +19,8 @@ mod withstanding;
 use std::sync::Arc;
 
 use secateur_net::NetError;
-use secateur_net::data::{Augment, BatchSampler};
+use secateur_net::data::Augment;
 use secateur_net::heal::WidthErrors;
-use secateur_net::task::Against;
 use secateur_net::train::{Evaluation, Optimizer, Reference, StepObserver, Teacher};
 
 pub use given::{check_finite, file_notes};
@@ -28,53 +29,24 @@ pub use outside::{OutsideData, OutsideError, OutsideTrainer, Values};
 pub use problem::{Problem, ProblemError};
 pub use state::{KernelState, Shared, State};
 
+use effort::Effort;
 use solving::Solving;
 
 use super::{
     Action, Environment, EnvironmentError, Goal, Healing, Identity, Reward, Standing, Step,
 };
 use crate::baseline::Baseline;
-use crate::config::{PruneConfig, RewardConfig, SCORING_BATCHES, TrainingConfig};
+use crate::config::{RewardConfig, SCORING_BATCHES, TrainingConfig};
 use crate::costs::Costs;
 use crate::observation::{NetworkFacts, Observation};
 use crate::reward;
-use crate::scores::{Score, own};
+use crate::scores::Score;
 use crate::space::{Space, ratio};
+use crate::store::checksum;
 use crate::worth::worth;
 
 /// Training images in the probe of dormant kernels.
 const PROBE_IMAGES: usize = 128;
-
-/// How much longer a multiply-add of solving takes than one of the given network's training: sums are of
-/// 64 bits, matrices are narrow, and rows are gathered. In looks at a VGG-like network on MNIST and a
-/// VGG-16 on CIFAR-10, held against an epoch of their training, 5.6 and 7.3 (docs/performance.md).
-const SOLVING: f64 = 7.0;
-
-/// What a healing took, in sample-MACs.
-#[derive(Debug, Clone, Copy, Default)]
-struct Effort {
-    /// Of the network that was healed.
-    of_present: f64,
-    /// Of the given network.
-    of_given: f64,
-    /// Solving weights.
-    of_solving: f64,
-}
-
-impl Effort {
-    fn cost(&self) -> f64 {
-        self.of_present + self.of_given + self.of_solving
-    }
-
-    /// In sample-MACs of the given network that take as long.
-    fn work(&self, slowdown: f64) -> f64 {
-        slowdown * self.of_present + self.of_given + SOLVING * self.of_solving
-    }
-}
-
-/// Seeds of a run's streams are the run's seed with one of these mixed in, so that batches,
-/// agent and policy do not share randomness.
-const SAMPLER_STREAM: u64 = 0x5a4d_504c;
 
 /// Networks trained on a problem's data by our own interpreter, or by another program on its own.
 pub struct TrainingEnvironment<'a> {
@@ -98,71 +70,6 @@ pub struct TrainingEnvironment<'a> {
 }
 
 impl<'a> TrainingEnvironment<'a> {
-    /// Prepares the environment. With distillation, the given network scores the training data
-    /// once, which is counted as its set-up cost.
-    ///
-    /// # Errors
-    /// As an inference pass.
-    pub fn new(problem: &'a Problem, config: &'a PruneConfig) -> Result<Self, NetError> {
-        Self::trained_by(problem, config, None)
-    }
-
-    /// The same, whose recoveries are trained outside if there is a trainer.
-    ///
-    /// # Errors
-    /// As an inference pass.
-    pub fn trained_by(
-        problem: &'a Problem,
-        config: &'a PruneConfig,
-        trainer: Option<Box<dyn OutsideTrainer + 'a>>,
-    ) -> Result<Self, NetError> {
-        let training = &config.training;
-        let batch_size = sizing::batch_size(problem, training.batch_size)?;
-        let mut costs = problem.costs(batch_size)?;
-        let share = training.share_of_distillation(problem.train.len());
-        let learns = share > 0.0 || problem.task.against() == Against::Original;
-        let teacher = if learns {
-            let full_macs = problem.space.size.macs as f64;
-            let teacher = sizing::teacher(problem, training)?;
-            match &teacher.reference {
-                Reference::Live(_) => costs.teacher_macs = full_macs,
-                _ => costs.setup = problem.train.len() as f64 * full_macs,
-            }
-            Some(teacher)
-        } else {
-            None
-        };
-        let seed = config.seed ^ SAMPLER_STREAM;
-        let (errors, taken) = solving::errors_by_width(problem, seed)?;
-        let solving = Solving::new(problem, seed)?;
-        costs.setup += taken + solving.setup();
-        let (recover_augment, taken) = match &trainer {
-            None => withstanding::of_recovery(problem, training, seed)?,
-            Some(_) => (training.recover_augment(withstanding::USUAL_SHIFT), 0.0),
-        };
-        costs.setup += taken;
-        if let Some(trainer) = &trainer {
-            let data = trainer.data();
-            (costs.n_train, costs.batch_size) = (data.samples, data.batch_size);
-        }
-        let sampler = BatchSampler::new(problem.train.len(), batch_size, seed);
-        Ok(Self {
-            problem,
-            training,
-            reward: &config.reward,
-            teacher,
-            trainer,
-            scores: own().into_iter().collect(),
-            costs,
-            state: given(problem, training),
-            shared: Shared { sampler },
-            errors: Arc::new(errors),
-            solving,
-            recover_augment,
-            own_reward: None,
-        })
-    }
-
     /// Measures a score of the user's own, too, so that policies can look it up by its name.
     #[must_use]
     pub fn with_score(mut self, score: &'a dyn Score) -> Self {
@@ -255,9 +162,14 @@ impl Environment for TrainingEnvironment<'_> {
     }
 
     fn identity(&self) -> Identity {
+        // A run goes on with a trainer of the same batches, or with none as it began.
+        let trainer = self
+            .trainer
+            .as_ref()
+            .map(|trainer| trainer.data().batch_size as u64);
+        let mark = trainer.map_or(0, |batch_size| checksum(batch_size.to_le_bytes()));
         Identity {
-            fingerprint: self.problem.fingerprint(),
-            // A run cannot go on with another trainer's data, or without one.
+            fingerprint: self.problem.fingerprint() ^ mark,
             n_train: self.costs.n_train,
         }
     }
@@ -282,6 +194,7 @@ impl Environment for TrainingEnvironment<'_> {
                 margin: goal.margin(standing.quality) as f32,
                 remaining: space.remaining(goal.count, &standing.masks) as f32,
                 target: goal.target as f32,
+                log_loss: standing.loss.ln() as f32,
                 convergence: standing.convergence as f32,
                 progress: goal.progress,
                 keeps_floor: goal.keeps_floor,

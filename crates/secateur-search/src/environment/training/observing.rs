@@ -25,6 +25,8 @@ impl TrainingEnvironment<'_> {
         let masks = &self.state.standing.masks;
         let marginal = space.cost.marginal(masks);
         let size = space.count(masks);
+        let given = space.cost.marginal(&space.all_active());
+        let share = |of_one: u64, of_all: u64| of_one as f32 / of_all.max(1) as f32;
         let n = space.groups.groups.len();
         let groups = space.groups.groups.iter().enumerate();
         groups
@@ -32,8 +34,11 @@ impl TrainingEnvironment<'_> {
                 depth: g as f32 / (n - 1).max(1) as f32,
                 width: group.width,
                 active: masks.active(g),
-                param_share: marginal[g].params as f32 / size.params.max(1) as f32,
-                mac_share: marginal[g].macs as f32 / size.macs.max(1) as f32,
+                param_share: share(marginal[g].params, size.params),
+                mac_share: share(marginal[g].macs, size.macs),
+                given_param_share: share(given[g].params, space.size.params),
+                given_mac_share: share(given[g].macs, space.size.macs),
+                coupled: group.producers.len(),
                 is_conv: group.is_conv,
                 switchable: space.switchable[g],
             })

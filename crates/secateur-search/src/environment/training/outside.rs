@@ -13,7 +13,6 @@ use secateur_onnx::model::Model;
 use secateur_onnx::text::counted;
 
 use super::TrainingEnvironment;
-use super::learning::LOOK_BATCHES;
 use crate::environment::EnvironmentError;
 
 /// What an outside trainer trains on.
@@ -79,13 +78,12 @@ pub enum OutsideError {
 }
 
 impl TrainingEnvironment<'_> {
-    /// Has the present network trained outside, if there is a trainer, and scores its kernels. Returns the
-    /// mean loss of the passes that score and their sample-MACs.
+    /// Has the present network trained outside, if there is a trainer.
     pub(super) fn train_outside(
         &mut self,
         steps: usize,
         watch: &mut dyn StepObserver,
-    ) -> Result<(f64, f64), EnvironmentError> {
+    ) -> Result<(), EnvironmentError> {
         if let Some(trainer) = &mut self.trainer {
             let problem = self.problem;
             let state = &mut self.state;
@@ -99,7 +97,7 @@ impl TrainingEnvironment<'_> {
             take_over(&mut compact, values)?;
             selection.scatter(&compact, &mut state.weights);
         }
-        Ok(self.score(LOOK_BATCHES)?)
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use secateur_net::weights::Weights;
 use secateur_net::{Interpreter, NetError};
 use secateur_onnx::coupling::Masks;
 
-use super::learning::Plan;
+use super::learning::{LOOK_BATCHES, Plan};
 use super::solving::fall;
 use super::{Effort, Standing, TrainingEnvironment};
 use crate::environment::EnvironmentError;
@@ -33,14 +33,16 @@ impl TrainingEnvironment<'_> {
         let network = self.problem.compact(masks)?;
         let (start, mut effort) = self.begin_recovery(&network)?;
         let steps = self.steps_left(steps, effort);
-        let (loss, taken) = match self.trainer {
-            None => self.train(self.recovery_plan(steps), watch)?,
-            Some(_) => {
-                let (loss, scoring) = self.train_outside(steps, watch)?;
-                effort.of_present += scoring;
-                (loss, steps)
-            }
-        };
+        if self.trainer.is_some() {
+            self.train_outside(steps, watch)?;
+            effort.of_present += steps as f64 * self.costs.step(self.macs());
+            effort.of_present += self.end_recovery(start, &network)?;
+            // What was trained here is scored on the way; and what is not taken over need not be.
+            let (loss, scoring) = self.score(LOOK_BATCHES)?;
+            effort.of_present += scoring;
+            return Ok((loss, effort));
+        }
+        let (loss, taken) = self.train(self.recovery_plan(steps), watch)?;
         effort.of_present += taken as f64 * self.costs.step(self.macs());
         effort.of_present += self.end_recovery(start, &network)?;
         Ok((loss, effort))

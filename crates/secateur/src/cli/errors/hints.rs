@@ -78,6 +78,10 @@ fn prune(error: &PruneError) -> Hint {
         PruneError::Verify(error) => verify(error),
         PruneError::Report(error) => report(error),
         PruneError::OverInput { .. } => say("give another file with `-o`"),
+        PruneError::LearnInto { .. } => say(
+            "give another file with `--learn-into`, or leave it out: `agent.safetensors` in the run's folder \
+             is the agent when the run is over",
+        ),
         _ => None,
     }
 }
@@ -129,8 +133,8 @@ fn search(error: &SearchError) -> Hint {
              milliseconds, which are measured anew",
         ),
         SearchError::Diverged { .. } => say(
-            "lower `recover_lr` in the `[training]` part of a config; with it and \
-             `--resume` the run goes on from the last good state",
+            "lower `recover_lr` in the `[training]` part of a config, or the rate of your own training; with \
+             it and `--resume` the run goes on from the last good state",
         ),
         SearchError::Measure { path, source, .. } => {
             Some(measure::failed(path.is_some(), source.as_ref()))
@@ -145,7 +149,9 @@ fn search(error: &SearchError) -> Hint {
 
 fn policy(error: &PolicyError) -> Hint {
     match error {
-        PolicyError::DoesNotLearn { .. } => say("leave `--agent` out, or the policy"),
+        PolicyError::DoesNotLearn { .. } => {
+            say("leave `--agent` and `--learn-into` out, or the policy")
+        }
         _ => None,
     }
 }
