@@ -32,6 +32,12 @@ pub struct WidthErrors {
 }
 
 impl WidthErrors {
+    /// The error with so many kernels; `None` where the layer was not measured.
+    pub fn at(&self, width: usize) -> Option<f64> {
+        let gone = self.order.len().saturating_sub(width);
+        self.errors.get(gone).copied()
+    }
+
     /// What is lost in the moment when each kernel goes, by its index.
     pub fn significance(&self) -> Vec<f32> {
         let mut significance = vec![0.0; self.order.len()];

@@ -20,6 +20,13 @@ pub enum Wanted<'a> {
     Original(&'a [Output]),
 }
 
+impl<'a> Wanted<'a> {
+    /// The original's outputs where there are some, else the labels.
+    pub fn of(outputs: Option<&'a [Output]>, labels: &'a [u32]) -> Self {
+        outputs.map_or(Self::Labels(labels), Self::Original)
+    }
+}
+
 /// What the outputs of a batch should be, to learn from.
 #[derive(Debug, Clone, Default)]
 pub struct Targets<'a> {

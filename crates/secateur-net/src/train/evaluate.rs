@@ -110,10 +110,7 @@ pub fn judge(
     let mut gathered = task.gather();
     for_each_batch(part, |batch| {
         let wanted = reference.outputs(&batch)?;
-        let wanted = match &wanted {
-            Some(outputs) => Wanted::Original(outputs),
-            None => Wanted::Labels(&batch.labels),
-        };
+        let wanted = Wanted::of(wanted.as_deref(), &batch.labels);
         let outputs = network.forward_inference(&bound, batch.inputs)?;
         samples.extend(match &mut gathered {
             Some(gathered) => gathered.add(&outputs, wanted)?,

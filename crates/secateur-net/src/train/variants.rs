@@ -45,10 +45,7 @@ pub fn losses(
     let mut variant = weights.clone();
     for_each_batch(part, |batch| {
         let wanted = reference.outputs(&batch)?;
-        let wanted = match &wanted {
-            Some(outputs) => Wanted::Original(outputs),
-            None => Wanted::Labels(&batch.labels),
-        };
+        let wanted = Wanted::of(wanted.as_deref(), &batch.labels);
         let n = batch.inputs.n;
         let inputs = network.input_values(batch.inputs, network.engine().device())?;
         let mut walk = Walk::new(network, weights, &[inputs])?;

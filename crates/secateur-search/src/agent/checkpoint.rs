@@ -175,11 +175,7 @@ impl<'a> AgentFile<'a> {
     }
 
     fn shapes(&self) -> Result<Shapes, AgentError> {
-        let broken = |source| AgentError::Format {
-            path: self.path.to_path_buf(),
-            source,
-        };
-        let view = self.tensors.tensor(SHAPES).map_err(broken)?;
+        let view = self.tensor(SHAPES)?;
         Shapes::read(view.data())
             .ok_or_else(|| self.unusable(format!("`{SHAPES}` does not hold what it should")))
     }
@@ -191,14 +187,17 @@ impl<'a> AgentFile<'a> {
         }
     }
 
-    fn floats(&self, name: &str) -> Result<Vec<f32>, AgentError> {
-        let view = self
-            .tensors
+    fn tensor(&self, name: &str) -> Result<TensorView<'a>, AgentError> {
+        self.tensors
             .tensor(name)
             .map_err(|source| AgentError::Format {
                 path: self.path.to_path_buf(),
                 source,
-            })?;
+            })
+    }
+
+    fn floats(&self, name: &str) -> Result<Vec<f32>, AgentError> {
+        let view = self.tensor(name)?;
         let chunks = view.data().as_chunks::<4>().0;
         let values: Vec<f32> = chunks.iter().map(|c| f32::from_le_bytes(*c)).collect();
         if view.dtype() != Dtype::F32 || values.iter().any(|v| !v.is_finite()) {

@@ -136,7 +136,7 @@ impl Learner for DqnPolicy {
     fn explore(&mut self, progress: f32, is_last: bool) -> Exploration {
         let schedule = EpsilonSchedule::new(self.agent.config()).from_at_most(self.epsilon_start);
         self.epsilon = schedule.at(progress);
-        self.tries_widths = !is_last && self.agent.config().width_noise > 0.0;
+        self.tries_widths = !is_last && self.explores().widths;
         Exploration {
             epsilon: self.epsilon,
             stage: match self.tries_widths {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use atomic::write_atomically;
+pub use atomic::{check_writable, write_atomically};
 pub use checkpoint::checksum;
 pub use error::StoreError;
 pub use memory::Memory;

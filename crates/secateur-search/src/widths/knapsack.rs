@@ -52,12 +52,9 @@ impl Knapsack<'_> {
     /// Error of a group's readers at a width. Where there is no table, what half of a layer's
     /// variance would be if every kernel had its share of it.
     fn error(&self, group: usize, width: usize) -> f64 {
-        let of = &self.errors[group].errors;
         let full = self.frame.space.groups.groups[group].width;
-        match of.get(full.saturating_sub(width)) {
-            Some(error) => *error,
-            None => 0.5 * (1.0 - width as f64 / full.max(1) as f64),
-        }
+        let known = self.errors[group].at(width);
+        known.unwrap_or(0.5 * (1.0 - width as f64 / full.max(1) as f64))
     }
 
     /// What is to be least: the sum of the errors, and what the multiply-adds count for.

@@ -61,15 +61,6 @@ fn check_folder(path: &Path) -> Result<()> {
 
 /// Fails early, before hours of work, if `path` cannot be written.
 fn check_writable(path: &Path) -> Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    if let Err(error) = tempfile::NamedTempFile::new_in(folder) {
-        anyhow::bail!("cannot write `{}`: {error}", path.display());
-    }
-    if path.is_dir() {
-        anyhow::bail!("cannot write `{}`: it is a folder", path.display());
-    }
-    Ok(())
+    secateur_search::store::check_writable(path)
+        .map_err(|error| anyhow::anyhow!("cannot write `{}`: {error}", path.display()))
 }

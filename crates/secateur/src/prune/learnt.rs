@@ -3,45 +3,48 @@
 use std::path::{Path, PathBuf};
 
 use secateur_search::policies;
-use secateur_search::store::{Item, Store, StoreError, write_atomically};
+use secateur_search::policy::Policy;
+use secateur_search::store::{Item, Store, StoreError, check_writable, write_atomically};
 
 use super::PruneError;
 use crate::pruner::Pruner;
 
-/// Fails before anything is measured if the agent to start from cannot be used, or what it learns
-/// cannot be kept. `files` are those that the run reads and writes.
+/// Fails before anything is measured if what the agent learns cannot be kept. `files` are those that
+/// the run reads and writes.
 pub(super) fn check(
     pruner: &Pruner<'_>,
     files: &[PathBuf],
     resumes: bool,
 ) -> Result<(), PruneError> {
-    if let Some(path) = &pruner.learn_into {
-        let unusable = |reason: &str| PruneError::LearnInto {
-            path: path.clone(),
-            reason: reason.to_string(),
-        };
-        if resumes {
-            return Err(unusable("a run that is resumed goes on with its own agent"));
-        }
-        if files.iter().any(|file| is_same(file, path)) {
-            return Err(unusable("it is another file of the run"));
-        }
-        if path.is_dir() {
-            return Err(unusable("it is a folder"));
-        }
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        tempfile::NamedTempFile::new_in(folder).map_err(|error| unusable(&error.to_string()))?;
+    let Some(path) = &pruner.learn_into else {
+        return Ok(());
+    };
+    let unusable = |reason: &str| PruneError::LearnInto {
+        path: path.clone(),
+        reason: reason.to_string(),
+    };
+    if resumes {
+        return Err(unusable("a run that is resumed goes on with its own agent"));
     }
-    if pruner.policy.is_none() {
-        let wants_agent = pruner.agent.is_some() || pruner.learn_into.is_some();
-        policies::check(&pruner.config, wants_agent)?;
-        let agent = pruner.known_agent().filter(|_| !resumes);
-        policies::by_name(&pruner.config, agent, &pruner.engine)?;
+    if files.iter().any(|file| is_same(file, path)) {
+        return Err(unusable("it is another file of the run"));
     }
-    Ok(())
+    check_writable(path).map_err(|error| unusable(&error.to_string()))
+}
+
+/// The policy that a run goes by, made before anything is measured: an agent that cannot be used is told
+/// at once. A run that is resumed has an agent of its own.
+pub(super) fn policy<'a>(
+    pruner: &mut Pruner<'a>,
+    resumes: bool,
+) -> Result<Box<dyn Policy + 'a>, PruneError> {
+    if let Some(policy) = pruner.policy.take() {
+        return Ok(policy);
+    }
+    let wants_agent = pruner.agent.is_some() || pruner.learn_into.is_some();
+    policies::check(&pruner.config, wants_agent)?;
+    let agent = pruner.known_agent().filter(|_| !resumes);
+    Ok(policies::by_name(&pruner.config, agent, &pruner.engine)?)
 }
 
 /// Do two paths name the same file, be it there or not?

@@ -130,17 +130,12 @@ impl Pruner<'_> {
         observer: &mut dyn Observer,
     ) -> Result<Pruned, PruneError> {
         let file = Path::new("the given network");
-        learnt::check(&self, &[], false)?;
         let measure = Measure::of(self.measure.take(), &self.config.measure)?;
+        self.config.check_for(measure.is_some())?;
+        learnt::check(&self, &[], false)?;
+        let policy = learnt::policy(&mut self, false)?;
         let model = model.prepared();
-        let planned = plan(
-            &mut self,
-            measure.is_some(),
-            (file, model),
-            source,
-            None,
-            observer,
-        )?;
+        let planned = plan(&mut self, (file, model), source, None, observer)?;
         let problem = &planned.problem;
         let gauge = planned.gauge();
         let asked = Asked::of(&self, file);
@@ -148,6 +143,7 @@ impl Pruner<'_> {
 
         let run = SearchRun {
             problem,
+            policy,
             measure,
             gauge: gauge.as_ref(),
             begun: None,
@@ -180,12 +176,14 @@ impl Pruner<'_> {
         let mut paths = planned_paths(&self.config, &files.output);
         keep_input(&files.model, &paths)?;
         paths.push(files.model.clone());
-        learnt::check(&self, &paths, files.resume)?;
         let measure = Measure::of(self.measure.take(), &self.config.measure)?;
+        self.config.check_for(measure.is_some())?;
+        learnt::check(&self, &paths, files.resume)?;
+        let policy = learnt::policy(&mut self, files.resume)?;
         let model = Model::read(&files.model)?.prepared();
         let given = (&*files.model, model);
         let known = files.resume.then(|| begun_table(&files.run_dir)).flatten();
-        let planned = plan(&mut self, measure.is_some(), given, source, known, observer)?;
+        let planned = plan(&mut self, given, source, known, observer)?;
         let problem = &planned.problem;
         let gauge = planned.gauge();
         let asked = Asked::of(&self, &files.model);
@@ -197,6 +195,7 @@ impl Pruner<'_> {
 
         let run = SearchRun {
             problem,
+            policy,
             measure,
             gauge: gauge.as_ref(),
             begun: files.resume.then_some(&*files.run_dir),

@@ -35,18 +35,16 @@ pub(super) struct Planned {
     budgets: Vec<Budget>,
 }
 
-/// Reads network and data, and checks what was asked for; where a budget is a latency, the layers
+/// Reads network and data, and checks what of the settings goes by them; where a budget is a latency, the layers
 /// are timed unless their table is known, and they keep multiples of the engine's block unless told otherwise.
 pub(super) fn plan(
     pruner: &mut Pruner<'_>,
-    is_measured: bool,
     (path, model): (&Path, Model),
     source: &Source,
     known: Option<LatencyTable>,
     observer: &mut dyn Observer,
 ) -> Result<Planned, PruneError> {
     let config = &pruner.config;
-    config.check_for(is_measured)?;
     let engines = Engines::of(&config.runtime)?;
     let (data, search) = (&config.data, &config.search);
     let mut problem = Problem::new(model, source, data, search, &pruner.engine)?;

@@ -8,8 +8,7 @@ use secateur_search::environment::Environment;
 use secateur_search::environment::training::{OutsideTrainer, Problem, State, TrainingEnvironment};
 use secateur_search::gauge::Gauge;
 use secateur_search::measure::{Measuring, UserMeasure};
-use secateur_search::policies;
-use secateur_search::policy::PolicyError;
+use secateur_search::policy::{Policy, PolicyError};
 use secateur_search::scores::{self, Score};
 use secateur_search::search::{Observer, Outcome, Readings, Search};
 use secateur_search::store::{Store, StoreError};
@@ -68,6 +67,7 @@ impl Searched {
 /// A search that is ready to go.
 pub(super) struct SearchRun<'a> {
     pub problem: &'a Problem,
+    pub policy: Box<dyn Policy + 'a>,
     pub measure: Option<Measure<'a>>,
     /// Measures networks against budgets of latency.
     pub gauge: Option<&'a LatencyGauge<'a>>,
@@ -96,24 +96,25 @@ impl<'a> SearchRun<'a> {
             Some(measure) if self.begun.is_none() => Some(measure.given(observer)?),
             _ => None,
         };
-        let agent = pruner.known_agent().filter(|_| self.begun.is_none());
-        let agent = agent.map(Path::to_path_buf);
-        let policy = match pruner.policy {
-            Some(policy) => policy,
-            None => policies::by_name(config, agent.as_deref(), &pruner.engine)?,
-        };
         let environment = environment(problem, config, pruner.scores, pruner.trainer)?;
         let changes_note = changes_note(&environment, config);
         let measure = measure.map(|measure| Box::new(measure) as Box<dyn UserMeasure<State>>);
         let search = if let Some(folder) = self.begun {
-            let search = Search::resume(environment, policy, config, store, measure)?;
+            let search = Search::resume(environment, self.policy, config, store, measure)?;
             // After the network and the settings: another network may set other samples apart.
             same_data::check(folder, problem)?;
             search
         } else {
             let measuring = measure.zip(given);
             let measuring = measuring.map(|(measure, given)| Measuring { measure, given });
-            Search::begin(environment, policy, config, store, self.name, measuring)?
+            Search::begin(
+                environment,
+                self.policy,
+                config,
+                store,
+                self.name,
+                measuring,
+            )?
         };
         let gauge = self.gauge.map(|gauge| gauge as &dyn Gauge);
         let outcome = search.gauged_by(gauge).run(observer)?;

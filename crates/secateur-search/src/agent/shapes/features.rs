@@ -35,8 +35,8 @@ pub fn layer_features(observation: &Observation) -> Vec<LayerFeatures> {
 fn of_layer(layer: &LayerFacts, errors: Option<&WidthErrors>, target: f32) -> LayerFeatures {
     let at = |share: f64| {
         let gone = (layer.width as f64 * (1.0 - share)) as usize;
-        let error = errors.and_then(|errors| errors.errors.get(gone));
-        error.copied().unwrap_or_default().max(1e-5)
+        let error = errors.and_then(|errors| errors.at(layer.width - gone));
+        error.unwrap_or_default().max(1e-5)
     };
     let (half, quarter) = (at(0.5), at(0.25));
     let share = |of_one: f32| {

@@ -89,8 +89,7 @@ impl Memory {
         let log_loss = f64::from(observation.network.log_loss);
         let layers = observation.layers.iter().zip(&*observation.errors);
         let error = |(layer, errors): (&LayerFacts, &WidthErrors)| {
-            let gone = layer.width.saturating_sub(layer.active);
-            errors.errors.get(gone).copied().unwrap_or_default()
+            errors.at(layer.active).unwrap_or_default()
         };
         let errors: Vec<f64> = layers.map(error).collect();
         if !log_loss.is_finite() || errors.iter().all(|error| *error == 0.0) {
