@@ -180,7 +180,7 @@ def test_a_trainer_that_fails_keeps_the_run(
     if raised is secateur.TrainerError:
         assert found.value.__cause__ is fails
     # Nobody else's data will do, nor will secateur itself.
-    with pytest.raises(secateur.RunError, match="3000 training samples"):
+    with pytest.raises(secateur.RunError, match="trained outside in batches of 50 samples"):
         secateur.prune(net, MNIST, resume=True, **call)
     report = secateur.prune(net, MNIST, trainer=Elsewhere(), resume=True, **call)
     whole = secateur.prune(net, MNIST, trainer=Elsewhere(), budget={"params": 0.5}, **QUICK)

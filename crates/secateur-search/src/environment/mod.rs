@@ -145,6 +145,8 @@ pub struct Identity {
     pub fingerprint: u64,
     /// Samples to train on.
     pub n_train: usize,
+    /// Samples in a batch of the caller's own training, where that heals networks.
+    pub outside_batch_size: Option<usize>,
 }
 
 /// See the module.

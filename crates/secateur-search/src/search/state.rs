@@ -100,6 +100,17 @@ impl<E: Environment> RunState<E> {
         if self.identity.fingerprint != now.fingerprint {
             return Err("it was begun with another network".to_string());
         }
+        if self.identity.outside_batch_size != now.outside_batch_size {
+            let trained = |batch_size: Option<usize>| match batch_size {
+                Some(size) => format!("trained outside in batches of {size} samples"),
+                None => "trained by secateur itself".to_string(),
+            };
+            return Err(format!(
+                "its networks were {}, now they would be {}",
+                trained(self.identity.outside_batch_size),
+                trained(now.outside_batch_size)
+            ));
+        }
         if self.identity.n_train != now.n_train {
             return Err(format!(
                 "it was begun with {} training samples, now there are {}",

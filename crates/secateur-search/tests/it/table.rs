@@ -159,6 +159,7 @@ impl Environment for Table {
                 .map(|v| u64::from(v.to_bits()))
                 .sum(),
             n_train: self.costs.n_train,
+            outside_batch_size: None,
         }
     }
 

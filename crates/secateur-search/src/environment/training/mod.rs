@@ -42,7 +42,6 @@ use crate::observation::{NetworkFacts, Observation};
 use crate::reward;
 use crate::scores::Score;
 use crate::space::{Space, ratio};
-use crate::store::checksum;
 use crate::worth::worth;
 
 /// Training images in the probe of dormant kernels.
@@ -162,15 +161,11 @@ impl Environment for TrainingEnvironment<'_> {
     }
 
     fn identity(&self) -> Identity {
-        // A run goes on with a trainer of the same batches, or with none as it began.
-        let trainer = self
-            .trainer
-            .as_ref()
-            .map(|trainer| trainer.data().batch_size as u64);
-        let mark = trainer.map_or(0, |batch_size| checksum(batch_size.to_le_bytes()));
+        let trainer = self.trainer.as_ref();
         Identity {
-            fingerprint: self.problem.fingerprint() ^ mark,
+            fingerprint: self.problem.fingerprint(),
             n_train: self.costs.n_train,
+            outside_batch_size: trainer.map(|trainer| trainer.data().batch_size),
         }
     }
 
