@@ -10,7 +10,8 @@ python3 -m venv "$scratch/build"
 "$scratch/build/bin/pip" install --quiet "$(grep -o 'maturin==[0-9.]*' python/pyproject.toml)"
 "$scratch/build/bin/maturin" build --quiet --release -m python/Cargo.toml --out "$scratch/wheels"
 
-python3 -m venv "$scratch/fresh"
+# Cleared: pip keeps a wheel of the same version that it installed before.
+python3 -m venv --clear "$scratch/fresh"
 wheel=$(echo "$scratch"/wheels/secateur-*.whl)
 "$scratch/fresh/bin/pip" install --quiet "$wheel[test]"
 cd "$scratch"
