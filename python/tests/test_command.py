@@ -38,6 +38,14 @@ def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
     raise AssertionError(f"{file} did not come")
 
 
+def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+    try:
+        return process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
 LONG = ["--budget", "params=0.5", "--config"]
 
 
@@ -59,12 +67,14 @@ def test_ctrl_c_saves_the_run(net: Path, tmp_path: Path, long: Path) -> None:
     # The epoch may take its time: once more is at once.
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = finish(process)
     assert process.returncode == 130 and "stopping after this pruning epoch" in told
 
 
 SCRIPT = """
-import sys, secateur
+import signal, sys, secateur
+# A job in the background begins with interrupts ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     secateur.prune({net!r}, {data!r}, budget="params=0.5", run_dir={run!r}, config={config!r},
                    progress=False)
@@ -85,7 +95,7 @@ def test_an_interrupt_keeps_the_run(net: Path, tmp_path: Path, long: Path) -> No
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    shown, told = process.communicate(timeout=60)
+    shown, told = finish(process)
     assert process.returncode == 5, told
     assert "interrupt once more" in told
     assert shown.startswith(str(folder)) and "resume=True" in shown

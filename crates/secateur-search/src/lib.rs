@@ -25,6 +25,7 @@ pub mod observation;
 pub mod policies;
 pub mod policy;
 pub mod promise;
+pub mod random_shapes;
 pub mod rank;
 pub mod record;
 pub mod reward;

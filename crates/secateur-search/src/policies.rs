@@ -1,4 +1,4 @@
-//! The policies that have a name: the agent, and the rankings that it is compared with.
+//! The policies that have a name: the agent, and what it is compared with.
 
 use std::path::Path;
 
@@ -7,6 +7,7 @@ use secateur_net::Engine;
 use crate::agent::{AgentError, DQN, DqnAgent, DqnPolicy, load_agent};
 use crate::config::PruneConfig;
 use crate::policy::{Policy, PolicyError, RankingPolicy};
+use crate::random_shapes::{RANDOM_SHAPES, RandomShapes};
 use crate::rank::{Ranking, RankingError};
 
 /// Seeds of a run's streams are the run's seed with one of these mixed in, so that batches,
@@ -33,6 +34,9 @@ pub fn by_name(
         return Ok(Box::new(DqnPolicy::new(agent, config.search.agent_updates)));
     }
     check(config, agent.is_some())?;
+    if name == RANDOM_SHAPES {
+        return Ok(Box::new(RandomShapes::new(config.seed ^ POLICY_STREAM)));
+    }
     let ranking: Ranking = name.parse()?;
     Ok(Box::new(RankingPolicy::new(
         ranking,
@@ -45,13 +49,21 @@ pub fn by_name(
 /// # Errors
 /// [`PolicyError`] if it does not.
 pub fn check(config: &PruneConfig, has_agent: bool) -> Result<(), PolicyError> {
-    let name = || config.search.policy.clone();
-    match config.search.policy.parse::<Ranking>() {
-        _ if config.search.policy == DQN => Ok(()),
-        Ok(_) if has_agent => Err(PolicyError::DoesNotLearn { name: name() }),
-        Ok(_) => Ok(()),
-        Err(RankingError::Unknown { .. }) => Err(PolicyError::Unknown { name: name() }),
-        Err(error) => Err(error.into()),
+    let name = config.search.policy.as_str();
+    if name == DQN {
+        return Ok(());
+    }
+    if name != RANDOM_SHAPES {
+        name.parse::<Ranking>().map_err(|error| match error {
+            RankingError::Unknown { name } => PolicyError::Unknown { name },
+            error => error.into(),
+        })?;
+    }
+    match has_agent {
+        true => Err(PolicyError::DoesNotLearn {
+            name: name.to_string(),
+        }),
+        false => Ok(()),
     }
 }
 

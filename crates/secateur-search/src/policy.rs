@@ -21,7 +21,7 @@ use crate::widths::{self, Frame};
 pub enum PolicyError {
     /// No policy of that name.
     #[error(
-        "unknown policy `{name}`: expected `dqn`, or a ranking {}",
+        "unknown policy `{name}`: expected `dqn`, `random-shapes`, or a ranking {}",
         crate::rank::form()
     )]
     Unknown {
@@ -180,11 +180,12 @@ pub trait Learner: Policy {
     /// is off, `[group][kernel]`, for the records.
     fn advantages(&self, observation: &Observation) -> Vec<Vec<f32>>;
 
-    /// What it has learnt, as a file from which another run can start.
+    /// What it has learnt, as a file from which another run can start; `None` where that is of no use
+    /// to one.
     ///
     /// # Errors
     /// [`PolicyError`] if it cannot be written down.
-    fn export(&self) -> Result<Vec<u8>, PolicyError>;
+    fn export(&self) -> Result<Option<Vec<u8>>, PolicyError>;
 }
 
 /// Ranks kernels by a score, or at random.

@@ -227,17 +227,8 @@ impl CostModel {
     /// Per group, what turning off one of its active kernels would save now.
     pub fn marginal(&self, masks: &Masks) -> Vec<Size> {
         let mut tally = Tally::new(self, masks.clone());
-        let now = tally.size();
         (0..masks.0.len())
-            .map(|group| {
-                let Some(kernel) = masks.0[group].iter().position(|&on| on) else {
-                    return Size::default();
-                };
-                tally.switch(group, kernel, false);
-                let less = tally.size();
-                tally.switch(group, kernel, true);
-                now - less
-            })
+            .map(|group| tally.marginal(group))
             .collect()
     }
 }

@@ -52,15 +52,35 @@ impl<'a> Tally<'a> {
 
     /// Turns a kernel on or off.
     pub fn switch(&mut self, group: usize, kernel: usize, on: bool) {
-        if self.masks.0[group][kernel] == on {
-            return;
+        if self.masks.0[group][kernel] != on {
+            self.change(group, |mask| mask[kernel] = on);
         }
+    }
+
+    /// Leaves the first `width` kernels of a group on, and no others.
+    pub fn narrow(&mut self, group: usize, width: usize) {
+        self.change(group, |mask| {
+            let kernels = mask.iter_mut().enumerate();
+            kernels.for_each(|(kernel, on)| *on = kernel < width);
+        });
+    }
+
+    /// What turning off one of a group's active kernels would save now.
+    pub fn marginal(&mut self, group: usize) -> Size {
+        let Some(kernel) = self.masks.0[group].iter().position(|&on| on) else {
+            return Size::default();
+        };
+        let now = self.size();
+        self.switch(group, kernel, false);
+        let less = self.size();
+        self.switch(group, kernel, true);
+        now - less
+    }
+
+    fn change(&mut self, group: usize, change: impl FnOnce(&mut [bool])) {
         let before = self.of_group(group);
-        self.masks.0[group][kernel] = on;
-        match on {
-            true => self.counts[group] += 1,
-            false => self.counts[group] -= 1,
-        }
+        change(&mut self.masks.0[group]);
+        self.counts[group] = self.masks.active(group) as u64;
         let after = self.of_group(group);
         let moved =
             |now: u64, before: u64, after: u64| now.saturating_sub(before).saturating_add(after);

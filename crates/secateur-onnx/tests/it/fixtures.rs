@@ -279,6 +279,11 @@ fn sizes_are_the_same_kernel_by_kernel() {
                     assert_eq!(tally.size(), cost.count(tally.masks()), "{name}");
                 }
             }
+            for (group, of) in groups.groups.iter().enumerate() {
+                tally.narrow(group, of.width / 2);
+                assert_eq!(tally.count(group), of.width / 2, "{name}");
+                assert_eq!(tally.size(), cost.count(tally.masks()), "{name}");
+            }
         }
     }
 }

@@ -172,8 +172,8 @@ impl Learner for DqnPolicy {
         layers.iter().map(|rows| self.expected(rows)).collect()
     }
 
-    fn export(&self) -> Result<Vec<u8>, PolicyError> {
-        write_agent(&self.agent).map_err(Self::damaged)
+    fn export(&self) -> Result<Option<Vec<u8>>, PolicyError> {
+        write_agent(&self.agent).map(Some).map_err(Self::damaged)
     }
 }
 

@@ -35,7 +35,7 @@ settings! {
     pub struct SearchConfig {
         /// Which policy ranks kernels: `dqn`, or CRITERION-uniform (the same share of every layer),
         /// CRITERION-knapsack (what loses least) or CRITERION-global with a score such as `l1`, `l2`,
-        /// `taylor`, or `random`; without training the default is `l2-uniform`, with --calibrate
+        /// `taylor`, or `random`; or `random-shapes`; without training the default is `l2-uniform`, with --calibrate
         /// `second-order-knapsack`.
         ///
         /// The others are yardsticks; see "Scores and rankings".

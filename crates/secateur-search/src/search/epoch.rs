@@ -101,7 +101,7 @@ impl<E: Environment> Search<'_, E> {
     }
 
     /// Work that may go into looks.
-    fn looks_allowed(&self) -> f64 {
+    pub(super) fn looks_allowed(&self) -> f64 {
         let share = LOOKS_SHARE * self.config.search.max_cost;
         self.environment.costs().of_share(share)
     }

@@ -178,8 +178,12 @@ impl<'a, E: Environment> Search<'a, E> {
                 return Err(self.interrupted());
             }
         }
-        if let Some(learner) = self.policy.learner() {
-            let learnt = learner.export()?;
+        let learner = self.policy.learner();
+        if let Some(learnt) = learner
+            .map(|learner| learner.export())
+            .transpose()?
+            .flatten()
+        {
             self.store.put(Item::Agent, &learnt)?;
         }
         self.outcome(observer)

@@ -9,6 +9,7 @@
 //! it.
 
 use secateur_net::heal::WidthErrors;
+use secateur_onnx::cost::Tally;
 
 use super::{Frame, even};
 
@@ -100,11 +101,13 @@ impl Knapsack<'_> {
     fn at_price(&self, price: f64) -> Vec<usize> {
         let of_one = price / self.frame.at_most.max(1) as f64;
         let mut widths = self.frame.full();
+        let space = self.frame.space;
+        let mut tally = Tally::new(&space.cost, space.all_active());
         for _ in 0..SWEEPS {
             let before = widths.clone();
             for group in self.groups() {
                 // Sizes are linear in each width by itself.
-                let price = self.frame.price(&widths)[group];
+                let price = self.frame.price_of(&tally.marginal(group));
                 let each = of_one * price.size as f64 + price.effort;
                 let worth = |&width: &usize| self.error(group, width) + each * width as f64;
                 let least = self.frame.least(group);
@@ -112,6 +115,7 @@ impl Knapsack<'_> {
                     (least..=self.frame.full()[group]).step_by(self.frame.round_to.max(1));
                 let best = allowed.min_by(|a, b| worth(a).total_cmp(&worth(b)));
                 widths[group] = best.unwrap_or(least);
+                tally.narrow(group, widths[group]);
             }
             if widths == before {
                 break;

@@ -4,7 +4,7 @@ mod even;
 mod knapsack;
 mod trades;
 
-pub use even::even;
+pub use even::{even, in_proportion};
 pub use knapsack::knapsack;
 
 use secateur_onnx::cost::Size;
@@ -78,11 +78,15 @@ impl Frame<'_> {
     /// What a kernel of each group adds to a network with these widths.
     fn price(&self, widths: &[usize]) -> Vec<Price> {
         let marginal = self.space.cost.marginal(&self.space.narrowed(widths));
-        let of_group = |size: &Size| Price {
+        marginal.iter().map(|size| self.price_of(size)).collect()
+    }
+
+    /// What a kernel adds by its size.
+    fn price_of(&self, size: &Size) -> Price {
+        Price {
             size: self.count.of(size),
             effort: self.effort_of(size),
-        };
-        marginal.iter().map(of_group).collect()
+        }
     }
 
     /// What the multiply-adds of a network, or of a kernel, count for.

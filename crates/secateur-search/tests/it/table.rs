@@ -25,7 +25,7 @@ use secateur_search::policies;
 use secateur_search::record::EpochRecord;
 use secateur_search::reward::{self, Epoch};
 use secateur_search::scores::{
-    ACTIVATION, HEALTH, L2, POSITIVE, SCALE, Scores, TAYLOR, WEIGHT_NORM,
+    ACTIVATION, HEALTH, L2, POSITIVE, SCALE, SECOND_ORDER, Scores, TAYLOR, WEIGHT_NORM,
 };
 use secateur_search::search::{Observer, Outcome, Search};
 use secateur_search::space::Space;
@@ -192,7 +192,8 @@ impl Environment for Table {
             .fold(Scores::default(), |scores, name| {
                 scores.with(name, ones.clone())
             })
-            .with(TAYLOR, self.values.clone());
+            .with(TAYLOR, self.values.clone())
+            .with(SECOND_ORDER, self.values.clone());
         let mut observation = Observation {
             network: NetworkFacts {
                 margin: goal.margin(self.standing.quality) as f32,
@@ -334,6 +335,22 @@ fn the_agent_finds_the_best_choice_and_chance_does_not() {
     let (agent, random) = (kept_by("dqn"), kept_by("random-global"));
     assert!(agent > 0.97 * best, "{agent} of {best}");
     assert!(random < 0.8 * best, "{random} of {best}");
+}
+
+#[test]
+fn the_best_of_random_shapes_is_better_than_an_even_one_and_is_kept() {
+    let mut config = to_a_third("random-shapes");
+    config.search.explore_episodes = 5;
+    config.search.max_cost = 1e6;
+    let mut store = Memory::default();
+    let found = run(&config, &mut store).outputs[0].state.masks.clone();
+    let (_, history) = store.read().unwrap();
+    let cut = history.iter().filter(|record| record.loss > 1.0 - WHOLE);
+    let losses: Vec<f64> = cut.map(|record| record.loss).collect();
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let table = Table::new(config, 7);
+    assert_eq!(1.0 - WHOLE * table.kept(&found), best);
+    assert!(losses.len() > 5 && losses[0] > best);
 }
 
 #[test]
