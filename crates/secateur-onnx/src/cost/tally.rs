@@ -34,10 +34,7 @@ impl<'a> Tally<'a> {
 
     /// Size of the network.
     pub fn size(&self) -> Size {
-        Size {
-            latency: self.cost.latency_under(self.active()),
-            ..self.size
-        }
+        self.with_latency(self.size)
     }
 
     /// The masks as they are now.
@@ -53,15 +50,16 @@ impl<'a> Tally<'a> {
     /// Turns a kernel on or off.
     pub fn switch(&mut self, group: usize, kernel: usize, on: bool) {
         if self.masks.0[group][kernel] != on {
-            self.change(group, |mask| mask[kernel] = on);
+            self.change(group, |tally| tally.set(group, kernel, on));
         }
     }
 
     /// Leaves the first `width` kernels of a group on, and no others.
     pub fn narrow(&mut self, group: usize, width: usize) {
-        self.change(group, |mask| {
-            let kernels = mask.iter_mut().enumerate();
+        self.change(group, |tally| {
+            let kernels = tally.masks.0[group].iter_mut().enumerate();
             kernels.for_each(|(kernel, on)| *on = kernel < width);
+            tally.counts[group] = tally.masks.active(group) as u64;
         });
     }
 
@@ -70,17 +68,16 @@ impl<'a> Tally<'a> {
         let Some(kernel) = self.masks.0[group].iter().position(|&on| on) else {
             return Size::default();
         };
-        let now = self.size();
-        self.switch(group, kernel, false);
-        let less = self.size();
-        self.switch(group, kernel, true);
-        now - less
+        let before = self.with_latency(self.of_group(group));
+        self.set(group, kernel, false);
+        let after = self.with_latency(self.of_group(group));
+        self.set(group, kernel, true);
+        before - after
     }
 
-    fn change(&mut self, group: usize, change: impl FnOnce(&mut [bool])) {
+    fn change(&mut self, group: usize, change: impl FnOnce(&mut Self)) {
         let before = self.of_group(group);
-        change(&mut self.masks.0[group]);
-        self.counts[group] = self.masks.active(group) as u64;
+        change(self);
         let after = self.of_group(group);
         let moved =
             |now: u64, before: u64, after: u64| now.saturating_sub(before).saturating_add(after);
@@ -92,6 +89,22 @@ impl<'a> Tally<'a> {
             macs: moved(now.macs, before.macs, after.macs),
             latency: 0,
         };
+    }
+
+    /// Turns a kernel that is off on, or the reverse, without counting anew.
+    fn set(&mut self, group: usize, kernel: usize, on: bool) {
+        self.masks.0[group][kernel] = on;
+        match on {
+            true => self.counts[group] += 1,
+            false => self.counts[group] -= 1,
+        }
+    }
+
+    fn with_latency(&self, size: Size) -> Size {
+        Size {
+            latency: self.cost.latency_under(self.active()),
+            ..size
+        }
     }
 
     /// What hangs on a group's kernels.

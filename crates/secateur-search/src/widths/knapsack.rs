@@ -9,8 +9,8 @@
 //! it.
 
 use secateur_net::heal::WidthErrors;
-use secateur_onnx::cost::Tally;
 
+use super::narrowed::Narrowed;
 use super::{Frame, even};
 
 /// A layer gives up this part of its kernels at a time, one at least.
@@ -28,12 +28,12 @@ pub fn knapsack(frame: &Frame<'_>, errors: &[WidthErrors]) -> Vec<usize> {
     if !sack.groups().any(|group| !errors[group].errors.is_empty()) {
         return even(frame);
     }
-    let starts = [sack.cut(frame.full(), &[]), sack.priced()];
+    let starts = [sack.cut(Narrowed::full(frame), &[]), sack.priced()];
     let found = starts.map(|start| sack.improved(sack.fill(sack.cut(start, &[]), &[])));
-    let [a, b] = found;
-    match sack.total(&b) < sack.total(&a) {
-        true => b,
-        false => a,
+    let [a, b] = &found;
+    match sack.total(b) < sack.total(a) {
+        true => b.widths(),
+        false => a.widths(),
     }
 }
 
@@ -59,10 +59,11 @@ impl Knapsack<'_> {
     }
 
     /// What is to be least: the sum of the errors, and what the multiply-adds count for.
-    pub(super) fn total(&self, widths: &[usize]) -> f64 {
-        let space = self.frame.space;
-        let errors = self.groups().map(|group| self.error(group, widths[group]));
-        errors.sum::<f64>() + self.frame.effort_of(&space.count(&space.narrowed(widths)))
+    pub(super) fn total(&self, network: &Narrowed<'_>) -> f64 {
+        let errors = self
+            .groups()
+            .map(|group| self.error(group, network.width(group)));
+        errors.sum::<f64>() + network.effort()
     }
 
     /// The width of a group one step down or up, if there is one.
@@ -82,12 +83,12 @@ impl Knapsack<'_> {
         }
     }
 
-    /// The widths of the least common price at which the network fits.
-    fn priced(&self) -> Vec<usize> {
+    /// The network of the least common price at which it fits.
+    fn priced(&self) -> Narrowed<'_> {
         let (mut low, mut high) = PRICES;
         for _ in 0..HALVINGS {
             let middle = (low + high) / 2.0;
-            if self.frame.fits(&self.at_price(f64::exp(middle))) {
+            if self.at_price(f64::exp(middle)).fits() {
                 high = middle;
             } else {
                 low = middle;
@@ -96,80 +97,81 @@ impl Knapsack<'_> {
         self.at_price(f64::exp(high))
     }
 
-    /// Widths of which none alone makes the errors and the cost less, the size allowed costing
-    /// `price`.
-    fn at_price(&self, price: f64) -> Vec<usize> {
+    /// The network in which no width alone makes the errors and the cost less, the size allowed
+    /// costing `price`.
+    fn at_price(&self, price: f64) -> Narrowed<'_> {
         let of_one = price / self.frame.at_most.max(1) as f64;
-        let mut widths = self.frame.full();
-        let space = self.frame.space;
-        let mut tally = Tally::new(&space.cost, space.all_active());
+        let full = self.frame.full();
+        let mut network = Narrowed::full(self.frame);
         for _ in 0..SWEEPS {
-            let before = widths.clone();
+            let before = network.widths();
             for group in self.groups() {
                 // Sizes are linear in each width by itself.
-                let price = self.frame.price_of(&tally.marginal(group));
+                let price = network.price(group);
                 let each = of_one * price.size as f64 + price.effort;
                 let worth = |&width: &usize| self.error(group, width) + each * width as f64;
                 let least = self.frame.least(group);
-                let allowed =
-                    (least..=self.frame.full()[group]).step_by(self.frame.round_to.max(1));
+                let allowed = (least..=full[group]).step_by(self.frame.round_to.max(1));
                 let best = allowed.min_by(|a, b| worth(a).total_cmp(&worth(b)));
-                widths[group] = best.unwrap_or(least);
-                tally.narrow(group, widths[group]);
+                network.set(group, best.unwrap_or(least));
             }
-            if widths == before {
+            if network.widths() == before {
                 break;
             }
         }
-        widths
+        network
     }
 
-    /// Widths that fit, `kept` untouched if that can be.
-    pub(super) fn cut(&self, mut widths: Vec<usize>, kept: &[usize]) -> Vec<usize> {
-        while !self.frame.fits(&widths) {
-            let price = self.frame.price(&widths);
-            let loss = |group: usize| {
-                let to = self.step(group, widths[group], Way::Down)?;
-                let fewer = widths[group] - to;
-                let saved = price[group].size * fewer as u64;
-                let spared = price[group].effort * fewer as f64;
-                let lost = self.error(group, to) - self.error(group, widths[group]) - spared;
+    /// A network that fits, the widths of `kept` untouched if that can be.
+    pub(super) fn cut<'n>(&self, mut network: Narrowed<'n>, kept: &[usize]) -> Narrowed<'n> {
+        while !network.fits() {
+            let mut loss = |group: usize| {
+                let width = network.width(group);
+                let to = self.step(group, width, Way::Down)?;
+                let price = network.price(group);
+                let saved = price.size * (width - to) as u64;
+                let spared = price.effort * (width - to) as f64;
+                let lost = self.error(group, to) - self.error(group, width) - spared;
                 Some((lost / saved.max(1) as f64, group, to))
             };
             let found = self
                 .groups()
                 .filter(|group| !kept.contains(group))
-                .filter_map(loss);
+                .filter_map(&mut loss);
             match found.min_by(|a, b| a.0.total_cmp(&b.0)) {
-                Some((_, group, to)) => widths[group] = to,
+                Some((_, group, to)) => network.set(group, to),
                 None => break,
             }
         }
-        widths
+        network
     }
 
-    /// Widths that use the room that is left, `kept` untouched.
-    pub(super) fn fill(&self, mut widths: Vec<usize>, kept: &[usize]) -> Vec<usize> {
+    /// A network that uses the room that is left, the widths of `kept` untouched.
+    pub(super) fn fill<'n>(&self, mut network: Narrowed<'n>, kept: &[usize]) -> Narrowed<'n> {
         loop {
-            let (size, price) = (self.frame.size(&widths), self.frame.price(&widths));
-            let gain = |group: usize| {
-                let to = self.step(group, widths[group], Way::Up)?;
-                let more = to - widths[group];
-                let costs = price[group].size * more as u64;
-                let spent = price[group].effort * more as f64;
-                let won = self.error(group, widths[group]) - self.error(group, to) - spent;
+            let size = network.size();
+            let mut gain = |group: usize| {
+                let width = network.width(group);
+                let to = self.step(group, width, Way::Up)?;
+                let price = network.price(group);
+                let costs = price.size * (to - width) as u64;
+                let spent = price.effort * (to - width) as f64;
+                let won = self.error(group, width) - self.error(group, to) - spent;
                 let fits = won > 0.0 && size + costs <= self.frame.at_most;
                 fits.then_some((won / costs.max(1) as f64, group, to))
             };
             let found = self.groups().filter(|group| !kept.contains(group));
-            let best = found.filter_map(gain).max_by(|a, b| a.0.total_cmp(&b.0));
+            let best = found
+                .filter_map(&mut gain)
+                .max_by(|a, b| a.0.total_cmp(&b.0));
             let Some((_, group, to)) = best else {
-                return widths;
+                return network;
             };
-            let from = std::mem::replace(&mut widths[group], to);
-            if !self.frame.fits(&widths) {
-                widths[group] = from;
-                return widths;
+            let from = network.width(group);
+            network.set(group, to);
+            if !network.fits() {
+                network.set(group, from);
+                return network;
             }
         }
     }

@@ -2,12 +2,11 @@
 
 mod even;
 mod knapsack;
+mod narrowed;
 mod trades;
 
 pub use even::{even, in_proportion};
 pub use knapsack::knapsack;
-
-use secateur_onnx::cost::Size;
 
 use crate::config::Count;
 use crate::space::Space;
@@ -26,15 +25,6 @@ pub struct Frame<'a> {
     /// What all multiply-adds of the given network count for, in units of error: where training
     /// follows, a network that has half of them is trained for twice as long at the same cost.
     pub effort: f64,
-}
-
-/// What a kernel of a group adds to a network.
-#[derive(Debug, Clone, Copy)]
-struct Price {
-    /// In the frame's count.
-    size: u64,
-    /// Its multiply-adds, by what they count for.
-    effort: f64,
 }
 
 impl Frame<'_> {
@@ -73,24 +63,5 @@ impl Frame<'_> {
     /// True if a network with these widths is small enough.
     pub fn fits(&self, widths: &[usize]) -> bool {
         self.size(widths) <= self.at_most
-    }
-
-    /// What a kernel of each group adds to a network with these widths.
-    fn price(&self, widths: &[usize]) -> Vec<Price> {
-        let marginal = self.space.cost.marginal(&self.space.narrowed(widths));
-        marginal.iter().map(|size| self.price_of(size)).collect()
-    }
-
-    /// What a kernel adds by its size.
-    fn price_of(&self, size: &Size) -> Price {
-        Price {
-            size: self.count.of(size),
-            effort: self.effort_of(size),
-        }
-    }
-
-    /// What the multiply-adds of a network, or of a kernel, count for.
-    fn effort_of(&self, size: &Size) -> f64 {
-        self.effort * size.macs as f64 / self.space.size.macs.max(1) as f64
     }
 }

@@ -5,6 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::knapsack::{Knapsack, Way};
+use super::narrowed::Narrowed;
 
 /// Rounds of trades at most; mostly fewer than ten find something.
 const ROUNDS: usize = 40;
@@ -16,13 +17,13 @@ const PAIR_STEPS: [usize; 4] = [1, 1, 2, 4];
 const TRADES: [usize; 3] = [1, 2, 4];
 
 impl Knapsack<'_> {
-    /// Widths after all trades that are worth it, then after some in which two layers move at
+    /// A network after all trades that are worth it, then after some in which two layers move at
     /// once.
-    pub(super) fn improved(&self, widths: Vec<usize>) -> Vec<usize> {
-        let mut widths = self.traded_out(widths);
+    pub(super) fn improved<'n>(&self, network: Narrowed<'n>) -> Narrowed<'n> {
+        let mut network = self.traded_out(network);
         let groups: Vec<usize> = self.groups().collect();
         if groups.len() < 2 {
-            return widths;
+            return network;
         }
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let mut failed = 0;
@@ -37,51 +38,55 @@ impl Knapsack<'_> {
                     PAIR_STEPS[rng.random_range(0..PAIR_STEPS.len())],
                 )
             });
-            match self.moved(&widths, &moves) {
-                Some((total, other)) if total < self.total(&widths) => {
-                    widths = self.traded_out(other);
+            match self.moved(&network, &moves) {
+                Some((total, other)) if total < self.total(&network) => {
+                    network = self.traded_out(other);
                     failed = 0;
                 }
                 _ => failed += 1,
             }
         }
-        widths
+        network
     }
 
-    /// Widths after all trades that are worth it.
-    fn traded_out(&self, mut widths: Vec<usize>) -> Vec<usize> {
+    /// A network after all trades that are worth it.
+    fn traded_out<'n>(&self, mut network: Narrowed<'n>) -> Narrowed<'n> {
         for _ in 0..ROUNDS {
-            match self.traded(&widths) {
-                Some(better) => widths = better,
+            match self.traded(&network) {
+                Some(better) => network = better,
                 None => break,
             }
         }
-        widths
+        network
     }
 
-    /// The best of the widths in which one layer has some steps more or less, if its error is
+    /// The best of the networks in which one layer has some steps more or less, if its error is
     /// smaller.
-    fn traded(&self, widths: &[usize]) -> Option<Vec<usize>> {
+    fn traded<'n>(&self, network: &Narrowed<'n>) -> Option<Narrowed<'n>> {
         let all = self.groups().flat_map(|group| {
             let ways = [Way::Up, Way::Down].into_iter();
             ways.flat_map(move |way| TRADES.map(|steps| (group, way, steps)))
         });
-        let found = all.filter_map(|one| self.moved(widths, &[one]));
+        let found = all.filter_map(|one| self.moved(network, &[one]));
         let best = found.min_by(|a, b| a.0.total_cmp(&b.0))?;
-        (best.0 < self.total(widths)).then_some(best.1)
+        (best.0 < self.total(network)).then_some(best.1)
     }
 
-    /// Widths in which some layers move by so many steps and the others make up for it, with
-    /// their error.
-    fn moved(&self, widths: &[usize], moves: &[(usize, Way, usize)]) -> Option<(f64, Vec<usize>)> {
-        let mut other = widths.to_vec();
+    /// The network in which some layers move by so many steps and the others make up for it, with
+    /// its error.
+    fn moved<'n>(
+        &self,
+        network: &Narrowed<'n>,
+        moves: &[(usize, Way, usize)],
+    ) -> Option<(f64, Narrowed<'n>)> {
+        let mut other = network.clone();
         for &(group, way, steps) in moves {
-            for _ in 0..steps {
-                other[group] = self.step(group, other[group], way)?;
-            }
+            let step = |width| self.step(group, width, way);
+            let to = (0..steps).try_fold(other.width(group), |width, _| step(width))?;
+            other.set(group, to);
         }
         let kept: Vec<usize> = moves.iter().map(|(group, ..)| *group).collect();
         let other = self.fill(self.cut(other, &kept), &kept);
-        self.frame.fits(&other).then(|| (self.total(&other), other))
+        other.fits().then(|| (self.total(&other), other))
     }
 }
