@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _models, _secateur
 from ._onnxruntime import offer
-from ._settings import to_words
+from ._settings import to_threads, to_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,7 +155,7 @@ def bench(
     batches = [batch] if isinstance(batch, int) else list(batch)
     given = [_models.to_input(model) for model in models]
     words = to_words(dict(settings))
-    text, notes = _secateur.bench(given, batches, rounds, threads, words)
+    text, notes = _secateur.bench(given, batches, rounds, to_threads(threads), words)
     names = [str(one) if isinstance(one, Path) else f"model {n}" for n, one in enumerate(given)]
     rows = [
         {"model": name} | latency for name, row in zip(names, json.loads(text)) for latency in row

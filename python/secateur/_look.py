@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from . import _data, _models, _secateur
 from ._onnxruntime import offer
 from ._prune import as_the_network_takes_them
-from ._settings import to_words
+from ._settings import to_threads, to_words
 from .errors import DataError
 
 if TYPE_CHECKING:
@@ -152,7 +152,9 @@ def inspect(
         return Findings(_secateur.inspect_data(_data.to_input(data), given, words))
     if given is None:
         raise DataError("cannot inspect: neither a model nor data is given")
-    found = _secateur.inspect(given, allow_mixing, plan, latency, latency_checks, threads, words)
+    found = _secateur.inspect(
+        given, allow_mixing, plan, latency, latency_checks, to_threads(threads), words
+    )
     return Inspection(found)
 
 
@@ -190,5 +192,7 @@ def evaluate(
     given = _data.to_input(data)
     words = as_the_network_takes_them(to_words(dict(settings)), data, given, model)
     held_against = None if original is None else _models.to_input(original)
-    found = _secateur.evaluate(_models.to_input(model), given, held_against, split, threads, words)
+    found = _secateur.evaluate(
+        _models.to_input(model), given, held_against, split, to_threads(threads), words
+    )
     return Evaluation(found)

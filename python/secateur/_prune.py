@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _data, _models, _secateur
+from ._folder import Folder
 from ._onnxruntime import offer
 from ._progress import EpochCallback, RunProgress
 from ._report import Report
-from ._settings import Words, to_words
+from ._settings import Words, to_threads, to_words
 from ._trainer import Trainer
 from .errors import DataError, Interrupted, SecateurError, SettingError, TrainerError
 
@@ -147,15 +148,12 @@ def prune(
     if isinstance(metric, str):
         words, metric = [*words, ("metric", [metric])], None
     _check(no_train, calibrate, data, mode, metric, trainer)
-    place = _Place(output, run_dir, resume)
-    file = place.file_of(_models.to_input(model))
+    given_model = _models.to_input(model)
     given = None if data is None else _data.to_input(data)
     if given is not None:
-        words = as_the_network_takes_them(words, data, given, model)
-    run = _Run(
-        model=file,
-        output=place.output,
-        run_dir=place.run_dir,
+        words = as_the_network_takes_them(words, data, given, given_model)
+    run_on = partial(
+        _Run,
         resume=resume,
         mode=mode,
         budget=_budget(budget),
@@ -165,11 +163,14 @@ def prune(
         agent=None if agent is None else Path(agent),
         learn_into=None if learn_into is None else Path(learn_into),
         command=_call(mode, budget, max_drop, words),
-        threads=threads,
+        threads=to_threads(threads),
     )
     offer()
+    place = _Place(output, run_dir, resume)
     told = RunProgress(progress, callback)
     try:
+        file = place.file_of(given_model)
+        run = run_on(model=file, output=place.output, run_dir=place.folder.path)
         if no_train:
             found = _secateur.prune_without_training(run, given, calibration_images, told)
         elif given is None:
@@ -181,48 +182,40 @@ def prune(
         raise
     finally:
         told.close()
-    return Report(
-        found,
-        model=file,
-        output=place.output,
-        run_dir=place.run_dir,
-        is_temporary=place.is_temporary,
-    )
+    return Report(found, model=file, output=place.output, folder=place.folder)
 
 
 class _Place:
     """Where a run writes."""
 
     def __init__(self, output: File | None, run_dir: File | None, resume: bool) -> None:
-        self.is_temporary = output is None and run_dir is None
-        if resume and self.is_temporary:
+        if resume and output is None and run_dir is None:
             raise SettingError("cannot resume: no run is named", "name its folder with `--run-dir`")
-        if run_dir is not None:
-            self.run_dir = Path(run_dir)
-        elif output is not None:
-            self.run_dir = Path(f"{output}.run")
-        else:
-            self.run_dir = Path(tempfile.mkdtemp(prefix="secateur-"))
-        self.output = self.run_dir / "pruned.onnx" if output is None else Path(output)
+        if run_dir is None and output is not None:
+            run_dir = f"{output}.run"
+        self.folder = Folder(None if run_dir is None else Path(run_dir))
+        self.output = self.folder.path / "pruned.onnx" if output is None else Path(output)
 
     def file_of(self, model: Path | bytes) -> Path:
         """The file of a model; one that has none is written into the folder."""
+        if not isinstance(model, Path) or self.output.parent == self.folder.path:
+            self.folder.path.mkdir(parents=True, exist_ok=True)
         if isinstance(model, Path):
             return model
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        file = self.run_dir / "given.onnx"
+        file = self.folder.path / "given.onnx"
         file.write_bytes(model)
         return file
 
     def keep(self, error: BaseException) -> None:
         """After a run that did not end: what it has reached stays, and the exception says where."""
-        has_begun = (self.run_dir / "checkpoint.bin").is_file()
-        if not has_begun:
+        run_dir = self.folder.path
+        if not (run_dir / "checkpoint.bin").is_file():
             return
-        again = f'the same call with `run_dir="{self.run_dir}", resume=True` goes on'
+        self.folder.leave()
+        again = f'the same call with `run_dir="{run_dir}", resume=True` goes on'
         if isinstance(error, KeyboardInterrupt) and not isinstance(error, SecateurError):
             interrupted = Interrupted("stopped as asked; the run is kept", again)
-            interrupted.run_dir = self.run_dir
+            interrupted.run_dir = run_dir
             raise interrupted from None
         if isinstance(error, TrainerError):
             raise TrainerError(error.message, f"mend it; {again}") from error.__cause__
@@ -271,12 +264,26 @@ def _budget(budget: Budget | None) -> str | None:
     """``params=0.4,0.14``, or ``latency=3ms+params=0.3``."""
     if budget is None or isinstance(budget, str):
         return budget
-    return "+".join(f"{metric}={_shares(shares)}" for metric, shares in budget.items())
+    if not isinstance(budget, Mapping):
+        kind = type(budget).__name__
+        raise SettingError(
+            f"`budget` is a `{kind}`, expected a dict such as {{'macs': 0.5}}, or a text"
+        )
+    return "+".join(f"{metric}={_shares(metric, shares)}" for metric, shares in budget.items())
 
 
-def _shares(shares: Share | Sequence[Share]) -> str:
-    several = [shares] if isinstance(shares, (int, float, str)) else shares
-    return ",".join(one if isinstance(one, str) else repr(float(one)) for one in several)
+def _shares(metric: str, shares: Share | Sequence[Share]) -> str:
+    several = [shares] if isinstance(shares, str) or not isinstance(shares, Iterable) else shares
+    return ",".join(one if isinstance(one, str) else _share(metric, one) for one in several)
+
+
+def _share(metric: str, share: Any) -> str:
+    try:
+        return repr(float(share))
+    except (TypeError, ValueError):
+        raise SettingError(
+            f"the budget of `{metric}` is {share!r}, expected a share from 0 to 1, or several"
+        ) from None
 
 
 def _call(mode: str | None, budget: Budget | None, max_drop: float | None, words: Words) -> str:

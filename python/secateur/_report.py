@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import html
 import json
-import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +16,8 @@ from . import _secateur
 if TYPE_CHECKING:
     import onnx
     import pandas as pd
+
+    from ._folder import Folder
 
 Indices = npt.NDArray[np.int64]
 
@@ -144,24 +144,22 @@ class Report:
         *,
         model: Path,
         output: Path,
-        run_dir: Path,
-        is_temporary: bool,
+        folder: Folder,
     ) -> None:
         text, self._table = found
         self._figures: dict[str, Any] = json.loads(text)
         self._model = model
-        self.run_dir = run_dir
+        self._folder = folder
+        self.run_dir = folder.path
         self.warnings: list[str] = self._figures.get("warnings") or self._figures.get("notes", [])
         self.outputs = [
             Network(figures, output.with_name(Path(figures["file"]).name), self)
             for figures in self._figures["after"]
         ]
         self.front = [
-            Network(figures, run_dir / figures["file"], self)
+            Network(figures, self.run_dir / figures["file"], self)
             for figures in self._figures.get("front", [])
         ]
-        if is_temporary:
-            weakref.finalize(self, rmtree, run_dir, ignore_errors=True)
 
     @property
     def before(self) -> dict[str, Any]:

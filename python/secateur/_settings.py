@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from typing import Any
 
@@ -32,6 +33,19 @@ def _word(name: str, value: Any) -> str:
     if isinstance(value, (bool, int, float)):
         return _word(name, value) if isinstance(value, bool) else repr(value)
     raise SettingError(f"`{name}` is {value!r}, expected a number, a text, or a list of them")
+
+
+def to_threads(threads: Any) -> int | None:
+    """A number of threads, at least one; None leaves it open."""
+    if threads is None:
+        return None
+    try:
+        number = operator.index(threads)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise SettingError(f"`threads` is {threads!r}, expected a whole number from 1")
+    return number
 
 
 class SettingsTable:

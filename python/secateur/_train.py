@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import _data, _models, _secateur
 from ._progress import TrainProgress
-from ._settings import to_words
+from ._settings import to_threads, to_words
 from .errors import Interrupted
 
 if TYPE_CHECKING:
@@ -130,7 +130,9 @@ def train(
     place = None if config is None else Path(config)
     words = to_words(dict(settings))
     try:
-        found = _secateur.train(start, _data.to_input(data), place, words, threads, told)
+        found = _secateur.train(
+            start, _data.to_input(data), place, words, to_threads(threads), told
+        )
     finally:
         told.close()
     trained = Trained(found)

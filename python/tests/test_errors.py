@@ -69,3 +69,18 @@ def test_classes_of_errors(net: Path, tmp_path: Path) -> None:
         secateur.prune(net, MNIST, resume=True, **QUICK)
     with pytest.raises(secateur.DataError, match="no data"):
         secateur.prune(net, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"budget": ["macs"]}, "`budget` is a `list`"),
+        ({"budget": {"macs": None}}, "the budget of `macs` is None"),
+        ({"budget": {"macs": [0.5, "x", object()]}}, "the budget of `macs` is <object"),
+        ({"threads": 0}, "`threads` is 0"),
+        ({"threads": "two"}, "`threads` is 'two'"),
+    ],
+)
+def test_values_of_other_kinds(net: Path, arguments: dict, message: str) -> None:
+    with pytest.raises(secateur.SettingError, match=message):
+        secateur.prune(net, no_train=True, **{"budget": {"macs": 0.5}, **arguments})

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import pickle
+import tempfile
 import threading
 from pathlib import Path
 
@@ -200,3 +204,27 @@ def test_pruning_without_training(net: Path, tmp_path: Path) -> None:
         net, MNIST, no_train=True, calibrate=True, calibration_images=64, budget="macs=0.5"
     )
     assert calibrated.to_dict()["after"][0]["calibrated"]["inputs"] == 64
+
+
+def test_a_folder_that_was_not_named_goes_with_the_last_report(
+    net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(secateur.SettingError, match="METRIC=SHARE"):
+        secateur.prune(net.read_bytes(), no_train=True, budget="flops=1")
+    gc.collect()
+    assert list(tmp_path.glob("secateur-*")) == []
+
+    report = secateur.prune(net, no_train=True, budget="macs=0.5")
+    again = copy.deepcopy(report)
+    del report
+    gc.collect()
+    assert again.outputs[0].to_bytes()
+    with pytest.raises(secateur.SettingError, match="cannot pickle"):
+        pickle.dumps(again)
+    del again
+    gc.collect()
+    assert list(tmp_path.glob("secateur-*")) == []
+
+    named = secateur.prune(net, no_train=True, budget="macs=0.5", run_dir=tmp_path / "run")
+    assert pickle.loads(pickle.dumps(named)).outputs[0].to_bytes() == named.outputs[0].to_bytes()
