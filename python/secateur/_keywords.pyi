@@ -123,6 +123,11 @@ class PruneSettings(LookSettings, total=False):
 
     Default: 128. May be 1 to 65536.
     """
+    memory: str | None
+    """Memory that what the layers of a training step give may take, such as 8GiB.
+
+    Default: 4GiB, nothing is computed twice, fewer samples a step where they do not fit.
+    """
     recover_lr: float | None
     """Peak learning rate of a recovery.
 
@@ -183,8 +188,8 @@ class PruneSettings(LookSettings, total=False):
     policy: str
     """Which policy ranks kernels: `dqn`, or CRITERION-uniform (the same share of every layer),
     CRITERION-knapsack (what loses least) or CRITERION-global with a score such as `l1`, `l2`,
-    `taylor`, or `random`; without training the default is `l2-uniform`, with --calibrate
-    `second-order-knapsack`.
+    `taylor`, or `random`; or `random-shapes`; without training the default is `l2-uniform`,
+    with --calibrate `second-order-knapsack`.
 
     Default: dqn.
     """

@@ -10,6 +10,7 @@ use burn::tensor::Device;
 pub struct Engine {
     device: Device,
     is_fused: bool,
+    memory: Option<usize>,
 }
 
 impl Engine {
@@ -18,6 +19,7 @@ impl Engine {
         Self {
             device: Device::flex(),
             is_fused: true,
+            memory: None,
         }
     }
 
@@ -31,12 +33,31 @@ impl Engine {
         Self {
             device,
             is_fused: false,
+            memory: None,
         }
+    }
+
+    /// The same, whose training passes keep their values within so many bytes where that can be: some
+    /// are computed a second time when their gradients are due.
+    #[must_use]
+    pub fn with_memory(self, bytes: usize) -> Self {
+        Self {
+            memory: Some(bytes),
+            ..self
+        }
+    }
+
+    /// Bytes that the values of a training pass may take; `None` without a bound.
+    pub fn memory(&self) -> Option<usize> {
+        self.memory
     }
 
     /// Stock Burn operations on the same device.
     pub fn to_stock(&self) -> Self {
-        Self::stock_on(self.device.clone())
+        Self {
+            is_fused: false,
+            ..self.clone()
+        }
     }
 
     /// True if fused routines compute.

@@ -75,7 +75,7 @@ pub fn probe_health(
     // decides which kernels a search turns on, and runs with a given seed are to stay the same.
     let engine = network.engine().to_stock();
     let loss = task.loss(&engine, &pass.outputs, targets)?;
-    let gradients = pass.backward(&loss);
+    let gradients = pass.backward(&loss)?;
     let widths = groups.groups.iter().map(|group| group.width);
     // Squares of the weights and of their gradients.
     let mut squares: Vec<Vec<[f32; 2]>> = widths.map(|width| vec![[0.0; 2]; width]).collect();

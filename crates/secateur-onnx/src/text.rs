@@ -8,11 +8,12 @@
 /// assert_eq!(counted(1, "layer"), "1 layer");
 /// assert_eq!(counted(2, "layer"), "2 layers");
 /// assert_eq!(counted(0, "class"), "0 classes");
+/// assert_eq!(counted(3, "box"), "3 boxes");
 /// ```
 pub fn counted(n: usize, noun: &str) -> String {
     let ending = match noun {
         _ if n == 1 => "",
-        _ if noun.ends_with('s') => "es",
+        _ if noun.ends_with(['s', 'x']) => "es",
         _ => "s",
     };
     format!("{n} {noun}{ending}")

@@ -43,6 +43,9 @@ pub struct Costs {
     pub n_search: usize,
     /// Samples of a probe of dormant kernels, which runs the given network forward and backward.
     pub n_probe: usize,
+    /// Forward passes that a sample's training pass takes as long as: [`TRAINING_PASS`], and one more where
+    /// values are computed twice to keep within the memory.
+    pub training_pass: f64,
     /// Multiply-adds of the original for each sample that is trained on, where its outputs are not
     /// stored.
     pub teacher_macs: f64,
@@ -69,7 +72,7 @@ impl Costs {
 
     /// One training step of a network of so many multiply-adds.
     pub fn step(&self, macs: f64) -> f64 {
-        (TRAINING_PASS * macs + self.teacher_macs) * self.batch_size as f64
+        (self.training_pass * macs + self.teacher_macs) * self.batch_size as f64
     }
 
     /// An evaluation of such a network.
@@ -79,7 +82,7 @@ impl Costs {
 
     /// A probe of dormant kernels with so many samples.
     pub fn probe(&self, samples: usize) -> f64 {
-        TRAINING_PASS * samples as f64 * self.full_macs
+        self.training_pass * samples as f64 * self.full_macs
     }
 
     /// An evaluation and a probe: what a look costs besides solving.

@@ -6,7 +6,7 @@ use super::Interpreter;
 use super::chains::count_readers;
 use super::step::Step;
 use crate::error::{NetError, Result};
-use crate::pass::Pass;
+use crate::pass::{Pass, missing};
 use crate::value::Value;
 
 /// Values by name. One is dropped after its last reader, so that its memory serves the next
@@ -42,6 +42,25 @@ impl<'n> Live<'n> {
             values: inputs.iter().cloned().collect(),
             readers: count_readers(&network.steps, outputs),
         })
+    }
+
+    /// In front of step `at`, with these values.
+    pub fn at(
+        network: &'n Interpreter,
+        at: usize,
+        values: HashMap<&'n str, Value>,
+        outputs: &[&'n str],
+    ) -> Self {
+        Self {
+            network,
+            values,
+            readers: count_readers(&network.steps[at..], outputs),
+        }
+    }
+
+    /// The values that are held.
+    pub fn values(&self) -> &HashMap<&'n str, Value> {
+        &self.values
     }
 
     /// What steps that run together read, without what they hand to each other.
@@ -83,6 +102,17 @@ impl<'n> Live<'n> {
         computed
             .or_else(|| pass.parameter(name).map(Value::Dense))
             .or_else(|| self.network.stored.get(name).cloned())
+    }
+
+    /// Values by name, in order.
+    ///
+    /// # Errors
+    /// [`NetError::Graph`] for one that was not planned.
+    pub fn find_all(&self, pass: &Pass<'_>, names: &[&str]) -> Result<Vec<Value>> {
+        let found = names.iter();
+        found
+            .map(|name| self.find(pass, name).ok_or_else(|| missing(name, "output")))
+            .collect()
     }
 
     /// Number of elements of all values.

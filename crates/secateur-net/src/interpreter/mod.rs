@@ -10,19 +10,21 @@ mod fusing;
 mod input;
 mod live;
 mod plan;
+mod recompute;
 mod run;
 mod samples;
 mod step;
 mod walk;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use secateur_onnx::graph::{Graph, ValueInfo};
 
 use self::chains::{Chains, left_norms};
 pub use self::frontier::{End, Frontier, Stop};
 pub use self::input::ImageInput;
+pub use self::recompute::{BYTES_ON_TAPE, Footprint};
 pub use self::run::TrainingPass;
 use self::step::Step;
 pub use self::walk::Walk;
@@ -50,6 +52,8 @@ pub struct Interpreter {
     outputs: Vec<String>,
     /// Of each output, the axis that counts samples.
     sample_axes: Vec<usize>,
+    /// Where training passes are cut to keep within the engine's memory; found by the first.
+    cuts: OnceLock<Vec<usize>>,
 }
 
 impl Interpreter {
@@ -86,6 +90,7 @@ impl Interpreter {
             inputs: graph.inputs.clone(),
             outputs: outputs.iter().map(ToString::to_string).collect(),
             sample_axes: samples::sample_axes(graph, outputs),
+            cuts: OnceLock::new(),
         })
     }
 
@@ -111,6 +116,11 @@ impl Interpreter {
     /// True if a step is a normalisation.
     pub fn is_normalised(&self) -> bool {
         self.steps.iter().any(|step| step.normalises())
+    }
+
+    /// Parts that training passes are cut into to keep within the engine's memory; 1 before the first.
+    pub fn parts(&self) -> usize {
+        self.cuts.get().map_or(0, Vec::len) + 1
     }
 
     /// Where and by which code it is computed.

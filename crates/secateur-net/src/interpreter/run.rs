@@ -5,17 +5,18 @@ use std::sync::Arc;
 use burn::tensor::{Device, Gradients, Tensor};
 
 use super::live::Live;
+use super::recompute::Kept;
 use super::samples::samples_first;
 use super::step::Step;
 use super::{ImageInput, Interpreter};
 use crate::error::{NetError, Result};
 use crate::ops::ConvBlock;
-use crate::pass::{BatchMoments, Bound, Pass, Phase, Watched, missing};
+use crate::pass::{BatchMoments, Bound, Pass, Phase, Watched};
 use crate::score::Collector;
 use crate::value::{Dense, Host, HostData, Input, Inputs, Output, Value};
 
 /// What a training pass gives.
-pub struct TrainingPass {
+pub struct TrainingPass<'a> {
     /// The planned outputs, each in the file's order of axes but for that of the samples, which
     /// comes first.
     pub outputs: Vec<Dense>,
@@ -23,19 +24,37 @@ pub struct TrainingPass {
     pub moments: Vec<BatchMoments>,
     watched: Vec<Watched>,
     collector: Option<Arc<Collector>>,
+    /// The parts in front of the last cut, if there are any.
+    kept: Option<Kept<'a>>,
 }
 
-impl TrainingPass {
+impl TrainingPass<'_> {
     /// The gradients of a loss of the outputs; completes the scores that are gathered.
-    pub fn backward(&self, loss: &Tensor<1>) -> Gradients {
-        let gradients = loss.backward();
-        if let Some(collector) = &self.collector {
-            for layer in &self.watched {
-                layer.gather(&gradients, collector);
-            }
+    ///
+    /// # Errors
+    /// As [`Interpreter::forward_training`], where steps run once more.
+    pub fn backward(&self, loss: &Tensor<1>) -> Result<Gradients> {
+        let mut gradients = backward(loss, &self.watched, self.collector.as_ref());
+        if let Some(kept) = &self.kept {
+            kept.backward(&mut gradients)?;
         }
-        gradients
+        Ok(gradients)
     }
+}
+
+/// The gradients of a loss; gathers the scores of watched layers.
+pub(super) fn backward(
+    loss: &Tensor<1>,
+    watched: &[Watched],
+    collector: Option<&Arc<Collector>>,
+) -> Gradients {
+    let gradients = loss.backward();
+    if let Some(collector) = collector {
+        for layer in watched {
+            layer.gather(&gradients, collector);
+        }
+    }
+    gradients
 }
 
 impl Interpreter {
@@ -57,19 +76,48 @@ impl Interpreter {
     ///
     /// # Errors
     /// As [`crate::ops::Operator::forward`], and [`NetError::Shape`] for inputs that do not fit.
-    pub fn forward_training(
-        &self,
-        bound: &Bound,
+    pub fn forward_training<'a>(
+        &'a self,
+        bound: &'a Bound,
         inputs: Inputs,
         collector: Option<Arc<Collector>>,
-    ) -> Result<TrainingPass> {
+    ) -> Result<TrainingPass<'a>> {
         let pass = self.pass(Phase::Training, bound, collector);
+        let (n, names) = (inputs.n, self.outputs());
+        let values = self.input_values(inputs, &pass.device)?;
+        let (mut moments, mut kept) = (Vec::new(), None);
+        let cuts = self.cuts(bound, &values)?;
+        let outputs = if cuts.is_empty() {
+            self.run(&pass, &values, &names)?
+        } else {
+            let detached = bound.detached();
+            let without_tape = self.pass(Phase::Training, &detached, None);
+            let (live, of_parts) = self.run_cut((&without_tape, &pass), bound, &values, cuts)?;
+            kept = Some(of_parts);
+            moments = without_tape.take_moments();
+            live.find_all(&pass, &names)?
+        };
+        moments.extend(pass.take_moments());
         Ok(TrainingPass {
-            outputs: self.run_inputs(&pass, inputs)?,
-            moments: pass.take_moments(),
+            outputs: self.samples_first(&pass, &outputs, n)?,
+            moments,
             watched: pass.take_watched(),
             collector: pass.collector,
+            kept,
         })
+    }
+
+    /// The steps in front of which a training pass is cut.
+    fn cuts(&self, bound: &Bound, inputs: &[(&str, Value)]) -> Result<&[usize]> {
+        let Some(bytes) = self.engine.memory() else {
+            return Ok(&[]);
+        };
+        if self.cuts.get().is_none() {
+            let footprint = self.footprint_of(bound, inputs)?;
+            // Whoever was first has found the same.
+            let _ = self.cuts.set(footprint.cuts(bytes));
+        }
+        Ok(self.cuts.get().map_or(&[], Vec::as_slice))
     }
 
     /// The planned outputs, in plain memory; their first axis counts samples.
@@ -87,7 +135,11 @@ impl Interpreter {
         let values = self.input_values(inputs, &pass.device)?;
         let names = self.outputs();
         let outputs = self.run(pass, &values, &names)?;
-        let outputs = outputs.iter().zip(names).zip(&self.sample_axes);
+        self.samples_first(pass, &outputs, n)
+    }
+
+    fn samples_first(&self, pass: &Pass<'_>, outputs: &[Value], n: usize) -> Result<Vec<Dense>> {
+        let outputs = outputs.iter().zip(self.outputs()).zip(&self.sample_axes);
         outputs
             .map(|((value, name), &axis)| samples_first(name, value.dense(&pass.device), axis, n))
             .collect()
@@ -152,13 +204,25 @@ impl Interpreter {
             };
             live.put(steps, outputs);
         }
-        outputs
-            .iter()
-            .map(|name| {
-                let value = live.find(pass, name);
-                value.ok_or_else(|| missing(name, "output"))
-            })
-            .collect()
+        live.find_all(pass, outputs)
+    }
+
+    /// Runs one step; returns how many values it gave.
+    ///
+    /// # Errors
+    /// As [`crate::ops::Operator::forward`].
+    pub(super) fn run_step<'n>(
+        &'n self,
+        pass: &Pass<'_>,
+        live: &mut Live<'n>,
+        at: usize,
+    ) -> Result<usize> {
+        let steps = &self.steps[at..=at];
+        let outputs = steps[0].forward(pass, &live.read(pass, steps)?)?;
+        let len = |value: &Value| value.onnx_dims().iter().product::<usize>();
+        let given = outputs.iter().map(len).sum();
+        live.put(steps, outputs);
+        Ok(given)
     }
 }
 

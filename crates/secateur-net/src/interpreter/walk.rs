@@ -92,35 +92,26 @@ impl<'n> Walk<'n> {
             .update(weights, names, self.network.engine.device());
     }
 
-    /// Runs the next step with its present `weights`, on every batch; returns how many values it
-    /// gave.
+    /// Runs the next step with its present `weights`, on every batch.
     ///
     /// # Errors
     /// As [`crate::ops::Operator::forward`].
-    pub fn step(&mut self, weights: &Weights) -> Result<usize> {
-        let Some(steps) = self.network.steps.get(self.at..=self.at) else {
-            return Ok(0);
+    pub fn step(&mut self, weights: &Weights) -> Result<()> {
+        let Some(step) = self.network.steps.get(self.at) else {
+            return Ok(());
         };
-        let step = &steps[0];
         if let Some(folded) = step.fold(weights)? {
             let device = self.network.engine.device();
             self.bound.put_folded(step.node(), folded, device);
         }
         let pass = self.network.pass(Phase::Inference, &self.bound, None);
-        let mut given = 0;
         for live in &mut self.batches {
-            let inputs = live.read(&pass, steps)?;
-            let outputs = step.forward(&pass, &inputs)?;
-            let lens = outputs
-                .iter()
-                .map(|o| o.onnx_dims().iter().product::<usize>());
-            given += lens.sum::<usize>();
-            live.put(steps, outputs);
+            self.network.run_step(&pass, live, self.at)?;
         }
         drop(pass);
         self.bound.folded.remove(step.node());
         self.at += 1;
-        Ok(given)
+        Ok(())
     }
 
     /// Number of elements of all values that are held, in all batches.

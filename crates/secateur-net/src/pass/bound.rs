@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 use secateur_cpu::memory::Buffer;
 
 use crate::extension::{tensor_from_buffer, tensor_from_vec};
@@ -38,6 +38,31 @@ impl Bound {
             tensors,
             shapes,
             folded: HashMap::new(),
+        }
+    }
+
+    /// The same, of which no gradients are wanted.
+    pub(crate) fn detached(&self) -> Self {
+        let tensors = self.tensors.iter();
+        Self {
+            tensors: tensors
+                .map(|(name, tensor)| (name.clone(), tensor.clone().detach()))
+                .collect(),
+            ..self.clone()
+        }
+    }
+
+    /// Adds the gradients of parameters to others.
+    pub(crate) fn add_gradients(&self, sums: &mut Gradients, mut more: Gradients) {
+        for leaf in self.tensors.values() {
+            let Some(gradient) = leaf.grad_remove(&mut more) else {
+                continue;
+            };
+            let sum = match leaf.grad_remove(sums) {
+                Some(sum) => sum + gradient,
+                None => gradient,
+            };
+            leaf.grad_replace(sums, sum);
         }
     }
 

@@ -4,12 +4,14 @@
 //! struct with its documentation and its defaults, the config file that names only what differs,
 //! the check of every number, the flags of the command line and the tables in `docs/`.
 
+mod bytes;
 mod declare;
 mod range;
 mod value;
 
 use thiserror::Error;
 
+pub use bytes::Bytes;
 pub use range::{
     AMOUNT, BATCH, EPOCHS, INPUTS, NOT_ALL, NOT_NONE, POINTS, RATE, Range, SHARE, SHIFT, SIDE,
     TRUE_SHARE, WIDTH,

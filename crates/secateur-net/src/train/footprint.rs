@@ -2,20 +2,18 @@
 
 use crate::data::Part;
 use crate::error::Result;
-use crate::interpreter::{Interpreter, Walk};
+use crate::interpreter::{Footprint, Interpreter};
 use crate::weights::Weights;
 
-/// Values that all steps of a network give for one sample, the first of a part.
+/// What a training pass gives and holds for one sample, the first of a part.
 ///
 /// # Errors
-/// As an inference pass.
-pub fn values_of_a_sample(network: &Interpreter, weights: &Weights, part: &Part) -> Result<usize> {
+/// As a training pass.
+pub fn footprint_of_a_sample(
+    network: &Interpreter,
+    weights: &Weights,
+    part: &Part,
+) -> Result<Footprint> {
     let batch = part.batch(&part.run(0, 1))?;
-    let inputs = network.input_values(batch.inputs, network.engine().device())?;
-    let mut walk = Walk::new(network, weights, &[inputs])?;
-    let mut values = 0;
-    while walk.node().is_some() {
-        values += walk.step(weights)?;
-    }
-    Ok(values)
+    network.footprint(&network.bind_training(weights), batch.inputs)
 }

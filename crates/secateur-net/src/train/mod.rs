@@ -11,7 +11,7 @@ mod variants;
 
 pub use evaluate::{Evaluation, Judgement, evaluate, judge, predict};
 pub use features::Features;
-pub use footprint::values_of_a_sample;
+pub use footprint::footprint_of_a_sample;
 pub use optimizer::{Optimizer, OptimizerConfig, OptimizerKind};
 pub use original::{Original, Reference};
 pub use schedule::{Schedule, ScheduleKind};

@@ -256,7 +256,7 @@ fn train_step(
             kept: 0,
         });
     }
-    let mut gradients = pass.backward(&loss);
+    let mut gradients = pass.backward(&loss)?;
     optimizer.begin_step();
     let lr = slice.schedule.lr(step);
     let scale = if slice.network.is_normalised() {

@@ -4,7 +4,7 @@
 //! Operators of any rank work on those primitives, and Burn's tape follows them.
 
 use burn::backend::{Dispatch, TensorMetadata, ops::FloatTensorOps, tensor::FloatTensor};
-use burn::tensor::{Device, Shape, Slice, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Shape, Slice, Tensor, TensorData};
 
 /// A differentiable tensor of any rank, in the file's order of axes.
 #[derive(Debug, Clone)]
@@ -58,6 +58,21 @@ impl Dense {
     /// The result of a fused operation, of shape `dims`.
     pub fn from_untyped(tensor: Tensor<1>, dims: &[usize]) -> Self {
         Self::from_raw(tensor.into_dispatch()).reshape(dims)
+    }
+
+    /// As a vector.
+    pub fn flat(&self) -> Tensor<1> {
+        self.reshape(&[self.len()]).tensor()
+    }
+
+    /// The same as a leaf of a gradient tape.
+    pub(crate) fn leaf(&self) -> Self {
+        Self::from_tensor(self.untyped().detach().require_grad())
+    }
+
+    /// The gradient of a leaf, as a vector.
+    pub(crate) fn gradient(&self, gradients: &Gradients) -> Option<Tensor<1>> {
+        Some(Self::from_tensor(self.untyped().grad(gradients)?).flat())
     }
 
     /// Extents.

@@ -14,7 +14,7 @@ mod pending;
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 
 pub use dense::Dense;
 pub use host::{Host, HostData};
@@ -181,6 +181,33 @@ impl Value {
     pub fn host(&self) -> Option<&Host> {
         match self {
             Self::Host(host) => Some(host),
+            _ => None,
+        }
+    }
+
+    /// The same as a leaf of a gradient tape, without what was before it.
+    pub(crate) fn leaf(&self) -> Self {
+        match self {
+            Self::Image(t) => Self::Image(t.clone().detach().require_grad()),
+            Self::Dense(t) => Self::Dense(t.leaf()),
+            other => other.clone(),
+        }
+    }
+
+    /// The gradient of a leaf, flat.
+    pub(crate) fn gradient(&self, gradients: &Gradients) -> Option<Tensor<1>> {
+        match self {
+            Self::Image(t) => Some(t.grad(gradients)?.flatten(0, 3)),
+            Self::Dense(t) => t.gradient(gradients),
+            _ => None,
+        }
+    }
+
+    /// Its numbers in the order in which they lie; `None` of what is no tensor.
+    pub(crate) fn flat(&self) -> Option<Tensor<1>> {
+        match self {
+            Self::Image(t) => Some(t.clone().flatten(0, 3)),
+            Self::Dense(t) => Some(t.flat()),
             _ => None,
         }
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use secateur_net::Engine;
-use secateur_net::Inputs;
 use secateur_net::score::{Collector, LayerScores};
 use secateur_net::weights::Weights;
+use secateur_net::{Inputs, Interpreter};
 use secateur_onnx::graph::{Attribute, Node};
 use secateur_onnx::model::{Tensor, Values};
 
@@ -207,7 +207,10 @@ struct Outcome {
 }
 
 fn outcome(case: &Case, engine: &Engine) -> Outcome {
-    let net = network(case, engine);
+    outcome_of(case, &network(case, engine))
+}
+
+fn outcome_of(case: &Case, net: &Interpreter) -> Outcome {
     let len: usize = case.input_shape().iter().product();
     let bound = net.bind_training(&case.weights);
     let collector = Arc::new(Collector::default());
@@ -219,7 +222,7 @@ fn outcome(case: &Case, engine: &Engine) -> Outcome {
         )
         .unwrap();
     let logits: Vec<f32> = scores_of(&pass);
-    let gradients = pass.backward(&loss_of(case, &pass, &LABELS, 0.1));
+    let gradients = pass.backward(&loss_of(case, &pass, &LABELS, 0.1)).unwrap();
     let mut weights = case.weights.clone();
     pass.moments.iter().for_each(|m| m.apply(&mut weights));
     let by_name = case.weights.iter().filter_map(|(name, _)| {
@@ -231,6 +234,42 @@ fn outcome(case: &Case, engine: &Engine) -> Outcome {
         scores: collector.scores(),
         gradients: by_name.collect(),
         weights,
+    }
+}
+
+#[test]
+fn what_is_computed_twice_for_want_of_memory_is_the_same() {
+    for (name, case, tolerance) in [
+        ("vgg", small_vgg("5,17,M,9,20,6", 8), TOLERANCE),
+        ("resnet", small_resnet(8), DEEP_TOLERANCE),
+        ("mobilenet", small_mobilenet(8), DEEP_TOLERANCE),
+    ] {
+        for engine in [Engine::fused(), Engine::stock()] {
+            let whole = network(&case, &engine);
+            let expected = outcome_of(&case, &whole);
+            assert_eq!(whole.parts(), 1);
+            let net = network(&case, &engine.clone().with_memory(1));
+            let outcome = outcome_of(&case, &net);
+            assert!(net.parts() > 1, "{name}: {} parts", net.parts());
+            assert_eq!(outcome.logits, expected.logits, "{name}");
+            assert_eq!(outcome.weights, expected.weights, "{name}");
+            let off = differing_scores(&outcome.scores, &expected.scores, tolerance);
+            assert!(off.is_empty(), "{name}: {off:#?}");
+            assert!(
+                outcome.gradients.keys().eq(expected.gradients.keys()),
+                "{name}"
+            );
+            for (parameter, gradient) in &expected.gradients {
+                // Gradients that meet are summed in another order.
+                let error = max_difference(&outcome.gradients[parameter], gradient);
+                assert!(
+                    error <= 1e-6 * largest(gradient),
+                    "{name} {parameter}: {error}"
+                );
+            }
+            let enough = network(&case, &engine.with_memory(1 << 30));
+            assert_eq!((outcome_of(&case, &enough), enough.parts()), (expected, 1));
+        }
     }
 }
 

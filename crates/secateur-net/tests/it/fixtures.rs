@@ -160,7 +160,7 @@ fn gathered(graph: &Graph, engine: &Engine) -> BTreeMap<String, LayerScores> {
     let pass = net.forward_training(&bound, Inputs::images(x, IMAGES), Some(collector.clone()));
     let pass = pass.unwrap();
     let loss = task.loss(engine, &pass.outputs, &Targets::labels(&labels));
-    pass.backward(&loss.unwrap());
+    pass.backward(&loss.unwrap()).unwrap();
     collector.scores()
 }
 

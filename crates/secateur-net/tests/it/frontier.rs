@@ -154,7 +154,7 @@ fn gradients_reach_what_lies_in_front_alone() {
         flat.powi_scalar(2).mean()
     });
     let loss = squares.reduce(|sum, square| sum + square).unwrap();
-    let gradients = pass.backward(&loss);
+    let gradients = pass.backward(&loss).unwrap();
     let behind: Vec<String> = frontier
         .keeps()
         .into_iter()

@@ -23,7 +23,7 @@ fn step(case: &Case) -> Vec<Vec<f32>> {
         .forward_training(&bound, Inputs::images(x, 6), None)
         .unwrap();
     let scores: Vec<f32> = scores_of(&pass);
-    let gradients = pass.backward(&loss_of(case, &pass, &LABELS, 0.1));
+    let gradients = pass.backward(&loss_of(case, &pass, &LABELS, 0.1)).unwrap();
     let mut values = vec![scores];
     values.extend(case.weights.iter().filter_map(|(name, _)| {
         let gradient = bound.tensor(name)?.grad(&gradients)?;

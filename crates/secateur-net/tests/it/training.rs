@@ -254,7 +254,7 @@ fn taylor_scores_follow_their_definition() {
             Some(collector.clone()),
         )
         .unwrap();
-    pass.backward(&loss_of(&case, &pass, &label, 0.0));
+    pass.backward(&loss_of(&case, &pass, &label, 0.0)).unwrap();
     let scores = collector.scores();
     assert_eq!(
         scores.keys().collect::<Vec<_>>(),

@@ -25,7 +25,8 @@ pub use mode::Mode;
 pub use reward::RewardConfig;
 pub use runtime::{LatencyConfig, RuntimeConfig, RuntimeName};
 pub use search::{
-    EFFORT, EXCHANGE_RATIO, LEAST_RECOVERY, LOOKS_SHARE, SCORING_BATCHES, SearchConfig,
+    EFFORT, EXCHANGE_RATIO, EXPLORING_LOOKS, LEAST_RECOVERY, LOOKS_SHARE, SCORING_BATCHES,
+    SearchConfig,
 };
 pub use secateur_net::data::DataConfig;
 pub use training::{FEW_SAMPLES, TrainingConfig};

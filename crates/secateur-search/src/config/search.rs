@@ -24,8 +24,12 @@ pub const EFFORT: f64 = 1.0;
 /// Share of a layer's active kernels that may switch in one pruning epoch after the cut: of few it
 /// can be told what they brought.
 pub const EXCHANGE_RATIO: f64 = 0.1;
-/// Share of `max_cost` that looks may take: what they take is missing in the recoveries.
-pub const LOOKS_SHARE: f64 = 0.2;
+/// Share of `max_cost` that looks may take: what they take is missing in the recoveries. Where a
+/// training was brief, eight looks take a fifth, and a recovery with a quarter more steps ends where
+/// they do, or ahead (docs/experiments/2026-11-29-zen4-2cores-brief/summary.md).
+pub const LOOKS_SHARE: f64 = 0.1;
+/// Part of those looks that may go into exploring which kernels stay.
+pub const EXPLORING_LOOKS: f64 = 0.5;
 /// Batches that score the given network before the first action: a thousand images rank kernels
 /// well enough to begin.
 pub const SCORING_BATCHES: usize = 8;

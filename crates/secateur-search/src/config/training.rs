@@ -2,7 +2,7 @@
 
 use secateur_net::data::Augment;
 use secateur_net::settings;
-use secateur_net::settings::{BATCH, NOT_ALL, RATE, Range, SHARE, SHIFT};
+use secateur_net::settings::{BATCH, Bytes, NOT_ALL, RATE, Range, SHARE, SHIFT};
 use secateur_net::task::Against;
 use secateur_net::train::OptimizerConfig;
 
@@ -14,6 +14,13 @@ settings! {
         /// As in the initial training; fewer where samples are large (4 GiB for what the layers of a
         /// step give) or few (eight steps a pass).
         pub batch_size: usize = 128, in BATCH;
+        /// Memory that what the layers of a training step give may take, such as 8GiB.
+        ///
+        /// With a bound set, values inside the network are computed a second time where they do not all
+        /// fit, which takes a third longer, before fewer samples are taken.
+        pub memory: Option<Bytes>,
+            unset "4GiB, nothing is computed twice, fewer samples a step where they do not fit",
+            flag "--memory <SIZE>";
         /// Peak learning rate of a recovery.
         ///
         /// A recovery warms up first and is long enough for more. Held against the given one, it

@@ -34,6 +34,11 @@ impl Episodes {
         }
     }
 
+    /// Do episodes that explore try widths?
+    pub(super) fn tries_widths(&self) -> bool {
+        self.tries_widths
+    }
+
     /// Number of the last episode.
     pub(super) fn last(&self) -> usize {
         self.exploring

@@ -8,7 +8,7 @@ use super::keep::{Changes, RecordParts};
 use super::progress::Steps;
 use super::{Observer, Phase, Search};
 use crate::choose::{Limits, choose};
-use crate::config::{Count, EXCHANGE_RATIO, LOOKS_SHARE};
+use crate::config::{Count, EXCHANGE_RATIO, EXPLORING_LOOKS, LOOKS_SHARE};
 use crate::environment::{Action, Environment, Goal, Healing, Step};
 use crate::error::SearchError;
 use crate::observation::Observation;
@@ -70,7 +70,7 @@ impl<E: Environment> Search<'_, E> {
         if let Some(before) = back_to {
             self.environment.restore(before);
         }
-        let is_spent = self.state.looked >= self.looks_allowed();
+        let is_spent = self.state.looked >= self.looks_allowed(episode);
         let next = if is_spent {
             self.episodes.next_cut(t)
         } else {
@@ -100,9 +100,13 @@ impl<E: Environment> Search<'_, E> {
         Ok(step)
     }
 
-    /// Work that may go into looks.
-    pub(super) fn looks_allowed(&self) -> f64 {
-        let share = LOOKS_SHARE * self.config.search.max_cost;
+    /// Work that may have gone into looks when an episode ends.
+    pub(super) fn looks_allowed(&self, episode: usize) -> f64 {
+        let part = match self.episodes.is_last(episode) || self.episodes.tries_widths() {
+            true => 1.0,
+            false => EXPLORING_LOOKS,
+        };
+        let share = part * LOOKS_SHARE * self.config.search.max_cost;
         self.environment.costs().of_share(share)
     }
 
@@ -249,7 +253,7 @@ impl<E: Environment> Search<'_, E> {
             Phase::Search { episode, t }
         } else if self.episodes.is_last(episode) {
             Phase::Recover(0)
-        } else if self.state.looked >= self.looks_allowed() {
+        } else if self.state.looked >= self.looks_allowed(episode) {
             begin(self.episodes.last())
         } else {
             begin(episode + 1)

@@ -137,7 +137,8 @@ impl<E: Environment> Search<'_, E> {
             Phase::Search { episode, t } => {
                 let later = self.episodes.after(episode, t);
                 let later: f64 = later.map(|(_, epoch)| self.search_ahead(epoch)).sum();
-                let later = later.min((self.looks_allowed() - self.state.looked).max(0.0));
+                let allowed = self.looks_allowed(self.episodes.last());
+                let later = later.min((allowed - self.state.looked).max(0.0));
                 let recoveries = self.recoveries(0, done + later, None);
                 later + recoveries.into_iter().sum::<f64>()
             }

@@ -15,7 +15,7 @@ use secateur_onnx::coupling::Masks;
 use secateur_onnx::graph::Graph;
 use secateur_search::baseline::Baseline;
 use secateur_search::config::{Budget, Metric, Mode, PruneConfig};
-use secateur_search::costs::{Costs, Reference};
+use secateur_search::costs::{Costs, Reference, TRAINING_PASS};
 use secateur_search::environment::{
     Action, Environment, EnvironmentError, Goal, Identity, Standing, Step,
 };
@@ -77,6 +77,7 @@ impl Table {
         let part = evaluation(WHOLE);
         Self {
             costs: Costs {
+                training_pass: TRAINING_PASS,
                 reference: Reference {
                     sample_macs: 1e12,
                     seconds: None,

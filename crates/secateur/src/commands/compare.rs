@@ -60,7 +60,7 @@ pub fn run(args: &CompareArgs, threads: Option<usize>, call: &Call) -> Result<u8
     let jobs = experiment.jobs(args.shard);
     let work = Work::plan(place, &jobs)?;
     let mut told = Told {
-        stop: stop_flag("slice of each run")?,
+        stop: stop_flag("pruning epoch of each run")?,
         table: &table,
         written: Instant::now(),
     };

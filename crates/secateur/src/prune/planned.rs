@@ -47,7 +47,11 @@ pub(super) fn plan(
     let config = &pruner.config;
     let engines = Engines::of(&config.runtime)?;
     let (data, search) = (&config.data, &config.search);
-    let mut problem = Problem::new(model, source, data, search, &pruner.engine)?;
+    let engine = match config.training.memory {
+        Some(memory) => pruner.engine.clone().with_memory(memory.get()),
+        None => pruner.engine.clone(),
+    };
+    let mut problem = Problem::new(model, source, data, search, &engine)?;
     if let Some(trainer) = &pruner.trainer {
         let data = trainer.data();
         problem.trained_on(data.samples, search.reference_epochs);

@@ -7,6 +7,7 @@ use secateur_net::data::BatchSampler;
 use secateur_net::task::Against;
 use secateur_net::train::Reference;
 
+use super::sizing::StepSize;
 use super::solving::{self, Solving};
 use super::{OutsideTrainer, Problem, Shared, TrainingEnvironment, given, sizing, withstanding};
 use crate::config::PruneConfig;
@@ -36,8 +37,12 @@ impl<'a> TrainingEnvironment<'a> {
         trainer: Option<Box<dyn OutsideTrainer + 'a>>,
     ) -> Result<Self, NetError> {
         let training = &config.training;
-        let batch_size = sizing::batch_size(problem, training.batch_size)?;
+        let StepSize {
+            batch_size,
+            recomputes,
+        } = sizing::step_size(problem, training)?;
         let mut costs = problem.costs(batch_size)?;
+        costs.training_pass += if recomputes { 1.0 } else { 0.0 };
         let share = training.share_of_distillation(problem.train.len());
         let learns = share > 0.0 || problem.task.against() == Against::Original;
         let teacher = if learns {

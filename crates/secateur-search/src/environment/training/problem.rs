@@ -245,6 +245,7 @@ impl Problem {
             n_train: self.train.len(),
             n_search: self.search.part.len(),
             n_probe: PROBE_IMAGES,
+            training_pass: TRAINING_PASS,
             teacher_macs: 0.0,
             setup: 0.0,
             effort: EFFORT,

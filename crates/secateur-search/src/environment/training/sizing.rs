@@ -2,31 +2,53 @@
 
 use std::sync::Arc;
 
+use secateur_net::settings::Bytes;
 use secateur_net::task::{Against, LastPooling, TeacherWeight};
-use secateur_net::train::{Original, Reference, Teacher, values_of_a_sample};
+use secateur_net::train::{Original, Reference, Teacher, footprint_of_a_sample};
 use secateur_net::{Interpreter, NetError};
 
 use super::Problem;
 use super::held::MOST_STORED;
 use crate::config::{FEW_SAMPLES, TrainingConfig};
 
-/// Values that the layers of a training step may give, all together: with their gradients and what
-/// routines keep aside they take about 12 bytes each, 4 GiB in all.
-const MOST_VALUES: usize = 350_000_000;
+/// Memory that what the layers of a training step give may take where no bound is set.
+const MOST_BYTES: usize = 4 << 30;
 /// Steps that a pass over the training samples has at least.
 const LEAST_STEPS_OF_A_PASS: usize = 8;
 /// Samples of a step at least, where there are so many: batch norms need some.
 const LEAST_BATCH: usize = 8;
 
-/// Samples of a step: as many as wanted, but fewer where samples are large or few.
+/// How much of the training data a step takes.
+pub(super) struct StepSize {
+    /// Samples.
+    pub batch_size: usize,
+    /// Whether steps of the given network compute values a second time to keep within the memory.
+    pub recomputes: bool,
+}
+
+/// Samples of a step: as many as wanted, but fewer where samples are large or few. With a bound on the
+/// memory only those are too large that do not fit with values computed twice.
 ///
 /// # Errors
-/// As an inference pass.
-pub(super) fn batch_size(problem: &Problem, wanted: usize) -> Result<usize, NetError> {
-    let values = values_of_a_sample(&problem.network, &problem.weights, &problem.train)?;
-    let by_memory = MOST_VALUES / values.max(1);
+/// As a training pass.
+pub(super) fn step_size(
+    problem: &Problem,
+    training: &TrainingConfig,
+) -> Result<StepSize, NetError> {
+    let footprint = footprint_of_a_sample(&problem.network, &problem.weights, &problem.train)?;
+    let of_a_sample = footprint.peak(&[]);
+    let memory = training.memory.map(Bytes::get);
+    let by_memory = match memory {
+        None => MOST_BYTES / of_a_sample.max(1),
+        Some(bytes) => bytes / footprint.peak(&footprint.cuts(0)).max(1),
+    };
     let by_count = problem.train.len() / LEAST_STEPS_OF_A_PASS;
-    Ok(wanted.min(by_memory).min(by_count.max(LEAST_BATCH)).max(1))
+    let wanted = training.batch_size.min(by_memory);
+    let batch_size = wanted.min(by_count.max(LEAST_BATCH)).max(1);
+    Ok(StepSize {
+        batch_size,
+        recomputes: memory.is_some_and(|bytes| batch_size * of_a_sample > bytes),
+    })
 }
 
 /// Whom networks learn from: the original's outputs for the training part, stored where they fit
