@@ -8,6 +8,8 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use secateur_onnx::coupling::Masks;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::observation::Observation;
@@ -81,6 +83,23 @@ pub enum PolicyError {
         /// What is wrong.
         reason: String,
     },
+}
+
+/// The state of a policy as bytes.
+pub(crate) fn saved<T: Serialize>(state: &T) -> Vec<u8> {
+    // Plain numbers: writing them down cannot fail.
+    postcard::to_allocvec(state).unwrap_or_default()
+}
+
+/// What [`saved`] wrote for the policy of that name.
+///
+/// # Errors
+/// [`PolicyError::Damaged`] for other bytes.
+pub(crate) fn restored<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, PolicyError> {
+    postcard::from_bytes(bytes).map_err(|error| PolicyError::Damaged {
+        name: name.to_string(),
+        reason: error.to_string(),
+    })
 }
 
 /// Decides which kernels stay.
@@ -226,16 +245,11 @@ impl Policy for RankingPolicy {
     }
 
     fn checkpoint(&self) -> Vec<u8> {
-        // Generators are plain numbers: writing them down cannot fail.
-        postcard::to_allocvec(&self.rng).unwrap_or_default()
+        saved(&self.rng)
     }
 
     fn restore(&mut self, checkpoint: &[u8]) -> Result<(), PolicyError> {
-        let read = postcard::from_bytes(checkpoint);
-        self.rng = read.map_err(|error| PolicyError::Damaged {
-            name: self.name(),
-            reason: error.to_string(),
-        })?;
+        self.rng = restored(&self.name(), checkpoint)?;
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::observation::Observation;
 use crate::policy::{
     Experience, Exploration, Explores, LearnReport, Learner, Policy, PolicyError, RankingPolicy,
+    restored, saved,
 };
 use crate::rank::{Ranking, Scope};
 use crate::record::Stage;
@@ -109,16 +110,11 @@ impl Policy for RandomShapes {
     }
 
     fn checkpoint(&self) -> Vec<u8> {
-        // Plain numbers: writing them down cannot fail.
-        postcard::to_allocvec(&self.state).unwrap_or_default()
+        saved(&self.state)
     }
 
     fn restore(&mut self, checkpoint: &[u8]) -> Result<(), PolicyError> {
-        let read = postcard::from_bytes(checkpoint);
-        self.state = read.map_err(|error| PolicyError::Damaged {
-            name: self.name(),
-            reason: error.to_string(),
-        })?;
+        self.state = restored(RANDOM_SHAPES, checkpoint)?;
         Ok(())
     }
 

@@ -37,11 +37,12 @@ impl<'n> Live<'n> {
                 });
             }
         }
-        Ok(Self {
+        Ok(Self::at(
             network,
-            values: inputs.iter().cloned().collect(),
-            readers: count_readers(&network.steps, outputs),
-        })
+            0,
+            inputs.iter().cloned().collect(),
+            outputs,
+        ))
     }
 
     /// In front of step `at`, with these values.

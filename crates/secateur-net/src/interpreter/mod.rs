@@ -24,7 +24,7 @@ use secateur_onnx::graph::{Graph, ValueInfo};
 use self::chains::{Chains, left_norms};
 pub use self::frontier::{End, Frontier, Stop};
 pub use self::input::ImageInput;
-pub use self::recompute::{BYTES_ON_TAPE, Footprint};
+pub use self::recompute::Footprint;
 pub use self::run::TrainingPass;
 use self::step::Step;
 pub use self::walk::Walk;

@@ -20,7 +20,7 @@ use crate::score::Collector;
 use crate::value::{Inputs, Value};
 
 /// Bytes that a value takes in training, with its gradient and what routines keep aside for it.
-pub const BYTES_ON_TAPE: usize = 12;
+const BYTES_ON_TAPE: usize = 12;
 /// Bytes that a value takes that is kept at a cut, with its gradient.
 const BYTES_AT_CUT: usize = 8;
 
@@ -34,11 +34,6 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// Values that all steps give.
-    pub fn total(&self) -> usize {
-        self.given.iter().sum()
-    }
-
     /// The steps in front of which a pass is cut, as few as keep it within some bytes, or those that
     /// keep it smallest.
     pub fn cuts(&self, bytes: usize) -> Vec<usize> {
@@ -59,14 +54,15 @@ impl Footprint {
     pub fn peak(&self, cuts: &[usize]) -> usize {
         let kept: usize = cuts.iter().filter_map(|&at| self.alive[at]).sum();
         let of_part = |part: Range<usize>| self.given[part].iter().sum::<usize>();
-        let largest = parts(cuts, self.given.len()).map(of_part).max();
+        let largest = parts(cuts, self.given.len()).into_iter().map(of_part).max();
         kept * BYTES_AT_CUT + largest.unwrap_or(0) * BYTES_ON_TAPE
     }
 
     /// Cuts into about so many parts of about as many values, each cut where least is alive within a
     /// quarter of a part.
     fn cut_into(&self, parts: usize) -> Vec<usize> {
-        let share = self.total().div_ceil(parts).max(1);
+        let all: usize = self.given.iter().sum();
+        let share = all.div_ceil(parts).max(1);
         let mut cuts = Vec::new();
         let (mut so_far, mut best) = (0, None::<(usize, usize)>);
         for (at, given) in self.given.iter().enumerate() {
@@ -89,11 +85,10 @@ impl Footprint {
 }
 
 /// The ranges of steps between cuts.
-fn parts(cuts: &[usize], steps: usize) -> impl DoubleEndedIterator<Item = Range<usize>> + '_ {
+fn parts(cuts: &[usize], steps: usize) -> Vec<Range<usize>> {
     let ends = cuts.iter().copied().chain([steps]);
     let starts = [0].into_iter().chain(cuts.iter().copied());
-    let pairs: Vec<Range<usize>> = starts.zip(ends).map(|(start, end)| start..end).collect();
-    pairs.into_iter()
+    starts.zip(ends).map(|(start, end)| start..end).collect()
 }
 
 type Values<'n> = HashMap<&'n str, Value>;
@@ -151,20 +146,16 @@ impl Interpreter {
     ) -> Result<(Live<'a>, Kept<'a>)> {
         let outputs = self.outputs();
         let mut live = Live::new(self, inputs, &outputs)?;
-        let mut all: Vec<Range<usize>> = parts(cuts, self.steps.len()).collect();
+        let mut all = parts(cuts, self.steps.len());
         let last = all.pop().unwrap_or(0..0);
         let mut kept = Vec::new();
         for part in all {
             kept.push((part.clone(), live.values().clone()));
-            for at in part {
-                self.run_step(without_tape, &mut live, at)?;
-            }
+            self.run_steps(without_tape, &mut live, part)?;
         }
         let leaves = leaves_of(live.values());
         let mut live = Live::at(self, last.start, leaves.clone(), &outputs);
-        for at in last {
-            self.run_step(with_tape, &mut live, at)?;
-        }
+        self.run_steps(with_tape, &mut live, last)?;
         let kept = Kept {
             network: self,
             bound,
@@ -173,6 +164,16 @@ impl Interpreter {
             leaves,
         };
         Ok((live, kept))
+    }
+
+    /// Runs some steps, one by one.
+    fn run_steps<'n>(
+        &'n self,
+        pass: &Pass<'_>,
+        live: &mut Live<'n>,
+        mut steps: Range<usize>,
+    ) -> Result<()> {
+        steps.try_for_each(|at| self.run_step(pass, live, at).map(drop))
     }
 }
 
@@ -189,9 +190,7 @@ impl Kept<'_> {
             let collector = self.collector.clone();
             let pass = self.network.pass(Phase::Training, self.bound, collector);
             let mut live = Live::at(self.network, part.start, leaves.clone(), &outputs);
-            for at in part.clone() {
-                self.network.run_step(&pass, &mut live, at)?;
-            }
+            self.network.run_steps(&pass, &mut live, part.clone())?;
             let terms = live.values().iter().filter_map(|(name, value)| {
                 let gradient: Tensor<1> = wanted.remove(name)?;
                 let value = value.flat()?;

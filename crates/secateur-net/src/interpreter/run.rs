@@ -126,16 +126,11 @@ impl Interpreter {
     /// As [`crate::ops::Operator::forward`], and [`NetError::Shape`] for inputs that do not fit.
     pub fn forward_inference(&self, bound: &Bound, inputs: Inputs) -> Result<Vec<Output>> {
         let pass = self.pass(Phase::Inference, bound, None);
-        let outputs = self.run_inputs(&pass, inputs)?;
-        Ok(outputs.iter().map(Output::from_dense).collect())
-    }
-
-    fn run_inputs(&self, pass: &Pass<'_>, inputs: Inputs) -> Result<Vec<Dense>> {
         let n = inputs.n;
         let values = self.input_values(inputs, &pass.device)?;
-        let names = self.outputs();
-        let outputs = self.run(pass, &values, &names)?;
-        self.samples_first(pass, &outputs, n)
+        let outputs = self.run(&pass, &values, &self.outputs())?;
+        let outputs = self.samples_first(&pass, &outputs, n)?;
+        Ok(outputs.iter().map(Output::from_dense).collect())
     }
 
     fn samples_first(&self, pass: &Pass<'_>, outputs: &[Value], n: usize) -> Result<Vec<Dense>> {

@@ -6,7 +6,9 @@ use super::epsilon::EPSILON_END;
 use super::features::{Features, features};
 use super::{AgentState, DqnAgent, EpsilonSchedule, Transition, write_agent};
 use crate::observation::Observation;
-use crate::policy::{Experience, Exploration, Explores, LearnReport, Learner, Policy, PolicyError};
+use crate::policy::{
+    self, Experience, Exploration, Explores, LearnReport, Learner, Policy, PolicyError,
+};
 use crate::record::Stage;
 use crate::widths::{Frame, knapsack};
 
@@ -97,12 +99,11 @@ impl Policy for DqnPolicy {
             agent: self.agent.state().clone(),
             epsilon_start: self.epsilon_start,
         };
-        // Plain numbers: writing them down cannot fail.
-        postcard::to_allocvec(&saved).unwrap_or_default()
+        policy::saved(&saved)
     }
 
     fn restore(&mut self, checkpoint: &[u8]) -> Result<(), PolicyError> {
-        let saved: Saved = postcard::from_bytes(checkpoint).map_err(Self::damaged)?;
+        let saved: Saved = policy::restored(DQN, checkpoint)?;
         self.agent.resume(saved.agent);
         self.epsilon_start = saved.epsilon_start;
         Ok(())

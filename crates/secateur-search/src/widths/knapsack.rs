@@ -125,21 +125,9 @@ impl Knapsack<'_> {
     /// A network that fits, the widths of `kept` untouched if that can be.
     pub(super) fn cut<'n>(&self, mut network: Narrowed<'n>, kept: &[usize]) -> Narrowed<'n> {
         while !network.fits() {
-            let mut loss = |group: usize| {
-                let width = network.width(group);
-                let to = self.step(group, width, Way::Down)?;
-                let price = network.price(group);
-                let saved = price.size * (width - to) as u64;
-                let spared = price.effort * (width - to) as f64;
-                let lost = self.error(group, to) - self.error(group, width) - spared;
-                Some((lost / saved.max(1) as f64, group, to))
-            };
-            let found = self
-                .groups()
-                .filter(|group| !kept.contains(group))
-                .filter_map(&mut loss);
-            match found.min_by(|a, b| a.0.total_cmp(&b.0)) {
-                Some((_, group, to)) => network.set(group, to),
+            let moves = self.moves(&mut network, kept, Way::Down);
+            match moves.min_by(|a, b| a.rate().total_cmp(&b.rate())) {
+                Some(Move { group, to, .. }) => network.set(group, to),
                 None => break,
             }
         }
@@ -150,21 +138,11 @@ impl Knapsack<'_> {
     pub(super) fn fill<'n>(&self, mut network: Narrowed<'n>, kept: &[usize]) -> Narrowed<'n> {
         loop {
             let size = network.size();
-            let mut gain = |group: usize| {
-                let width = network.width(group);
-                let to = self.step(group, width, Way::Up)?;
-                let price = network.price(group);
-                let costs = price.size * (to - width) as u64;
-                let spent = price.effort * (to - width) as f64;
-                let won = self.error(group, width) - self.error(group, to) - spent;
-                let fits = won > 0.0 && size + costs <= self.frame.at_most;
-                fits.then_some((won / costs.max(1) as f64, group, to))
-            };
-            let found = self.groups().filter(|group| !kept.contains(group));
-            let best = found
-                .filter_map(&mut gain)
-                .max_by(|a, b| a.0.total_cmp(&b.0));
-            let Some((_, group, to)) = best else {
+            let moves = self.moves(&mut network, kept, Way::Up);
+            let gaining =
+                moves.filter(|one| one.change < 0.0 && size + one.size <= self.frame.at_most);
+            let best = gaining.max_by(|a, b| (-a.rate()).total_cmp(&-b.rate()));
+            let Some(Move { group, to, .. }) = best else {
                 return network;
             };
             let from = network.width(group);
@@ -174,6 +152,51 @@ impl Knapsack<'_> {
                 return network;
             }
         }
+    }
+
+    /// A step of every group but those of `kept` that can go that way.
+    fn moves<'s>(
+        &'s self,
+        network: &'s mut Narrowed<'_>,
+        kept: &'s [usize],
+        way: Way,
+    ) -> impl Iterator<Item = Move> + 's {
+        let groups = self.groups().filter(|group| !kept.contains(group));
+        groups.filter_map(move |group| {
+            let width = network.width(group);
+            let to = self.step(group, width, way)?;
+            let price = network.price(group);
+            let kernels = width.abs_diff(to);
+            let effort = price.effort * kernels as f64;
+            let change = self.error(group, to) - self.error(group, width);
+            Some(Move {
+                group,
+                to,
+                size: price.size * kernels as u64,
+                change: match way {
+                    Way::Down => change - effort,
+                    Way::Up => change + effort,
+                },
+            })
+        })
+    }
+}
+
+/// A step of a group's width.
+struct Move {
+    group: usize,
+    /// The width behind it.
+    to: usize,
+    /// By how much the network's size changes.
+    size: u64,
+    /// By how much the total changes.
+    change: f64,
+}
+
+impl Move {
+    /// What the total changes for each unit of size.
+    fn rate(&self) -> f64 {
+        self.change / self.size.max(1) as f64
     }
 }
 

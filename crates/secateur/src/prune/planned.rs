@@ -47,10 +47,10 @@ pub(super) fn plan(
     let config = &pruner.config;
     let engines = Engines::of(&config.runtime)?;
     let (data, search) = (&config.data, &config.search);
-    let engine = match config.training.memory {
-        Some(memory) => pruner.engine.clone().with_memory(memory.get()),
-        None => pruner.engine.clone(),
-    };
+    let mut engine = pruner.engine.clone();
+    if let Some(memory) = config.training.memory {
+        engine = engine.with_memory(memory.get());
+    }
     let mut problem = Problem::new(model, source, data, search, &engine)?;
     if let Some(trainer) = &pruner.trainer {
         let data = trainer.data();

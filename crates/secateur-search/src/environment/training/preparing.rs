@@ -40,7 +40,7 @@ impl<'a> TrainingEnvironment<'a> {
         let StepSize {
             batch_size,
             recomputes,
-        } = sizing::step_size(problem, training)?;
+        } = sizing::step_size(problem, training.batch_size)?;
         let mut costs = problem.costs(batch_size)?;
         costs.training_pass += if recomputes { 1.0 } else { 0.0 };
         let share = training.share_of_distillation(problem.train.len());

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use secateur_net::settings::Bytes;
 use secateur_net::task::{Against, LastPooling, TeacherWeight};
 use secateur_net::train::{Original, Reference, Teacher, footprint_of_a_sample};
 use secateur_net::{Interpreter, NetError};
@@ -31,20 +30,16 @@ pub(super) struct StepSize {
 ///
 /// # Errors
 /// As a training pass.
-pub(super) fn step_size(
-    problem: &Problem,
-    training: &TrainingConfig,
-) -> Result<StepSize, NetError> {
+pub(super) fn step_size(problem: &Problem, wanted: usize) -> Result<StepSize, NetError> {
     let footprint = footprint_of_a_sample(&problem.network, &problem.weights, &problem.train)?;
     let of_a_sample = footprint.peak(&[]);
-    let memory = training.memory.map(Bytes::get);
+    let memory = problem.engine.memory();
     let by_memory = match memory {
         None => MOST_BYTES / of_a_sample.max(1),
         Some(bytes) => bytes / footprint.peak(&footprint.cuts(0)).max(1),
     };
     let by_count = problem.train.len() / LEAST_STEPS_OF_A_PASS;
-    let wanted = training.batch_size.min(by_memory);
-    let batch_size = wanted.min(by_count.max(LEAST_BATCH)).max(1);
+    let batch_size = wanted.min(by_memory).min(by_count.max(LEAST_BATCH)).max(1);
     Ok(StepSize {
         batch_size,
         recomputes: memory.is_some_and(|bytes| batch_size * of_a_sample > bytes),
