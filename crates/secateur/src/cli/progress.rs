@@ -1,6 +1,7 @@
-//! Progress on stderr, with rates and time left; silent where stderr is no terminal.
+//! Progress on stderr, with rates and time left: bars on a terminal, elsewhere a line now and then.
 
 mod check;
+mod log;
 mod prune;
 mod train;
 

@@ -9,12 +9,14 @@ use secateur_search::measure::{Reading, number_text};
 use secateur_search::record::{EpochRecord, Stage};
 use secateur_search::search::{Observer, Progress};
 
+use super::log::ProgressLog;
 use super::style;
 use crate::meter::Meter;
 
 /// Progress of a pruning run.
 pub struct PruneProgress {
     bar: ProgressBar,
+    log: ProgressLog,
     stop: Arc<AtomicBool>,
     full: u64,
     last: Option<String>,
@@ -34,12 +36,20 @@ impl PruneProgress {
         bar.set_message("starting");
         Self {
             bar,
+            log: ProgressLog::new(),
             stop,
             full,
             last: None,
             meter: Meter::default(),
             started: Instant::now(),
         }
+    }
+
+    fn show(&mut self, message: String) {
+        let percent = 100.0 * self.meter.fraction;
+        self.log
+            .tell(|| format!("{}: {percent:.0}%, {message}", self.bar.prefix()));
+        self.bar.set_message(message);
     }
 
     /// Removes the bar.
@@ -67,7 +77,7 @@ impl Observer for PruneProgress {
         if let Some(left) = self.meter.left(progress) {
             parts.push(format!("{:#} left", HumanDuration(left)));
         }
-        self.bar.set_message(parts.join(", "));
+        self.show(parts.join(", "));
         self.bar
             .set_position((self.meter.fraction * UNITS as f64) as u64);
     }
@@ -80,7 +90,7 @@ impl Observer for PruneProgress {
         ));
         // Then the results are confirmed, written, verified and measured.
         if self.meter.fraction > 0.99 {
-            self.bar.set_message("measuring the results");
+            self.show("measuring the results".to_string());
         }
         tracing::info!(
             epoch = record.epoch,
@@ -94,11 +104,11 @@ impl Observer for PruneProgress {
     }
 
     fn preparing(&mut self, what: &str) {
-        self.bar.set_message(what.to_string());
+        self.show(what.to_string());
     }
 
     fn measuring(&mut self, network: &str) {
-        self.bar.set_message(format!("measuring {network}"));
+        self.show(format!("measuring {network}"));
     }
 
     /// Every number is shown: the first tells whether the command does what its user means.

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::ProgressBar;
 use secateur_net::train::StepObserver;
 
+use super::log::ProgressLog;
 use super::style;
 
 /// Progress of plain training.
 pub struct TrainProgress {
     bar: ProgressBar,
+    log: ProgressLog,
     batch_size: usize,
     stop: Arc<AtomicBool>,
     smooth: Option<f32>,
@@ -26,6 +28,7 @@ impl TrainProgress {
         bar.set_prefix(label.to_string());
         Self {
             bar,
+            log: ProgressLog::new(),
             batch_size,
             stop,
             smooth: None,
@@ -45,8 +48,12 @@ impl StepObserver for TrainProgress {
         self.bar.set_length(steps as u64);
         self.bar.set_position(step as u64 + 1);
         let rate = self.bar.per_sec() * self.batch_size as f64;
-        self.bar
-            .set_message(format!("{rate:.0} images/s, loss {smooth:.4}"));
+        let message = format!("{rate:.0} images/s, loss {smooth:.4}");
+        self.log.tell(|| {
+            let done = step + 1;
+            format!("{}: {done}/{steps} steps, {message}", self.bar.prefix())
+        });
+        self.bar.set_message(message);
         !self.stop.load(Ordering::SeqCst)
     }
 }
