@@ -10,7 +10,6 @@ use crate::baseline::Baseline;
 use crate::config::{Budget, LEAST_RECOVERY, Metric, SearchConfig, Target};
 use crate::error::SearchError;
 use crate::space::{Space, SpaceError};
-use secateur_onnx::text::counted;
 
 /// See the module.
 pub struct Ceca {
@@ -101,11 +100,11 @@ impl Ceca {
     }
 
     fn overrun(&self, ledger: &Ledger<'_>) -> Option<String> {
-        let why = format!(
-            "each of {} gets at least {:.0} % of recovery",
-            counted(self.stops.shares.len(), "network"),
-            100.0 * LEAST_RECOVERY
-        );
+        let who = match self.stops.shares.len() {
+            1 => "the network gets".to_string(),
+            several => format!("each of {several} networks gets"),
+        };
+        let why = format!("{who} at least {:.0} % of recovery", 100.0 * LEAST_RECOVERY);
         ledger.overrun(self.search.max_cost, &why)
     }
 }

@@ -1,6 +1,5 @@
-//! What lies in the folder of a run besides its results: what it was made of, a lock, the last error.
+//! What lies in the folder of a run besides its results: what it was made of, the last error.
 
-use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 
@@ -22,7 +21,6 @@ pub(super) struct Record {
 
 const RECORD: &str = "made-of.json";
 const ERROR: &str = "error.txt";
-const LOCK: &str = "lock";
 /// In the folder of a search that was begun.
 pub(super) const CHECKPOINT: &str = "checkpoint.bin";
 /// End of the name of what a training said, beside the network.
@@ -144,25 +142,6 @@ pub(super) fn forget_error(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the folder if need be and locks it; `None` while another process works in it.
-///
-/// Whoever is given a clone of the file holds the lock too: a child that outlives its parent keeps
-/// others away until it ends.
-pub(super) fn lock(folder: &Path) -> io::Result<Option<File>> {
-    fs_err::create_dir_all(folder)?;
-    let file = fs_err::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join(LOCK))?
-        .into_file();
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,18 +175,5 @@ mod tests {
             let error = other.check(folder.path()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-    }
-
-    #[test]
-    fn a_folder_is_held_by_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let held = lock(folder.path()).unwrap().unwrap();
-        assert!(lock(folder.path()).unwrap().is_none());
-        // As a child has it.
-        let clone = held.try_clone().unwrap();
-        drop(held);
-        assert!(lock(folder.path()).unwrap().is_none());
-        drop(clone);
-        assert!(lock(folder.path()).unwrap().is_some());
     }
 }

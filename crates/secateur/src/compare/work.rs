@@ -4,6 +4,8 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use secateur_search::store::lock;
+
 use super::agenda::{Progress, Running, State, Work};
 use super::child::{Child, Ended};
 use super::error::CompareError;
@@ -101,7 +103,7 @@ impl Work<'_> {
         if !self.is_ready(index) {
             return Ok(false);
         }
-        let Some(lock) = folder::lock(&self.tasks[index].folder)? else {
+        let Some(held) = lock(&self.tasks[index].folder)? else {
             let task = &mut self.tasks[index];
             if !std::mem::replace(&mut task.is_awaited, true) {
                 watch.waits(&task.title);
@@ -114,11 +116,11 @@ impl Work<'_> {
             Ok(Some(step)) => {
                 self.record(index)?;
                 folder::forget_error(&self.tasks[index].folder)?;
-                let child = Child::start(program, &step, &self.tasks[index].folder, &lock)?;
+                let child = Child::start(program, &step, &self.tasks[index].folder, &held)?;
                 watch.begun(&self.tasks[index].title, self.progress());
                 self.tasks[index].state = State::Running(Box::new(Running {
                     child,
-                    lock,
+                    lock: held,
                     seconds: 0.0,
                 }));
             }

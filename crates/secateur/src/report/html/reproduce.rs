@@ -26,7 +26,13 @@ pub(super) fn reproduce(report: &RunReport, page: &Path) -> Markup {
                 p.muted { "In a run folder that holds no run yet." }
             }
         }
-        p.muted { "On " (report.machine) ". The same seed and number of threads give the same decisions." }
+        p.muted {
+            "On " (report.machine) ". The same seed and number of threads give the same decisions"
+            @if report.after.iter().any(|figures| figures.label.contains("latency")) {
+                ", as far as times of layers that were measured once are those that were kept"
+            }
+            "."
+        }
         details {
             summary { "Settings" }
             pre { (report.config) }
