@@ -1,6 +1,7 @@
 //! The formats that are read, and recognising which one lies at a path.
 
 mod cifar;
+mod encoded;
 mod folder;
 mod idx;
 mod names;
