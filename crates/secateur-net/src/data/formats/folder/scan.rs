@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::data::formats::encoded::is_image_ending;
-use crate::data::formats::names::{TEST, TRAIN, VALIDATION, or_test};
+use crate::data::formats::names::{TEST, TRAIN, VALIDATION, or_test, shortened};
 use crate::data::{DataError, Labels};
 
 /// Folders below a class folder that are looked into, so that links cannot lead in circles.
@@ -273,18 +273,4 @@ fn is_hidden(path: &Path) -> bool {
 fn has_image_ending(path: &Path) -> bool {
     path.extension()
         .is_some_and(|ending| is_image_ending(&ending.to_string_lossy()))
-}
-
-/// The first few names.
-fn shortened(names: &[String]) -> String {
-    const SHOWN: usize = 10;
-    let mut text: Vec<String> = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    if names.len() > SHOWN {
-        text.push(format!("{} more", names.len() - SHOWN));
-    }
-    text.join(", ")
 }
