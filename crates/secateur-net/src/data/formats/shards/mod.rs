@@ -33,7 +33,7 @@ pub(super) enum Role {
 /// Reads the parts and puts them together.
 ///
 /// # Errors
-/// What `read` finds; [`DataError::Empty`] without images, [`DataError::Unsupported`] and
+/// What `read` finds; [`DataError::Unsupported`] without images, it and
 /// [`DataError::UnknownClass`] for labels that do not belong together.
 pub(super) fn open(
     kind: &'static str,
@@ -49,9 +49,7 @@ pub(super) fn open(
         let (part, told) = read(role, files)?;
         notes.extend(told);
         match part.images.len() {
-            0 => Err(DataError::Empty {
-                path: files[0].clone(),
-            }),
+            0 => Err(DataError::unsupported(&files[0], "images", "none")),
             _ => Ok(Some(part)),
         }
     };
