@@ -1,10 +1,14 @@
 //! The formats that are read, and recognising which one lies at a path.
 
 mod cifar;
+mod encoded;
 mod folder;
 mod idx;
 mod names;
 mod npy;
+mod parquet;
+mod shards;
+mod tar;
 
 use std::fs::ReadDir;
 use std::io::ErrorKind;
@@ -14,11 +18,14 @@ use super::{DataConfig, DataError, Format, Source};
 pub use npy::{LentArray, LentValues, open_arrays};
 
 /// In the order in which they are asked.
-const FORMATS: [&dyn Format; 4] = [
+const FORMATS: [&dyn Format; 6] = [
     &idx::Idx,
     &cifar::CifarBinary,
     &npy::Arrays,
+    &parquet::ParquetFiles,
     &folder::ImageFolders,
+    // Behind folders: archives often lie beside what was taken out of them.
+    &tar::TarShards,
 ];
 
 /// Opens data: a folder or a file in one of the layouts of docs/data.md.

@@ -6,7 +6,9 @@ mod folder;
 mod inputs;
 mod loading;
 mod make;
+mod make_shards;
 mod own;
+mod shards;
 mod unlabelled;
 
 use std::path::Path;

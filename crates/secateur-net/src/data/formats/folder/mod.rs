@@ -1,16 +1,16 @@
 //! Folders of images, with or without classes, decoded on demand.
 
-mod codec;
-mod decode;
 mod scan;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use scan::{PartFolders, Scan};
 
+use super::encoded::{Encoded, EncodedParts, Unsized};
 use super::names::class_list;
-use crate::data::{DataConfig, DataError, Dataset, Format, Origin, Parts, Pixels, Resize};
+use crate::data::{Cause, DataConfig, DataError, Format, Parts};
 
 /// `train/<class>/<image>` and so on, `<class>/<image>`, or images without classes.
 pub(super) struct ImageFolders;
@@ -28,62 +28,24 @@ impl Format for ImageFolders {
     }
 }
 
-/// One part of a folder of images.
-struct ImageFolder {
-    files: Arc<[(PathBuf, u32)]>,
-    /// `None` where folders are no classes.
-    class_names: Option<Arc<[String]>>,
-    shape: [usize; 3],
-    resize: Resize,
-}
+/// A file an image.
+struct Files(Vec<PathBuf>);
 
-impl Dataset for ImageFolder {
+impl Encoded for Files {
     fn len(&self) -> usize {
-        self.files.len()
+        self.0.len()
     }
 
-    fn image_shape(&self) -> [usize; 3] {
-        self.shape
+    fn bytes(&self, index: usize) -> Result<Bytes, Cause> {
+        Ok(std::fs::read(&self.0[index])?.into())
     }
 
-    fn is_labelled(&self) -> bool {
-        self.class_names.is_some()
+    fn place(&self, index: usize) -> PathBuf {
+        self.0[index].clone()
     }
 
-    fn class_names(&self) -> &[String] {
-        self.class_names.as_deref().unwrap_or_default()
-    }
-
-    fn label(&self, index: usize) -> usize {
-        self.files[index].1 as usize
-    }
-
-    fn image(&self, index: usize) -> Result<Pixels<'_>, DataError> {
-        let pixels = decode::decode(&self.files[index].0, self.shape, self.resize)?;
-        Ok(Pixels::Bytes(pixels.into()))
-    }
-
-    fn origin(&self, index: usize) -> Origin {
-        Origin {
-            file: Some(self.files[index].0.clone()),
-            number: index,
-        }
-    }
-
-    fn is_in_memory(&self) -> bool {
-        false
-    }
-
-    fn resized(&self, shape: [usize; 3], resize: Resize) -> Option<Arc<dyn Dataset>> {
-        // The decoder gives grey (1 channel) or colour (3), nothing else.
-        matches!(shape[2], 1 | 3).then(|| {
-            Arc::new(Self {
-                files: self.files.clone(),
-                class_names: self.class_names.clone(),
-                shape,
-                resize,
-            }) as Arc<dyn Dataset>
-        })
+    fn is_file(&self) -> bool {
+        true
     }
 }
 
@@ -112,25 +74,21 @@ fn open(root: &Path, folders: &PartFolders, size: Option<[usize; 2]>) -> Result<
     let (validation, test) = (part(&folders.validation)?, part(&folders.test)?);
     let scans = [Some(&train), validation.as_ref(), test.as_ref()];
     let notes = scans.into_iter().flatten().flat_map(Scan::notes).collect();
-    let seen = decode::look(&train.files)?;
-    let [h, w] = size.unwrap_or(seen.size);
     let images = |scan: Scan| {
-        Arc::new(ImageFolder {
-            files: scan.files.into(),
-            class_names: class_names.clone(),
-            shape: [h, w, if seen.is_grey { 1 } else { 3 }],
-            resize: Resize::default(),
-        }) as Arc<dyn Dataset>
+        let (files, labels) = scan.files.into_iter().unzip();
+        Unsized {
+            images: Arc::new(Files(files)),
+            labels,
+        }
     };
-    Ok(Parts {
+    let parts = EncodedParts {
+        kind: "image folder",
+        train: images(train),
         validation: validation.map(images),
         test: test.map(images),
+        class_names,
         has_parts: folders.has_parts,
-        sizes_differ: seen
-            .other_size
-            .filter(|_| size.is_none())
-            .map(|other| [seen.size, other]),
         notes,
-        ..Parts::new("image folder", images(train))
-    })
+    };
+    parts.sized(size)
 }

@@ -4,11 +4,10 @@ use secateur_onnx::text::counted;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::data::formats::names::{TEST, TRAIN, VALIDATION, or_test};
+use crate::data::formats::encoded::is_image_ending;
+use crate::data::formats::names::{TEST, TRAIN, VALIDATION, or_test, shortened};
 use crate::data::{DataError, Labels};
 
-/// Endings of files that are taken for images; the content decides which decoder reads them.
-const ENDINGS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 /// Folders below a class folder that are looked into, so that links cannot lead in circles.
 const DEPTH: usize = 4;
 
@@ -272,22 +271,6 @@ fn is_hidden(path: &Path) -> bool {
 }
 
 fn has_image_ending(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| {
-        let ending = ending.to_string_lossy().to_lowercase();
-        ENDINGS.contains(&ending.as_str())
-    })
-}
-
-/// The first few names.
-fn shortened(names: &[String]) -> String {
-    const SHOWN: usize = 10;
-    let mut text: Vec<String> = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    if names.len() > SHOWN {
-        text.push(format!("{} more", names.len() - SHOWN));
-    }
-    text.join(", ")
+    path.extension()
+        .is_some_and(|ending| is_image_ending(&ending.to_string_lossy()))
 }

@@ -20,8 +20,8 @@ use find::{Found, Labelled, Pair, find, in_memory};
 use lent::LentArrays;
 pub use lent::{LentArray, LentValues};
 
-use super::names::class_list;
-use crate::data::memory::{InMemory, Values, numbered_classes};
+use super::names::{class_list, numbered};
+use crate::data::memory::{InMemory, Values};
 use crate::data::{DataConfig, DataError, Dataset, Format, Parts, Source};
 
 /// `x_train.npy` and so on, or one npz file.
@@ -84,19 +84,7 @@ fn open(arrays: &Labelled, config: &DataConfig) -> Result<Parts, DataError> {
     let test = arrays.test.as_ref().map(read).transpose()?;
     let all = [Some(&train), validation.as_ref(), test.as_ref()];
     let largest = all.iter().flatten().flat_map(|part| &part.labels).max();
-    let class_names: Arc<[String]> = match listed {
-        None => numbered_classes(largest.copied()),
-        Some(names) => {
-            if let Some(&largest) = largest.filter(|&&label| label as usize >= names.len()) {
-                return Err(DataError::unsupported(
-                    &arrays.folder.join("classes.txt"),
-                    format!("a name for every label up to {largest}"),
-                    format!("{} names", names.len()),
-                ));
-            }
-            names.into()
-        }
-    };
+    let class_names = numbered(&arrays.folder, listed, largest.copied())?;
     for other in [&validation, &test].into_iter().flatten() {
         if other.shape != train.shape {
             return Err(DataError::unsupported(

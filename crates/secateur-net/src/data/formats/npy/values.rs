@@ -7,11 +7,9 @@ use npyz::TypeChar;
 
 use super::array::Array;
 use crate::data::arrays::ArrayValues;
+use crate::data::formats::names::MAX_LABEL;
 use crate::data::memory::Values;
 use crate::data::{DataError, Layout};
-
-/// Labels are classes, not numbers of any size.
-const MAX_LABEL: f64 = 999_999.0;
 
 /// Images `[n, h, w, c]`.
 #[derive(Debug)]
@@ -202,7 +200,7 @@ pub(super) fn read_labels(array: Array<'_>) -> Result<Vec<u32>, DataError> {
 fn small_numbers(array: Array<'_>) -> Result<Vec<u32>, DataError> {
     let path = array.path;
     array.collect(|index, value| {
-        if (0.0..=MAX_LABEL).contains(&value) && value.fract() == 0.0 {
+        if (0.0..=f64::from(MAX_LABEL)).contains(&value) && value.fract() == 0.0 {
             return Ok(value as u32);
         }
         let expected = format!("labels that are whole numbers from 0 to {MAX_LABEL}");

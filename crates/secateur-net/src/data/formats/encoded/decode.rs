@@ -1,38 +1,38 @@
-//! From a file to `[h, w, c]` bytes: decoding, grey or colour, size.
+//! From an encoded image to `[h, w, c]` bytes: decoding, grey or colour, size.
 
 use std::panic::{UnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
+use super::Encoded;
 use super::codec::{self, Decoded};
 use crate::data::{Cause, DataError, Resize};
 
-/// Decodes a file and gives it a size.
+/// Decodes an image and gives it a size.
 ///
 /// JPEG, PNG or WebP by content. Colour becomes grey as PIL does it; grey fills all three
 /// channels; alpha is dropped; 16 bits become 8. Scaling filters as PIL's bilinear does:
 /// over the whole area that a pixel covers.
 pub(super) fn decode(
-    path: &Path,
-    [h, w, c]: [usize; 3],
+    images: &dyn Encoded,
+    index: usize,
+    shape: [usize; 3],
     resize: Resize,
 ) -> Result<Vec<u8>, DataError> {
-    decode_file(path, [h, w, c], resize).map_err(|source| damaged(path, source))
+    let file = images.bytes(index);
+    file.and_then(|file| decode_file(&file, shape, resize))
+        .map_err(|source| damaged(images.place(index), source))
 }
 
-fn damaged(path: &Path, source: Cause) -> DataError {
-    DataError::Image {
-        path: path.to_path_buf(),
-        source,
-    }
+fn damaged(path: PathBuf, source: Cause) -> DataError {
+    DataError::Image { path, source }
 }
 
-fn decode_file(path: &Path, [h, w, c]: [usize; 3], resize: Resize) -> Result<Vec<u8>, Cause> {
-    let file = std::fs::read(path)?;
-    let decoded = guarded(|| codec::decode(&file))?;
+fn decode_file(file: &[u8], [h, w, c]: [usize; 3], resize: Resize) -> Result<Vec<u8>, Cause> {
+    let decoded = guarded(|| codec::decode(file))?;
     let size = decoded.size;
     let pixels = to_channels(decoded, c);
     if size == [h, w] {
@@ -185,15 +185,17 @@ const LOOKED_AT: usize = 64;
 ///
 /// # Errors
 /// [`DataError::Image`] of the first if none can be read.
-pub(super) fn look(files: &[(PathBuf, u32)]) -> Result<Look, DataError> {
+pub(super) fn look(images: &dyn Encoded) -> Result<Look, DataError> {
     let mut result: Option<Look> = None;
     let mut first_error = None;
-    for (path, _) in files.iter().step_by(files.len().div_ceil(LOOKED_AT).max(1)) {
-        let file = std::fs::read(path).map_err(Cause::from);
-        let header = file.and_then(|file| guarded(|| codec::header(&file)));
+    let step = images.len().div_ceil(LOOKED_AT).max(1);
+    for index in (0..images.len()).step_by(step) {
+        let header = images
+            .bytes(index)
+            .and_then(|file| guarded(|| codec::header(&file)));
         match (header, &mut result) {
             (Err(source), _) => {
-                first_error.get_or_insert(damaged(path, source));
+                first_error.get_or_insert_with(|| damaged(images.place(index), source));
             }
             (Ok(header), None) => {
                 result = Some(Look {
