@@ -6,7 +6,9 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use secateur::PruneError;
 use secateur::cli::{hint, text};
+use secateur::compare::CompareError;
 use secateur::data::DataError;
+use secateur::demo::DemoError;
 use secateur::eval::EvalError;
 use secateur::layered::{LayeredError, UnknownSetting};
 use secateur::measure::CommandError;
@@ -78,10 +80,22 @@ fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
         return Some(of_prune(error));
     }
     if let Some(error) = error.downcast_ref::<TrainError>() {
+        return Some(of_train(error));
+    }
+    if let Some(error) = error.downcast_ref::<CompareError>() {
         return Some(match error {
-            TrainError::Setting(_) => SETTING,
-            TrainError::Data(_) => DATA,
-            _ => MODEL,
+            CompareError::Experiment { .. } | CompareError::SeveralData { .. } => SETTING,
+            CompareError::NoData { .. } | CompareError::NoTest { .. } => DATA,
+            _ => RUN,
+        });
+    }
+    if let Some(error) = error.downcast_ref::<DemoError>() {
+        return Some(match error {
+            DemoError::Data(_) => DATA,
+            DemoError::Train(error) => of_train(error),
+            DemoError::Prune(error) => of_prune(error),
+            DemoError::Onnx(_) => MODEL,
+            _ => RUN,
         });
     }
     if let Some(error) = error.downcast_ref::<EvalError>() {
@@ -117,6 +131,14 @@ fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
     found
         .map(|&(_, class)| class)
         .or_else(|| (error.is::<StoreError>() || error.is::<ReportError>()).then_some(RUN))
+}
+
+fn of_train(error: &TrainError) -> Class {
+    match error {
+        TrainError::Setting(_) => SETTING,
+        TrainError::Data(_) => DATA,
+        _ => MODEL,
+    }
 }
 
 fn of_prune(error: &PruneError) -> Class {

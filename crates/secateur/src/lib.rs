@@ -22,6 +22,7 @@ pub mod cli;
 #[cfg(feature = "cli")]
 mod commands;
 pub mod compare;
+pub mod demo;
 pub mod eval;
 pub mod examples;
 pub mod guessing;

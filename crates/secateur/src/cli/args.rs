@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::compare::Shard;
 use crate::data::DataConfig;
+use crate::demo::DemoConfig;
 use crate::eval::Part;
 use crate::latency::CHECKS;
 use crate::layered::ModeName;
@@ -11,8 +12,7 @@ use crate::new_network::Arch;
 use crate::train::TrainConfig;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use secateur_net::settings;
-use secateur_net::settings::{BATCH, EPOCHS, INPUTS, WIDTH};
+use secateur_net::settings::{BATCH, INPUTS, WIDTH};
 use secateur_onnx::model::InputShape;
 use secateur_search::config::{LatencyConfig, Metric, Mode, PruneConfig, RuntimeConfig};
 
@@ -401,16 +401,6 @@ pub struct ManArgs {
     /// Folder for `secateur.1` and a page each command
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
-}
-
-settings! {
-    /// Settings of the demo.
-    pub struct DemoConfig {
-        /// Passes over the training data in the initial training.
-        pub epochs: f64 = 3.0, in EPOCHS, flag "--epochs <EPOCHS>";
-        /// Seed.
-        pub seed: u64 = 0, flag "--seed <SEED>";
-    }
 }
 
 fn budget_help() -> String {

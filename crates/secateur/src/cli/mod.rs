@@ -8,10 +8,10 @@ pub(crate) mod progress;
 pub(crate) mod settings;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::compare::Program;
 use crate::report::command_text;
 use args::{Cli, Command};
 pub use errors::{hint, text};
@@ -22,7 +22,7 @@ pub struct Call {
     /// The words behind its name.
     pub words: Vec<OsString>,
     /// The program, to be called again for runs side by side.
-    pub program: PathBuf,
+    pub program: Program,
 }
 
 impl Call {
@@ -32,7 +32,10 @@ impl Call {
         let name = words.next().unwrap_or_default();
         Self {
             words: words.collect(),
-            program: std::env::current_exe().unwrap_or_else(|_| name.into()),
+            program: Program {
+                file: std::env::current_exe().unwrap_or_else(|_| name.into()),
+                words: Vec::new(),
+            },
         }
     }
 

@@ -1,11 +1,10 @@
 //! Makes the runs of an experiment: children side by side, each begun when what it needs is there.
 
-use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
 use super::agenda::{Progress, Running, State, Work};
-use super::child::{Child, Ended};
+use super::child::{Child, Ended, Program};
 use super::error::CompareError;
 use super::folder;
 
@@ -41,7 +40,7 @@ impl Work<'_> {
     /// is told to `watch`, and kept in its folder.
     pub fn run(
         mut self,
-        program: &Path,
+        program: &Program,
         at_once: usize,
         watch: &mut dyn Watch,
     ) -> Result<Done, CompareError> {
@@ -82,7 +81,7 @@ impl Work<'_> {
     fn begin(
         &mut self,
         index: usize,
-        program: &Path,
+        program: &Program,
         watch: &mut dyn Watch,
     ) -> Result<bool, CompareError> {
         if !matches!(self.tasks[index].state, State::Waiting) {
@@ -131,7 +130,7 @@ impl Work<'_> {
     fn look_after(
         &mut self,
         index: usize,
-        program: &Path,
+        program: &Program,
         is_stopping: bool,
         watch: &mut dyn Watch,
     ) -> Result<(), CompareError> {

@@ -6,6 +6,7 @@ pub(crate) mod html;
 mod json;
 mod kernel_map;
 pub mod measure;
+mod places;
 pub(crate) mod plots;
 pub mod stats;
 mod terminal;
@@ -18,6 +19,7 @@ use thiserror::Error;
 pub use command::command_text;
 pub use html::write_html;
 pub use json::{read_json, write_json};
+pub use places::Places;
 use secateur_onnx::cost::Size;
 use secateur_onnx::coupling::Mixed;
 use secateur_search::store::{StoreError, read_run};
@@ -187,6 +189,9 @@ pub struct RunReport {
     pub is_against_original: bool,
     /// Machine: processor, threads, vector unit in use.
     pub machine: String,
+    /// Where the networks lay; `None` in memory, and in reports written before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<Places>,
     /// The given network.
     pub before: NetworkFigures,
     /// The results.

@@ -10,6 +10,7 @@ use std::error::Error;
 
 use crate::compare::CompareError;
 use crate::data::DataError;
+use crate::demo::DemoError;
 use crate::eval::EvalError;
 use crate::guessing::{Change, Guessing};
 use crate::layered::{LayeredError, UnknownSetting};
@@ -54,6 +55,7 @@ pub fn hint(error: &(dyn Error + 'static)) -> Hint {
         .or_else(|| of(error, onnx))
         .or_else(|| of(error, store))
         .or_else(|| of(error, compare))
+        .or_else(|| of(error, demo))
         .or_else(|| of(error, layered))
         .or_else(|| of(error, new_network))
         .or_else(|| of(error, |error: &UnknownSetting| error.hint.clone()))
@@ -342,6 +344,21 @@ fn compare(error: &CompareError) -> Hint {
         CompareError::NoTest { .. } => say("leave `--test` out"),
         CompareError::Report(error) => report(error),
         CompareError::Store(error) => store(error),
+        other => other.hint(),
+    }
+}
+
+fn demo(error: &DemoError) -> Hint {
+    match error {
+        DemoError::Data(error) => data(error),
+        DemoError::Onnx(error) => onnx(error),
+        DemoError::Train(error) => train(error),
+        // One that names options of `prune` does not help: the demo has none of them.
+        DemoError::Prune(inner) => match prune(inner) {
+            Some(hint) if hint.contains("`--") => error.hint(),
+            other => other,
+        },
+        DemoError::Store(error) => store(error),
         other => other.hint(),
     }
 }
