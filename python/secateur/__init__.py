@@ -11,6 +11,7 @@ from ._files import Bench, Check, Verdict, bench, verify
 from ._look import Evaluation, Findings, Inspection, evaluate, inspect
 from ._progress import Epoch
 from ._prune import prune
+from ._quantise import Quantised, quantise
 from ._report import Kept, Network, Report, report
 from ._secateur import __version__
 from ._settings import SettingsTable, settings
@@ -43,6 +44,7 @@ __all__ = [
     "MetricError",
     "ModelError",
     "Network",
+    "Quantised",
     "Report",
     "RunError",
     "SecateurError",
@@ -60,6 +62,7 @@ __all__ = [
     "evaluate",
     "inspect",
     "prune",
+    "quantise",
     "report",
     "settings",
     "train",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import _secateur
 from ._onnxruntime import offer
+from ._quantise import quantiser
 
 
 def main() -> int:
@@ -16,7 +17,7 @@ def main() -> int:
     # As in any other program: where the command does not catch Ctrl-C itself, it ends.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     offer()
-    return _secateur.run_command(sys.argv[1:], program())
+    return _secateur.run_command(sys.argv[1:], program(), quantiser())
 
 
 def program() -> tuple[Path, list[str]]:

@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Any, TypeAlias, final
 
+from numpy.typing import NDArray
+
 from ._data import Arrays
 from ._report import Found
 from ._settings import Words
 
 __all__ = [
     "Demo",
+    "Samples",
     "__version__",
     "bench",
     "compare",
@@ -23,6 +26,7 @@ __all__ = [
     "prepared",
     "prune",
     "prune_without_training",
+    "quantise",
     "report",
     "run_command",
     "setting_key",
@@ -36,6 +40,11 @@ _Model: TypeAlias = Path | bytes
 _Data: TypeAlias = Path | Arrays
 _Told: TypeAlias = tuple[str, str, list[str]]
 _Program: TypeAlias = tuple[Path, list[str]]
+
+@final
+class Samples:
+    def __len__(self) -> int: ...
+    def batch(self, index: int) -> dict[str, NDArray[Any]]: ...
 
 @final
 class Demo:
@@ -79,8 +88,19 @@ def prune(run: Any, data: _Data, metric: Any, trainer: Any, observer: Any) -> Fo
 def prune_without_training(
     run: Any, data: _Data | None, calibration_images: int, observer: Any
 ) -> Found: ...
+def quantise(
+    model: Path,
+    output: Path,
+    data: _Data,
+    calibration_images: int,
+    run_dir: Path | None,
+    command: str,
+    threads: int | None,
+    settings: Words,
+    quantiser: Any | None,
+) -> tuple[str, str, Path]: ...
 def report(run_dir: Path) -> Found: ...
-def run_command(words: list[str], program: _Program) -> int: ...
+def run_command(words: list[str], program: _Program, quantiser: Any | None) -> int: ...
 def setting_key(name: str) -> str: ...
 def train(
     start: Any,

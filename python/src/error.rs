@@ -13,6 +13,7 @@ use secateur::eval::EvalError;
 use secateur::layered::{LayeredError, UnknownSetting};
 use secateur::measure::CommandError;
 use secateur::new_network::NewNetworkError;
+use secateur::quantise::QuantiseError;
 use secateur::report::ReportError;
 use secateur::runtime::RuntimeError;
 use secateur::train::TrainError;
@@ -98,12 +99,19 @@ fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
             _ => RUN,
         });
     }
-    if let Some(error) = error.downcast_ref::<EvalError>() {
+    if let Some(error) = error.downcast_ref::<QuantiseError>() {
         return Some(match error {
-            EvalError::Network(error) => of_network(error),
-            EvalError::NoTest { .. } => DATA,
+            QuantiseError::Eval(error) => of_eval(error),
+            QuantiseError::Data(_) | QuantiseError::NothingHeldOut => DATA,
+            QuantiseError::DoesNotHold { .. } | QuantiseError::Runtime(_) => VERIFY,
+            QuantiseError::Report(_) => RUN,
+            QuantiseError::Over(error) => of_prune(error),
+            QuantiseError::NoQuantiser | QuantiseError::Io(_) => ANY,
             _ => MODEL,
         });
+    }
+    if let Some(error) = error.downcast_ref::<EvalError>() {
+        return Some(of_eval(error));
     }
     if let Some(error) = error.downcast_ref::<NewNetworkError>() {
         return Some(match error {
@@ -137,6 +145,14 @@ fn of_train(error: &TrainError) -> Class {
     match error {
         TrainError::Setting(_) => SETTING,
         TrainError::Data(_) => DATA,
+        _ => MODEL,
+    }
+}
+
+fn of_eval(error: &EvalError) -> Class {
+    match error {
+        EvalError::Network(error) => of_network(error),
+        EvalError::NoTest { .. } => DATA,
         _ => MODEL,
     }
 }

@@ -14,6 +14,7 @@ mod look;
 mod model;
 mod observer;
 mod prune;
+mod quantise;
 mod report;
 mod settings;
 mod train;
@@ -37,6 +38,8 @@ mod _secateur {
     #[pymodule_export]
     use crate::prune::{prune, prune_without_training};
     #[pymodule_export]
+    use crate::quantise::{Samples, quantise};
+    #[pymodule_export]
     use crate::report::report;
     #[pymodule_export]
     use crate::settings::{declared, setting_key};
@@ -45,19 +48,31 @@ mod _secateur {
 
     use secateur::cli::Call;
     use secateur::compare::Program;
+    use secateur::quantise::Quantiser as Quantises;
+
+    use crate::quantise::Quantiser;
 
     /// Runs the command `secateur` with these words; `program`, a file and its first words, is called again
-    /// for runs side by side. Returns the exit code.
+    /// for runs side by side, and `quantiser` quantises, if there is one. Returns the exit code.
     #[pyfunction]
     fn run_command(
         py: Python<'_>,
         words: Vec<std::ffi::OsString>,
         program: (std::path::PathBuf, Vec<std::ffi::OsString>),
+        quantiser: Option<Py<PyAny>>,
     ) -> u8 {
         let (file, first) = program;
         let program = Program { file, words: first };
         let call = Call { words, program };
-        py.detach(|| secateur::cli::run(&call))
+        let quantiser = quantiser
+            .as_ref()
+            .map(|object| Quantiser { object, stop: None });
+        py.detach(|| {
+            let quantiser = quantiser
+                .as_ref()
+                .map(|quantiser| quantiser as &dyn Quantises);
+            secateur::cli::run_with(&call, quantiser)
+        })
     }
 
     #[pymodule_init]

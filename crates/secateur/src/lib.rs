@@ -37,6 +37,7 @@ pub mod new_network;
 pub mod one_shot;
 pub mod prune;
 mod pruner;
+pub mod quantise;
 pub mod report;
 pub mod runtime;
 pub mod table;

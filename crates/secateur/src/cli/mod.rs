@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use clap::Parser;
 
 use crate::compare::Program;
+use crate::quantise::Quantiser;
 use crate::report::command_text;
 use args::{Cli, Command};
 pub use errors::{hint, text};
@@ -48,6 +49,11 @@ impl Call {
 
 /// Parses, runs, reports; returns the exit code.
 pub fn run(call: &Call) -> u8 {
+    run_with(call, None)
+}
+
+/// The same, with another program's quantiser at hand.
+pub fn run_with(call: &Call, quantiser: Option<&dyn Quantiser>) -> u8 {
     let words = std::iter::once("secateur".into()).chain(call.words.iter().cloned());
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
@@ -73,6 +79,7 @@ pub fn run(call: &Call) -> u8 {
         Command::Inspect(args) => crate::commands::inspect::run(args),
         Command::Verify(args) => crate::commands::verify::run(args),
         Command::Bench(args) => crate::commands::bench::run(args),
+        Command::Quantise(args) => crate::commands::quantise::run(args, call.text(), quantiser),
         Command::Report(args) => crate::commands::report::run(args),
         Command::Compare(args) => crate::commands::compare::run(args, cli.threads, call),
         Command::Demo(args) => crate::commands::demo::run(args),

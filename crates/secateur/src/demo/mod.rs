@@ -131,7 +131,7 @@ impl Demo {
             ..TrainConfig::default()
         };
         let trained = train(&model, &self.source, &config, observer)?;
-        trained.model.write(&self.net())?;
+        trained.model.write(self.net())?;
         Ok(trained)
     }
 

@@ -99,6 +99,7 @@ pub(super) fn report(
             Mode::Ceca { .. } => None,
         },
         data: Some(data),
+        quantised: Vec::new(),
         effectiveness: effectiveness::measure(problem, run.header, run.history, config)?,
         warnings,
     })

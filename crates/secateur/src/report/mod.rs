@@ -8,6 +8,7 @@ mod kernel_map;
 pub mod measure;
 mod places;
 pub(crate) mod plots;
+pub mod quantised;
 pub mod stats;
 mod terminal;
 
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use command::command_text;
-pub use html::write_html;
+pub use html::{write_html, write_quantised};
 pub use json::{read_json, write_json};
 pub use places::Places;
 use secateur_onnx::cost::Size;
@@ -30,6 +31,7 @@ use secateur_net::task::Figure;
 use crate::bench::Latency;
 use crate::examples::{self, Examples};
 use crate::latency::LatencyFigures;
+use quantised::Quantised;
 use stats::{Disagreement, PairedDifference};
 
 /// What can go wrong with a report.
@@ -228,6 +230,9 @@ pub struct RunReport {
     pub data: Option<data::DataFigures>,
     /// By layer.
     pub effectiveness: Vec<Effectiveness>,
+    /// Files with 8-bit integers that were made of the results since.
+    #[serde(default)]
+    pub quantised: Vec<Quantised>,
     /// What the user must know.
     pub warnings: Vec<String>,
 }

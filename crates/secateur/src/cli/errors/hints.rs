@@ -15,6 +15,7 @@ use crate::eval::EvalError;
 use crate::guessing::{Change, Guessing};
 use crate::layered::{LayeredError, UnknownSetting};
 use crate::new_network::NewNetworkError;
+use crate::quantise::QuantiseError;
 use crate::report::ReportError;
 use crate::runtime::RuntimeError;
 use crate::train::TrainError;
@@ -56,6 +57,7 @@ pub fn hint(error: &(dyn Error + 'static)) -> Hint {
         .or_else(|| of(error, store))
         .or_else(|| of(error, compare))
         .or_else(|| of(error, demo))
+        .or_else(|| of(error, quantise))
         .or_else(|| of(error, layered))
         .or_else(|| of(error, new_network))
         .or_else(|| of(error, |error: &UnknownSetting| error.hint.clone()))
@@ -344,6 +346,19 @@ fn compare(error: &CompareError) -> Hint {
         CompareError::NoTest { .. } => say("leave `--test` out"),
         CompareError::Report(error) => report(error),
         CompareError::Store(error) => store(error),
+        other => other.hint(),
+    }
+}
+
+fn quantise(error: &QuantiseError) -> Hint {
+    match error {
+        QuantiseError::Eval(error) => eval(error),
+        QuantiseError::Data(error) => data(error),
+        QuantiseError::Net(error) => net(error),
+        QuantiseError::Onnx(error) => onnx(error),
+        QuantiseError::Runtime(error) => runtime(error),
+        QuantiseError::Report(error) => report(error),
+        QuantiseError::Over(error) => prune(error),
         other => other.hint(),
     }
 }
