@@ -5,11 +5,14 @@
 >>> report.outputs[0].save("small.onnx")  # doctest: +SKIP
 """
 
+from ._compare import Comparison, compare
+from ._demo import Demo, demo
 from ._files import Bench, Check, Verdict, bench, verify
 from ._look import Evaluation, Findings, Inspection, evaluate, inspect
 from ._progress import Epoch
 from ._prune import prune
-from ._report import Kept, Network, Report
+from ._quantise import Quantised, quantise
+from ._report import Kept, Network, Report, report
 from ._secateur import __version__
 from ._settings import SettingsTable, settings
 from ._train import Trained, train
@@ -29,7 +32,9 @@ from .errors import (
 __all__ = [
     "Bench",
     "Check",
+    "Comparison",
     "DataError",
+    "Demo",
     "Epoch",
     "Evaluation",
     "Findings",
@@ -39,6 +44,7 @@ __all__ = [
     "MetricError",
     "ModelError",
     "Network",
+    "Quantised",
     "Report",
     "RunError",
     "SecateurError",
@@ -51,9 +57,13 @@ __all__ = [
     "VerifyError",
     "__version__",
     "bench",
+    "compare",
+    "demo",
     "evaluate",
     "inspect",
     "prune",
+    "quantise",
+    "report",
     "settings",
     "train",
     "verify",

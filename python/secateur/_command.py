@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import _secateur
 from ._onnxruntime import offer
+from ._quantise import quantiser
 
 
 def main() -> int:
@@ -16,11 +17,13 @@ def main() -> int:
     # As in any other program: where the command does not catch Ctrl-C itself, it ends.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     offer()
-    return _secateur.run_command(sys.argv[1:], _program())
+    return _secateur.run_command(sys.argv[1:], program(), quantiser())
 
 
-def _program() -> Path:
-    """The script that starts this again, for runs side by side."""
+def program() -> tuple[Path, list[str]]:
+    """What starts the command again, for runs side by side: a file, and its first words."""
     name = "secateur.exe" if sys.platform == "win32" else "secateur"
     installed = Path(sysconfig.get_path("scripts")) / name
-    return installed if installed.is_file() else Path(sys.argv[0]).resolve()
+    if installed.is_file():
+        return installed, []
+    return Path(sys.executable), ["-m", "secateur"]

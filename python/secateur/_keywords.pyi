@@ -418,3 +418,17 @@ class TrainSettings(DataSettings, total=False):
 
     Default: 0.
     """
+
+class DemoSettings(TypedDict, total=False):
+    """How the network of the demo is trained."""
+
+    epochs: float
+    """Passes over the training data in the initial training.
+
+    Default: 3. May be above 0 and at most 100000.
+    """
+    seed: int
+    """Seed.
+
+    Default: 0.
+    """

@@ -113,6 +113,28 @@ class TrainProgress:
             self._bar.close()
 
 
+class WorkProgress:
+    """Told of the runs of an experiment by the extension."""
+
+    def __init__(self, show: bool | None) -> None:
+        self._bar = _bar(show, "comparing", total=None)
+
+    def told(
+        self, what: str, title: str, counts: tuple[int, int] | None, error: str | None
+    ) -> None:
+        if self._bar is None:
+            return
+        if counts is not None:
+            self._bar.n, self._bar.total = counts
+        self._bar.set_postfix_str(f"{title}, another process works on it" if counts is None else title)
+        if error is not None:
+            self._bar.write(f"{title}: failed: {error}")
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
 def _bar(show: bool | None, name: str, total: float | None) -> Any | None:
     """A bar of tqdm, where there is one and somebody looks on."""
     if show is False:

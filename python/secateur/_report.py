@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterator, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _secateur
+from ._folder import Folder
 
 if TYPE_CHECKING:
     import onnx
     import pandas as pd
 
-    from ._folder import Folder
-
 Indices = npt.NDArray[np.int64]
+# A report as JSON, and the table that people read.
+Found = tuple[str, str]
 
 # Pixels of the report's page in a notebook; it scrolls.
 _PAGE_HEIGHT = 720
@@ -140,7 +142,7 @@ class Report:
 
     def __init__(
         self,
-        found: tuple[str, str],
+        found: Found,
         *,
         model: Path,
         output: Path,
@@ -196,14 +198,57 @@ class Report:
         page = self.run_dir / "report.html"
         if not page.is_file():
             return f"<pre>{html.escape(repr(self))}</pre>"
-        # In a frame of its own, so that its style leaves the notebook alone.
-        source = html.escape(page.read_text("utf-8"), quote=True)
-        style = f"width:100%;height:{_PAGE_HEIGHT}px;border:0"
-        return f'<iframe srcdoc="{source}" style="{style}"></iframe>'
+        return framed(page)
 
     def __repr__(self) -> str:
         head = self._figures.get("mode") or f"{self._figures['ranking']}, without training"
         return f"{head}\n{self._table}"
+
+
+def framed(page: Path) -> str:
+    """A page in a frame of its own, so that its style leaves the notebook alone."""
+    source = html.escape(page.read_text("utf-8"), quote=True)
+    style = f"width:100%;height:{_PAGE_HEIGHT}px;border:0"
+    return f'<iframe srcdoc="{source}" style="{style}"></iframe>'
+
+
+def report(run_dir: str | PathLike[str]) -> Report:
+    """What a finished run brought, from its folder.
+
+    The folder's page is written anew, by this version.
+
+    Parameters
+    ----------
+    run_dir : path
+        Folder of the run: ``small.onnx.run`` beside the output, unless it was named.
+
+    Returns
+    -------
+    Report
+        As :func:`secateur.prune` returned it. Networks are looked for where they were written, then
+        beside the folder and in it.
+
+    Raises
+    ------
+    RunError
+        If the folder holds no run, or one that is not finished.
+    """
+    folder = Path(run_dir)
+    found = _secateur.report(folder)
+    figures = json.loads(found[0])
+    # Older reports do not say where networks lay.
+    places: dict[str, str] = figures.get("places") or {}
+    given = figures["before"]["file"]
+    models = [Path(places["model"])] if places else []
+    models += [folder.parent / given, folder / given]
+    results = [Path(places["results"])] if places else []
+    results += [folder.parent, folder]
+    names = [Path(network["file"]).name for network in figures["after"]]
+    model = next((file for file in models if file.is_file()), models[0])
+    result = next(
+        (place for place in results if all((place / name).is_file() for name in names)), results[0]
+    )
+    return Report(found, model=model, output=result / "pruned.onnx", folder=Folder(folder))
 
 
 def _row(figures: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from .errors import SettingError
 
 Words = list[tuple[str, list[str]]]
 
+_JOBS = ("prune", "train", "data", "look", "demo")
+
 
 def to_words(settings: dict[str, Any]) -> Words:
     """Names with the words of their values; what is None stays as it is unless told."""
@@ -37,14 +39,19 @@ def _word(name: str, value: Any) -> str:
 
 def to_threads(threads: Any) -> int | None:
     """A number of threads, at least one; None leaves it open."""
-    if threads is None:
+    return to_count("threads", threads)
+
+
+def to_count(name: str, value: Any) -> int | None:
+    """A whole number, at least one; None leaves it open."""
+    if value is None:
         return None
     try:
-        number = operator.index(threads)
+        number = operator.index(value)
     except TypeError:
         number = 0
     if number < 1:
-        raise SettingError(f"`threads` is {threads!r}, expected a whole number from 1")
+        raise SettingError(f"`{name}` is {value!r}, expected a whole number from 1")
     return number
 
 
@@ -84,16 +91,16 @@ def settings(job: str = "prune") -> SettingsTable:
 
     Parameters
     ----------
-    job : {"prune", "train", "data", "look"}
+    job : {"prune", "train", "data", "look", "demo"}
         Settings of :func:`secateur.prune`, of :func:`secateur.train`, of data alone, as
         :func:`secateur.evaluate` takes them, or of :func:`secateur.inspect`,
-        :func:`secateur.verify` and :func:`secateur.bench`.
+        :func:`secateur.verify` and :func:`secateur.bench`, or of :func:`secateur.demo`.
 
     Returns
     -------
     SettingsTable
         A row each.
     """
-    if job not in ("prune", "train", "data", "look"):
-        raise SettingError(f"there is no job `{job}`: expected `prune`, `train`, `data` or `look`")
+    if job not in _JOBS:
+        raise SettingError(f"there is no job `{job}`: expected one of {', '.join(_JOBS)}")
     return SettingsTable(job)

@@ -37,7 +37,7 @@ _SWITCHES = {
     "resume",
 }
 # Other names here than there.
-_OTHERWISE = {"-o": "output", "secateur eval": "secateur.evaluate"}
+_OTHERWISE = {"-o": "output", "secateur quantise": "secateur.quantise", "secateur eval": "secateur.evaluate"}
 
 
 class SecateurError(Exception):

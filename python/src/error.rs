@@ -6,11 +6,14 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use secateur::PruneError;
 use secateur::cli::{hint, text};
+use secateur::compare::CompareError;
 use secateur::data::DataError;
+use secateur::demo::DemoError;
 use secateur::eval::EvalError;
 use secateur::layered::{LayeredError, UnknownSetting};
 use secateur::measure::CommandError;
 use secateur::new_network::NewNetworkError;
+use secateur::quantise::QuantiseError;
 use secateur::report::ReportError;
 use secateur::runtime::RuntimeError;
 use secateur::train::TrainError;
@@ -78,18 +81,37 @@ fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
         return Some(of_prune(error));
     }
     if let Some(error) = error.downcast_ref::<TrainError>() {
+        return Some(of_train(error));
+    }
+    if let Some(error) = error.downcast_ref::<CompareError>() {
         return Some(match error {
-            TrainError::Setting(_) => SETTING,
-            TrainError::Data(_) => DATA,
+            CompareError::Experiment { .. } | CompareError::SeveralData { .. } => SETTING,
+            CompareError::NoData { .. } | CompareError::NoTest { .. } => DATA,
+            _ => RUN,
+        });
+    }
+    if let Some(error) = error.downcast_ref::<DemoError>() {
+        return Some(match error {
+            DemoError::Data(_) => DATA,
+            DemoError::Train(error) => of_train(error),
+            DemoError::Prune(error) => of_prune(error),
+            DemoError::Onnx(_) => MODEL,
+            _ => RUN,
+        });
+    }
+    if let Some(error) = error.downcast_ref::<QuantiseError>() {
+        return Some(match error {
+            QuantiseError::Eval(error) => of_eval(error),
+            QuantiseError::Data(_) | QuantiseError::NothingHeldOut => DATA,
+            QuantiseError::DoesNotHold { .. } | QuantiseError::Runtime(_) => VERIFY,
+            QuantiseError::Report(_) => RUN,
+            QuantiseError::Over(error) => of_prune(error),
+            QuantiseError::NoQuantiser | QuantiseError::Io(_) => ANY,
             _ => MODEL,
         });
     }
     if let Some(error) = error.downcast_ref::<EvalError>() {
-        return Some(match error {
-            EvalError::Network(error) => of_network(error),
-            EvalError::NoTest { .. } => DATA,
-            _ => MODEL,
-        });
+        return Some(of_eval(error));
     }
     if let Some(error) = error.downcast_ref::<NewNetworkError>() {
         return Some(match error {
@@ -117,6 +139,22 @@ fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
     found
         .map(|&(_, class)| class)
         .or_else(|| (error.is::<StoreError>() || error.is::<ReportError>()).then_some(RUN))
+}
+
+fn of_train(error: &TrainError) -> Class {
+    match error {
+        TrainError::Setting(_) => SETTING,
+        TrainError::Data(_) => DATA,
+        _ => MODEL,
+    }
+}
+
+fn of_eval(error: &EvalError) -> Class {
+    match error {
+        EvalError::Network(error) => of_network(error),
+        EvalError::NoTest { .. } => DATA,
+        _ => MODEL,
+    }
 }
 
 fn of_prune(error: &PruneError) -> Class {

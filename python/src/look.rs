@@ -28,7 +28,7 @@ fn told(result: &impl Serialize, text: String, notes: &[String]) -> Result<Told>
     Ok((serde_json::to_string(result)?, text, notes.to_vec()))
 }
 
-fn look_config(settings: Words) -> Result<LookConfig> {
+pub fn look_config(settings: Words) -> Result<LookConfig> {
     Ok(over(
         LookConfig::default(),
         &given::<LookConfig>(settings)?,

@@ -40,7 +40,7 @@ pub struct Run {
 }
 
 /// A report as JSON, and the table that people read.
-type Report = (String, String);
+pub type Report = (String, String);
 
 /// The main job, from file to file. `metric` is a function on the path of a network's file, `trainer`
 /// trains recoveries ([`Trainer`]), `observer` is told how the run goes ([`Told`]).

@@ -4,6 +4,7 @@ use anyhow::{Result, anyhow};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use secateur::data::DataConfig;
+use secateur::demo::DemoConfig;
 use secateur::layered::{Given, LookConfig, arguments, keyword, named};
 use secateur::train::TrainConfig;
 use secateur_net::settings::{Setting, Settings};
@@ -23,7 +24,7 @@ pub fn given<S: Settings>(words: Words) -> Result<Vec<Given>> {
     words.into_iter().map(place).collect()
 }
 
-/// What is declared of every setting of a job (`prune`, `train`, `data`, `look`): argument, place in a
+/// What is declared of every setting of a job (`prune`, `train`, `data`, `look`, `demo`): argument, place in a
 /// config, default, range, text and reason.
 #[pyfunction]
 pub fn declared(job: &str) -> PyResult<Vec<[String; 6]>> {
@@ -32,6 +33,7 @@ pub fn declared(job: &str) -> PyResult<Vec<[String; 6]>> {
         "train" => arguments::<TrainConfig>(),
         "data" => arguments::<DataConfig>(),
         "look" => arguments::<LookConfig>(),
+        "demo" => arguments::<DemoConfig>(),
         other => return Err(PyValueError::new_err(format!("no job `{other}`"))),
     };
     Ok(settings.iter().map(told).collect())

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use secateur::layered::{over, read_section};
 use secateur::new_network::{Arch, NewNetwork};
-use secateur::train::{TrainConfig, with_new_weights};
+use secateur::train::{TrainConfig, Trained, with_new_weights};
 use serde::Serialize;
 
 use crate::data::Data;
@@ -26,8 +26,9 @@ pub struct Start {
     hidden: Option<Vec<usize>>,
 }
 
+/// What is known of a training.
 #[derive(Serialize)]
-struct Summary {
+pub struct Summary {
     quality_name: &'static str,
     validation_quality: f64,
     validation_loss: f64,
@@ -38,6 +39,23 @@ struct Summary {
     diverged: Option<String>,
     skipped_images: usize,
     notes: Vec<String>,
+}
+
+impl Summary {
+    pub fn of(trained: &Trained) -> Self {
+        Self {
+            quality_name: trained.quality_name,
+            validation_quality: trained.validation.quality,
+            validation_loss: trained.validation.loss,
+            validation_images: trained.validation.samples.len(),
+            sample_macs: trained.sample_macs,
+            seconds: trained.seconds,
+            stopped: trained.stopped,
+            diverged: trained.diverged.as_ref().map(ToString::to_string),
+            skipped_images: trained.skipped.len(),
+            notes: trained.notes.clone(),
+        }
+    }
 }
 
 /// Trains; returns the model's message and a summary as JSON. Interrupted, it returns what it has
@@ -76,18 +94,7 @@ pub fn train(
         };
         let mut told = Told::new(observer.as_ref(), stop);
         let trained = secateur::train::train(&model, &source, &config, &mut told)?;
-        let summary = Summary {
-            quality_name: trained.quality_name,
-            validation_quality: trained.validation.quality,
-            validation_loss: trained.validation.loss,
-            validation_images: trained.validation.samples.len(),
-            sample_macs: trained.sample_macs,
-            seconds: trained.seconds,
-            stopped: trained.stopped,
-            diverged: trained.diverged.map(|error| error.to_string()),
-            skipped_images: trained.skipped.len(),
-            notes: trained.notes,
-        };
+        let summary = Summary::of(&trained);
         let bytes = trained.model.self_contained()?.to_bytes()?;
         Ok((bytes, serde_json::to_string(&summary)?))
     })?;

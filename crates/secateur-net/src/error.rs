@@ -76,6 +76,12 @@ pub enum NetError {
         /// they are as given.
         kept: usize,
     },
+    /// A network that another engine was to run.
+    #[error("cannot run the network in another engine: {reason}")]
+    Elsewhere {
+        /// What that engine said.
+        reason: String,
+    },
     /// The ONNX part reports an error.
     #[error(transparent)]
     Onnx(#[from] secateur_onnx::OnnxError),

@@ -207,7 +207,11 @@ impl EvalJob<'_> {
 }
 
 /// A model with the sizes that the data give it, and its graph.
-fn ready(model: &Model, source: &Source, config: &DataConfig) -> Result<(Model, Graph), EvalError> {
+pub(crate) fn ready(
+    model: &Model,
+    source: &Source,
+    config: &DataConfig,
+) -> Result<(Model, Graph), EvalError> {
     let mut model = model.clone();
     model.give_input_shapes(&config.input_shapes)?;
     settle_image_size(&mut model, source)?;

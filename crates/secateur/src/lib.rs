@@ -22,6 +22,7 @@ pub mod cli;
 #[cfg(feature = "cli")]
 mod commands;
 pub mod compare;
+pub mod demo;
 pub mod eval;
 pub mod examples;
 pub mod guessing;
@@ -36,6 +37,7 @@ pub mod new_network;
 pub mod one_shot;
 pub mod prune;
 mod pruner;
+pub mod quantise;
 pub mod report;
 pub mod runtime;
 pub mod table;

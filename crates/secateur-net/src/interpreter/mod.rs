@@ -26,6 +26,7 @@ pub use self::frontier::{End, Frontier, Stop};
 pub use self::input::ImageInput;
 pub use self::recompute::Footprint;
 pub use self::run::TrainingPass;
+pub use self::samples::by_sample;
 use self::step::Step;
 pub use self::walk::Walk;
 use crate::engine::Engine;

@@ -2,8 +2,10 @@
 
 use secateur_onnx::graph::{Dim, Graph};
 
+use crate::engine::Engine;
 use crate::error::{NetError, Result};
-use crate::value::Dense;
+use crate::extension::tensor_from_vec;
+use crate::value::{Dense, Output};
 
 /// For each of these values, the first axis that has the name or extent of the batch, the first
 /// axis of the graph's first input: the first, unless another is stated, as in `[2, batch, 128]`,
@@ -25,6 +27,25 @@ pub(super) fn sample_axes(graph: &Graph, outputs: &[&str]) -> Vec<usize> {
             .or_else(|| alike(stated(name)))
     };
     outputs.iter().map(|name| axis(name).unwrap_or(0)).collect()
+}
+
+/// Outputs of a graph as another engine gave them for `n` samples, in the file's order of axes, with the
+/// samples in front.
+///
+/// # Errors
+/// [`NetError::Shape`] for one that does not hold so many samples.
+pub fn by_sample(graph: &Graph, outputs: Vec<Output>, n: usize) -> Result<Vec<Output>> {
+    let names: Vec<&str> = graph.outputs.iter().map(|o| o.name.as_str()).collect();
+    let axes = sample_axes(graph, &names);
+    let device = Engine::fused().device().clone();
+    let first = |(output, (name, axis)): (Output, (&str, usize))| {
+        let len = output.values.len();
+        let flat = tensor_from_vec(output.values, [len], &device);
+        let whole = Dense::from_tensor(flat).reshape(&output.shape);
+        Ok(Output::from_dense(&samples_first(name, whole, axis, n)?))
+    };
+    let named = names.into_iter().zip(axes);
+    outputs.into_iter().zip(named).map(first).collect()
 }
 
 /// A value for `n` samples with the axis of the samples in front. Where the first axis holds

@@ -106,12 +106,28 @@ pub fn judge(
     reference: &Reference,
 ) -> Result<Judgement> {
     let bound = network.bind_inference(weights)?;
+    judge_by(task, part, |batch| {
+        let wanted = reference.outputs(&batch)?;
+        Ok((wanted, network.forward_inference(&bound, batch.inputs)?))
+    })
+}
+
+/// Judges a network that runs elsewhere. `answer` gives, for a batch, what is wanted, or nothing where
+/// labels say that, and the values of the task's outputs.
+///
+/// # Errors
+/// As [`Task::judge`], and what `answer` fails at.
+pub fn judge_by(
+    task: &dyn Task,
+    part: &Part,
+    mut answer: impl FnMut(Batch) -> Result<(Option<Vec<Output>>, Vec<Output>)>,
+) -> Result<Judgement> {
     let mut samples = Vec::with_capacity(part.len());
     let mut gathered = task.gather();
-    for_each_batch(part, |batch| {
-        let wanted = reference.outputs(&batch)?;
-        let wanted = Wanted::of(wanted.as_deref(), &batch.labels);
-        let outputs = network.forward_inference(&bound, batch.inputs)?;
+    for_each_batch(part, |mut batch| {
+        let labels = std::mem::take(&mut batch.labels);
+        let (wanted, outputs) = answer(batch)?;
+        let wanted = Wanted::of(wanted.as_deref(), &labels);
         samples.extend(match &mut gathered {
             Some(gathered) => gathered.add(&outputs, wanted)?,
             None => task.judge(&outputs, wanted)?,

@@ -9,7 +9,7 @@ mod schedule;
 mod trainer;
 mod variants;
 
-pub use evaluate::{Evaluation, Judgement, evaluate, judge, predict};
+pub use evaluate::{Evaluation, Judgement, evaluate, judge, judge_by, predict};
 pub use features::Features;
 pub use footprint::footprint_of_a_sample;
 pub use optimizer::{Optimizer, OptimizerConfig, OptimizerKind};

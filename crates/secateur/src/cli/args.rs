@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::compare::Shard;
 use crate::data::DataConfig;
+use crate::demo::DemoConfig;
 use crate::eval::Part;
 use crate::latency::CHECKS;
 use crate::layered::ModeName;
@@ -11,8 +12,7 @@ use crate::new_network::Arch;
 use crate::train::TrainConfig;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use secateur_net::settings;
-use secateur_net::settings::{BATCH, EPOCHS, INPUTS, WIDTH};
+use secateur_net::settings::{BATCH, INPUTS, WIDTH};
 use secateur_onnx::model::InputShape;
 use secateur_search::config::{LatencyConfig, Metric, Mode, PruneConfig, RuntimeConfig};
 
@@ -55,6 +55,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Latency by batch size, in ONNX Runtime where it is found, in tract or in our own
     Bench(BenchArgs),
+    /// Write a pruned file with 8-bit integers, by ONNX Runtime's quantiser (Python package)
+    Quantise(Box<QuantiseArgs>),
     /// Write the report of a run folder again
     Report(ReportArgs),
     /// Policies over networks, promises and seeds, from one experiment file
@@ -320,6 +322,48 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
+/// `secateur quantise`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The quantiser is that of the Python package `onnxruntime`: the command of the \
+Python package of secateur calls it (`pip install './python[quantise]'`); without Python this says so.\n\n\
+Example:\n  secateur quantise small.onnx --data data/mnist -o small.int8.onnx"
+)]
+pub struct QuantiseArgs {
+    /// Model
+    pub model: PathBuf,
+    /// Data: a folder of images, IDX files and so on (docs/data.md)
+    #[arg(long, value_name = "DIR", help_heading = DATA)]
+    pub data: PathBuf,
+    /// Take the part [data] of this config of prune or train (TOML); arguments go first
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How it is read.
+    #[command(flatten)]
+    pub settings: Flags<DataConfig>,
+    /// Training images to calibrate on
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 512,
+        value_parser = within::<usize>(INPUTS)
+    )]
+    pub calibration_images: usize,
+    /// File to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Folder of the run that made the model, whose report gets the figures [default: looked for beside
+    /// the model; a report of its own without one]
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+    /// ONNX Runtime.
+    #[command(flatten)]
+    pub runtime: Flags<RuntimeConfig>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `secateur report`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  secateur report small.onnx.run")]
@@ -401,16 +445,6 @@ pub struct ManArgs {
     /// Folder for `secateur.1` and a page each command
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
-}
-
-settings! {
-    /// Settings of the demo.
-    pub struct DemoConfig {
-        /// Passes over the training data in the initial training.
-        pub epochs: f64 = 3.0, in EPOCHS, flag "--epochs <EPOCHS>";
-        /// Seed.
-        pub seed: u64 = 0, flag "--seed <SEED>";
-    }
 }
 
 fn budget_help() -> String {

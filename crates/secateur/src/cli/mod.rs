@@ -8,10 +8,11 @@ pub(crate) mod progress;
 pub(crate) mod settings;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::compare::Program;
+use crate::quantise::Quantiser;
 use crate::report::command_text;
 use args::{Cli, Command};
 pub use errors::{hint, text};
@@ -22,7 +23,7 @@ pub struct Call {
     /// The words behind its name.
     pub words: Vec<OsString>,
     /// The program, to be called again for runs side by side.
-    pub program: PathBuf,
+    pub program: Program,
 }
 
 impl Call {
@@ -32,7 +33,10 @@ impl Call {
         let name = words.next().unwrap_or_default();
         Self {
             words: words.collect(),
-            program: std::env::current_exe().unwrap_or_else(|_| name.into()),
+            program: Program {
+                file: std::env::current_exe().unwrap_or_else(|_| name.into()),
+                words: Vec::new(),
+            },
         }
     }
 
@@ -45,6 +49,11 @@ impl Call {
 
 /// Parses, runs, reports; returns the exit code.
 pub fn run(call: &Call) -> u8 {
+    run_with(call, None)
+}
+
+/// The same, with another program's quantiser at hand.
+pub fn run_with(call: &Call, quantiser: Option<&dyn Quantiser>) -> u8 {
     let words = std::iter::once("secateur".into()).chain(call.words.iter().cloned());
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
@@ -70,6 +79,7 @@ pub fn run(call: &Call) -> u8 {
         Command::Inspect(args) => crate::commands::inspect::run(args),
         Command::Verify(args) => crate::commands::verify::run(args),
         Command::Bench(args) => crate::commands::bench::run(args),
+        Command::Quantise(args) => crate::commands::quantise::run(args, call.text(), quantiser),
         Command::Report(args) => crate::commands::report::run(args),
         Command::Compare(args) => crate::commands::compare::run(args, cli.threads, call),
         Command::Demo(args) => crate::commands::demo::run(args),

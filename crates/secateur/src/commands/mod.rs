@@ -6,6 +6,7 @@ pub mod demo;
 pub mod eval;
 pub mod inspect;
 pub mod prune;
+pub mod quantise;
 pub mod report;
 pub mod shell;
 pub mod train;

@@ -1,5 +1,6 @@
 //! A child process: a call of this program, with what it says in files.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,15 @@ use tempfile::NamedTempFile;
 use super::error::CompareError;
 use super::folder::LOG;
 use super::step::Step;
+
+/// This program, as it is called again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Its file.
+    pub file: PathBuf,
+    /// Words before all others, where another program runs it.
+    pub words: Vec<OsString>,
+}
 
 /// A step that runs.
 pub(super) struct Child {
@@ -45,7 +55,7 @@ impl Child {
     /// Starts a step in a group of its own: Ctrl-C reaches it by [`Child::stop`] alone. It holds
     /// `lock` as long as it lives.
     pub fn start(
-        program: &Path,
+        program: &Program,
         step: &Step,
         folder: &Path,
         lock: &File,
@@ -68,8 +78,9 @@ impl Child {
             }
         };
         let lock = lock.try_clone()?;
-        let mut command = CommandWrap::with_new(program, |command| {
+        let mut command = CommandWrap::with_new(&program.file, |command| {
             command
+                .args(&program.words)
                 .args(&step.arguments)
                 .stdin(Stdio::from(lock))
                 .stdout(Stdio::from(stdout))

@@ -44,6 +44,32 @@ pub enum CompareError {
         /// The network.
         network: String,
     },
+    /// Other data for all networks of an experiment that have not the same.
+    #[error(
+        "cannot use other data: the experiment names two, `{}` and `{}`",
+        first.display(),
+        other.display()
+    )]
+    SeveralData {
+        /// One of them.
+        first: PathBuf,
+        /// Another one.
+        other: PathBuf,
+    },
+    /// Data that are missing: runs would fail one by one.
+    #[error("cannot compare on `{network}`: there is no data `{}`", data.display())]
+    NoData {
+        /// The network.
+        network: String,
+        /// Its data.
+        data: PathBuf,
+    },
+    /// A folder to merge that is none of a comparison.
+    #[error("cannot merge `{}`: it holds no runs of a comparison", folder.display())]
+    NoRuns {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The report.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -63,6 +89,10 @@ impl CompareError {
             Self::OtherRun { .. } => {
                 "name another output folder, or remove this one to make its run anew"
             }
+            Self::SeveralData { .. } => {
+                "leave `--data` out, and name them in the experiment's file"
+            }
+            Self::NoData { .. } => "put the data there, or name their folder with `--data`",
             Self::Damaged { .. } => "remove the folder of that run: it is then made anew",
             _ => return None,
         };

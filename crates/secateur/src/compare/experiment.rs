@@ -99,6 +99,22 @@ impl Experiment {
         let raw = text.parse()?;
         Check { text: &text }.experiment(&raw)
     }
+
+    /// Takes other data for all networks.
+    ///
+    /// # Errors
+    /// [`CompareError::SeveralData`] if they have not the same.
+    pub fn use_data(&mut self, data: &Path) -> Result<(), CompareError> {
+        let first = self.networks[0].data.clone();
+        if let Some(other) = self.networks.iter().find(|network| network.data != first) {
+            let other = other.data.clone();
+            return Err(CompareError::SeveralData { first, other });
+        }
+        for network in &mut self.networks {
+            network.data = data.to_path_buf();
+        }
+        Ok(())
+    }
 }
 
 impl Network {

@@ -2,7 +2,8 @@
 //!
 //! [`Experiment`] is the file, checked; [`Work`] makes its runs, each a process of this program in a
 //! folder of its own, so that what was made is not made again; [`Results`] reads what they brought,
-//! [`Comparison`] takes means and paired differences, [`output`] writes tables and plots.
+//! [`Comparison`] takes means and paired differences, [`output`] writes tables and plots. [`CompareJob`] does
+//! all of it.
 
 mod agenda;
 mod bootstrap;
@@ -21,9 +22,11 @@ mod results;
 mod room;
 mod step;
 mod summary;
+mod whole;
 mod work;
 
 pub use agenda::{Progress, Work};
+pub use child::Program;
 pub use error::CompareError;
 pub use experiment::{Contender, Experiment, Kind, Network, Pruning};
 pub use plan::{Job, Shard};
@@ -33,4 +36,5 @@ pub use results::{Failure, Results, Row};
 pub use room::at_once;
 pub use step::{Step, Workplace};
 pub use summary::{Comparison, Difference, Figure, Group, Line, Overall};
+pub use whole::CompareJob;
 pub use work::{Done, Watch};

@@ -27,6 +27,11 @@ pub struct Shard {
     of: usize,
 }
 
+impl Shard {
+    /// How one is written.
+    pub const FORM: &str = "I/N such as 1/8, I from 1 to N";
+}
+
 impl FromStr for Shard {
     type Err = String;
 
@@ -35,7 +40,7 @@ impl FromStr for Shard {
             let (index, of) = (index.parse().ok()?, of.parse().ok()?);
             (1..=of).contains(&index).then_some(Self { index, of })
         });
-        shard.ok_or_else(|| format!("expected I/N such as 1/8, I from 1 to N, got `{text}`"))
+        shard.ok_or_else(|| format!("expected {}, got `{text}`", Self::FORM))
     }
 }
 

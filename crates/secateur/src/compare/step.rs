@@ -10,7 +10,7 @@ use super::error::CompareError;
 use super::experiment::{Experiment, Kind, Network, Pruning};
 use super::folder::{CHECKPOINT, Record, TESTED, TRAINED};
 use super::plan::Job;
-use crate::report::{NetworkFigures, RunReport, read_report};
+use crate::report::{NetworkFigures, RunReport, command_text, read_report};
 use crate::train::TrainConfig;
 
 /// A call of this program.
@@ -24,6 +24,14 @@ pub struct Step {
     pub result: PathBuf,
     /// The result is what it prints.
     pub is_printed: bool,
+}
+
+impl Step {
+    /// As a shell reads it.
+    pub fn text(&self) -> String {
+        let words = self.arguments.iter().map(|word| word.to_string_lossy());
+        command_text(std::iter::once("secateur".into()).chain(words))
+    }
 }
 
 /// What `secateur train --json` prints, as far as it counts here.

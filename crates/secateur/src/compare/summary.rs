@@ -18,6 +18,11 @@ pub enum Figure {
 }
 
 impl Figure {
+    /// Test figures, if they are asked for.
+    pub fn asked(test: bool) -> Self {
+        if test { Self::Test } else { Self::Validation }
+    }
+
     /// In a sentence.
     pub fn name(self) -> &'static str {
         match self {

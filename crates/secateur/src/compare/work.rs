@@ -1,13 +1,12 @@
 //! Makes the runs of an experiment: children side by side, each begun when what it needs is there.
 
-use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
 use secateur_search::store::lock;
 
 use super::agenda::{Progress, Running, State, Work};
-use super::child::{Child, Ended};
+use super::child::{Child, Ended, Program};
 use super::error::CompareError;
 use super::folder;
 
@@ -43,7 +42,7 @@ impl Work<'_> {
     /// is told to `watch`, and kept in its folder.
     pub fn run(
         mut self,
-        program: &Path,
+        program: &Program,
         at_once: usize,
         watch: &mut dyn Watch,
     ) -> Result<Done, CompareError> {
@@ -84,7 +83,7 @@ impl Work<'_> {
     fn begin(
         &mut self,
         index: usize,
-        program: &Path,
+        program: &Program,
         watch: &mut dyn Watch,
     ) -> Result<bool, CompareError> {
         if !matches!(self.tasks[index].state, State::Waiting) {
@@ -133,7 +132,7 @@ impl Work<'_> {
     fn look_after(
         &mut self,
         index: usize,
-        program: &Path,
+        program: &Program,
         is_stopping: bool,
         watch: &mut dyn Watch,
     ) -> Result<(), CompareError> {

@@ -77,6 +77,7 @@ pub(super) fn report(
         quality_name: problem.task.quality_name().to_string(),
         is_against_original: problem.task.against() == Against::Original,
         machine: machine_text(),
+        places: None,
         before: NetworkFigures {
             measure: searched.readings.as_ref().map(|r| r.given.number),
             ..given_figures(run, &measures.given)
@@ -98,6 +99,7 @@ pub(super) fn report(
             Mode::Ceca { .. } => None,
         },
         data: Some(data),
+        quantised: Vec::new(),
         effectiveness: effectiveness::measure(problem, run.header, run.history, config)?,
         warnings,
     })

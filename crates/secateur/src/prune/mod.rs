@@ -43,7 +43,7 @@ use search::{SearchRun, Searched};
 use crate::examples::Examples;
 use crate::measure::Measure;
 use crate::pruner::Pruner;
-use crate::report::{RunReport, write_html, write_json};
+use crate::report::{Places, RunReport, write_html, write_json};
 use crate::verify::store_masks;
 
 /// A network that a run has made.
@@ -207,7 +207,8 @@ impl Pruner<'_> {
         let measures = planned.measures(&files.model, &searched, gauge.as_ref())?;
         let examples = searched.kept_examples(problem, &measures, store.path());
         let (header, history) = store.read()?;
-        let report = asked.report(problem, &header, &history, &searched, measures)?;
+        let mut report = asked.report(problem, &header, &history, &searched, measures)?;
+        report.places = Some(Places::of(&files.model, &files.output));
         write_json(&report, &store.file("report.json"))?;
         let page = store.file("report.html");
         write_html(&report, &header, &history, examples.as_ref(), &page)?;

@@ -8,6 +8,7 @@ mod kernels;
 mod measure;
 mod networks;
 mod progress;
+mod quantised;
 mod reactivations;
 mod reproduce;
 mod summary;
@@ -18,6 +19,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use secateur_search::record::{EpochRecord, RunHeader};
 use secateur_search::store::write_atomically;
 
+use super::quantised::Quantised;
 use super::{ReportError, RunReport};
 use crate::examples::Examples;
 
@@ -36,6 +38,7 @@ pub fn write_html(
     let body = html! {
         (summary::summary(report))
         (networks::before_after(report))
+        (quantised::quantised(&report.quantised))
         (measure::measure(report))
         (examples::examples(report, examples))
         (progress::progress(report, header, history)?)
@@ -51,6 +54,20 @@ pub fn write_html(
     };
     let page = page(&format!("Pruning report: {}", report.before.file), body);
     write_atomically(path, page.into_string().as_bytes())?;
+    Ok(())
+}
+
+/// Writes the page of a quantised file by itself.
+///
+/// # Errors
+/// [`ReportError`] if it cannot be written.
+pub fn write_quantised(file: &Quantised, path: &Path) -> Result<(), ReportError> {
+    let title = format!("Quantised: {}", file.before.file);
+    let body = html! {
+        h1 { (title) }
+        (quantised::quantised(std::slice::from_ref(file)))
+    };
+    write_atomically(path, page(&title, body).into_string().as_bytes())?;
     Ok(())
 }
 

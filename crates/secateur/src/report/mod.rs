@@ -6,7 +6,9 @@ pub(crate) mod html;
 mod json;
 mod kernel_map;
 pub mod measure;
+mod places;
 pub(crate) mod plots;
+pub mod quantised;
 pub mod stats;
 mod terminal;
 
@@ -16,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use command::command_text;
-pub use html::write_html;
+pub use html::{write_html, write_quantised};
 pub use json::{read_json, write_json};
+pub use places::Places;
 use secateur_onnx::cost::Size;
 use secateur_onnx::coupling::Mixed;
 use secateur_search::store::{StoreError, read_run};
@@ -28,6 +31,7 @@ use secateur_net::task::Figure;
 use crate::bench::Latency;
 use crate::examples::{self, Examples};
 use crate::latency::LatencyFigures;
+use quantised::Quantised;
 use stats::{Disagreement, PairedDifference};
 
 /// What can go wrong with a report.
@@ -187,6 +191,9 @@ pub struct RunReport {
     pub is_against_original: bool,
     /// Machine: processor, threads, vector unit in use.
     pub machine: String,
+    /// Where the networks lay; `None` in memory, and in reports written before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<Places>,
     /// The given network.
     pub before: NetworkFigures,
     /// The results.
@@ -223,6 +230,9 @@ pub struct RunReport {
     pub data: Option<data::DataFigures>,
     /// By layer.
     pub effectiveness: Vec<Effectiveness>,
+    /// Files with 8-bit integers that were made of the results since.
+    #[serde(default)]
+    pub quantised: Vec<Quantised>,
     /// What the user must know.
     pub warnings: Vec<String>,
 }

@@ -68,6 +68,22 @@ impl Engines {
         self.among(&[RuntimeName::OnnxRuntime, RuntimeName::Tract])
     }
 
+    /// ONNX Runtime.
+    ///
+    /// # Errors
+    /// [`RuntimeError::NotFound`]
+    pub(crate) fn onnx_runtime(&self) -> Result<Box<dyn Runtime>, RuntimeError> {
+        self.get(RuntimeName::OnnxRuntime)
+    }
+
+    /// The same without others.
+    pub(crate) fn only_onnx_runtime(&self) -> Self {
+        Self {
+            only: Some(RuntimeName::OnnxRuntime),
+            ..self.clone()
+        }
+    }
+
     fn among(&self, names: &[RuntimeName]) -> Result<Vec<Box<dyn Runtime>>, RuntimeError> {
         if let Some(name) = self.only {
             return Ok(vec![self.get(name)?]);

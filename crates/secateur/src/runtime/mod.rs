@@ -88,6 +88,8 @@ fn listed(refusals: &[(String, String)]) -> String {
 /// Numbers of one output, widened.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Output {
+    /// Extents in the file's order.
+    pub shape: Vec<usize>,
     /// False for whole numbers and truth values.
     pub is_float: bool,
     /// Flat.
@@ -176,6 +178,14 @@ pub(crate) trait Inference {
     /// # Errors
     /// The engine's reason.
     fn run(&mut self) -> Result<Vec<Output>, String>;
+
+    /// Takes other inputs for the runs to come.
+    ///
+    /// # Errors
+    /// The engine's reason; some are loaded for the inputs that they have.
+    fn feed(&mut self, _feeds: &[Feed]) -> Result<(), String> {
+        Err("it keeps the inputs that it was loaded with".to_string())
+    }
 
     /// Time of one run.
     ///

@@ -178,10 +178,7 @@ impl OnnxRuntime {
         let whole = model.self_contained().and_then(|model| model.to_bytes());
         let bytes = whole.map_err(text)?;
         caught(|| {
-            let inputs = feeds
-                .iter()
-                .map(|feed| Ok((feed.name.clone(), tensor(feed)?)));
-            let inputs = inputs.collect::<ort::Result<_>>().map_err(text)?;
+            let inputs = tensors(feeds)?;
             let session = Session::builder(&self.library.environment).map_err(text)?;
             let session = session.with_log_level(LogLevel::Fatal).map_err(text)?;
             let session = session.with_intra_threads(self.threads).map_err(text)?;
@@ -197,6 +194,13 @@ impl OnnxRuntime {
             })
         })
     }
+}
+
+fn tensors(feeds: &[Feed]) -> Result<Vec<(String, DynValue)>, String> {
+    let named = feeds
+        .iter()
+        .map(|feed| Ok((feed.name.clone(), tensor(feed)?)));
+    named.collect::<ort::Result<_>>().map_err(text)
 }
 
 fn tensor(feed: &Feed) -> ort::Result<DynValue> {
@@ -233,6 +237,11 @@ fn output(name: &str, value: &DynValue) -> Result<Output, String> {
             values.iter().map($wide).collect()
         }};
     }
+    let shape: Vec<usize> = value
+        .shape()
+        .iter()
+        .map(|&extent| extent as usize)
+        .collect();
     let (is_float, values): (bool, Vec<f64>) = match element {
         TensorElementType::Float32 => (true, of!(f32, |v| f64::from(*v))),
         TensorElementType::Float64 => (true, of!(f64, |v| *v)),
@@ -249,7 +258,11 @@ fn output(name: &str, value: &DynValue) -> Result<Output, String> {
         TensorElementType::Bool => (false, of!(bool, |v| f64::from(u8::from(*v)))),
         other => return Err(format!("output `{name}` holds no numbers, but {other}")),
     };
-    Ok(Output { is_float, values })
+    Ok(Output {
+        shape,
+        is_float,
+        values,
+    })
 }
 
 impl Loaded {
@@ -274,6 +287,11 @@ impl Inference for Loaded {
                 each.map(|(name, value)| output(name, &value)).collect()
             })
         })
+    }
+
+    fn feed(&mut self, feeds: &[Feed]) -> Result<(), String> {
+        self.inputs = caught(|| tensors(feeds))?;
+        Ok(())
     }
 
     fn time(&mut self) -> Result<Duration, String> {

@@ -84,11 +84,12 @@ impl Inference for Loaded {
             let outputs = network.forward_inference(&self.bound, Inputs::images(images, self.n));
             outputs.map_err(text)
         })?;
-        let wide = |values: Vec<f32>| Output {
+        let wide = |output: secateur_net::Output| Output {
+            shape: output.shape,
             is_float: true,
-            values: values.into_iter().map(f64::from).collect(),
+            values: output.values.into_iter().map(f64::from).collect(),
         };
-        Ok(outputs.into_iter().map(|o| wide(o.values)).collect())
+        Ok(outputs.into_iter().map(wide).collect())
     }
 
     fn time(&mut self) -> Result<Duration, String> {

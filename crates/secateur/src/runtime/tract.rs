@@ -93,6 +93,7 @@ fn output(value: &TValue) -> TractResult<Output> {
     let wide = value.cast_to::<f64>()?;
     let view = wide.to_plain_array_view::<f64>()?;
     Ok(Output {
+        shape: value.shape().to_vec(),
         is_float: value.datum_type().is_float(),
         values: view.iter().copied().collect(),
     })

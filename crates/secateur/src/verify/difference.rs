@@ -98,7 +98,11 @@ mod tests {
 
     fn output(is_float: bool, values: &[f64]) -> Vec<Output> {
         let values = values.to_vec();
-        vec![Output { is_float, values }]
+        vec![Output {
+            shape: vec![values.len()],
+            is_float,
+            values,
+        }]
     }
 
     fn agree(a: &[Output], b: &[Output], elem_type: i32, tolerance: &Tolerance) -> bool {

@@ -118,6 +118,7 @@ fn help() {
         "inspect",
         "verify",
         "bench",
+        "quantise",
         "report",
         "compare",
         "demo",

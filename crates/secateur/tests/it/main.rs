@@ -24,6 +24,7 @@ mod options;
 mod progress;
 mod promises;
 mod python;
+mod quantise;
 mod report;
 mod resume;
 mod schema;

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use secateur::data::DataConfig;
+use secateur::demo::DemoConfig;
 use secateur::layered::{LookConfig, arguments, keyword};
 use secateur::train::TrainConfig;
 use secateur_net::settings::{Kind, Setting, Settings};
@@ -106,6 +107,11 @@ fn types_of_settings_are_as_declared() {
             Some(("LookSettings", &look)),
         ),
         class::<TrainConfig>("TrainSettings", "How to train", of_data),
+        class::<DemoConfig>(
+            "DemoSettings",
+            "How the network of the demo is trained",
+            None,
+        ),
     ];
     let expected = format!("{HEAD}{}", classes.concat());
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);

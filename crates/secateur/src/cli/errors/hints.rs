@@ -10,10 +10,12 @@ use std::error::Error;
 
 use crate::compare::CompareError;
 use crate::data::DataError;
+use crate::demo::DemoError;
 use crate::eval::EvalError;
 use crate::guessing::{Change, Guessing};
 use crate::layered::{LayeredError, UnknownSetting};
 use crate::new_network::NewNetworkError;
+use crate::quantise::QuantiseError;
 use crate::report::ReportError;
 use crate::runtime::RuntimeError;
 use crate::train::TrainError;
@@ -54,6 +56,8 @@ pub fn hint(error: &(dyn Error + 'static)) -> Hint {
         .or_else(|| of(error, onnx))
         .or_else(|| of(error, store))
         .or_else(|| of(error, compare))
+        .or_else(|| of(error, demo))
+        .or_else(|| of(error, quantise))
         .or_else(|| of(error, layered))
         .or_else(|| of(error, new_network))
         .or_else(|| of(error, |error: &UnknownSetting| error.hint.clone()))
@@ -342,6 +346,34 @@ fn compare(error: &CompareError) -> Hint {
         CompareError::NoTest { .. } => say("leave `--test` out"),
         CompareError::Report(error) => report(error),
         CompareError::Store(error) => store(error),
+        other => other.hint(),
+    }
+}
+
+fn quantise(error: &QuantiseError) -> Hint {
+    match error {
+        QuantiseError::Eval(error) => eval(error),
+        QuantiseError::Data(error) => data(error),
+        QuantiseError::Net(error) => net(error),
+        QuantiseError::Onnx(error) => onnx(error),
+        QuantiseError::Runtime(error) => runtime(error),
+        QuantiseError::Report(error) => report(error),
+        QuantiseError::Over(error) => prune(error),
+        other => other.hint(),
+    }
+}
+
+fn demo(error: &DemoError) -> Hint {
+    match error {
+        DemoError::Data(error) => data(error),
+        DemoError::Onnx(error) => onnx(error),
+        DemoError::Train(error) => train(error),
+        // One that names options of `prune` does not help: the demo has none of them.
+        DemoError::Prune(inner) => match prune(inner) {
+            Some(hint) if hint.contains("`--") => error.hint(),
+            other => other,
+        },
+        DemoError::Store(error) => store(error),
         other => other.hint(),
     }
 }

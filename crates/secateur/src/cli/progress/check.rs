@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::quantise::QuantiseObserver;
 use crate::verify::CheckObserver;
 use indicatif::ProgressBar;
 
@@ -24,6 +25,13 @@ impl CheckProgress {
     /// Removes the line.
     pub fn finish(&self) {
         self.0.finish_and_clear();
+    }
+}
+
+impl QuantiseObserver for CheckProgress {
+    fn begins(&mut self, what: &str) {
+        self.0.set_message(what.to_string());
+        self.0.enable_steady_tick(TICK);
     }
 }
 

@@ -4,8 +4,9 @@ use std::fs::TryLockError;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
 use secateur_search::store::{RunDir, StoreError};
+
+use super::DemoError;
 
 /// The file by which a demo knows a folder as a demo's, locked while one is running.
 const MARKER: &str = "secateur-demo.txt";
@@ -15,22 +16,19 @@ const NETWORKS: [&str; 3] = ["net.onnx", "aec.onnx", "ceca.onnx"];
 const RUNS: [&str; 2] = ["aec", "ceca"];
 
 /// Makes the folder a demo's, if it is new, empty or one already, and locks it.
-pub(super) fn claim(folder: &Path) -> Result<fs_err::File> {
+pub(super) fn claim(folder: &Path) -> Result<fs_err::File, DemoError> {
     let marker = folder.join(MARKER);
     if !marker.is_file() && folder.exists() {
         if !folder.is_dir() {
-            bail!(
-                "cannot write to `{}`: it is no folder\n\nhint: name another with `-o`",
-                folder.display()
-            );
+            return Err(DemoError::NoFolder {
+                path: folder.to_path_buf(),
+            });
         }
         if let Some(first) = fs_err::read_dir(folder)?.next() {
-            bail!(
-                "cannot use `{}` for the demo: it holds files that are not a demo's, such as \
-                 `{}`\n\nhint: name a new folder with `-o`, or empty this one",
-                folder.display(),
-                first?.file_name().display()
-            );
+            return Err(DemoError::Foreign {
+                path: folder.to_path_buf(),
+                first: first?.file_name().display().to_string(),
+            });
         }
     }
     fs_err::create_dir_all(folder)?;
@@ -59,16 +57,14 @@ pub(super) fn claim(folder: &Path) -> Result<fs_err::File> {
     Ok(file)
 }
 
-fn busy(folder: &Path) -> anyhow::Error {
-    anyhow!(
-        "cannot use `{}` for the demo: another process works in it\n\nhint: wait for it to end, \
-         or name another folder with `-o`",
-        folder.display()
-    )
+fn busy(folder: &Path) -> DemoError {
+    DemoError::Busy {
+        path: folder.to_path_buf(),
+    }
 }
 
 /// Removes what an earlier demo wrote into its folder, and nothing else.
-pub(super) fn clear(folder: &Path) -> Result<()> {
+pub(super) fn clear(folder: &Path) -> Result<(), DemoError> {
     for name in NETWORKS {
         let path = folder.join(name);
         if path.is_file() {
@@ -78,7 +74,7 @@ pub(super) fn clear(folder: &Path) -> Result<()> {
     for name in RUNS {
         let path = folder.join(name);
         if path.is_dir() {
-            fs_err::remove_dir_all(&path).context("cannot clear the earlier demo")?;
+            fs_err::remove_dir_all(&path)?;
         }
     }
     Ok(())
@@ -90,8 +86,9 @@ mod tests {
 
     #[track_caller]
     fn refused(folder: &Path, reason: &str) {
-        let error = claim(folder).unwrap_err().to_string();
-        assert!(error.contains(reason) && error.contains("`-o`"), "{error}");
+        let error = claim(folder).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("`-o`")));
     }
 
     #[test]
