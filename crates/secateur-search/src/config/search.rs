@@ -27,7 +27,7 @@ pub const EXCHANGE_RATIO: f64 = 0.1;
 /// Share of `max_cost` that looks may take: what they take is missing in the recoveries. Where a
 /// training was brief, eight looks take a fifth, and a recovery with a quarter more steps ends where
 /// they do (docs/experiments/2026-11-29-zen4-2cores-brief/summary.md).
-pub const LOOKS_SHARE: f64 = 0.1;
+pub const LOOKS_SHARE: f64 = 0.05;
 /// Part of those looks that may go into exploring which kernels stay.
 pub const EXPLORING_LOOKS: f64 = 0.5;
 /// Batches that score the given network before the first action: a thousand images rank kernels
