@@ -314,6 +314,12 @@ fn footer(file: &ParquetFile) -> Result<ParquetMetaData> {
             let text = "a row group with other columns than the schema";
             return Err(ParquetError::General(text.into()));
         }
+        for chunk in group.columns() {
+            let first = chunk.dictionary_page_offset().unwrap_or(0);
+            if first.min(chunk.data_page_offset()).min(chunk.compressed_size()) < 0 {
+                return Err(ParquetError::General("a column at a negative place".into()));
+            }
+        }
     }
     match n_rows <= most {
         true => Ok(metadata),
