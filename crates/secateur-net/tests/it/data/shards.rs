@@ -438,7 +438,10 @@ fn what_is_wrong_with_shards_is_told() {
         &["a whole tar file"],
     );
     check(&[("a.tar", b"x".repeat(2000))], &["a whole tar file"]);
-    check(&[("a.tar", Vec::new())], &["a.tar", "expected images, got none"]);
+    check(
+        &[("a.tar", Vec::new())],
+        &["a.tar", "expected images, got none"],
+    );
     check(&[("a.tar.gz", Vec::new())], &["a.tar.gz", "not compressed"]);
     // The header is sound and says more than the file holds.
     let mut liar = tar_entry("0.png", tar::EntryType::Regular, &images[0].0);
