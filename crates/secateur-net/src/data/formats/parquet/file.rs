@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
@@ -63,5 +64,31 @@ impl ChunkReader for ParquetFile {
             true => Ok(bytes.into()),
             false => Err(ParquetError::EOF("the file breaks off".into())),
         }
+    }
+}
+
+/// The same, remembering where was read last: page headers are asked for where pages begin, and
+/// nothing else says where that is.
+pub(super) struct Traced<'a> {
+    pub(super) file: &'a ParquetFile,
+    pub(super) last: AtomicU64,
+}
+
+impl Length for Traced<'_> {
+    fn len(&self) -> u64 {
+        self.file.len()
+    }
+}
+
+impl ChunkReader for Traced<'_> {
+    type T = BufReader<Take<File>>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T> {
+        self.last.store(start, Ordering::Relaxed);
+        self.file.get_read(start)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        self.file.get_bytes(start, length)
     }
 }

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use parquet::basic::{CompressionCodec, Encoding};
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::file::ParquetFile;
@@ -32,21 +33,38 @@ pub(super) struct Pages {
 }
 
 impl Pages {
+    /// All pages, one behind the other.
     pub(super) fn new(
         file: &Arc<ParquetFile>,
         group: &RowGroupMetaData,
         column: usize,
     ) -> Result<Self> {
         let n_rows = usize::try_from(group.num_rows())?;
-        let chunk = group.column(column);
-        let codec = chunk.compression_codec();
-        let plain = chunk.clone().into_builder();
-        let plain = plain
-            .set_compression_codec(CompressionCodec::UNCOMPRESSED)
-            .build()?;
+        Self::with(file, group, column, n_rows, None)
+    }
+
+    /// Some pages of the first `n_rows` rows, from where they lie.
+    pub(super) fn at(
+        file: &Arc<ParquetFile>,
+        group: &RowGroupMetaData,
+        column: usize,
+        n_rows: usize,
+        places: Vec<PageLocation>,
+    ) -> Result<Self> {
+        Self::with(file, group, column, n_rows, Some(places))
+    }
+
+    fn with(
+        file: &Arc<ParquetFile>,
+        group: &RowGroupMetaData,
+        column: usize,
+        n_rows: usize,
+        places: Option<Vec<PageLocation>>,
+    ) -> Result<Self> {
+        let chunk = plain(group.column(column))?;
         Ok(Self {
-            pages: SerializedPageReader::new(file.clone(), &plain, n_rows, None)?,
-            codec,
+            pages: SerializedPageReader::new(file.clone(), &chunk, n_rows, places)?,
+            codec: group.column(column).compression_codec(),
             n_rows,
         })
     }
@@ -126,6 +144,23 @@ impl PageReader for Pages {
     fn skip_next_page(&mut self) -> Result<()> {
         self.pages.skip_next_page()
     }
+
+    fn supports_deferred_dictionary(&self) -> bool {
+        self.pages.supports_deferred_dictionary()
+    }
+
+    fn take_deferred_dictionary(&mut self) -> Result<Option<Page>> {
+        let page = self.pages.take_deferred_dictionary()?;
+        page.map(|page| self.inflated(page)).transpose()
+    }
+}
+
+/// A column as if it were not compressed.
+pub(super) fn plain(chunk: &ColumnChunkMetaData) -> Result<ColumnChunkMetaData> {
+    let plain = chunk.clone().into_builder();
+    plain
+        .set_compression_codec(CompressionCodec::UNCOMPRESSED)
+        .build()
 }
 
 /// True for a compression that [`inflate`] knows.

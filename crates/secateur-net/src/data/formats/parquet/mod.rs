@@ -14,9 +14,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parquet::data_type::ByteArray;
 use rayon::prelude::*;
 use recent::Recent;
-use shard::{PageRows, Shard};
+use shard::Shard;
 
 use super::encoded::Encoded;
 use super::folder::ImageFolders;
@@ -70,9 +71,10 @@ fn read(
     first: &mut Option<Arc<Shard>>,
 ) -> Result<(ShardPart, Vec<String>), DataError> {
     let opened = files.par_iter().map(|file| {
-        let shard = Shard::open(file)?.ok_or_else(|| no_images(file))?;
-        let (pages, labels) = (shard.pages()?, shard.labels()?);
-        Ok((Arc::new(shard), pages, labels))
+        let mut shard = Shard::open(file)?.ok_or_else(|| no_images(file))?;
+        shard.find_pages()?;
+        let labels = shard.labels()?;
+        Ok((Arc::new(shard), labels))
     });
     let opened: Vec<_> = opened.collect::<Result<_, DataError>>()?;
     let mut images = ParquetImages {
@@ -84,7 +86,7 @@ fn read(
     };
     let mut all = None;
     let mut notes = Vec::new();
-    for (shard, pages, labels) in opened {
+    for (shard, labels) in opened {
         match first {
             None => {
                 notes.extend(note(&shard));
@@ -92,7 +94,7 @@ fn read(
             }
             Some(first) => check_columns(first, &shard)?,
         }
-        images.extend(shard, pages);
+        images.extend(shard);
         match &mut all {
             None => all = Some(labels),
             Some(all) => all.append(labels)?,
@@ -142,9 +144,9 @@ fn check_columns(first: &Shard, other: &Shard) -> Result<(), DataError> {
 
 /// What a row holds.
 enum Row {
-    Bytes(Bytes),
+    Bytes(ByteArray),
     /// A file beside the shard.
-    Path(Bytes),
+    Path(ByteArray),
     Nothing,
 }
 
@@ -154,7 +156,8 @@ type PageCache = Recent<(Role, usize), Result<Vec<Row>, String>>;
 /// A page of one of the shards.
 struct Placed {
     shard: usize,
-    rows: PageRows,
+    /// Its number there.
+    page: usize,
     /// Number of its first image in the part.
     start: usize,
 }
@@ -169,12 +172,12 @@ struct ParquetImages {
 }
 
 impl ParquetImages {
-    fn extend(&mut self, shard: Arc<Shard>, pages: Vec<PageRows>) {
-        for rows in pages {
+    fn extend(&mut self, shard: Arc<Shard>) {
+        for (page, rows) in shard.pages.iter().enumerate() {
             self.pages.push(Placed {
                 shard: self.shards.len(),
+                page,
                 start: self.n,
-                rows,
             });
             self.n += rows.n;
         }
@@ -187,15 +190,14 @@ impl ParquetImages {
         (page, index - self.pages[page].start)
     }
 
-    fn read(&self, page: &Placed) -> Result<Vec<Row>, String> {
-        let shard = &self.shards[page.shard];
-        let column = |column| {
-            let bytes = shard.bytes(column, &page.rows);
-            bytes.map_err(|error| format!("its page cannot be read: {error}"))
-        };
-        let images = column(shard.columns.bytes)?;
+    fn read(&self, placed: &Placed) -> Result<Vec<Row>, String> {
+        let shard = &self.shards[placed.shard];
+        let told = |error| format!("its page cannot be read: {error}");
+        let images = shard.images(placed.page).map_err(told)?;
         let mut paths = match shard.columns.path {
-            Some(path) if images.iter().any(Option::is_none) => column(path)?,
+            Some(path) if images.iter().any(Option::is_none) => {
+                shard.paths(path, placed.page).map_err(told)?
+            }
             _ => Vec::new(),
         };
         paths.resize(images.len(), None);
@@ -222,17 +224,18 @@ impl Encoded for ParquetImages {
             .get((self.role, page), || self.read(placed), size);
         let rows = rows.as_ref().as_ref();
         match &rows.map_err(|error| Cause::from(error.as_str()))?[row] {
-            Row::Bytes(bytes) => Ok(bytes.clone()),
-            Row::Path(path) => beside(&self.shards[placed.shard].path, path),
+            Row::Bytes(bytes) => Ok(Bytes::from_owner(bytes.clone())),
+            Row::Path(path) => beside(&self.shards[placed.shard].path, path.data()),
             Row::Nothing => Err("the row has no image".into()),
         }
     }
 
     fn place(&self, index: usize) -> PathBuf {
         let (page, row) = self.find(index);
-        let page = &self.pages[page];
-        let row = page.rows.first_in_file + row;
-        within(&self.shards[page.shard].path, &format!("row {row}"))
+        let placed = &self.pages[page];
+        let shard = &self.shards[placed.shard];
+        let row = shard.pages[placed.page].first_in_file + row;
+        within(&shard.path, &format!("row {row}"))
     }
 }
 

@@ -3,23 +3,26 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
 use indexmap::IndexSet;
 use parquet::basic::Type;
 use parquet::column::page::PageReader;
 use parquet::column::reader::ColumnReaderImpl;
-use parquet::data_type::{ByteArrayType, DataType, Int32Type, Int64Type};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{
     ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader, ParquetStatisticsPolicy,
     RowGroupMetaData,
 };
+use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::Length;
+use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::schema::types::ColumnDescPtr;
 
 use super::columns::{Columns, LabelColumn};
-use super::file::ParquetFile;
-use super::inflate::{Pages, is_known};
+use super::file::{ParquetFile, Traced};
+use super::inflate::{Pages, is_known, plain};
 use crate::data::DataError;
 use crate::data::formats::shards::{Named, RawLabels};
 
@@ -39,12 +42,39 @@ pub(super) struct PageRows {
     /// The first, counted in the file.
     pub(super) first_in_file: usize,
     pub(super) n: usize,
+    /// Where the page lies, and its bytes with its header.
+    start: u64,
+    n_bytes: i32,
+}
+
+impl PageRows {
+    /// Enters where the page ends.
+    fn end(&mut self, end: u64) -> Result<()> {
+        let n_bytes = end.checked_sub(self.start).map(i32::try_from);
+        match n_bytes {
+            // Set once: what lies behind, such as another dictionary, is not the page's.
+            Some(Ok(n_bytes)) if self.n_bytes == 0 => self.n_bytes = n_bytes,
+            Some(Ok(_)) => {}
+            _ => return Err(ParquetError::General("a page beyond 2 GiB".into())),
+        }
+        Ok(())
+    }
+
+    fn place(&self) -> PageLocation {
+        PageLocation {
+            offset: self.start as i64,
+            compressed_page_size: self.n_bytes,
+            first_row_index: self.first as i64,
+        }
+    }
 }
 
 /// An opened file.
 pub(super) struct Shard {
     pub(super) path: PathBuf,
     pub(super) columns: Columns,
+    /// Where the images lie, in the order of the rows.
+    pub(super) pages: Vec<PageRows>,
     file: Arc<ParquetFile>,
     metadata: Box<ParquetMetaData>,
 }
@@ -69,6 +99,7 @@ impl Shard {
         let shard = Self {
             path: path.to_path_buf(),
             columns,
+            pages: Vec::new(),
             file: Arc::new(file),
             metadata: Box::new(metadata),
         };
@@ -92,42 +123,70 @@ impl Shard {
         Ok(())
     }
 
-    /// Where the images lie, in the order of the rows.
+    /// Finds the pages of the images.
     ///
     /// # Errors
     /// [`DataError::Damaged`].
-    pub(super) fn pages(&self) -> std::result::Result<Vec<PageRows>, DataError> {
-        damaged(&self.path, || {
+    pub(super) fn find_pages(&mut self) -> std::result::Result<(), DataError> {
+        self.pages = damaged(&self.path, || {
             let mut pages = Vec::new();
             let mut first_in_file = 0;
             for (number, group) in self.metadata.row_groups().iter().enumerate() {
-                let n_rows = usize::try_from(group.num_rows())?;
-                let mut first = 0;
-                let mut reader = Pages::new(&self.file, group, self.columns.bytes)?;
-                while let Some(page) = reader.peek_next_page()? {
-                    reader.skip_next_page()?;
-                    // Columns of one value a row have as many levels as rows.
-                    let n = page.num_levels.filter(|_| !page.is_dict).unwrap_or(0);
-                    if n > n_rows - first {
-                        return Err(differs(number, n_rows));
-                    }
-                    if n > 0 {
-                        pages.push(PageRows {
-                            group: number,
-                            first,
-                            first_in_file: first_in_file + first,
-                            n,
-                        });
-                    }
-                    first += n;
-                }
-                if first != n_rows {
-                    return Err(differs(number, n_rows));
-                }
-                first_in_file += n_rows;
+                first_in_file += self.pages_of(number, group, first_in_file, &mut pages)?;
             }
             Ok(pages)
-        })
+        })?;
+        Ok(())
+    }
+
+    /// Adds the pages of a row group; returns the number of its rows.
+    fn pages_of(
+        &self,
+        number: usize,
+        group: &RowGroupMetaData,
+        first_in_file: usize,
+        pages: &mut Vec<PageRows>,
+    ) -> Result<usize> {
+        let n_rows = usize::try_from(group.num_rows())?;
+        let chunk = plain(group.column(self.columns.bytes))?;
+        let file = Arc::new(Traced {
+            file: &self.file,
+            last: AtomicU64::new(0),
+        });
+        let mut reader = SerializedPageReader::new(file.clone(), &chunk, n_rows, None)?;
+        let mut first = 0;
+        let before = pages.len();
+        while let Some(page) = reader.peek_next_page()? {
+            let start = file.last.load(Ordering::Relaxed);
+            reader.skip_next_page()?;
+            // Columns of one value a row have as many levels as rows.
+            let n = page.num_levels.filter(|_| !page.is_dict).unwrap_or(0);
+            if n > n_rows - first {
+                return Err(differs(number, n_rows));
+            }
+            if let Some(last) = pages[before..].last_mut() {
+                last.end(start)?;
+            }
+            if !page.is_dict {
+                pages.push(PageRows {
+                    group: number,
+                    first,
+                    first_in_file: first_in_file + first,
+                    n,
+                    start,
+                    n_bytes: 0,
+                });
+            }
+            first += n;
+        }
+        let (start, n_bytes) = chunk.byte_range();
+        if let Some(last) = pages[before..].last_mut() {
+            last.end(start.saturating_add(n_bytes))?;
+        }
+        match first == n_rows {
+            true => Ok(n_rows),
+            false => Err(differs(number, n_rows)),
+        }
     }
 
     /// The labels of all rows; none of them if there is no such column.
@@ -187,45 +246,47 @@ impl Shard {
         push: &mut dyn FnMut(Option<Value<'_>>),
     ) -> Result<()> {
         let n = usize::try_from(group.num_rows())?;
-        let rows = Rows {
-            file: &self.file,
-            group,
-            column: column.column,
-            first: 0,
-            n,
-        };
+        let pages = Pages::new(&self.file, group, column.column)?;
+        let leaf = group.column(column.column).column_descr_ptr();
         match column.physical {
-            Type::INT32 => rows.read::<Int32Type>(|value| {
+            Type::INT32 => read::<Int32Type>(pages, leaf, 0, n, |value| {
                 push(value.map(|&number| Value::Number(i64::from(number))));
             }),
-            Type::INT64 => rows.read::<Int64Type>(|value| {
+            Type::INT64 => read::<Int64Type>(pages, leaf, 0, n, |value| {
                 push(value.map(|&number| Value::Number(number)));
             }),
-            _ => rows.read::<ByteArrayType>(|value| {
+            _ => read::<ByteArrayType>(pages, leaf, 0, n, |value| {
                 push(value.map(|text| Value::Text(text.data())));
             }),
         }
     }
 
-    /// Some rows of a column of bytes; `None` where there are none.
+    /// The images on one of the pages; `None` where there are none.
     ///
     /// # Errors
     /// What the reader says of a damaged page.
-    pub(super) fn bytes(&self, column: usize, rows: &PageRows) -> Result<Vec<Option<Bytes>>> {
-        guarded(|| {
-            let rows = Rows {
-                file: &self.file,
-                group: self.metadata.row_group(rows.group),
-                column,
-                first: rows.first,
-                n: rows.n,
-            };
-            let mut found = Vec::with_capacity(rows.n);
-            rows.read::<ByteArrayType>(|value| {
-                found.push(value.map(|value| Bytes::from_owner(value.clone())));
-            })?;
-            Ok(found)
-        })
+    pub(super) fn images(&self, page: usize) -> Result<Vec<Option<ByteArray>>> {
+        let rows = self.pages[page];
+        let group = self.metadata.row_group(rows.group);
+        // Those before it are needed to find the dictionary, but not read.
+        let places = self.pages[..=page].iter();
+        let places = places.filter(|page| page.group == rows.group);
+        let places: Vec<PageLocation> = places.map(PageRows::place).collect();
+        let pages = || {
+            let n_rows = rows.first + rows.n;
+            Pages::at(&self.file, group, self.columns.bytes, n_rows, places)
+        };
+        guarded(|| collected(pages()?, group, self.columns.bytes, &rows))
+    }
+
+    /// The paths of the images on one of the pages.
+    ///
+    /// # Errors
+    /// As [`Self::images`].
+    pub(super) fn paths(&self, column: usize, page: usize) -> Result<Vec<Option<ByteArray>>> {
+        let rows = self.pages[page];
+        let group = self.metadata.row_group(rows.group);
+        guarded(|| collected(Pages::new(&self.file, group, column)?, group, column, &rows))
     }
 
     fn n_rows(&self) -> usize {
@@ -251,45 +312,53 @@ impl std::fmt::Display for Value<'_> {
     }
 }
 
-/// Rows of a column.
-struct Rows<'a> {
-    file: &'a Arc<ParquetFile>,
-    group: &'a RowGroupMetaData,
+/// Rows of a column of bytes.
+fn collected(
+    pages: Pages,
+    group: &RowGroupMetaData,
     column: usize,
-    first: usize,
-    n: usize,
+    rows: &PageRows,
+) -> Result<Vec<Option<ByteArray>>> {
+    let leaf = group.column(column).column_descr_ptr();
+    let mut found = Vec::with_capacity(rows.n);
+    read::<ByteArrayType>(pages, leaf, rows.first, rows.n, |value| {
+        found.push(value.cloned());
+    })?;
+    Ok(found)
 }
 
-impl Rows<'_> {
-    /// Calls `each` with each of them, in order.
-    fn read<T: DataType>(&self, mut each: impl FnMut(Option<&T::T>)) -> Result<()> {
-        let leaf = self.group.column(self.column).column_descr_ptr();
-        let pages = Pages::new(self.file, self.group, self.column)?;
-        let whole = leaf.max_def_level();
-        let mut reader = ColumnReaderImpl::<T>::new(leaf, Box::new(pages));
-        let broken = || ParquetError::EOF("a column with fewer values than rows".into());
-        if reader.skip_records(self.first)? != self.first {
+/// Calls `each` with each of `n` rows from `first` on, in order.
+fn read<T: DataType>(
+    pages: Pages,
+    leaf: ColumnDescPtr,
+    first: usize,
+    n: usize,
+    mut each: impl FnMut(Option<&T::T>),
+) -> Result<()> {
+    let whole = leaf.max_def_level();
+    let mut reader = ColumnReaderImpl::<T>::new(leaf, Box::new(pages));
+    let broken = || ParquetError::EOF("a column with fewer values than rows".into());
+    if reader.skip_records(first)? != first {
+        return Err(broken());
+    }
+    let (mut levels, mut values) = (Vec::new(), Vec::new());
+    let mut left = n;
+    while left > 0 {
+        levels.clear();
+        values.clear();
+        let wanted = left.min(AT_ONCE);
+        let (n, _, _) = reader.read_records(wanted, Some(&mut levels), None, &mut values)?;
+        if n == 0 {
             return Err(broken());
         }
-        let (mut levels, mut values) = (Vec::new(), Vec::new());
-        let mut left = self.n;
-        while left > 0 {
-            levels.clear();
-            values.clear();
-            let wanted = left.min(AT_ONCE);
-            let (n, _, _) = reader.read_records(wanted, Some(&mut levels), None, &mut values)?;
-            if n == 0 {
-                return Err(broken());
-            }
-            let mut values = values.iter();
-            for row in 0..n {
-                let is_there = whole == 0 || levels.get(row) == Some(&whole);
-                each(is_there.then(|| values.next()).flatten());
-            }
-            left -= n;
+        let mut values = values.iter();
+        for row in 0..n {
+            let is_there = whole == 0 || levels.get(row) == Some(&whole);
+            each(is_there.then(|| values.next()).flatten());
         }
-        Ok(())
+        left -= n;
     }
+    Ok(())
 }
 
 fn differs(group: usize, n_rows: usize) -> ParquetError {
@@ -313,6 +382,16 @@ fn footer(file: &ParquetFile) -> Result<ParquetMetaData> {
         if group.num_columns() != metadata.file_metadata().schema_descr().num_columns() {
             let text = "a row group with other columns than the schema";
             return Err(ParquetError::General(text.into()));
+        }
+        for chunk in group.columns() {
+            let first = chunk.dictionary_page_offset().unwrap_or(0);
+            if first
+                .min(chunk.data_page_offset())
+                .min(chunk.compressed_size())
+                < 0
+            {
+                return Err(ParquetError::General("a column at a negative place".into()));
+            }
         }
     }
     match n_rows <= most {
