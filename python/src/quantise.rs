@@ -74,10 +74,11 @@ impl by_others::Quantiser for Quantiser<'_> {
             object.call_method1(py, "quantise", (model, output, Samples(samples)))?;
             Ok(())
         };
-        Ok(match self.stop {
+        match self.stop {
             Some(stop) => stop.call(call, || ())?,
             None => Python::attach(call)?,
-        })
+        }
+        Ok(())
     }
 }
 
