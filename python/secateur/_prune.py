@@ -46,6 +46,7 @@ class _Run:
     settings: Words
     agent: Path | None
     learn_into: Path | None
+    tensorboard: Path | None
     command: str
     threads: int | None
 
@@ -62,6 +63,7 @@ def prune(
     resume: bool = False,
     agent: File | None = None,
     learn_into: File | None = None,
+    tensorboard: File | None = None,
     config: File | None = None,
     metric: Metric | None = None,
     trainer: Trainer | None = None,
@@ -106,6 +108,9 @@ def prune(
         Start from an agent saved by another run.
     learn_into : path, optional
         Start from the agent in this file, where there is one, and write there what it has learnt.
+    tensorboard : path, optional
+        Folder for TensorBoard: quality, size, reward and epsilon of every pruning epoch, in a sub-folder
+        for this run.
     config : path, optional
         Settings (TOML); arguments go first.
     metric : callable or str, optional
@@ -147,7 +152,7 @@ def prune(
     words = to_words(dict(settings))
     if isinstance(metric, str):
         words, metric = [*words, ("metric", [metric])], None
-    _check(no_train, calibrate, data, mode, metric, trainer)
+    _check(no_train, calibrate, data, mode, metric, trainer, tensorboard)
     given_model = _models.to_input(model)
     given = None if data is None else _data.to_input(data)
     if given is not None:
@@ -162,6 +167,7 @@ def prune(
         settings=words,
         agent=None if agent is None else Path(agent),
         learn_into=None if learn_into is None else Path(learn_into),
+        tensorboard=None if tensorboard is None else Path(tensorboard),
         command=_call(mode, budget, max_drop, words),
         threads=to_threads(threads),
     )
@@ -235,7 +241,13 @@ def as_the_network_takes_them(words: Words, data: Any, given: Any, model: Any) -
 
 
 def _check(
-    no_train: bool, calibrate: bool, data: Any, mode: str | None, metric: Any, trainer: Any
+    no_train: bool,
+    calibrate: bool,
+    data: Any,
+    mode: str | None,
+    metric: Any,
+    trainer: Any,
+    tensorboard: Any,
 ) -> None:
     """What does not go together, in the order in which one would ask."""
     if calibrate and not no_train:
@@ -251,6 +263,11 @@ def _check(
         )
     if trainer is not None:
         raise SettingError("cannot use a trainer without training", "leave `--no-train` out")
+    if tensorboard is not None:
+        raise SettingError(
+            "cannot write for TensorBoard without training: there are no pruning epochs",
+            "leave `--tensorboard` out",
+        )
     if data is not None and not calibrate:
         raise SettingError(
             "cannot use data without training: kernels are ranked by their weights alone",

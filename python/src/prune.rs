@@ -9,6 +9,7 @@ use secateur::layered::{ModeName, Promise, over, parse_budgets, prune_config, re
 use secateur::one_shot::{OneShotJob, prune_one_shot};
 use secateur::report::terminal_table;
 use secateur::runtime::Engines;
+use secateur::tensorboard::TensorBoard;
 use secateur::{Files, Pruner};
 use secateur_search::config::PruneConfig;
 
@@ -34,6 +35,7 @@ pub struct Run {
     settings: Words,
     agent: Option<PathBuf>,
     learn_into: Option<PathBuf>,
+    tensorboard: Option<PathBuf>,
     /// What the report says of how the run was made.
     command: String,
     threads: Option<usize>,
@@ -84,7 +86,13 @@ pub fn prune(
             pruner = pruner.trainer(Trainer::new(trainer, stop)?);
         }
         let mut told = Told::new(observer.as_ref(), stop);
-        let report = pruner.run_files(&files, &source, &mut told)?;
+        let report = match &run.tensorboard {
+            None => pruner.run_files(&files, &source, &mut told)?,
+            Some(folder) => {
+                let mut board = TensorBoard::new(folder, &files.run_dir, &mut told)?;
+                pruner.run_files(&files, &source, &mut board)?
+            }
+        };
         Ok((serde_json::to_string(&report)?, terminal_table(&report)))
     })
 }

@@ -41,6 +41,7 @@ pub mod quantise;
 pub mod report;
 pub mod runtime;
 pub mod table;
+pub mod tensorboard;
 pub mod train;
 pub mod verify;
 

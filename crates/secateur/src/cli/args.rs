@@ -138,7 +138,7 @@ pub struct PruneArgs {
     #[arg(
         long,
         requires = "budget",
-        conflicts_with_all = ["max_drop", "run_dir", "config", "agent", "resume"]
+        conflicts_with_all = ["max_drop", "run_dir", "config", "agent", "resume", "tensorboard"]
     )]
     pub no_train: bool,
     /// Choose kernels by what layers lose with them, and solve the weights that are left so that
@@ -190,6 +190,10 @@ pub struct PruneArgs {
     /// has learnt; of layers it learns with `width_noise` above 0
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub learn_into: Option<PathBuf>,
+    /// Write quality, size, reward and epsilon of every pruning epoch for TensorBoard, to a sub-folder for
+    /// this run
+    #[arg(long, value_name = "DIR")]
+    pub tensorboard: Option<PathBuf>,
     /// Go on with the run in the run folder, by its own settings unless told otherwise
     #[arg(long)]
     pub resume: bool,

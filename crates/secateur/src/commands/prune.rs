@@ -6,6 +6,7 @@ use crate::calibrate::Calibration;
 use crate::one_shot::{OneShotJob, prune_one_shot};
 use crate::report::{RunReport, terminal_table};
 use crate::runtime::Engines;
+use crate::tensorboard::TensorBoard;
 use crate::{Files, Pruner};
 use anyhow::{Result, bail};
 use secateur_onnx::OnnxError;
@@ -46,7 +47,13 @@ pub fn run(args: &PruneArgs, call: &Call) -> Result<u8> {
         .agent(args.agent.as_deref())
         .learn_into(args.learn_into.as_deref())
         .command(call.text());
-    let result = pruner.run_files(&files, &source, &mut progress);
+    let result = match &args.tensorboard {
+        None => pruner.run_files(&files, &source, &mut progress),
+        Some(folder) => {
+            let mut board = TensorBoard::new(folder, &files.run_dir, &mut progress)?;
+            pruner.run_files(&files, &source, &mut board)
+        }
+    };
     progress.finish();
     show(args, &result?, &files.run_dir)?;
     Ok(exit_code::SUCCESS)
