@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 EpochCallback = Callable[["Epoch"], Any]
@@ -140,7 +141,11 @@ def _bar(show: bool | None, name: str, total: float | None) -> Any | None:
     if show is False:
         return None
     try:
-        from tqdm.auto import tqdm
+        if find_spec("ipywidgets") is None:
+            # In a notebook `auto` would warn of what it misses there.
+            from tqdm import tqdm
+        else:
+            from tqdm.auto import tqdm
     except ImportError:
         return None
     looked_at = show or "ipykernel" in sys.modules or sys.stderr.isatty()

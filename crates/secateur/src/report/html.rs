@@ -4,6 +4,7 @@ mod cost;
 mod data;
 mod decisions;
 mod examples;
+mod front;
 mod kernels;
 mod measure;
 mod networks;
@@ -41,6 +42,7 @@ pub fn write_html(
         (quantised::quantised(&report.quantised))
         (measure::measure(report))
         (examples::examples(report, examples))
+        (front::quality_by_size(report, header, history)?)
         (progress::progress(report, header, history)?)
         (kernels::maps(report, header, history))
         (kernels::effectiveness(report, header))

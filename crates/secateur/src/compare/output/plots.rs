@@ -2,7 +2,7 @@
 
 use crate::compare::summary::{Comparison, Line};
 use crate::report::ReportError;
-use crate::report::plots::{Frame, Points, bounds, points};
+use crate::report::plots::{Frame, Points, bounds, by_x, front, points};
 
 /// What quality is drawn against.
 #[derive(Debug, Clone, Copy)]
@@ -75,41 +75,4 @@ pub(super) fn pareto(
         level: given,
     };
     points(&frame, &all, &front(values()))
-}
-
-fn by_x(values: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
-    values
-}
-
-/// The points of which no other has a higher y at the same or a lower x.
-fn front(values: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
-    let mut best = f64::NEG_INFINITY;
-    let mut kept = by_x(values);
-    kept.retain(|value| {
-        let is_better = value.1 > best;
-        best = best.max(value.1);
-        is_better
-    });
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::front;
-
-    #[test]
-    fn the_front_is_what_no_other_beats() {
-        let values = [
-            (3.0, 9.0),
-            (1.0, 5.0),
-            (2.0, 4.0),
-            (1.0, 6.0),
-            (2.0, 8.0),
-            (4.0, 9.0),
-        ];
-        let found = front(values.into_iter());
-        assert_eq!(found, [(1.0, 6.0), (2.0, 8.0), (3.0, 9.0)]);
-    }
 }
