@@ -39,10 +39,10 @@ pub fn write_html(
     let body = html! {
         (summary::summary(report))
         (networks::before_after(report))
+        (front::quality_by_size(report, header, history)?)
         (quantised::quantised(&report.quantised))
         (measure::measure(report))
         (examples::examples(report, examples))
-        (front::quality_by_size(report, header, history)?)
         (progress::progress(report, header, history)?)
         (kernels::maps(report, header, history))
         (kernels::effectiveness(report, header))
