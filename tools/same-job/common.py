@@ -63,4 +63,5 @@ def export(model, file):
     """Writes a module as ONNX, for any batch."""
     example = torch.zeros(1, 1, 28, 28)
     names = {"input_names": ["x"], "output_names": ["scores"]}
-    torch.onnx.export(model.eval(), example, file, dynamo=False, dynamic_axes={"x": [0]}, **names)
+    axes = {"x": {0: "n"}, "scores": {0: "n"}}
+    torch.onnx.export(model.eval(), example, file, dynamo=False, dynamic_axes=axes, **names)

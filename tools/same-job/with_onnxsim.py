@@ -6,12 +6,12 @@ from onnxsim.model_info import ModelInfo
 x = images("train")[0][:512].numpy()
 data = [{"x": x[i : i + 64]} for i in range(0, 512, 64)]
 net = onnxsim.simplify(onnx.load("net.onnx"))[0]
-before = float(ModelInfo(net).macs)
+before = ModelInfo(net).macs
 low, high = 0.0, 0.95
 for _ in range(7):
     sparsity = (low + high) / 2
     small = onnxsim.apply_structured_wanda_pruning(net, calibration_data=data, sparsity=sparsity)
-    if float(ModelInfo(small).macs) > 0.3 * before:
+    if ModelInfo(small).macs / before > 0.3:
         low = sparsity
     else:
         high, best = sparsity, small
