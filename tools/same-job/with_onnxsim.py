@@ -17,6 +17,6 @@ for _ in range(7):
         high, best = sparsity, small
 small = onnxsim.apply_pruning_finetune(net, best, calibration_data=data)
 small, _ = onnxsim.apply_block_finetune_all_blocks(
-    net, small, calibration_data=data, num_iterations=300, learning_rate=1e-3, batch_size=64
+    net, small, calibration_data=data, num_iterations=300, learning_rate=1e-2, batch_size=64
 )
 onnx.save(small, "small.onnx")

@@ -3,14 +3,20 @@
 use maud::{Markup, PreEscaped, html};
 use secateur_onnx::cost::Size;
 use secateur_search::config::{Metric, Mode, PruneConfig};
-use secateur_search::record::{EpochRecord, RunHeader};
+use secateur_search::record::{EpochRecord, RunHeader, Stage};
 
 use super::legend;
-use crate::report::plots::{Frame, Points, bounds, front, points};
+use crate::report::plots::{Frame, Points, bounds, colour, front, points};
 use crate::report::{NetworkFigures, ReportError, RunReport};
 
 /// Points below the given network, or the worst result, down to which the axis reaches.
 const SHOWN_BELOW: f64 = 4.0;
+
+/// Classes of points, by their colours.
+const GIVEN: usize = 0;
+const LOOKS: usize = 1;
+const RESULTS: usize = 2;
+const RECOVERED: usize = 4;
 
 /// Nothing for a run that tried no smaller network.
 ///
@@ -29,8 +35,10 @@ pub(super) fn quality_by_size(
     let given = vec![(share(&header.size), 100.0 * report.before.search_quality)];
     let of_epoch = |record: &&EpochRecord| (share(&record.size), 100.0 * record.quality);
     let smaller = |record: &&EpochRecord| metric.of(&record.size) < metric.of(&header.size);
-    let tried = |candidate: bool| -> Vec<(f64, f64)> {
-        let kind = history.iter().filter(|r| r.candidate == candidate);
+    let tried = |is_recovery: bool| -> Vec<(f64, f64)> {
+        let kind = history
+            .iter()
+            .filter(|r| (r.stage == Stage::Recover) == is_recovery);
         kind.filter(smaller).map(|r| of_epoch(&r)).collect()
     };
     let networks = report.after.iter().chain(&report.front);
@@ -59,27 +67,37 @@ pub(super) fn quality_by_size(
         y: bounds(values().map(|value| value.1).chain([level])),
         level: Some(level),
     };
-    // Results lie on top of the networks that they came from.
+    // Looks without the given network: what size alone costs, before anything trains again.
+    let falls = Points {
+        class: LOOKS,
+        values: front(all[0].iter().copied()),
+        is_joined: true,
+    };
     let front = front(values());
-    let series: Vec<Points> = [3, 1, 2, 0]
-        .into_iter()
-        .zip(all)
-        .map(|(class, values)| Points {
-            class,
-            values,
-            is_joined: false,
-        })
-        .collect();
+    // Results lie on top of the networks that they came from.
+    let classes = [LOOKS, RECOVERED, RESULTS, GIVEN].into_iter();
+    let series = classes.zip(all).map(|(class, values)| Points {
+        class,
+        values,
+        is_joined: false,
+    });
+    let series: Vec<Points> = std::iter::once(falls).chain(series).collect();
     let plot = points(&frame, &series, &front)?;
     Ok(html! {
         h2 { "Quality by size" }
         p {
             "Every network that the run looked at, on the validation " (report.noun()) "s that guide the search. "
-            "The line joins those that no other beats in both; dashed is the given network. Looks see fewer "
+            "The coloured line joins the looks, at networks with solved weights, that no other look beats in both; the "
+            "thin one does so for all of them, after training too. Dashed is the given network. Looks see fewer "
             (report.noun()) "s than results do, and chance lifts the best of many."
         }
         div.plot { (PreEscaped(plot)) }
-        (legend(&[("s0", "given network"), ("s2", "results"), ("s1", "kept as candidates"), ("s3", "tried")]))
+        (legend(&[
+            (&colour(GIVEN), "given network"),
+            (&colour(RESULTS), "results"),
+            (&colour(RECOVERED), "trained"),
+            (&colour(LOOKS), "looks"),
+        ]))
         @if below > 0 { p.muted { (below) " of them lie below the axis." } }
     })
 }
