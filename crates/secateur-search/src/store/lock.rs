@@ -7,20 +7,28 @@ use std::path::Path;
 use super::StoreError;
 
 /// Makes the folder if need be and locks it until the file is dropped; `None` while another process works
-/// in it.
-///
-/// Whoever is given a clone of the file holds the lock too: a child that outlives its parent keeps
-/// others away until it ends.
+/// in it. As [`lock_file`].
 ///
 /// # Errors
 /// Where the folder or the file in it cannot be made or locked.
 pub fn lock(folder: &Path) -> io::Result<Option<File>> {
     fs_err::create_dir_all(folder)?;
+    lock_file(&folder.join("lock"))
+}
+
+/// Makes the file if need be and locks it until it is dropped; `None` while another process holds it.
+///
+/// Whoever is given a clone of the file holds the lock too: a child that outlives its parent keeps
+/// others away until it ends.
+///
+/// # Errors
+/// Where the file cannot be made or locked.
+pub fn lock_file(path: &Path) -> io::Result<Option<File>> {
     let file = fs_err::OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
-        .open(folder.join("lock"))?
+        .open(path)?
         .into_file();
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 pub use atomic::{check_writable, write_atomically};
 pub use checkpoint::checksum;
 pub use error::StoreError;
-pub use lock::lock;
+pub use lock::{lock, lock_file};
 pub use memory::Memory;
 pub use run_dir::{RunDir, read_run};
 

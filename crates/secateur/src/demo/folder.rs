@@ -1,10 +1,10 @@
 //! The folder of a demo: new, empty or an earlier demo's, and held by one process.
 
-use std::fs::TryLockError;
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use secateur_search::store::{RunDir, StoreError};
+use secateur_search::store::{RunDir, StoreError, lock_file};
 
 use super::DemoError;
 
@@ -16,7 +16,7 @@ const NETWORKS: [&str; 3] = ["net.onnx", "aec.onnx", "ceca.onnx"];
 const RUNS: [&str; 2] = ["aec", "ceca"];
 
 /// Makes the folder a demo's, if it is new, empty or one already, and locks it.
-pub(super) fn claim(folder: &Path) -> Result<fs_err::File, DemoError> {
+pub(super) fn claim(folder: &Path) -> Result<File, DemoError> {
     let marker = folder.join(MARKER);
     if !marker.is_file() && folder.exists() {
         if !folder.is_dir() {
@@ -32,16 +32,7 @@ pub(super) fn claim(folder: &Path) -> Result<fs_err::File, DemoError> {
         }
     }
     fs_err::create_dir_all(folder)?;
-    let mut file = fs_err::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&marker)?;
-    match file.file().try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(busy(folder)),
-        Err(TryLockError::Error(error)) => return Err(error.into()),
-    }
+    let mut file = lock_file(&marker)?.ok_or_else(|| busy(folder))?;
     // Also without a demo one of its runs can be at work, gone on with by `prune`.
     for name in RUNS {
         let path = folder.join(name);

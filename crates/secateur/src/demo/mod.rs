@@ -43,7 +43,7 @@ pub struct Demo {
     source: Source,
     command: String,
     /// Locked as long as this lives.
-    _marker: fs_err::File,
+    _marker: std::fs::File,
 }
 
 /// One of the two pruning runs.

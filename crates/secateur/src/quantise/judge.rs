@@ -1,11 +1,13 @@
 //! Quality of both files on held-out samples, in the engine that runs them.
 
+use std::ops::Range;
+
 use secateur_net::data::Part;
 use secateur_net::interpreter::by_sample;
 use secateur_net::task::Against;
 use secateur_net::train::{Evaluation, judge_by};
-use secateur_net::{HostData, Inputs, NetError, Output};
-use secateur_onnx::graph::Graph;
+use secateur_net::{Host, HostData, Inputs, NetError, Output};
+use secateur_onnx::graph::{Graph, ValueInfo};
 use secateur_onnx::model::Model;
 
 use super::arrays::{named, picked};
@@ -83,7 +85,9 @@ impl<'a> InEngine<'a> {
         let mut reason = String::new();
         for &batch in batches {
             let first = part.batch(&part.run(0, batch))?.inputs;
-            let tried = feeds(&first, graph, batch).and_then(|feeds| {
+            let arrays = named(first, graph).map_err(|error| error.to_string());
+            let feeds = arrays.and_then(|arrays| feeds(&arrays, graph, 0..batch));
+            let tried = feeds.and_then(|feeds| {
                 let mut loaded = engine.load(model, graph.nodes.len(), &feeds)?;
                 loaded.run()?;
                 Ok(loaded)
@@ -108,14 +112,8 @@ impl<'a> InEngine<'a> {
         let arrays = named(inputs, self.graph)?;
         let mut all = vec![Output::default(); self.graph.outputs.len()];
         for start in (0..n).step_by(self.batch) {
-            // The last batch is filled with its last sample.
-            let indices: Vec<usize> = (start..start + self.batch).map(|i| i.min(n - 1)).collect();
-            let feeds = arrays
-                .iter()
-                .zip(&self.graph.inputs)
-                .map(|((name, host), info)| feed(name, picked(host, &indices), info.elem_type));
             let outside = |reason: String| NetError::Elsewhere { reason };
-            let feeds = feeds.collect::<Result<Vec<_>, _>>().map_err(outside)?;
+            let feeds = feeds(&arrays, self.graph, start..start + self.batch).map_err(outside)?;
             self.loaded.feed(&feeds).map_err(outside)?;
             let outputs = self.loaded.run().map_err(outside)?;
             let outputs = outputs.into_iter().map(|output| Output {
@@ -136,18 +134,24 @@ impl<'a> InEngine<'a> {
     }
 }
 
-/// A first batch, filled up with its last sample.
-fn feeds(inputs: &Inputs, graph: &Graph, batch: usize) -> Result<Vec<Feed>, String> {
-    let n = inputs.n;
-    let indices: Vec<usize> = (0..batch).map(|i| i.min(n.saturating_sub(1))).collect();
-    let arrays = named(inputs.clone(), graph).map_err(|error| error.to_string())?;
-    let feeds = arrays.into_iter().zip(&graph.inputs);
-    feeds
-        .map(|((name, host), info)| feed(&name, picked(&host, &indices), info.elem_type))
-        .collect()
+/// Some of the samples; a batch that they do not fill is filled with the last of them.
+fn feeds(
+    arrays: &[(String, Host)],
+    graph: &Graph,
+    samples: Range<usize>,
+) -> Result<Vec<Feed>, String> {
+    let feed = |((name, host), info): (&(String, Host), &ValueInfo)| {
+        let n = host.shape.first().copied().unwrap_or(1);
+        let indices: Vec<usize> = samples
+            .clone()
+            .map(|i| i.min(n.saturating_sub(1)))
+            .collect();
+        feed(name, picked(host, &indices), info.elem_type)
+    };
+    arrays.iter().zip(&graph.inputs).map(feed).collect()
 }
 
-fn feed(name: &str, host: secateur_net::Host, elem_type: i32) -> Result<Feed, String> {
+fn feed(name: &str, host: Host, elem_type: i32) -> Result<Feed, String> {
     let element = Element::from_onnx(elem_type);
     Ok(Feed {
         name: name.to_string(),

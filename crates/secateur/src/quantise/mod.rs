@@ -14,6 +14,7 @@ mod samples;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -100,8 +101,8 @@ impl QuantiseObserver for () {}
 /// The model with its data, as both files are judged.
 struct Ready {
     model: Model,
-    graph: Graph,
-    task: std::sync::Arc<dyn Task>,
+    graph: Arc<Graph>,
+    task: Arc<dyn Task>,
     data: ModelData,
 }
 
@@ -118,8 +119,9 @@ impl QuantiseJob<'_> {
         keep_input(self.model, &[self.output.to_path_buf()])?;
         let engines = Engines::of(self.runtime)?;
         let engine = engines.onnx_runtime()?;
-        let run_dir = record::run_of(self.model, self.run_dir)?;
-        let ready = self.ready()?;
+        let model = Model::read(self.model)?;
+        let run_dir = record::run_of(self.model, &model, self.run_dir)?;
+        let ready = self.ready(&model)?;
         let samples = self.samples(&ready)?;
         let inputs = samples.len();
 
@@ -171,15 +173,14 @@ impl QuantiseJob<'_> {
         Ok(Outcome { quantised, page })
     }
 
-    fn ready(&self) -> Result<Ready, QuantiseError> {
-        let model = Model::read(self.model)?;
-        let (model, graph) = ready(&model, self.source, self.data)?;
+    fn ready(&self, model: &Model) -> Result<Ready, QuantiseError> {
+        let (model, graph) = ready(model, self.source, self.data)?;
         let task = task::find(&graph, self.source.against(), self.data.task)?;
         let n_classes = task.n_classes();
         let data = ModelData::new(&model, self.source, self.data, &graph.inputs, n_classes)?;
         Ok(Ready {
             model,
-            graph,
+            graph: Arc::new(graph),
             task,
             data,
         })
@@ -193,7 +194,7 @@ impl QuantiseJob<'_> {
         // A file may hold one sample somewhere although it leaves its batch open.
         let batch = batch_of(&ready.model, &ready.graph).unwrap_or(1);
         let part = ready.data.load(&indices)?;
-        Ok(Samples::new(part, batch, &ready.graph))
+        Ok(Samples::new(part, batch, ready.graph.clone()))
     }
 }
 

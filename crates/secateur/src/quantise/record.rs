@@ -16,14 +16,18 @@ use crate::report::{RunReport, read_report, rewrite, write_json, write_quantised
 ///
 /// # Errors
 /// [`crate::report::ReportError`] for a named one that is none.
-pub(super) fn run_of(model: &Path, named: Option<&Path>) -> Result<Option<PathBuf>, QuantiseError> {
+pub(super) fn run_of(
+    path: &Path,
+    model: &Model,
+    named: Option<&Path>,
+) -> Result<Option<PathBuf>, QuantiseError> {
     if let Some(folder) = named {
         read_report(folder)?;
         return Ok(Some(folder.to_path_buf()));
     }
-    let name = file_name(model);
-    let bytes = Model::read(model)?.stored_bytes(model);
-    let parent = model.parent().filter(|p| !p.as_os_str().is_empty());
+    let name = file_name(path);
+    let bytes = model.stored_bytes(path);
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new(".")).to_path_buf();
     let beside = fs_err::read_dir(&parent)?.filter_map(|entry| Some(entry.ok()?.path()));
     let mut folders: Vec<PathBuf> = beside.filter(|path| path.is_dir()).collect();

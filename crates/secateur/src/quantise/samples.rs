@@ -17,18 +17,8 @@ pub struct Samples {
 }
 
 impl Samples {
-    pub(super) fn new(part: Part, batch: usize, graph: &Graph) -> Self {
-        // Weights are of no use here.
-        let graph = Graph {
-            nodes: Vec::new(),
-            initializers: Default::default(),
-            ..graph.clone()
-        };
-        Self {
-            part,
-            batch,
-            graph: Arc::new(graph),
-        }
+    pub(super) fn new(part: Part, batch: usize, graph: Arc<Graph>) -> Self {
+        Self { part, batch, graph }
     }
 
     /// Samples that are read, each once, unless there are fewer than a batch holds.
