@@ -12,6 +12,7 @@ from ._settings import Words
 __all__ = [
     "Demo",
     "Samples",
+    "Trials",
     "__version__",
     "bench",
     "compare",
@@ -53,6 +54,12 @@ class Demo:
         self, mode: str, threads: int | None, observer: Any
     ) -> tuple[Path, Path, Found]: ...
     def train(self, threads: int | None, observer: Any) -> tuple[Path, str]: ...
+
+@final
+class Trials:
+    def __new__(cls, model: _Model, allow_mixing: bool, ignore: list[str]) -> Trials: ...
+    def groups(self) -> list[tuple[int, list[str]]]: ...
+    def without_first(self, groups: list[int]) -> bytes: ...
 
 def bench(
     models: list[_Model], batches: list[int], rounds: int, threads: int | None, settings: Words

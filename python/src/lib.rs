@@ -19,6 +19,7 @@ mod report;
 mod settings;
 mod train;
 mod trainer;
+mod trials;
 
 use pyo3::prelude::*;
 
@@ -45,6 +46,8 @@ mod _secateur {
     use crate::settings::{declared, setting_key};
     #[pymodule_export]
     use crate::train::train;
+    #[pymodule_export]
+    use crate::trials::Trials;
 
     use secateur::cli::Call;
     use secateur::compare::Program;

@@ -90,7 +90,7 @@ def test_recoveries_are_the_callers(net: nn.Module, data: live.Digits) -> None:
     assert len(steps) == 1 and 50 <= steps[0] <= 300
     assert same(small, modules[0]) and not small.training
     assert output.figures["size"]["macs"] <= 0.4 * report.before["size"]["macs"]
-    assert difference(in_onnxruntime(output, data.x[:1]), run(small, data.x[:1])) <= TOLERANCE
+    assert difference(in_onnxruntime(output.path, data.x[:1]), run(small, data.x[:1])) <= TOLERANCE
     assert output.figures["measure"] == pytest.approx(100 * data.evaluate(small))
     assert report.before["measure"] == pytest.approx(100 * data.evaluate(net))
     # What was given is as it was.

@@ -70,7 +70,7 @@ def in_file(module: Net) -> int:
 def apart(module: nn.Module) -> float:
     """From what the pruned file gives."""
     (network,) = module.secateur_report.outputs
-    return difference(in_onnxruntime(network, inputs()), run(module, inputs()))
+    return difference(in_onnxruntime(network.path, inputs()), run(module, inputs()))
 
 
 def test_a_module_is_narrower_and_gives_what_the_file_gives(net: Net) -> None:
@@ -149,22 +149,72 @@ def test_computed_weights_are_named(net: Net) -> None:
         secateur.torch.prune(net, inputs(), **HALF)
 
 
+def test_layers_with_computed_weights_keep_their_kernels() -> None:
+    torch.manual_seed(0)
+    computed = nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 16, 3))
+    layers = [computed, nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(), nn.Conv2d(16, 4, 1)]
+    with pytest.warns(UserWarning, match="keep their kernels.*`0.parametrizations.weight"):
+        small = secateur.torch.prune(nn.Sequential(*layers).eval(), inputs(), **HALF)
+    assert small[0].weight.shape[0] == 16 and small[2].out_channels < 16
+    assert apart(small) <= TOLERANCE
+
+
 def test_parameters_without_a_part_in_evaluation_stay(net: Net) -> None:
     net.auxiliary = nn.Linear(7, 7)
-    with pytest.warns(UserWarning, match="`auxiliary.weight`, `auxiliary.bias` take no part"):
+    with pytest.warns(UserWarning, match="`auxiliary.weight`, `auxiliary.bias` are not in the file"):
         small = secateur.torch.prune(net, inputs(), **HALF)
     assert torch.equal(small.auxiliary.weight, net.auxiliary.weight)
 
 
-def test_a_size_written_into_the_code_is_named() -> None:
-    class Shuffled(nn.Module):
-        def forward(self, x: Any) -> Any:
-            return x.reshape(x.shape[0], 2, 8, 784).transpose(1, 2).reshape(x.shape[0], 16, 28, 28)
+class Halves(nn.Module):
+    """As YOLO's blocks do: a layer's output in two halves, which the code takes for equal."""
 
-    layers = [nn.Conv2d(1, 16, 3, padding=1), Shuffled(), nn.ReLU(), nn.Conv2d(16, 4, 1)]
+    def __init__(self) -> None:
+        super().__init__()
+        self.split = nn.Conv2d(16, 16, 1)
+        self.inner = nn.Conv2d(8, 8, 3, padding=1)
+        self.join = nn.Conv2d(24, 16, 1)
+
+    def forward(self, x: Any) -> Any:
+        one, other = self.split(x).chunk(2, 1)
+        return self.join(torch.cat([one, other, torch.relu(self.inner(other))], 1))
+
+
+class Shuffled(nn.Module):
+    """Channels by number."""
+
+    def forward(self, x: Any) -> Any:
+        return x.reshape(x.shape[0], 2, 8, 784).transpose(1, 2).reshape(x.shape[0], 16, 28, 28)
+
+
+def test_layers_that_the_code_holds_keep_their_kernels() -> None:
     torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), Halves(), nn.ReLU(), nn.Conv2d(16, 4, 1)]
+    with pytest.warns(UserWarning, match="`2.split` keep their kernels, as the module does not"):
+        small = secateur.torch.prune(nn.Sequential(*layers).eval(), inputs(), **HALF)
+    assert small[2].split.out_channels == 16 and apart(small) <= TOLERANCE
+    assert small[0].out_channels < 16 and small[2].inner.out_channels < 8
+
+
+def test_a_module_whose_code_holds_everything_is_refused() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 16, 3, padding=1), Shuffled(), nn.ReLU(), nn.Conv2d(16, 4, 1)]
     with pytest.raises(secateur.ModelError, match="it does not run, in `1`"):
         secateur.torch.prune(nn.Sequential(*layers).eval(), inputs(), **HALF)
+
+
+def test_a_module_that_leaves_its_outputs_to_chance_is_refused() -> None:
+    class Random(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(1, 8, 3)
+            self.head = nn.Conv2d(8, 2, 1)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.layer(x)) + torch.rand(1)
+
+    with pytest.raises(secateur.ModelError, match="not those of its own ONNX file"):
+        secateur.torch.prune(Random().eval(), inputs(), **HALF)
 
 
 def test_what_cannot_be_exported_is_told(net: Net) -> None:

@@ -75,7 +75,7 @@ def result(name):
         "share": share,
         "before": count(module),
         "after": count(small),
-        "difference": difference(in_onnxruntime(network, others), run(small, others)),
+        "difference": difference(in_onnxruntime(network.path, others), run(small, others)),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def check(module: nn.Module, example_inputs: Inputs, network: Network) -> None:
         Naming the layer that does not run, or how far the outputs are apart.
     """
     outputs = run(module, example_inputs)
-    expected = in_onnxruntime(network, example_inputs)
+    expected = in_onnxruntime(network.path, example_inputs)
     if expected is None:
         return
     apart = difference(expected, outputs)
@@ -79,13 +80,15 @@ def _flat(outputs: Any) -> Iterator[torch.Tensor]:
             yield from _flat(value)
 
 
-def in_onnxruntime(network: Network, example_inputs: Inputs) -> list[np.ndarray[Any, Any]] | None:
-    """The outputs of the pruned file; None without ONNX Runtime."""
+def in_onnxruntime(
+    file: str | bytes | PathLike[str], example_inputs: Inputs
+) -> list[np.ndarray[Any, Any]] | None:
+    """The outputs of a file, or of its bytes; None without ONNX Runtime."""
     try:
         import onnxruntime  # type: ignore[import-untyped]
     except ImportError:
         return None
-    session = onnxruntime.InferenceSession(network.path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     args, kwargs = call_arguments(example_inputs)
     given = [value.numpy() for value in _flat([*args, *kwargs.values()])]
     names = [one.name for one in session.get_inputs()]

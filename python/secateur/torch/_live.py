@@ -14,6 +14,7 @@ from .._prune import prune as prune_file
 from .._report import Report
 from ..errors import SettingError
 from ._export import Inputs, export
+from ._held import with_held
 from ._narrow import Narrowing
 from ._ranks import Ranks, are_several, n_ranks
 from ._trainer import Evaluate, ModuleMetric, ModuleTrainer, Train
@@ -44,7 +45,7 @@ def prune_live(
     _check(own, arguments)
     if not are_several():
         functions = _Functions(module, export(module, example_inputs), own, arguments)
-        report = functions.run(_samples(data, own), arguments)
+        report = functions.run(_samples(data, own), example_inputs, arguments)
         return functions.module_of(report), report
     ranks = Ranks()
     if not ranks.is_first:
@@ -55,7 +56,7 @@ def prune_live(
         message, given = export(module, example_inputs), _samples(data, own)
         ranks.tell("begin", message)
         functions = _Functions(module, message, own, arguments, ranks)
-        report = functions.run(given, arguments)
+        report = functions.run(given, example_inputs, arguments)
         ranks.tell("done", report.outputs[0].to_bytes())
     return functions.module_of(report), report
 
@@ -90,9 +91,9 @@ class _Functions:
             found["evaluate"] = self._metric.of_message
         return found
 
-    def run(self, data: Any, arguments: dict[str, Any]) -> Report:
+    def run(self, data: Any, example_inputs: Inputs, arguments: dict[str, Any]) -> Report:
         """The run, in the process that decides."""
-        given = dict(arguments)
+        given = dict(with_held(self.narrowing, self._message, example_inputs, arguments))
         if self._trainer is not None and isinstance(data, list):
             # Of few samples a fifth, as elsewhere, would tell networks apart by one or two of them.
             most = int(_JUDGING * sum(_length(batch) for batch in data))

@@ -61,22 +61,37 @@ class Narrowing:
         given = _message(original)
         self.module = module
         self._given = _tensors(given)
+        self._nodes = list(given.graph.node)
         self._before = _tensors(_message(_secateur.prepared(given.SerializeToString())))
         self._origins = origins(given, self._given)
 
-    def narrowed(self, network: _models.Model) -> Any:
-        """The module that a file describes."""
+    def narrowed(self, network: _models.Model, on_trial: bool = False) -> Any:
+        """The module that a file describes; without a warning if it is only tried."""
         pruned = _message(network)
         weights = _Weights(self._before, _tensors(pruned), self._origins)
         small = deepcopy(self.module)
         taken = _Taken(small, weights)
         taken.check(weights)
+        if taken.missing and not on_trial:
+            warnings.warn(
+                f"{_listed(taken.missing)} are not in the file and stay as they are: they take no "
+                "part in evaluation, or are what unchanged weights are computed from",
+                stacklevel=3,
+            )
         for name, values in taken.values.items():
             _put(small, name, values)
         groups = _groups(pruned)
         for path, layer in small.named_modules():
             set_sizes(layer, groups.get(f"{path}.weight" if path else "weight"))
         return small
+
+    def layers(self) -> dict[str, str]:
+        """The module's own names of the file's layers."""
+        own = {}
+        for node in self._nodes:
+            paths = [self.source(tensor)[0].rpartition(".")[0] for tensor in node.input[1:]]
+            own[node.name] = next((path for path in paths if path), node.name)
+        return own
 
     def stored(self, network: _models.Model) -> Tensors:
         """The tensors of a file."""
@@ -166,11 +181,6 @@ class _Taken:
                 f"cannot narrow the module: {_listed(computed)} of the pruned file are no "
                 "parameters of it",
                 "register them as buffers, or leave the layers that read them alone with `ignore`",
-            )
-        if self.missing:
-            warnings.warn(
-                f"{_listed(self.missing)} take no part in evaluation and stay as they are",
-                stacklevel=4,
             )
 
 

@@ -10,8 +10,9 @@ from .._prune import prune as prune_file
 from .._report import Report
 from ._check import check
 from ._export import Inputs, export
+from ._held import with_held
 from ._live import Own, prune_live
-from ._narrow import narrow
+from ._narrow import Narrowing
 from ._trainer import Evaluate, Train
 
 if TYPE_CHECKING:
@@ -67,15 +68,17 @@ def prune(
     Raises
     ------
     ModelError
-        For a module that cannot be exported, and parameters that no tensor of the pruned file can
-        be matched with, by their names.
+        For a module that cannot be exported, whose outputs are not those of its own file, or whose
+        code goes along with fewer kernels of no layer.
     TrainerError, MetricError
         Where `train` or `evaluate` fails; the run is kept as after Ctrl-C.
 
     Notes
     -----
-    Parameters are matched by name, and tied ones stay tied. The result is called once with
-    `example_inputs` and, where ONNX Runtime is installed, held against the pruned file.
+    Parameters are matched by name, and tied ones stay tied. Before the run kernels are taken out on
+    trial: layers whose narrower forms the module's code does not go along with are left alone, and
+    a warning names them. The result is called once with `example_inputs` and, where ONNX Runtime
+    is installed, held against the pruned file.
 
     Where ``torch.distributed`` is initialised, all processes call this function alike. The first
     decides and writes, all of them train and evaluate, and all get the module; the report is the
@@ -84,8 +87,11 @@ def prune(
     module = _bare(module)
     report: Report | None
     if train is None and evaluate is None:
-        report = prune_file(export(module, example_inputs), data, **arguments)
-        small = narrow(module, report.outputs[0])
+        message = export(module, example_inputs)
+        narrowing = Narrowing(module, message)
+        arguments = with_held(narrowing, message, example_inputs, arguments)
+        report = prune_file(message, data, **arguments)
+        small = narrowing.narrowed(report.outputs[0].to_bytes())
     else:
         own = Own(train, evaluate, train_samples, samples)
         small, report = prune_live(module, example_inputs, data, own, arguments)

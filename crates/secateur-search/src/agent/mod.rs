@@ -18,5 +18,6 @@ pub use epsilon::EpsilonSchedule;
 pub use policy::{DQN, DqnPolicy};
 pub use q_net::QNet;
 pub use replay::{Replay, Transition};
+pub use shapes::{Lesson, teach};
 
 pub use crate::config::DqnConfig;

@@ -79,6 +79,26 @@ impl Memory {
         })
     }
 
+    /// The looks of several agents, each one's runs apart from the others'.
+    pub fn merged(parts: impl Iterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            let first = all.run;
+            for looks in part.looks {
+                let run = first.saturating_add(looks.run);
+                all.run = all.run.max(run.saturating_add(1));
+                all.looks.push_back(Looks { run, ..looks });
+            }
+        }
+        all
+    }
+
+    /// The looks of every run that are enough to learn from.
+    pub fn runs(&self) -> impl Iterator<Item = &Looks> {
+        let runs = self.looks.iter();
+        runs.filter(|looks| looks.shapes.len() >= LEAST)
+    }
+
     /// Number of looks.
     pub fn len(&self) -> usize {
         self.looks.iter().map(|looks| looks.shapes.len()).sum()
@@ -114,12 +134,8 @@ impl Memory {
 
     /// The looks of some run that are enough to learn from: of the present one half of the time.
     pub fn sample<R: Rng>(&self, rng: &mut R) -> Option<&Looks> {
-        let enough = self
-            .looks
-            .iter()
-            .filter(|looks| looks.shapes.len() >= LEAST);
         let (own, others): (Vec<&Looks>, Vec<&Looks>) =
-            enough.partition(|looks| looks.run == self.run);
+            self.runs().partition(|looks| looks.run == self.run);
         let of_own = rng.random::<bool>();
         let enough = match others.is_empty() || of_own && !own.is_empty() {
             true => own,

@@ -16,14 +16,17 @@
 mod factors;
 mod features;
 mod memory;
+mod noise;
+mod teach;
 
+pub use teach::{Lesson, teach};
 pub(super) use features::N_LAYER_FEATURES;
 
 use rand::Rng;
-use rand_distr::{Distribution, StandardNormal};
 use secateur_net::heal::WidthErrors;
 use serde::{Deserialize, Serialize};
 
+use super::AgentState;
 use crate::observation::Observation;
 use factors::Factors;
 use features::layer_features;
@@ -78,15 +81,14 @@ impl Shapes {
         noise: f64,
         rng: &mut R,
     ) -> Vec<WidthErrors> {
-        let logs = self.factors.logs(&layer_features(observation));
-        let errors = observation.errors.iter().zip(logs);
+        let layers = layer_features(observation);
+        let logs = self.factors.logs(&layers).into_iter();
+        let tried = noise::tried(&layers, noise, rng);
+        let errors = observation.errors.iter();
         errors
-            .map(|(errors, log)| {
-                let draw: f64 = match noise > 0.0 {
-                    true => StandardNormal.sample(rng),
-                    false => 0.0,
-                };
-                let factor = f64::exp(log + noise * draw);
+            .zip(logs.zip(tried))
+            .map(|(errors, (log, tried))| {
+                let factor = f64::exp(log + tried);
                 WidthErrors {
                     order: errors.order.clone(),
                     errors: errors.errors.iter().map(|error| factor * error).collect(),
