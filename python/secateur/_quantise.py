@@ -241,11 +241,14 @@ class _Reader:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the advice that the quantiser logs: it is followed."""
+    """Without the advice that the quantiser logs, which is followed; others log as they do."""
     root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
+    root.addFilter(_is_of_others)
     try:
         yield
     finally:
-        root.setLevel(level)
+        root.removeFilter(_is_of_others)
+
+
+def _is_of_others(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR or "onnxruntime" not in Path(record.pathname).parts

@@ -69,6 +69,7 @@ pub fn prune(
             mode: run.mode.as_deref().map(mode).transpose()?,
             max_drop: run.max_drop,
             budget: run.budget,
+            goes_on: own.is_some(),
         };
         let given = given::<PruneConfig>(run.settings)?;
         let configs = configs.collect::<Result<Vec<_>, _>>()?;
@@ -129,7 +130,7 @@ pub fn prune_without_training(
         let engines = Engines::of(&config.runtime)?;
         let budget = run.budget.unwrap_or_default();
         let ranking = OneShotJob::ranking_of(&config, names_policy, source.is_some())?;
-        let budgets = parse_budgets(&budget, &run.model, &config)?;
+        let budgets = parse_budgets(&budget, &run.model, &config, &[])?;
         let calibration = source.as_ref().map(|source| Calibration {
             source,
             data: &config.data,

@@ -45,7 +45,7 @@ settings! {
         /// errors matter; 0: they exchange kernels, and widths are not tried.
         ///
         /// What a try loses is missing in the result, so that this is for teaching an agent that others
-        /// start from; 0.4 gives networks near enough to good ones to learn from.
+        /// start from; 0.5 gives networks near enough to good ones to learn from.
         pub width_noise: f32 = 0.0, in Range::from_to(0.0, 10.0);
     }
 }

@@ -40,6 +40,7 @@ pub fn prune_config(args: &PruneArgs, run_dir: &Path) -> Result<PruneConfig> {
         mode: args.mode,
         max_drop: args.max_drop,
         budget: args.budget.clone(),
+        goes_on: own.is_some(),
     };
     let given = args.settings.given();
     let has_agent = args.agent.is_some() || args.learn_into.is_some();
@@ -67,5 +68,5 @@ fn in_options(error: LayeredError) -> anyhow::Error {
 
 /// Budgets as typed, for a model that is timed where they are in milliseconds.
 pub fn parse_budgets(text: &str, model: &Path, config: &PruneConfig) -> Result<Vec<Budget>> {
-    layered::parse_budgets(text, model, config).map_err(in_options)
+    layered::parse_budgets(text, model, config, &[]).map_err(in_options)
 }

@@ -14,8 +14,12 @@ const ROUNDS: usize = 20;
 /// Digits of a share that follows from milliseconds.
 const DIGITS: f64 = 1e4;
 
+/// Two shares that follow from the same milliseconds in two timings differ by no more than this factor.
+const SAME_TIME: f64 = 1.25;
+
 /// `params=0.4,0.14`, `latency=0.5+params=0.3` or `latency=3ms` as budgets, for a model that is timed
-/// where a budget asks for that.
+/// where a budget asks for that. A run that goes on keeps what it was `begun` with, if that can be
+/// the same time measured on another day.
 ///
 /// # Errors
 /// [`LayeredError::Budget`] for what is no budget, and what keeps the model from being timed.
@@ -23,6 +27,7 @@ pub fn parse_budgets(
     text: &str,
     model: &Path,
     config: &PruneConfig,
+    begun: &[Budget],
 ) -> Result<Vec<Budget>, LayeredError> {
     let context = |reason: String| LayeredError::Budget {
         text: text.to_string(),
@@ -40,7 +45,14 @@ pub fn parse_budgets(
                 };
                 let shares = values.iter().map(|value| share(value, given));
                 let shares = shares.collect::<Result<Vec<_>, _>>().map_err(context)?;
-                format!("{}={}", Metric::Latency, shares.join(","))
+                let shares = shares
+                    .iter()
+                    .map(|share| as_begun(*share, begun).to_string());
+                format!(
+                    "{}={}",
+                    Metric::Latency,
+                    shares.collect::<Vec<_>>().join(",")
+                )
             }
         });
     }
@@ -62,7 +74,7 @@ fn number_of_ms(value: &str) -> Option<f64> {
 }
 
 /// The share of the given network's time that some milliseconds are.
-fn share(value: &str, given: &Latency) -> Result<String, String> {
+fn share(value: &str, given: &Latency) -> Result<f64, String> {
     let Some(ms) = number_of_ms(value) else {
         return Err(format!(
             "`{value}` is no time; expected milliseconds such as 3ms"
@@ -70,13 +82,25 @@ fn share(value: &str, given: &Latency) -> Result<String, String> {
     };
     let share = (DIGITS * ms / given.min_ms).floor() / DIGITS;
     match share > 0.0 && share < 1.0 {
-        true => Ok(share.to_string()),
+        true => Ok(share),
         false => Err(format!(
             "expected a time above 0 and below the given network's, which takes {:.3} ms in {}, batch \
              {}",
             given.min_ms, given.engine, given.batch
         )),
     }
+}
+
+/// The share that a run was begun with, if this one can be of the same time.
+fn as_begun(share: f64, begun: &[Budget]) -> f64 {
+    let mut of_time = begun
+        .iter()
+        .filter(|budget| budget.metric == Metric::Latency);
+    let same = of_time.find(|budget| {
+        let apart = budget.remaining / share;
+        (1.0 / SAME_TIME..=SAME_TIME).contains(&apart)
+    });
+    same.map_or(share, |budget| budget.remaining)
 }
 
 /// What the given network takes.
@@ -99,6 +123,10 @@ fn time(path: &Path, config: &PruneConfig) -> Result<Latency, LayeredError> {
 mod tests {
     use super::*;
 
+    fn budget(metric: Metric, remaining: f64) -> Budget {
+        Budget { metric, remaining }
+    }
+
     #[test]
     fn times_are_shares_of_the_given_networks() {
         let given = Latency {
@@ -108,8 +136,8 @@ mod tests {
             engine: "an engine".to_string(),
             inputs: String::new(),
         };
-        assert_eq!(share("3ms", &given), Ok("0.375".to_string()));
-        assert_eq!(share("2.0001 ms", &given), Ok("0.25".to_string()));
+        assert_eq!(share("3ms", &given), Ok(0.375));
+        assert_eq!(share("2.0001 ms", &given), Ok(0.25));
         for (value, expected) in [
             ("3", "expected milliseconds"),
             ("xms", "expected milliseconds"),
@@ -119,6 +147,14 @@ mod tests {
         ] {
             let error = share(value, &given).unwrap_err();
             assert!(error.contains(expected), "{value}: {error}");
+        }
+        let begun = [
+            budget(Metric::Params, 0.4),
+            budget(Metric::Latency, 0.4),
+            budget(Metric::Latency, 0.2),
+        ];
+        for (now, expected) in [(0.375, 0.4), (0.19, 0.2), (0.29, 0.29), (0.9, 0.9)] {
+            assert_eq!(as_begun(now, &begun), expected);
         }
         assert_eq!(milliseconds("latency=3ms, 2ms"), Some(vec!["3ms", "2ms"]));
         for other in ["latency=0.5", "params=3ms", "latency"] {

@@ -27,6 +27,8 @@ pub struct Promise {
     pub max_drop: Option<f64>,
     /// What may remain, as a text ([`parse_budgets`]).
     pub budget: Option<String>,
+    /// Whether the first config is that of a run that goes on.
+    pub goes_on: bool,
 }
 
 /// Resolves and checks the settings of a pruning run: configs one over the other, then the
@@ -51,7 +53,11 @@ pub fn prune_config(
     let mode = std::mem::take(&mut config.mode);
     let config = over(config, given)?;
     let budgets = promise.budget.as_deref();
-    let budgets = budgets.map(|text| parse_budgets(text, model, &config));
+    let begun: &[Budget] = match &mode {
+        Mode::Ceca { budgets, .. } if promise.goes_on => budgets,
+        _ => &[],
+    };
+    let budgets = budgets.map(|text| parse_budgets(text, model, &config, begun));
     let mode = promise.over(mode, budgets.transpose()?)?;
     let config = PruneConfig { mode, ..config };
     config.check()?;

@@ -337,8 +337,12 @@ fn settings_that_no_run_can_use_are_refused_before_the_data_are_read() {
     ];
     refused("[search]\nslice_steps = [4, 6]\n", &[], &needles);
     // The promise alone is enough, and then the data are looked for.
-    refused("[mode]\nkind = \"aec\"\n", &[], &["no such folder"]);
-    refused("[mode]\nkind = \"ceca\"\n", &[], &["no such folder"]);
+    refused("[mode]\nkind = \"aec\"\n", &[], &["no such file or folder"]);
+    refused(
+        "[mode]\nkind = \"ceca\"\n",
+        &[],
+        &["no such file or folder"],
+    );
 
     let budget = "[mode]\nkind = \"ceca\"\nbudgets = [{ metric = \"macs\", remaining = 0.5 }]\n";
     refused(
@@ -390,7 +394,12 @@ fn labels(magic: [u8; 4], promised: u32, values: &[u8]) -> Vec<u8> {
 #[test]
 fn data() {
     let folder = tempfile::tempdir().unwrap();
-    prune_with(net(), &folder.path().join("none"), &[], &["no such folder"]);
+    prune_with(
+        net(),
+        &folder.path().join("none"),
+        &[],
+        &["no such file or folder"],
+    );
     prune_with(
         net(),
         folder.path(),

@@ -68,7 +68,7 @@ pub fn open_with(
 fn entries(folder: &Path) -> Result<ReadDir, DataError> {
     std::fs::read_dir(folder).map_err(|error| {
         let error = match error.kind() {
-            kind @ ErrorKind::NotFound => std::io::Error::new(kind, "no such folder"),
+            kind @ ErrorKind::NotFound => std::io::Error::new(kind, "no such file or folder"),
             _ => error,
         };
         DataError::io(folder, error)

@@ -19,8 +19,8 @@ mod memory;
 mod noise;
 mod teach;
 
-pub use teach::{Lesson, teach};
 pub(super) use features::N_LAYER_FEATURES;
+pub use teach::{Lesson, teach};
 
 use rand::Rng;
 use secateur_net::heal::WidthErrors;

@@ -33,7 +33,11 @@ fn standardised(mut values: Vec<f64>) -> Vec<f64> {
     let mean = values.iter().sum::<f64>() / n;
     values.iter_mut().for_each(|value| *value -= mean);
     let deviation = (values.iter().map(|value| value * value).sum::<f64>() / n).sqrt();
-    let scale = if deviation > 1e-9 { 1.0 / deviation } else { 0.0 };
+    let scale = if deviation > 1e-9 {
+        1.0 / deviation
+    } else {
+        0.0
+    };
     values.iter_mut().for_each(|value| *value *= scale);
     values
 }
