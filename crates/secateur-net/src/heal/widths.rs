@@ -3,8 +3,11 @@
 //! Kernels of a group go one after the other, each time the one whose readers lose least when what
 //! remains makes up for it. That gives an order, what each is worth (its **second-order
 //! significance**, in shares of its readers' variance), and for every width the error that its
-//! readers are left with. All follows from second moments of what the layers read in the
+//! readers are left with. Groups that a layer reads side by side go down together, each keeping the
+//! same share: by itself each would be made up for by the others, which go as well. All follows from second moments of what the layers read in the
 //! original: no network is run for a width. Errors that earlier layers pass on are not in it.
+
+use std::collections::HashMap;
 
 use rayon::prelude::*;
 use secateur_onnx::coupling::ChannelGroups;
@@ -79,67 +82,161 @@ pub(super) fn of_inputs(
 ) -> Result<(Vec<WidthErrors>, f64)> {
     let (layers, _) = layers::find(graph);
     let (moments, mut multiply_adds) = moments(network, weights, &layers, groups, inputs, options)?;
-    let mut all = Vec::new();
-    for (group, of) in groups.groups.iter().enumerate() {
-        let (errors, taken) = of_group(group, of.width, &moments);
-        all.push(errors);
-        multiply_adds += taken;
+    let mut all = vec![WidthErrors::default(); groups.groups.len()];
+    for component in components(groups.groups.len(), &moments) {
+        let widths = component
+            .iter()
+            .map(|&group| (group, groups.groups[group].width));
+        let mut narrowing = Narrowing::new(widths, &moments);
+        narrowing.run();
+        multiply_adds += narrowing.multiply_adds();
+        for part in narrowing.parts {
+            let group = part.group;
+            all[group] = part.finished();
+        }
     }
     Ok((all, multiply_adds))
 }
 
-/// A reader of a group, and its columns of each kernel.
+/// Groups that some layer reads together, such as those of a concatenation: what one loses the others
+/// can make up for, as long as they are there.
+fn components(groups: usize, moments: &[Moments]) -> Vec<Vec<usize>> {
+    let mut of_group: Vec<usize> = (0..groups).collect();
+    for moments in moments {
+        let read: Vec<usize> = moments.reads.iter().map(|r| of_group[r.group]).collect();
+        let Some(&first) = read.iter().min() else {
+            continue;
+        };
+        let joined = of_group.iter_mut().filter(|of| read.contains(of));
+        joined.for_each(|of| *of = first);
+    }
+    let members = |of: usize| -> Vec<usize> {
+        let groups = of_group.iter().enumerate();
+        groups
+            .filter(|(_, other)| **other == of)
+            .map(|(group, _)| group)
+            .collect()
+    };
+    let all = (0..groups).map(members);
+    all.filter(|members| !members.is_empty()).collect()
+}
+
+/// A layer that reads some of the groups, and its columns of each of their kernels.
 struct Reader<'a> {
     layer: Eliminating,
-    columns: &'a [Vec<usize>],
+    columns: HashMap<usize, &'a [Vec<usize>]>,
 }
 
-fn of_group(group: usize, width: usize, moments: &[Moments]) -> (WidthErrors, f64) {
-    let reads = moments
-        .iter()
-        .flat_map(|moments| moments.reads.iter().map(move |read| (moments, read)));
-    let mut readers: Vec<Reader<'_>> = reads
-        .filter(|(_, read)| read.group == group)
-        .filter_map(|(moments, read)| {
-            Some(Reader {
-                layer: Eliminating::new(moments)?,
-                columns: &read.columns,
-            })
-        })
-        .collect();
-    if readers.is_empty() {
-        return (WidthErrors::default(), 0.0);
+impl Reader<'_> {
+    /// Its columns of a kernel; none of a group that it does not read.
+    fn columns(&self, group: usize, kernel: usize) -> &[usize] {
+        self.columns.get(&group).map_or(&[], |of| &of[kernel])
     }
-    let mut left: Vec<usize> = (0..width).collect();
-    let mut found = WidthErrors {
-        order: Vec::new(),
-        errors: vec![0.0],
-    };
-    while left.len() > 1 {
-        let going = least(
-            &readers,
-            &left,
-            left.len().div_ceil(ROUNDS).min(left.len() - 1),
-        );
-        for (kernel, lost) in take(&mut readers, &going) {
-            found.order.push(kernel);
-            let so_far = found.errors.last().copied().unwrap_or_default();
-            found.errors.push(so_far + lost);
+}
+
+/// A group on the way down.
+struct Descent {
+    group: usize,
+    width: usize,
+    left: Vec<usize>,
+    found: WidthErrors,
+}
+
+impl Descent {
+    fn share(&self) -> f64 {
+        self.left.len() as f64 / self.width as f64
+    }
+
+    fn finished(self) -> WidthErrors {
+        let mut found = self.found;
+        if !found.errors.is_empty() {
+            found.order.extend(self.left);
         }
-        left.retain(|kernel| !going.contains(kernel));
+        found
     }
-    found.order.extend(left);
-    let multiply_adds = readers
-        .iter()
-        .map(|reader| reader.layer.multiply_adds)
-        .sum();
-    (found, multiply_adds)
 }
 
-/// The `count` kernels of `left` that the readers would lose least without.
-fn least(readers: &[Reader<'_>], left: &[usize], count: usize) -> Vec<usize> {
+/// Groups that lose their kernels in turn, each keeping the same share as the others: so each width
+/// of one is measured with the others as narrow.
+struct Narrowing<'a> {
+    readers: Vec<Reader<'a>>,
+    parts: Vec<Descent>,
+}
+
+impl<'a> Narrowing<'a> {
+    fn new(groups: impl Iterator<Item = (usize, usize)>, moments: &'a [Moments]) -> Self {
+        let widths: HashMap<usize, usize> = groups.collect();
+        let reader = |moments: &'a Moments| {
+            let reads = moments.reads.iter();
+            let reads = reads.filter(|read| widths.contains_key(&read.group));
+            let columns: HashMap<usize, &[Vec<usize>]> =
+                reads.map(|read| (read.group, &*read.columns)).collect();
+            if columns.is_empty() {
+                return None;
+            }
+            let layer = Eliminating::new(moments)?;
+            Some(Reader { layer, columns })
+        };
+        let readers: Vec<Reader<'a>> = moments.iter().filter_map(reader).collect();
+        let part = |(&group, &width): (&usize, &usize)| {
+            let is_read = readers.iter().any(|r| r.columns.contains_key(&group));
+            Descent {
+                group,
+                width,
+                left: (0..width).collect(),
+                found: WidthErrors {
+                    order: Vec::new(),
+                    errors: if is_read { vec![0.0] } else { Vec::new() },
+                },
+            }
+        };
+        let mut parts: Vec<Descent> = widths.iter().map(part).collect();
+        parts.sort_by_key(|part| part.group);
+        Self { readers, parts }
+    }
+
+    /// Until every group that is read has one kernel left.
+    fn run(&mut self) {
+        let is_wide = |part: &Descent| part.left.len() > 1 && !part.found.errors.is_empty();
+        while let Some(at) = (0..self.parts.len())
+            .filter(|&at| is_wide(&self.parts[at]))
+            .max_by(|&a, &b| {
+                let shares = [a, b].map(|at| self.parts[at].share());
+                shares[0].total_cmp(&shares[1]).then(b.cmp(&a))
+            })
+        {
+            self.narrow(at);
+        }
+    }
+
+    /// The next kernels of a group go.
+    fn narrow(&mut self, at: usize) {
+        let Self { readers, parts } = self;
+        let part = &mut parts[at];
+        let left = part.left.len();
+        let count = left.div_ceil(ROUNDS).min(left - 1);
+        let going = least(readers, part.group, &part.left, count);
+        for (kernel, lost) in take(readers, part.group, &going) {
+            part.found.order.push(kernel);
+            let so_far = part.found.errors.last().copied().unwrap_or_default();
+            part.found.errors.push(so_far + lost);
+        }
+        part.left.retain(|kernel| !going.contains(kernel));
+    }
+
+    fn multiply_adds(&self) -> f64 {
+        let readers = self.readers.iter();
+        readers.map(|reader| reader.layer.multiply_adds).sum()
+    }
+}
+
+/// The `count` kernels of a group's `left` that the readers would lose least without.
+fn least(readers: &[Reader<'_>], group: usize, left: &[usize], count: usize) -> Vec<usize> {
     let loss = |&kernel: &usize| -> f64 {
-        let of_reader = |reader: &Reader<'_>| reader.layer.loss(&reader.columns[kernel]);
+        let of_reader = |reader: &Reader<'_>| match reader.columns(group, kernel) {
+            [] => 0.0,
+            columns => reader.layer.loss(columns),
+        };
         readers.iter().map(of_reader).sum()
     };
     let mut losses: Vec<(f64, usize)> = left.par_iter().map(|k| (loss(k), *k)).collect();
@@ -151,13 +248,16 @@ fn least(readers: &[Reader<'_>], left: &[usize], count: usize) -> Vec<usize> {
         .collect()
 }
 
-/// Takes kernels away; returns them with what was lost with each.
-fn take(readers: &mut [Reader<'_>], going: &[usize]) -> Vec<(usize, f64)> {
+/// Takes kernels of a group away; returns them with what was lost with each.
+fn take(readers: &mut [Reader<'_>], group: usize, going: &[usize]) -> Vec<(usize, f64)> {
     let one_by_one = going.iter().map(|&kernel| {
         let of_reader = |reader: &mut Reader<'_>| {
-            let columns = &reader.columns[kernel];
-            let lost = reader.layer.loss(columns);
-            reader.layer.remove(columns);
+            let columns = reader.columns(group, kernel).to_vec();
+            if columns.is_empty() {
+                return 0.0;
+            }
+            let lost = reader.layer.loss(&columns);
+            reader.layer.remove(&columns);
             lost
         };
         (kernel, readers.iter_mut().map(of_reader).sum())
