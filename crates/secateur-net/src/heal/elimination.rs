@@ -80,6 +80,18 @@ impl Eliminating {
         inner(&weights, &solved).max(0.0) / self.variance
     }
 
+    /// The weights of what is left, `[columns, c_out]`, 0 for what is gone.
+    pub fn weights(&self) -> Vec<f64> {
+        let mut weights = vec![0.0; self.place.len() * self.c_out];
+        let columns = weights.chunks_exact_mut(self.c_out.max(1));
+        for (column, place) in columns.zip(&self.place) {
+            if let Some(place) = place {
+                column.copy_from_slice(&self.weights[place * self.c_out..][..self.c_out]);
+            }
+        }
+        weights
+    }
+
     /// Takes columns away.
     pub fn remove(&mut self, columns: &[usize]) {
         let places = self.places(columns);

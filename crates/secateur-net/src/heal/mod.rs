@@ -22,6 +22,7 @@
 //! on held-out inputs; sums are reconstructed.
 
 mod affine;
+mod amplified;
 mod cholesky;
 mod elimination;
 mod fit;

@@ -32,6 +32,8 @@ pub(super) struct Read {
 
 /// What a layer reads, and what it makes of it.
 pub(super) struct Moments {
+    /// Its node.
+    pub node: String,
     /// The groups that it reads.
     pub reads: Vec<Read>,
     /// Columns of its rows that are looked at, of how many.
@@ -45,6 +47,8 @@ pub(super) struct Moments {
     /// `[columns, c_out]`, by what an error of each output channel counts.
     pub weights: Vec<f64>,
     pub c_out: usize,
+    /// What an error of each output channel counts.
+    importance: Vec<f64>,
     has_constant: bool,
 }
 
@@ -76,7 +80,9 @@ impl Moments {
             weights: places
                 .map(|(column, channel)| value(column, channel))
                 .collect(),
+            node: layer.node.clone(),
             rows: 0,
+            importance: scale,
             sums: vec![0.0; picked.len()],
             gram: vec![0.0; picked.len() * picked.len()],
             picked,
@@ -89,6 +95,47 @@ impl Moments {
     /// Number of columns that are looked at.
     pub fn columns(&self) -> usize {
         self.picked.len()
+    }
+
+    /// The parameters of the layer with these weights, of the form of [`Self::weights`], in place of its own;
+    /// what it gives keeps its mean where it has a constant. `None` where only some of its columns are
+    /// looked at, as those say nothing of the others.
+    pub fn changed(
+        &self,
+        layer: &Layer,
+        weights: &Weights,
+        new: &[f64],
+    ) -> Option<Vec<(String, Vec<f32>)>> {
+        if self.columns() < self.width {
+            return None;
+        }
+        let weight = weights.get(&layer.weight)?;
+        let extents = Extents {
+            groups: 1,
+            columns: self.width,
+            c_out: self.c_out,
+        };
+        let mut values = weight.data.clone();
+        let mut constants = vec![0.0; self.c_out];
+        for (at, offset) in layer.form.weights_of(&extents, taps(weight), 0) {
+            let scale = self.importance[at.channel].sqrt();
+            if scale > 0.0 {
+                let index = at.column * self.c_out + at.channel;
+                let change = (new[index] - self.weights[index]) / scale;
+                values[offset] += change as f32;
+                constants[at.channel] -= change * self.sums[at.column] / self.rows.max(1) as f64;
+            }
+        }
+        let mut changed = vec![(layer.weight.clone(), values)];
+        if let Some(name) = layer.constant() {
+            let mut values = weights.get(name)?.data.clone();
+            // Behind a running mean the constant counts the other way.
+            let sign = if layer.bias.is_some() { 1.0 } else { -1.0 };
+            let constants = values.iter_mut().zip(&constants);
+            constants.for_each(|(value, change)| *value += (sign * change) as f32);
+            changed.push((name.to_string(), values));
+        }
+        Some(changed)
     }
 
     /// Takes in what the layer reads at `count` sampled positions of a batch; returns the

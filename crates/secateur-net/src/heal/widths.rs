@@ -4,16 +4,20 @@
 //! remains makes up for it. That gives an order, what each is worth (its **second-order
 //! significance**, in shares of its readers' variance), and for every width the error that its
 //! readers are left with. Groups that a layer reads side by side go down together, each keeping the
-//! same share: by itself each would be made up for by the others, which go as well. All follows from second moments of what the layers read in the
-//! original: no network is run for a width. Errors that earlier layers pass on are not in it.
+//! same share: by itself each would be made up for by the others, which go as well. All follows from
+//! second moments of what the layers read in the original: no network is run for a width. What errors become
+//! behind the readers is tried once for each group ([`super::amplified`]).
 
 use std::collections::HashMap;
 
 use rayon::prelude::*;
-use secateur_onnx::coupling::ChannelGroups;
+use secateur_onnx::cost::CostModel;
+use secateur_onnx::coupling::{ChannelGroups, Masks};
 use secateur_onnx::graph::Graph;
 
+use super::amplified::{self, TRIED_AT, Trial};
 use super::elimination::Eliminating;
+use super::layers::Layer;
 use super::moments::{Moments, moments};
 use super::{Inputs, SolveOptions, layers};
 use crate::data::Part;
@@ -30,7 +34,8 @@ pub struct WidthErrors {
     /// Kernels in the order in which they go; the last stays.
     pub order: Vec<usize>,
     /// Squared error of the readers without the first so many of `order`, as share of the
-    /// variance of what each gives, summed over the readers; `[width]`, rising from 0.
+    /// variance of what each gives, summed over the readers, by what it counts at the network's
+    /// outputs against errors of other groups; `[width]`, rising from 0.
     pub errors: Vec<f64>,
 }
 
@@ -83,19 +88,53 @@ pub(super) fn of_inputs(
     let (layers, _) = layers::find(graph);
     let (moments, mut multiply_adds) = moments(network, weights, &layers, groups, inputs, options)?;
     let mut all = vec![WidthErrors::default(); groups.groups.len()];
+    let mut trials: Vec<(Trial, Vec<usize>)> = Vec::new();
     for component in components(groups.groups.len(), &moments) {
         let widths = component
             .iter()
             .map(|&group| (group, groups.groups[group].width));
         let mut narrowing = Narrowing::new(widths, &moments);
-        narrowing.run();
+        let trial = narrowing.run(|readers| trial(readers, &layers, weights));
+        trials.extend(trial.map(|trial| (trial, component.clone())));
         multiply_adds += narrowing.multiply_adds();
         for part in narrowing.parts {
             let group = part.group;
             all[group] = part.finished();
         }
     }
+    let (trials, components): (Vec<_>, Vec<_>) = trials.into_iter().unzip();
+    let (factors, passes) = amplified::counts(network, weights, &trials, inputs)?;
+    let whole = CostModel::new(graph, groups)?.count(&Masks::all_active(groups));
+    multiply_adds += passes * whole.macs as f64;
+    for (factor, component) in factors.into_iter().zip(components) {
+        for group in component {
+            let errors = all[group].errors.iter_mut();
+            errors.for_each(|error| *error *= factor);
+        }
+    }
     Ok((all, multiply_adds))
+}
+
+/// The readers of some groups as they are without what is gone.
+fn trial(
+    readers: &[Reader<'_>],
+    layers: &HashMap<String, Layer>,
+    weights: &Weights,
+) -> Option<Trial> {
+    let mut trial = Trial {
+        nodes: Vec::new(),
+        changed: Vec::new(),
+        error: 0.0,
+    };
+    for reader in readers {
+        let layer = layers.get(&reader.moments.node)?;
+        let changed = reader
+            .moments
+            .changed(layer, weights, &reader.layer.weights())?;
+        trial.nodes.push(layer.node.clone());
+        trial.changed.extend(changed);
+    }
+    Some(trial)
 }
 
 /// Groups that some layer reads together, such as those of a concatenation: what one loses the others
@@ -123,6 +162,7 @@ fn components(groups: usize, moments: &[Moments]) -> Vec<Vec<usize>> {
 
 /// A layer that reads some of the groups, and its columns of each of their kernels.
 struct Reader<'a> {
+    moments: &'a Moments,
     layer: Eliminating,
     columns: HashMap<usize, &'a [Vec<usize>]>,
 }
@@ -175,7 +215,11 @@ impl<'a> Narrowing<'a> {
                 return None;
             }
             let layer = Eliminating::new(moments)?;
-            Some(Reader { layer, columns })
+            Some(Reader {
+                moments,
+                layer,
+                columns,
+            })
         };
         let readers: Vec<Reader<'a>> = moments.iter().filter_map(reader).collect();
         let part = |(&group, &width): (&usize, &usize)| {
@@ -195,9 +239,11 @@ impl<'a> Narrowing<'a> {
         Self { readers, parts }
     }
 
-    /// Until every group that is read has one kernel left.
-    fn run(&mut self) {
+    /// Until every group that is read has one kernel left. `trial` may make a trial of the readers where
+    /// they have lost [`TRIED_AT`] on the way, or of what is left of them in the end.
+    fn run(&mut self, trial: impl Fn(&[Reader<'a>]) -> Option<Trial>) -> Option<Trial> {
         let is_wide = |part: &Descent| part.left.len() > 1 && !part.found.errors.is_empty();
+        let mut tried = None;
         while let Some(at) = (0..self.parts.len())
             .filter(|&at| is_wide(&self.parts[at]))
             .max_by(|&a, &b| {
@@ -206,7 +252,18 @@ impl<'a> Narrowing<'a> {
             })
         {
             self.narrow(at);
+            if tried.is_none() && self.error() >= TRIED_AT {
+                tried = Some((trial(&self.readers), self.error()));
+            }
         }
+        let (trial, error) = tried.unwrap_or_else(|| (trial(&self.readers), self.error()));
+        trial.map(|trial| Trial { error, ..trial })
+    }
+
+    /// What the readers have lost, as sum of their shares.
+    fn error(&self) -> f64 {
+        let errors = self.parts.iter().map(|part| part.found.errors.last());
+        errors.flatten().sum()
     }
 
     /// The next kernels of a group go.

@@ -1,6 +1,7 @@
 //! Weights solved by least squares: what remains is enough, so nothing may be lost; held-out
 //! rows are never worse; one seed, one result; dormant weights stay as they are.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use rand::{RngExt, SeedableRng};
@@ -350,4 +351,78 @@ fn errors_by_width_tell_twins_from_others() {
         }
         assert!(beyond > 10.0 * TWINS, "{name}: {beyond}");
     }
+}
+
+impl Net {
+    /// Errors by width with all kernels but the last gone, by the producer of the group.
+    fn errors_of_one(&self) -> HashMap<String, f64> {
+        let options = SolveOptions {
+            inputs: 64,
+            rows: 2048,
+            ..SolveOptions::default()
+        };
+        let network = Self::interpreter(&self.graph);
+        let part = self.part(64, 5);
+        let (graph, groups) = (&self.graph, &self.groups);
+        let found = errors_by_width(&network, graph, groups, &self.weights, &part, &options);
+        let groups = self.groups.groups.iter().zip(found.unwrap().0);
+        groups
+            .filter_map(|(group, found)| Some((group.name.clone(), *found.errors.last()?)))
+            .collect()
+    }
+}
+
+#[test]
+fn what_a_layer_reads_side_by_side_does_not_go_as_if_the_rest_stayed() {
+    let mut net = Net::fixture("concat");
+    let names = ["/a/Conv", "/b/Conv"].map(|node| {
+        let node = net.graph.nodes.iter().find(|n| n.name == node).unwrap();
+        [1, 2].map(|slot| node.input(slot).unwrap().to_string())
+    });
+    // The first kernels of one branch, 3x3, do what those of the other do, 1x1.
+    let weight = |name: &str| net.weights.get(name).unwrap().data.clone();
+    let [[one, one_bias], [other, other_bias]] = &names;
+    let (ones, bias) = (weight(one), weight(one_bias));
+    let (mut others, mut others_bias) = (weight(other), weight(other_bias));
+    others[..9 * ones.len()].fill(0.0);
+    let middles = others.iter_mut().skip(4).step_by(9);
+    middles.zip(&ones).for_each(|(to, from)| *to = *from);
+    others_bias[..bias.len()].copy_from_slice(&bias);
+    net.weights.get_mut(other).unwrap().data = others;
+    net.weights.get_mut(other_bias).unwrap().data = others_bias;
+    let errors = net.errors_of_one();
+    // Each branch by itself could all but go.
+    let sum: f64 = errors
+        .iter()
+        .filter(|(name, _)| !name.contains("/d/"))
+        .map(|(_, e)| e)
+        .sum();
+    assert!(sum > 4.0 * TWINS, "{errors:?}");
+}
+
+#[test]
+fn what_hardly_reaches_the_outputs_counts_less() {
+    let net = Net::fixture("residual");
+    let before = net.errors_of_one();
+    // What the block adds to its stream becomes a hundredth.
+    let block = net.graph.nodes.iter().find(|n| n.name == "/b/b.0/Conv");
+    let mut faint = Net::fixture("residual");
+    for slot in [1, 2] {
+        let name = block.unwrap().input(slot).unwrap();
+        let values = &mut faint.weights.get_mut(name).unwrap().data;
+        values.iter_mut().for_each(|value| *value *= 0.01);
+    }
+    let after = faint.errors_of_one();
+    let share = |errors: &HashMap<String, f64>| {
+        let of = |part: &str| {
+            errors
+                .iter()
+                .find(|(name, _)| name.contains(part))
+                .unwrap()
+                .1
+        };
+        of("/a/") / of("/c/")
+    };
+    let (before, after) = (share(&before), share(&after));
+    assert!(after < 0.3 * before, "{before} became {after}");
 }
