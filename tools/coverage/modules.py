@@ -112,7 +112,8 @@ def write_page(rows):
             )
     held = [row for row in rows if row.get("difference", 1.0) <= TOLERANCE]
     failed = [row for row in rows if row not in held]
-    lines.append(f"\n{len(held)} of {len(rows)} hold. The others:\n\n")
+    others = " The others:\n" if failed else ""
+    lines.append(f"\n{len(held)} of {len(rows)} hold.{others}\n")
     for row in failed:
         reason = row.get("error") or f"difference {row['difference']:.0e}"
         lines.append(f"- {row['name']}: {reason.replace('|', '/')}\n")
