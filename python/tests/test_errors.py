@@ -59,7 +59,7 @@ def test_what_does_not_go_without_training(net: Path, arguments: dict, message: 
 
 
 def test_classes_of_errors(net: Path, tmp_path: Path) -> None:
-    with pytest.raises(secateur.DataError, match="no such folder"):
+    with pytest.raises(secateur.DataError, match="no such file or folder"):
         secateur.evaluate(net, tmp_path / "nowhere")
     with pytest.raises(secateur.ModelError):
         secateur.inspect(b"no model")

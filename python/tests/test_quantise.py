@@ -115,7 +115,7 @@ def test_what_cannot_be_quantised(
     net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "x.onnx"
-    with pytest.raises(secateur.DataError, match="no such folder"):
+    with pytest.raises(secateur.DataError, match="no such file or folder"):
         secateur.quantise(net, tmp_path / "nowhere", out)
     with pytest.raises(secateur.RunError, match="no run folder"):
         secateur.quantise(net, MNIST, out, run_dir=tmp_path)
