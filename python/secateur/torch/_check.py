@@ -27,17 +27,26 @@ def check(module: nn.Module, example_inputs: Inputs, network: Network) -> None:
     ModelError
         Naming the layer that does not run, or how far the outputs are apart.
     """
-    outputs = run(module, example_inputs)
-    expected = in_onnxruntime(network.path, example_inputs)
-    if expected is None:
-        return
-    apart = difference(expected, outputs)
-    if apart > TOLERANCE:
+    away = apart(module, example_inputs, network.path)
+    if away > TOLERANCE:
         raise ModelError(
             "cannot narrow the module: its outputs are not those of the pruned file, but "
-            f"{apart:.1e} of the largest apart",
+            f"{away:.1e} of the largest apart",
             "leave the layers with sizes of their own alone with `ignore`",
         )
+
+
+def apart(module: nn.Module, example_inputs: Inputs, file: str | bytes | PathLike[str]) -> float:
+    """How far a module's outputs are from a file's (:func:`difference`); 0 without ONNX Runtime.
+
+    Raises
+    ------
+    ModelError
+        As :func:`run`.
+    """
+    outputs = run(module, example_inputs)
+    expected = in_onnxruntime(file, example_inputs)
+    return 0.0 if expected is None else difference(expected, outputs)
 
 
 def run(module: nn.Module, example_inputs: Inputs) -> list[np.ndarray[Any, Any]]:

@@ -7,12 +7,9 @@ from typing import Any
 
 from .. import _secateur
 from ..errors import ModelError
-from ._check import TOLERANCE, difference, in_onnxruntime, run
+from ._check import TOLERANCE, apart
 from ._export import Inputs
-from ._narrow import Narrowing
-
-# Layers that a warning names.
-_SHOWN = 5
+from ._narrow import Narrowing, listed
 
 
 def with_held(
@@ -34,7 +31,7 @@ def with_held(
     trials = _Trials(narrowing, _secateur.Trials(message, allows_mixing, ignored), example_inputs)
     trials.check_whole(message)
     groups = trials.groups()
-    held = trials.failing(groups)
+    held = trials.failing(list(groups))
     if not held:
         return arguments
     reason = trials.reason
@@ -42,10 +39,9 @@ def with_held(
         raise reason
     layers = sorted({layer for group in held for layer in groups[group]})
     own = narrowing.layers()
-    names = ", ".join(f"`{own.get(layer, layer)}`" for layer in layers[:_SHOWN])
-    more = f" and {len(layers) - _SHOWN} more" if len(layers) > _SHOWN else ""
+    names = listed([own.get(layer, layer) for layer in layers])
     warnings.warn(
-        f"{names}{more} keep their kernels, as the module does not go along with fewer ({reason})",
+        f"{names} keep their kernels, as the module does not go along with fewer ({reason})",
         stacklevel=4,
     )
     return {**arguments, "ignore": [*ignored, *layers]}
@@ -57,7 +53,7 @@ class _Trials:
     def __init__(
         self, narrowing: Narrowing, trials: _secateur.Trials, example_inputs: Inputs
     ) -> None:
-        #: What was wrong with the last single group that failed.
+        #: What was wrong with the groups that failed last.
         self.reason: ModelError | None = None
         self._narrowing = narrowing
         self._trials = trials
@@ -69,18 +65,17 @@ class _Trials:
 
     def check_whole(self, message: bytes) -> None:
         """The module as it is has to give what its file gives."""
-        apart = self._apart(self._narrowing.module, message)
-        if apart > TOLERANCE:
+        away = apart(self._narrowing.module, self._inputs, message)
+        if away > TOLERANCE:
             raise ModelError(
                 "cannot prune the module: its outputs are not those of its own ONNX file, but "
-                f"{apart:.1e} of the largest apart",
+                f"{away:.1e} of the largest apart",
                 "chance or the data decide what its `forward` does; prune the part that always "
                 "does the same",
             )
 
-    def failing(self, groups: dict[int, list[str]] | list[int]) -> list[int]:
+    def failing(self, tried: list[int]) -> list[int]:
         """The groups that cannot be narrowed, of some that are tried together."""
-        tried = list(groups)
         if not tried or self._go(tried):
             return []
         if len(tried) == 1:
@@ -94,18 +89,12 @@ class _Trials:
         file = self._trials.without_first(groups)
         try:
             small = self._narrowing.narrowed(file, on_trial=True)
-            apart = self._apart(small, file)
+            away = apart(small, self._inputs, file)
         except ModelError as error:
             self.reason = error
             return False
-        if apart > TOLERANCE:
+        if away > TOLERANCE:
             self.reason = ModelError(
-                f"its outputs are then {apart:.1e} of the largest from those of its file"
+                f"its outputs are then {away:.1e} of the largest from those of its file"
             )
-        return apart <= TOLERANCE
-
-    def _apart(self, module: Any, file: bytes) -> float:
-        """From what the file gives; 0 where that cannot be told."""
-        outputs = run(module, self._inputs)
-        expected = in_onnxruntime(file, self._inputs)
-        return 0.0 if expected is None else difference(expected, outputs)
+        return away <= TOLERANCE

@@ -74,7 +74,7 @@ class Narrowing:
         taken.check(weights)
         if taken.missing and not on_trial:
             warnings.warn(
-                f"{_listed(taken.missing)} are not in the file and stay as they are: they take no "
+                f"{listed(taken.missing)} are not in the file and stay as they are: they take no "
                 "part in evaluation, or are what unchanged weights are computed from",
                 stacklevel=3,
             )
@@ -171,14 +171,14 @@ class _Taken:
         if computed and self.missing:
             raise ModelError(
                 "cannot narrow the module: no tensors of the pruned file are "
-                f"{_listed(self.missing)}; the file has {_listed(computed)} instead, which the "
+                f"{listed(self.missing)}; the file has {listed(computed)} instead, which the "
                 "module computes",
                 "store what is computed (`torch.nn.utils.parametrize.remove_parametrizations`), or "
                 "leave these layers alone with `ignore`",
             )
         if computed:
             raise ModelError(
-                f"cannot narrow the module: {_listed(computed)} of the pruned file are no "
+                f"cannot narrow the module: {listed(computed)} of the pruned file are no "
                 "parameters of it",
                 "register them as buffers, or leave the layers that read them alone with `ignore`",
             )
@@ -235,6 +235,7 @@ def _groups(model: onnx.ModelProto) -> dict[str, int]:
     return groups
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
     shown = ", ".join(f"`{name}`" for name in names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -18,8 +18,8 @@ use crate::weights::Weights;
 /// Error of the readers at which groups are tried, or the first one above: large enough to move
 /// outputs, small enough that they still are what they were.
 pub(super) const TRIED_AT: f64 = 0.1;
-/// Errors below say nothing: rounding, and what the regularisation costs.
-const LEAST: f64 = 1e-4;
+/// Errors below say nothing, and are not tried: rounding, and what the regularisation costs.
+pub(super) const LEAST: f64 = 1e-4;
 /// Amplifications stay within this factor of their geometric mean on either side.
 const MOST: f64 = 8.0;
 /// The power of amplifications that errors count by.
@@ -45,11 +45,7 @@ impl Trial {
                 were.push(std::mem::replace(&mut weight.data, values.clone()));
             }
         }
-        let mut walk = walk.clone();
-        walk.rebind(weights, &names);
-        while walk.node().is_some() {
-            walk.step(weights)?;
-        }
+        let walk = walk.ended_with(weights, &names)?;
         for (name, values) in zip(&names, were) {
             if let Some(weight) = weights.get_mut(name) {
                 weight.data = values;
@@ -99,7 +95,7 @@ pub(super) fn counts(
     let logs: Vec<Option<f64>> = zip(&moved, trials)
         .map(|(moved, trial)| {
             let log = (moved.share() / trial.error).ln();
-            (log.is_finite() && trial.error >= LEAST).then_some(log)
+            log.is_finite().then_some(log)
         })
         .collect();
     let known: Vec<f64> = logs.iter().flatten().copied().collect();

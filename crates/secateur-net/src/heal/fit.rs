@@ -136,13 +136,11 @@ fn apply(
             weight.data[offset] += change as f32;
         }
     }
-    // Behind a running mean the constant counts the other way.
-    let sign = if layer.bias.is_some() { 1.0 } else { -1.0 };
     if let Some(constant) = layer.constant()
         && let Some(weight) = weights.get_mut(constant)
     {
         for (channel, change) in solution.constant.iter().enumerate() {
-            weight.data[group * extents.c_out + channel] += (sign * change) as f32;
+            weight.data[group * extents.c_out + channel] += (layer.constant_sign() * change) as f32;
         }
     }
 }

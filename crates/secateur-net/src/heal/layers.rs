@@ -39,6 +39,11 @@ impl Layer {
         let mean = self.norm.as_ref().map(|norm| norm.mean.as_str());
         self.bias.as_deref().or(mean)
     }
+
+    /// What one more of [`Self::constant`] adds to the output: behind a running mean it counts the other way.
+    pub fn constant_sign(&self) -> f64 {
+        if self.bias.is_some() { 1.0 } else { -1.0 }
+    }
 }
 
 /// A layer that is left as it is, and why.

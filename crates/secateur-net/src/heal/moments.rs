@@ -129,10 +129,8 @@ impl Moments {
         let mut changed = vec![(layer.weight.clone(), values)];
         if let Some(name) = layer.constant() {
             let mut values = weights.get(name)?.data.clone();
-            // Behind a running mean the constant counts the other way.
-            let sign = if layer.bias.is_some() { 1.0 } else { -1.0 };
             let constants = values.iter_mut().zip(&constants);
-            constants.for_each(|(value, change)| *value += (sign * change) as f32);
+            constants.for_each(|(value, change)| *value += (layer.constant_sign() * change) as f32);
             changed.push((name.to_string(), values));
         }
         Some(changed)

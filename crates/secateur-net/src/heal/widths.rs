@@ -90,17 +90,14 @@ pub(super) fn of_inputs(
     let mut all = vec![WidthErrors::default(); groups.groups.len()];
     let mut trials: Vec<(Trial, Vec<usize>)> = Vec::new();
     for component in components(groups.groups.len(), &moments) {
-        let widths = component
-            .iter()
-            .map(|&group| (group, groups.groups[group].width));
-        let mut narrowing = Narrowing::new(widths, &moments);
-        let trial = narrowing.run(|readers| trial(readers, &layers, weights));
-        trials.extend(trial.map(|trial| (trial, component.clone())));
+        let mut narrowing = Narrowing::new(&component, groups, &moments);
+        let trial = narrowing.run(|readers, error| trial(readers, error, &layers, weights));
         multiply_adds += narrowing.multiply_adds();
         for part in narrowing.parts {
             let group = part.group;
             all[group] = part.finished();
         }
+        trials.extend(trial.map(|trial| (trial, component)));
     }
     let (trials, components): (Vec<_>, Vec<_>) = trials.into_iter().unzip();
     let (factors, passes) = amplified::counts(network, weights, &trials, inputs)?;
@@ -115,16 +112,20 @@ pub(super) fn of_inputs(
     Ok((all, multiply_adds))
 }
 
-/// The readers of some groups as they are without what is gone.
+/// The readers of some groups as they are without what is gone; `None` where that says nothing.
 fn trial(
     readers: &[Reader<'_>],
+    error: f64,
     layers: &HashMap<String, Layer>,
     weights: &Weights,
 ) -> Option<Trial> {
+    if error < amplified::LEAST {
+        return None;
+    }
     let mut trial = Trial {
         nodes: Vec::new(),
         changed: Vec::new(),
-        error: 0.0,
+        error,
     };
     for reader in readers {
         let layer = layers.get(&reader.moments.node)?;
@@ -204,25 +205,23 @@ struct Narrowing<'a> {
 }
 
 impl<'a> Narrowing<'a> {
-    fn new(groups: impl Iterator<Item = (usize, usize)>, moments: &'a [Moments]) -> Self {
-        let widths: HashMap<usize, usize> = groups.collect();
+    /// Of groups that some layers read together; those read nothing else.
+    fn new(component: &[usize], groups: &ChannelGroups, moments: &'a [Moments]) -> Self {
         let reader = |moments: &'a Moments| {
             let reads = moments.reads.iter();
-            let reads = reads.filter(|read| widths.contains_key(&read.group));
-            let columns: HashMap<usize, &[Vec<usize>]> =
-                reads.map(|read| (read.group, &*read.columns)).collect();
-            if columns.is_empty() {
-                return None;
-            }
-            let layer = Eliminating::new(moments)?;
             Some(Reader {
                 moments,
-                layer,
-                columns,
+                layer: Eliminating::new(moments)?,
+                columns: reads.map(|read| (read.group, &*read.columns)).collect(),
             })
         };
-        let readers: Vec<Reader<'a>> = moments.iter().filter_map(reader).collect();
-        let part = |(&group, &width): (&usize, &usize)| {
+        let reads = |moments: &&'a Moments| {
+            let mut reads = moments.reads.iter();
+            reads.any(|read| component.contains(&read.group))
+        };
+        let readers: Vec<Reader<'a>> = moments.iter().filter(reads).filter_map(reader).collect();
+        let part = |&group: &usize| {
+            let width = groups.groups[group].width;
             let is_read = readers.iter().any(|r| r.columns.contains_key(&group));
             Descent {
                 group,
@@ -234,14 +233,13 @@ impl<'a> Narrowing<'a> {
                 },
             }
         };
-        let mut parts: Vec<Descent> = widths.iter().map(part).collect();
-        parts.sort_by_key(|part| part.group);
+        let parts = component.iter().map(part).collect();
         Self { readers, parts }
     }
 
     /// Until every group that is read has one kernel left. `trial` may make a trial of the readers where
     /// they have lost [`TRIED_AT`] on the way, or of what is left of them in the end.
-    fn run(&mut self, trial: impl Fn(&[Reader<'a>]) -> Option<Trial>) -> Option<Trial> {
+    fn run(&mut self, trial: impl Fn(&[Reader<'a>], f64) -> Option<Trial>) -> Option<Trial> {
         let is_wide = |part: &Descent| part.left.len() > 1 && !part.found.errors.is_empty();
         let mut tried = None;
         while let Some(at) = (0..self.parts.len())
@@ -253,11 +251,10 @@ impl<'a> Narrowing<'a> {
         {
             self.narrow(at);
             if tried.is_none() && self.error() >= TRIED_AT {
-                tried = Some((trial(&self.readers), self.error()));
+                tried = Some(trial(&self.readers, self.error()));
             }
         }
-        let (trial, error) = tried.unwrap_or_else(|| (trial(&self.readers), self.error()));
-        trial.map(|trial| Trial { error, ..trial })
+        tried.unwrap_or_else(|| trial(&self.readers, self.error()))
     }
 
     /// What the readers have lost, as sum of their shares.

@@ -92,6 +92,19 @@ impl<'n> Walk<'n> {
             .update(weights, names, self.network.engine.device());
     }
 
+    /// A copy of the walk at its end, from here on with the parameters `changed` as they are in `weights`.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn ended_with(&self, weights: &Weights, changed: &[&str]) -> Result<Self> {
+        let mut other = self.clone();
+        other.rebind(weights, changed);
+        while other.node().is_some() {
+            other.step(weights)?;
+        }
+        Ok(other)
+    }
+
     /// Runs the next step with its present `weights`, on every batch.
     ///
     /// # Errors

@@ -64,11 +64,7 @@ pub fn losses(
             {
                 for (number, loss) in changed[set].iter_mut().enumerate() {
                     change(set, number, &mut variant);
-                    let mut other = walk.clone();
-                    other.rebind(&variant, &of.parameters);
-                    while other.node().is_some() {
-                        other.step(&variant)?;
-                    }
+                    let other = walk.ended_with(&variant, &of.parameters)?;
                     loss.add(&other.outputs(0, n)?, wanted)?;
                     for &name in &of.parameters {
                         if let Some((was, now)) = weights.get(name).zip(variant.get_mut(name)) {

@@ -315,22 +315,7 @@ fn errors_by_width_tell_twins_from_others() {
         ("flatten", Net::fixture("flatten")),
     ] {
         let net = net.with_twins();
-        let options = SolveOptions {
-            inputs: 64,
-            rows: 2048,
-            ..SolveOptions::default()
-        };
-        let network = Net::interpreter(&net.graph);
-        let part = net.part(64, 5);
-        let (all, multiply_adds) = errors_by_width(
-            &network,
-            &net.graph,
-            &net.groups,
-            &net.weights,
-            &part,
-            &options,
-        )
-        .unwrap();
+        let (all, multiply_adds) = net.errors_by_width();
         assert!(multiply_adds > 0.0);
         let mut beyond: f64 = 0.0;
         for (group, found) in net.groups.groups.iter().zip(&all) {
@@ -354,8 +339,8 @@ fn errors_by_width_tell_twins_from_others() {
 }
 
 impl Net {
-    /// Errors by width with all kernels but the last gone, by the producer of the group.
-    fn errors_of_one(&self) -> HashMap<String, f64> {
+    /// Errors by width on a few inputs, and the multiply-adds.
+    fn errors_by_width(&self) -> (Vec<WidthErrors>, f64) {
         let options = SolveOptions {
             inputs: 64,
             rows: 2048,
@@ -364,8 +349,13 @@ impl Net {
         let network = Self::interpreter(&self.graph);
         let part = self.part(64, 5);
         let (graph, groups) = (&self.graph, &self.groups);
-        let found = errors_by_width(&network, graph, groups, &self.weights, &part, &options);
-        let groups = self.groups.groups.iter().zip(found.unwrap().0);
+        errors_by_width(&network, graph, groups, &self.weights, &part, &options).unwrap()
+    }
+
+    /// Errors by width with all kernels but the last gone, by the producer of the group.
+    fn errors_of_one(&self) -> HashMap<String, f64> {
+        let (all, _) = self.errors_by_width();
+        let groups = self.groups.groups.iter().zip(all);
         groups
             .filter_map(|(group, found)| Some((group.name.clone(), *found.errors.last()?)))
             .collect()
