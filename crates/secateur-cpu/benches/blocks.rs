@@ -6,7 +6,7 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use secateur_cpu::block::{self, BlockSpec, Inputs};
+use secateur_cpu::block::{self, BlockSpec, InputGradient, Inputs};
 use secateur_cpu::conv::{Activation, ConvShape, Method, with_method};
 use secateur_cpu::matrix::{Half, Operand, add_products};
 use secateur_cpu::memory::Buffer;
@@ -113,9 +113,17 @@ fn forward_train(bencher: Bencher<'_, '_>, name: &str) {
 fn backward(bencher: Bencher<'_, '_>, name: &str) {
     let s = Setup::new(name);
     let (_, saved) = block::forward_train(&s.spec, &s.inputs(), None, None);
-    bencher
-        .counter(s.flops(2))
-        .bench_local(|| block::backward(&s.spec, &s.inputs(), &saved, &s.dy, true, None, None));
+    bencher.counter(s.flops(2)).bench_local(|| {
+        block::backward(
+            &s.spec,
+            &s.inputs(),
+            &saved,
+            &s.dy,
+            InputGradient::Own,
+            None,
+            None,
+        )
+    });
 }
 
 fn inference(bencher: Bencher<'_, '_>, s: &Setup) {

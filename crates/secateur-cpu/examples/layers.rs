@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use secateur_cpu::block::{self, BlockSpec, Inputs};
+use secateur_cpu::block::{self, BlockSpec, InputGradient, Inputs};
 use secateur_cpu::conv::{Activation, ConvShape};
 use secateur_cpu::{isa, memory, peak};
 
@@ -202,8 +202,12 @@ impl State {
         let (mut y, saved) = block::forward_train(spec, &inputs, None, None);
         self.best[0] = self.best[0].min(start.elapsed().as_secs_f64());
         let start = Instant::now();
-        let need_dx = !self.layer.first;
-        block::backward(spec, &inputs, &saved, &self.dy, need_dx, None, None);
+        let dx = if self.layer.first {
+            InputGradient::Unwanted
+        } else {
+            InputGradient::Own
+        };
+        block::backward(spec, &inputs, &saved, &self.dy, dx, None, None);
         self.best[1] = self.best[1].min(start.elapsed().as_secs_f64());
         let start = Instant::now();
         block::forward_folded(spec, &self.x, &self.w, &self.beta, &mut y);

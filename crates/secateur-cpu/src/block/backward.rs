@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use super::pending::Pending;
 use super::spec::BlockSpec;
-use super::training::{BlockGradients, Inputs, Saved};
+use super::training::{BlockGradients, InputGradient, Inputs, Saved};
 use crate::ahead::Ahead;
 use crate::checks::assert_len;
 use crate::conv::images::{Images, OutputGradients};
@@ -46,7 +46,7 @@ pub fn backward(
     inputs: &Inputs<'_>,
     saved: &Saved,
     dy: &[f32],
-    need_dx: bool,
+    dx: InputGradient<'_>,
     sums: Option<&[f32]>,
     taylor: Option<&mut [f64]>,
 ) -> BlockGradients {
@@ -62,6 +62,9 @@ pub fn backward(
     );
     if let Some(sums) = sums {
         assert_len("sums", sums.len(), s.n * back_sums_len(c));
+    }
+    if let InputGradient::AddedTo(other) = dx {
+        assert_len("the other gradient of x", other.len(), s.x_len());
     }
     if let Some(taylor) = &taylor {
         assert_len("taylor", taylor.len(), c);
@@ -90,7 +93,7 @@ pub fn backward(
     let constants = saved
         .channels
         .backward(isa, gamma, beta, partials, pixels, taylor);
-    pass.convolution(constants, dy, need_dx)
+    pass.convolution(constants, dy, dx)
 }
 
 /// What both passes read.
@@ -131,11 +134,17 @@ impl Pass<'_> {
     }
 
     /// Second pass: du, and from there dx and dw.
-    fn convolution(&self, constants: Backward, dy: &[f32], need_dx: bool) -> BlockGradients {
+    fn convolution(
+        &self,
+        constants: Backward,
+        dy: &[f32],
+        wanted: InputGradient<'_>,
+    ) -> BlockGradients {
         let Inputs { x, pending, w, .. } = *self.inputs;
         let s = &self.spec.conv;
         let (isa, method, tasks) = (self.isa, method(s), parallel::n_tasks(s.n));
         let mut dresidual = self.inputs.residual.map(|r| Buffer::get(r.len()));
+        let need_dx = wanted != InputGradient::Unwanted;
         let mut dx = need_dx.then(|| Buffer::get(x.len()));
         let mut pending_sums = pending.filter(|_| need_dx).map(Pending::back_sums);
         let mut dw_sums = WeightGradient::new(isa, method, s, tasks);
@@ -155,6 +164,10 @@ impl Pass<'_> {
             weights: &dw_sums,
             x: Shared::read(x),
             dx: dx.as_mut().map(|dx| Shared::write(dx)),
+            added: match wanted {
+                InputGradient::AddedTo(other) => Some(Shared::read(other)),
+                _ => None,
+            },
             pending_sums: pending_sums.as_mut().map(|sums| Shared::write(sums)),
         };
         parallel::fixed(s.n, |task, range| {
@@ -241,6 +254,8 @@ struct SecondPass<'a> {
     weights: &'a WeightGradient,
     x: Shared,
     dx: Option<Shared>,
+    /// What is added to dx.
+    added: Option<Shared>,
     pending_sums: Option<Shared>,
 }
 
@@ -298,6 +313,9 @@ impl SecondPass<'_> {
                 let ahead = Ahead::OUTPUT.read(x, n * x_len);
                 let input = &mut scratch.input;
                 self.input.padded_images(input, n, du, padded, dx, &ahead);
+                if let Some(added) = self.added {
+                    add(added.ptr().add(start * x_len), dx, n * x_len);
+                }
                 self.add_pending_sums(images, x, dx, x_len);
             }
             let dy = OutputGradients {
@@ -360,4 +378,21 @@ impl SecondPass<'_> {
             }
         }
     }
+}
+
+/// Adds `len` floats at `from` to those at `to`.
+///
+/// # Safety
+/// `from` is valid for reads, `to` for writes as well; they do not overlap.
+// Not inlined: it must not change how the code around it is laid out where nothing is added.
+#[inline(never)]
+unsafe fn add(from: *const f32, to: *mut f32, len: usize) {
+    // SAFETY: the caller's contract.
+    let (from, to) = unsafe {
+        (
+            std::slice::from_raw_parts(from, len),
+            std::slice::from_raw_parts_mut(to, len),
+        )
+    };
+    to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
 }

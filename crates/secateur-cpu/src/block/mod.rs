@@ -26,4 +26,4 @@ pub use folded::{forward_folded, forward_folded_residual};
 pub use forward::{forward_pending, forward_train};
 pub use pending::Pending;
 pub use spec::BlockSpec;
-pub use training::{BlockGradients, Inputs, Saved};
+pub use training::{BlockGradients, InputGradient, Inputs, Saved};

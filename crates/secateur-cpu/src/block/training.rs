@@ -72,10 +72,21 @@ pub struct Saved {
     pub(super) channels: Channels,
 }
 
+/// What is wanted of the gradient of x.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum InputGradient<'a> {
+    /// Nothing.
+    Unwanted,
+    /// The gradient.
+    Own,
+    /// The gradient, added to one as long as x: that of another reader of x.
+    AddedTo(&'a [f32]),
+}
+
 /// Gradients of a block.
 #[derive(Debug)]
 pub struct BlockGradients {
-    /// As x; `None` if not asked for.
+    /// As x; `None` if it was not wanted.
     pub dx: Option<Buffer>,
     /// As w.
     pub dw: Buffer,
@@ -88,6 +99,6 @@ pub struct BlockGradients {
     /// As y; `None` without a residual.
     pub dresidual: Option<Buffer>,
     /// Sums for the backward pass of the block that left its batch norm to this one; `None` if
-    /// no block did, or dx was not asked for.
+    /// no block did, or dx was not wanted.
     pub pending_sums: Option<Buffer>,
 }

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use secateur_cpu::block::{self, ActivationStats, BlockSpec, Inputs};
+use secateur_cpu::block::{self, ActivationStats, BlockSpec, InputGradient, Inputs};
 use secateur_cpu::conv::{Activation, ConvShape};
 use secateur_cpu::isa;
 use secateur_cpu::norm::{self, NormSpec};
@@ -60,7 +60,15 @@ impl Case {
 
     fn backward(&self, saved: &block::Saved, taylor: Option<&mut [f64]>) -> block::BlockGradients {
         let (spec, inputs) = (&self.spec, self.inputs());
-        block::backward(spec, &inputs, saved, &self.dy, true, None, taylor)
+        block::backward(
+            spec,
+            &inputs,
+            saved,
+            &self.dy,
+            InputGradient::Own,
+            None,
+            taylor,
+        )
     }
 
     fn reference(&self) -> reference::Block {
@@ -405,9 +413,56 @@ fn the_input_gradient_is_optional() {
     let case = Case::new(spec, 1);
     let (_, saved) = case.forward(None);
     let with = case.backward(&saved, None);
-    let without = block::backward(&spec, &case.inputs(), &saved, &case.dy, false, None, None);
+    let without = block::backward(
+        &spec,
+        &case.inputs(),
+        &saved,
+        &case.dy,
+        InputGradient::Unwanted,
+        None,
+        None,
+    );
     assert!(without.dx.is_none());
     assert_eq!(*with.dw, *without.dw);
+}
+
+#[test]
+fn the_input_gradient_is_added_to_another() {
+    for (c_in, c_out, stride) in [(3, 5, 1), (16, 24, 2), (32, 32, 1)] {
+        let conv = ConvShape::new(
+            [3, 9, 7],
+            [c_in, c_out],
+            [3, 3],
+            [stride, stride],
+            [1; 4],
+            [1, 1],
+            1,
+        )
+        .unwrap();
+        let spec = BlockSpec {
+            conv,
+            eps: 1e-5,
+            activation: Activation::Relu,
+            pool: false,
+        };
+        let case = Case::new(spec, 1);
+        let other = random(9, case.x.len());
+        on_every_level_and_method(|_| {
+            let (_, saved) = case.forward(None);
+            let own = case.backward(&saved, None);
+            let added = InputGradient::AddedTo(&other);
+            let sum = block::backward(&spec, &case.inputs(), &saved, &case.dy, added, None, None);
+            let expected: Vec<f32> = own
+                .dx
+                .unwrap()
+                .iter()
+                .zip(&other)
+                .map(|(a, b)| a + b)
+                .collect();
+            assert_eq!(*sum.dx.unwrap(), *expected);
+            assert_eq!(*sum.dw, *own.dw);
+        });
+    }
 }
 
 #[test]

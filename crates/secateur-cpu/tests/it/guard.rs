@@ -16,7 +16,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use secateur_cpu::block::{self, BlockSpec, Inputs};
+use secateur_cpu::block::{self, BlockSpec, InputGradient, Inputs};
 use secateur_cpu::conv::{self, Activation, ConvShape};
 use secateur_cpu::norm::{self, NormSpec};
 use secateur_cpu::optimizer::{Sgd, sgd};
@@ -198,7 +198,7 @@ fn blocks_stay_inside_their_slices() {
                 };
                 let (y, saved) = block::forward_train(&spec, &inputs, None, None);
                 assert_eq!(y.len(), len);
-                block::backward(&spec, &inputs, &saved, &dy, true, None, None);
+                block::backward(&spec, &inputs, &saved, &dy, InputGradient::Own, None, None);
                 let (_, _, pending) = block::forward_pending(
                     &before,
                     &Inputs::new(&x, &eye, &ones, &ones),
@@ -210,7 +210,7 @@ fn blocks_stay_inside_their_slices() {
                     ..inputs
                 };
                 let (_, saved) = block::forward_train(&spec, &inputs, None, None);
-                block::backward(&spec, &inputs, &saved, &dy, true, None, None);
+                block::backward(&spec, &inputs, &saved, &dy, InputGradient::Own, None, None);
                 block::forward_folded_residual(&spec, &x, &w, &beta, residual, &mut folded);
                 if block::is_chain(&[spec]) {
                     block::forward_chain(&[spec], &x, &w, &beta, residual, &mut folded);

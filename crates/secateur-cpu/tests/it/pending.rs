@@ -1,7 +1,7 @@
 //! A block that normalises what it reads equals two blocks of which each does its own.
 
 use proptest::prelude::*;
-use secateur_cpu::block::{self, ActivationStats, BlockSpec, Inputs};
+use secateur_cpu::block::{self, ActivationStats, BlockSpec, InputGradient, Inputs};
 use secateur_cpu::conv::{Activation, ConvShape};
 
 use crate::common::{any_conv, common_conv, on_every_level_and_method, random, same3x3};
@@ -83,7 +83,7 @@ fn run(specs: [&BlockSpec; 2], x: &[f32], dy: &[f32], is_pending: bool) -> Resul
         ..b.inputs(&middle)
     };
     let (y, saved) = block::forward_train(second, &next, Some(of_second), of_pending);
-    let back = block::backward(second, &next, &saved, dy, true, None, None);
+    let back = block::backward(second, &next, &saved, dy, InputGradient::Own, None, None);
     assert_eq!(back.pending_sums.is_some(), is_pending);
     let sums = back.pending_sums.as_deref();
     let dx = back.dx.unwrap();
@@ -93,7 +93,7 @@ fn run(specs: [&BlockSpec; 2], x: &[f32], dy: &[f32], is_pending: bool) -> Resul
         &inputs,
         &saved_first,
         &dx,
-        true,
+        InputGradient::Own,
         sums,
         Some(&mut taylor),
     );

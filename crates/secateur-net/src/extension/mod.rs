@@ -9,6 +9,7 @@
 //! Only the CPU device (`Flex`) has these; on other devices the network runs
 //! through stock Burn operations (see [`crate::Engine`]).
 
+mod gradient_sum;
 mod storage;
 mod timing;
 
@@ -26,7 +27,8 @@ use burn_autodiff::{
 use burn_flex::FlexTensor;
 use secateur_cpu::memory::Buffer;
 
-use storage::{contiguous_slice, flex_tensor};
+use gradient_sum::GradientSum;
+use storage::{contiguous_slice, flex_tensor, sum_tensor};
 pub use storage::{tensor_from_buffer, tensor_from_vec};
 pub use timing::time_in_routines;
 pub(crate) use timing::timed;
@@ -56,10 +58,30 @@ pub trait FusedOp: Debug + Send + Sync {
         output_gradient: &[f32],
         wanted: [bool; MAX_INPUTS],
     ) -> InputGradients;
+
+    /// The same, where `first`, if given, is what other readers of the first input have found its
+    /// gradient to be: the sum of both.
+    fn backward_onto(
+        &self,
+        inputs: [&[f32]; MAX_INPUTS],
+        output_gradient: &[f32],
+        wanted: [bool; MAX_INPUTS],
+        first: Option<&[f32]>,
+    ) -> InputGradients {
+        let mut gradients = self.backward(inputs, output_gradient, wanted);
+        if let (Some(own), Some(first)) = (&mut gradients[0], first) {
+            gradient_sum::add(own, first);
+        }
+        gradients
+    }
 }
 
 /// A fused operation on its way through Burn's dispatch.
 pub type FusedCall = Arc<dyn FusedOp>;
+
+/// Where the gradients of a fused operation's inputs are added up: of those that other operations
+/// gave and may read as well, not of parameters.
+pub type GradientSums = [Option<Arc<GradientSum>>; MAX_INPUTS];
 
 /// Backends that run fused operations.
 #[backend_extension(Flex, Autodiff)]
@@ -76,7 +98,9 @@ pub trait FusedBackend: Backend {
         call: FusedCall,
     ) -> FloatTensor<Self>;
 
-    /// Runs the backward pass of `call`; one-element tensors stand for gradients not wanted.
+    /// Runs the backward pass of `call` and adds the gradients to those `sums` that there are; gives
+    /// tensors of the others and of the sums that begin with it, and of one element where a sum
+    /// had begun or no gradient is wanted.
     #[allow(clippy::too_many_arguments)]
     fn fused_gradients(
         a: FloatTensor<Self>,
@@ -88,6 +112,7 @@ pub trait FusedBackend: Backend {
         output_gradient: FloatTensor<Self>,
         call: FusedCall,
         wanted: [bool; MAX_INPUTS],
+        sums: GradientSums,
     ) -> Vec<FloatTensor<Self>>;
 }
 
@@ -117,20 +142,33 @@ impl FusedBackend for Flex {
         output_gradient: FlexTensor,
         call: FusedCall,
         wanted: [bool; MAX_INPUTS],
+        sums: GradientSums,
     ) -> Vec<FlexTensor> {
         let inputs = [a, b, c, d, e, f].map(|t| t.to_contiguous());
         let output_gradient = output_gradient.to_contiguous();
         let slices = inputs.each_ref().map(contiguous_slice);
         let dy = contiguous_slice(&output_gradient);
-        let gradients = timed(|| call.backward(slices, dy, wanted));
-        gradients
-            .into_iter()
-            .zip(&inputs)
-            .map(|(gradient, input)| match gradient {
-                Some(gradient) => flex_tensor(gradient, input.layout().shape()),
-                None => flex_tensor(Buffer::zeroed(1), &[1]),
-            })
-            .collect()
+        let mut first = sums[0].as_ref().and_then(|sum| sum.take());
+        let so_far = first.as_deref();
+        let gradients = timed(|| call.backward_onto(slices, dy, wanted, so_far));
+        let nothing = || flex_tensor(Buffer::zeroed(1), &[1]);
+        let mut tensors = Vec::with_capacity(MAX_INPUTS);
+        for ((gradient, sum), input) in gradients.into_iter().zip(sums).zip(&inputs) {
+            let (before, shape) = (first.take(), input.layout().shape());
+            tensors.push(match (gradient, sum) {
+                (Some(of_leaf), None) => flex_tensor(of_leaf, shape),
+                (gradient, Some(sum)) => {
+                    let begins = sum.grow(gradient, before);
+                    if begins {
+                        sum_tensor(sum, shape)
+                    } else {
+                        nothing()
+                    }
+                }
+                (None, None) => nothing(),
+            });
+        }
+        tensors
     }
 }
 
@@ -149,9 +187,18 @@ impl<B: Backend + FusedBackend> Backward<B, MAX_INPUTS> for FusedBackward {
         let output_gradient = gradients.consume::<B>(&ops.node);
         let ([a, b, c, d, e, f], call) = ops.state;
         let wanted = ops.parents.each_ref().map(Option::is_some);
-        let results = B::fused_gradients(a, b, c, d, e, f, output_gradient, call, wanted);
-        for (parent, gradient) in ops.parents.into_iter().zip(results) {
-            if let Some(parent) = parent {
+        let (mut sums, mut gives) = (GradientSums::default(), wanted);
+        for (slot, parent) in ops.parents.iter().enumerate() {
+            if let Some(parent) = parent.as_ref().filter(|node| !node.parents.is_empty()) {
+                let sum = GradientSum::of(parent.id);
+                let is_that = |other: &Arc<_>| Arc::ptr_eq(other, &sum);
+                gives[slot] = !sum.has_begun() && !sums.iter().flatten().any(is_that);
+                sums[slot] = Some(sum);
+            }
+        }
+        let results = B::fused_gradients(a, b, c, d, e, f, output_gradient, call, wanted, sums);
+        for ((parent, gradient), gives) in ops.parents.into_iter().zip(results).zip(gives) {
+            if let Some(parent) = parent.filter(|_| gives) {
                 gradients.register::<B>(parent.id, gradient);
             }
         }
@@ -196,6 +243,7 @@ impl<B: Backend + FusedBackend, C: CheckpointStrategy> FusedBackend for Autodiff
         _: FloatTensor<Self>,
         _: FusedCall,
         _: [bool; MAX_INPUTS],
+        _: GradientSums,
     ) -> Vec<FloatTensor<Self>> {
         unreachable!("second derivatives of fused operations are never taken")
     }

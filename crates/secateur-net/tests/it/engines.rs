@@ -101,6 +101,41 @@ fn with_relu6(mut case: Case, bounds_are_inputs: bool) -> Case {
     case
 }
 
+/// The same net, where what the first ReLU gives, r, goes on as r · sigmoid(r) + r · r + r: it has five
+/// readers, two of them in one operation.
+fn with_many_readers(mut case: Case) -> Case {
+    let nodes = &mut case.graph.nodes;
+    let at = nodes
+        .iter()
+        .position(|node| node.op_type == "Relu")
+        .unwrap();
+    let r = nodes[at].outputs[0].clone();
+    for input in nodes[at + 1..].iter_mut().flat_map(|node| &mut node.inputs) {
+        if input.as_ref() == Some(&r) {
+            *input = Some("all".to_string());
+        }
+    }
+    let steps = [
+        ("Sigmoid", vec![r.as_str()], "gate"),
+        ("Mul", vec![&r, "gate"], "gated"),
+        ("Mul", vec![&r, &r], "square"),
+        ("Add", vec!["gated", "square"], "both"),
+        ("Add", vec!["both", &r], "all"),
+    ];
+    let steps = steps.map(|(op_type, inputs, output)| Node {
+        name: output.to_string(),
+        op_type: op_type.to_string(),
+        inputs: inputs
+            .iter()
+            .map(|name| Some((*name).to_string()))
+            .collect(),
+        outputs: vec![output.to_string()],
+        ..nodes[at].clone()
+    });
+    nodes.splice(at + 1..=at, steps);
+    case
+}
+
 /// Lines of the plan that contain `text`.
 fn count(case: &Case, text: &str) -> usize {
     let plan = network(case, &Engine::fused()).describe();
@@ -112,6 +147,12 @@ fn plain_networks_agree() {
     for (widths, seed) in [("3,4,M,5,M", 1), ("17,M,33,7", 2), ("1,1", 3)] {
         check(widths, &small_vgg(widths, seed), TOLERANCE);
     }
+}
+
+#[test]
+fn networks_whose_values_have_many_readers_agree() {
+    let case = with_many_readers(shifted(small_vgg("3,4,M,5", 6), FROM_KINKS));
+    check("many readers", &case, DEEP_TOLERANCE);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use rayon::prelude::*;
-use secateur_cpu::block::{self, ActivationStats, BlockSpec, Inputs, Saved};
+use secateur_cpu::block::{self, ActivationStats, BlockSpec, InputGradient, Inputs, Saved};
 use secateur_cpu::conv::{self, Activation};
 use secateur_cpu::memory::Buffer;
 
@@ -312,6 +312,16 @@ impl FusedOp for BlockCall {
         dy: &[f32],
         wanted: [bool; MAX_INPUTS],
     ) -> InputGradients {
+        self.backward_onto(slices, dy, wanted, None)
+    }
+
+    fn backward_onto(
+        &self,
+        slices: [&[f32]; MAX_INPUTS],
+        dy: &[f32],
+        wanted: [bool; MAX_INPUTS],
+        first: Option<&[f32]>,
+    ) -> InputGradients {
         let mut gradients = InputGradients::default();
         let Some(saved) = lock(&self.saved).take() else {
             return gradients;
@@ -320,12 +330,17 @@ impl FusedOp for BlockCall {
         let c_out = self.spec.conv.c_out;
         let mut taylor = self.collector.as_ref().map(|_| vec![0.0f64; c_out]);
         let sums = self.left().and_then(|norm| norm.take_sums());
+        let dx = match first {
+            _ if !wanted[0] => InputGradient::Unwanted,
+            Some(first) => InputGradient::AddedTo(first),
+            None => InputGradient::Own,
+        };
         let result = block::backward(
             &self.spec,
             &inputs,
             &saved,
             dy,
-            wanted[0],
+            dx,
             sums.as_deref(),
             taylor.as_deref_mut(),
         );
