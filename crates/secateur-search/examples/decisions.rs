@@ -101,6 +101,7 @@ fn epoch(space: &Space, share: f64) -> Result<(), Box<dyn std::error::Error>> {
         let (learning, _) = timed(|| {
             policy.learner().map(|learner| {
                 learner.learn(&Experience {
+                    widths: 0,
                     observation: &observation,
                     masks: &chosen,
                     rewards: &observation.own_reward,
@@ -161,6 +162,7 @@ fn observation(space: &Space, masks: &Masks) -> Observation {
         errors: (0..mask.len())
             .map(|gone| (gone as f64 / mask.len() as f64).powi(3))
             .collect(),
+        ..WidthErrors::default()
     };
     let mut observation = Observation {
         network: NetworkFacts::default(),

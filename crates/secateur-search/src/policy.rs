@@ -123,6 +123,12 @@ pub trait Policy {
         Some(widths::even(frame))
     }
 
+    /// Widths of the same size that it holds to be as good. When the network is cut, each is looked at
+    /// as well, and what has the lowest loss stays; a look is a small part of what a run costs.
+    fn other_widths(&mut self, _observation: &Observation, _frame: &Frame<'_>) -> Vec<Vec<usize>> {
+        Vec::new()
+    }
+
     /// Its state, from which a killed run goes on with the same decisions.
     fn checkpoint(&self) -> Vec<u8> {
         Vec::new()
@@ -166,6 +172,9 @@ pub struct Experience<'a> {
     pub observation: &'a Observation,
     /// The kernels that were on afterwards: what the limits made of its wishes.
     pub masks: &'a Masks,
+    /// Whose widths they have: 0 for those of [`Policy::widths`], from 1 on of
+    /// [`Policy::other_widths`].
+    pub widths: usize,
     /// What each kernel that may be switched earned, `[group][kernel]`.
     pub rewards: &'a [Vec<f32>],
     /// What was seen afterwards.

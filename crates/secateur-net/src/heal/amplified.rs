@@ -4,8 +4,7 @@
 //! network's outputs differs: edges that the first layer blurs are missing everywhere behind it, and
 //! what goes into the sum of a residual block is a small part of that. So the network is run once for
 //! every group with readers that do without some kernels, all else as it is. How far its outputs
-//! move, over what the readers lose, is the **amplification**. Errors count by its root: what comes
-//! behind a layer is solved for what it has lost, so that a part is made up for.
+//! move, over what the readers lose, is the **amplification**.
 
 use std::iter::zip;
 
@@ -22,8 +21,6 @@ pub(super) const TRIED_AT: f64 = 0.1;
 pub(super) const LEAST: f64 = 1e-4;
 /// Amplifications stay within this factor of their geometric mean on either side.
 const MOST: f64 = 8.0;
-/// The power of amplifications that errors count by.
-const POWER: f64 = 0.5;
 
 /// Layers that do without some of what they read.
 pub(super) struct Trial {
@@ -55,12 +52,12 @@ impl Trial {
     }
 }
 
-/// What the errors of some trials count, of geometric mean 1; and the passes of the whole network that
+/// The amplifications of some trials, of geometric mean 1; and the passes of the whole network that
 /// this took, as a count of inputs. Where outputs do not move, or nothing tells how far, it is 1.
 ///
 /// # Errors
 /// As an inference pass.
-pub(super) fn counts(
+pub(super) fn amplifications(
     network: &Interpreter,
     weights: &Weights,
     trials: &[Trial],
@@ -100,11 +97,8 @@ pub(super) fn counts(
         .collect();
     let known: Vec<f64> = logs.iter().flatten().copied().collect();
     let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-    let of_log = |log: Option<f64>| {
-        log.map_or(1.0, |log| {
-            f64::exp(log - mean).clamp(1.0 / MOST, MOST).powf(POWER)
-        })
-    };
+    let of_log =
+        |log: Option<f64>| log.map_or(1.0, |log| f64::exp(log - mean).clamp(1.0 / MOST, MOST));
     Ok((logs.into_iter().map(of_log).collect(), passes))
 }
 

@@ -29,7 +29,7 @@ use crate::weights::Weights;
 const ROUNDS: usize = 256;
 
 /// What a channel group loses with its kernels.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WidthErrors {
     /// Kernels in the order in which they go; the last stays.
     pub order: Vec<usize>,
@@ -37,9 +37,41 @@ pub struct WidthErrors {
     /// variance of what each gives, summed over the readers, by what it counts at the network's
     /// outputs against errors of other groups; `[width]`, rising from 0.
     pub errors: Vec<f64>,
+    /// How far the network's outputs move for an error of the readers, as share of the geometric mean
+    /// over the groups, within a factor of 8 of it; 1 where that is not known.
+    pub amplification: f64,
+}
+
+impl Default for WidthErrors {
+    fn default() -> Self {
+        Self {
+            order: Vec::new(),
+            errors: Vec::new(),
+            amplification: 1.0,
+        }
+    }
 }
 
 impl WidthErrors {
+    /// The power of amplifications that `errors` count by: what comes behind a layer is solved for
+    /// what it has lost, so that a part is made up for.
+    pub const POWER: f64 = 0.5;
+
+    /// The same, counting by this power of the amplification.
+    #[must_use]
+    pub fn counting(&self, power: f64) -> Self {
+        self.times(self.amplification.powf(power - Self::POWER))
+    }
+
+    /// The same with errors that count by a factor more.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        Self {
+            errors: self.errors.iter().map(|error| factor * error).collect(),
+            ..self.clone()
+        }
+    }
+
     /// The error with so many kernels; `None` where the layer was not measured.
     pub fn at(&self, width: usize) -> Option<f64> {
         let gone = self.order.len().saturating_sub(width);
@@ -100,13 +132,16 @@ pub(super) fn of_inputs(
         trials.extend(trial.map(|trial| (trial, component)));
     }
     let (trials, components): (Vec<_>, Vec<_>) = trials.into_iter().unzip();
-    let (factors, passes) = amplified::counts(network, weights, &trials, inputs)?;
+    let (amplifications, passes) = amplified::amplifications(network, weights, &trials, inputs)?;
     let whole = CostModel::new(graph, groups)?.count(&Masks::all_active(groups));
     multiply_adds += passes * whole.macs as f64;
-    for (factor, component) in factors.into_iter().zip(components) {
+    for (amplification, component) in amplifications.into_iter().zip(components) {
         for group in component {
-            let errors = all[group].errors.iter_mut();
-            errors.for_each(|error| *error *= factor);
+            let factor = amplification.powf(WidthErrors::POWER);
+            all[group] = WidthErrors {
+                amplification,
+                ..all[group].times(factor)
+            };
         }
     }
     Ok((all, multiply_adds))
@@ -228,8 +263,8 @@ impl<'a> Narrowing<'a> {
                 width,
                 left: (0..width).collect(),
                 found: WidthErrors {
-                    order: Vec::new(),
                     errors: if is_read { vec![0.0] } else { Vec::new() },
+                    ..WidthErrors::default()
                 },
             }
         };

@@ -125,11 +125,17 @@ impl DqnAgent {
         self.state.replay.push_epoch(transitions);
     }
 
-    /// Errors by width, each layer's by what it matters; with noise where others are tried.
-    pub(super) fn weighed(&mut self, observation: &Observation, tries: bool) -> Vec<WidthErrors> {
+    /// Errors by width, each layer's by what it matters, counting by a power of their amplification;
+    /// with noise where others are tried.
+    pub(super) fn weighed(
+        &mut self,
+        observation: &Observation,
+        power: f64,
+        tries: bool,
+    ) -> Vec<WidthErrors> {
         let AgentState { shapes, rng, .. } = &mut self.state;
         let noise = if tries { self.config.width_noise } else { 0.0 };
-        shapes.weighed(observation, f64::from(noise), rng)
+        shapes.weighed(observation, power, f64::from(noise), rng)
     }
 
     /// Learns how much the layers' errors matter from the network that was looked at last, where it

@@ -1,5 +1,6 @@
 //! The agent as a policy: what it sees are features, what it wants follows from Q.
 
+use secateur_net::heal::WidthErrors;
 use serde::{Deserialize, Serialize};
 
 use super::epsilon::EPSILON_END;
@@ -11,6 +12,11 @@ use crate::policy::{
 };
 use crate::record::Stage;
 use crate::widths::{Frame, knapsack};
+
+/// Powers of their amplification that errors may count by. Where what comes behind a layer makes up for its
+/// errors, as in a plain chain, networks are better by none of it; where errors pass it by, as beside
+/// the layers of residual blocks, by all. Looks decide.
+const POWERS: [f64; 2] = [1.0, 0.0];
 
 /// Name of the policy.
 pub const DQN: &str = "dqn";
@@ -26,6 +32,10 @@ pub struct DqnPolicy {
     epsilon: f32,
     /// Whether widths are tried that it would not choose.
     tries_widths: bool,
+    /// Which of [`POWERS`] looks have found to be better.
+    power: Option<usize>,
+    /// Whether both are looked at in this epoch.
+    is_in_doubt: bool,
 }
 
 /// What is saved of it.
@@ -33,6 +43,7 @@ pub struct DqnPolicy {
 struct Saved {
     agent: AgentState,
     epsilon_start: f32,
+    power: Option<usize>,
 }
 
 impl DqnPolicy {
@@ -42,6 +53,8 @@ impl DqnPolicy {
             epsilon_start: agent.epsilon(),
             epsilon: 0.0,
             tries_widths: false,
+            power: None,
+            is_in_doubt: false,
             agent,
             updates,
         }
@@ -56,6 +69,21 @@ impl DqnPolicy {
     fn expected(&self, rows: &[Features]) -> Vec<f32> {
         let values = self.agent.q_values(rows).into_iter();
         values.map(|[off, on]| on - off).collect()
+    }
+
+    /// The widths of least error at a size, by one of [`POWERS`].
+    fn widths_by(
+        &mut self,
+        power: usize,
+        observation: &Observation,
+        frame: &Frame<'_>,
+    ) -> Vec<usize> {
+        let power = match self.tries_widths {
+            true => WidthErrors::POWER,
+            false => POWERS[power],
+        };
+        let errors = self.agent.weighed(observation, power, self.tries_widths);
+        knapsack(frame, &errors)
     }
 
     fn damaged(reason: impl ToString) -> PolicyError {
@@ -90,14 +118,27 @@ impl Policy for DqnPolicy {
     }
 
     fn widths(&mut self, observation: &Observation, frame: &Frame<'_>) -> Option<Vec<usize>> {
-        let errors = self.agent.weighed(observation, self.tries_widths);
-        Some(knapsack(frame, &errors))
+        let power = self.power.unwrap_or_default();
+        Some(self.widths_by(power, observation, frame))
+    }
+
+    fn other_widths(&mut self, observation: &Observation, frame: &Frame<'_>) -> Vec<Vec<usize>> {
+        self.is_in_doubt = self.power.is_none() && !self.tries_widths;
+        let others = if self.is_in_doubt {
+            1..POWERS.len()
+        } else {
+            0..0
+        };
+        others
+            .map(|power| self.widths_by(power, observation, frame))
+            .collect()
     }
 
     fn checkpoint(&self) -> Vec<u8> {
         let saved = Saved {
             agent: self.agent.state().clone(),
             epsilon_start: self.epsilon_start,
+            power: self.power,
         };
         policy::saved(&saved)
     }
@@ -106,6 +147,7 @@ impl Policy for DqnPolicy {
         let saved: Saved = policy::restored(DQN, checkpoint)?;
         self.agent.resume(saved.agent);
         self.epsilon_start = saved.epsilon_start;
+        self.power = saved.power.filter(|power| *power < POWERS.len());
         Ok(())
     }
 
@@ -148,6 +190,9 @@ impl Learner for DqnPolicy {
     }
 
     fn learn(&mut self, experience: &Experience<'_>) -> LearnReport {
+        if std::mem::take(&mut self.is_in_doubt) {
+            self.power = Some(experience.widths);
+        }
         let before = features(experience.observation);
         let after = features(experience.next_observation);
         let mut transitions = Vec::new();

@@ -295,6 +295,7 @@ fn layers(active: [usize; 2], log_loss: f64) -> Observation {
     let errors = WidthErrors {
         order: (0..8).collect(),
         errors: (0..8).map(|gone| 0.01 * f64::from(gone)).collect(),
+        ..WidthErrors::default()
     };
     Observation {
         network: NetworkFacts {
@@ -317,7 +318,7 @@ fn layers_count_by_what_looks_say_of_them() {
     let mut agent = DqnAgent::new(tries, 7, &Engine::fused());
     let seen = layers([4, 4], 0.0);
     let factors = |agent: &mut DqnAgent| -> [f64; 2] {
-        let weighed = agent.weighed(&seen, false);
+        let weighed = agent.weighed(&seen, WidthErrors::POWER, false);
         [0, 1].map(|layer| weighed[layer].errors[4] / seen.errors[layer].errors[4])
     };
     assert_eq!(factors(&mut agent), [1.0; 2]);
@@ -354,12 +355,15 @@ fn what_is_shipped_can_be_read_and_is_no_start_from_nothing() {
     };
     let seen = layers([4, 4], 0.0);
     let mut agent = DqnAgent::new(pretrained, 9, &Engine::fused());
-    assert_ne!(agent.weighed(&seen, false), *seen.errors);
+    assert_ne!(
+        agent.weighed(&seen, WidthErrors::POWER, false),
+        *seen.errors
+    );
     // Some layers matter more: those that others go with, not all.
     let mut streams = seen.clone();
     streams.layers[1].coupled = 4;
-    let plain = agent.weighed(&seen, false)[1].errors[4];
-    assert!(agent.weighed(&streams, false)[1].errors[4] > plain);
+    let plain = agent.weighed(&seen, WidthErrors::POWER, false)[1].errors[4];
+    assert!(agent.weighed(&streams, WidthErrors::POWER, false)[1].errors[4] > plain);
 }
 
 #[test]
@@ -370,9 +374,13 @@ fn widths_are_tried_with_noise_alone() {
     };
     let seen = layers([4, 4], 0.0);
     let mut agent = DqnAgent::new(noisy, 8, &Engine::fused());
-    assert_eq!(agent.weighed(&seen, false), *seen.errors);
-    let tried = agent.weighed(&seen, true);
-    assert!(tried != *seen.errors && tried != agent.weighed(&seen, true));
-    let plain = DqnAgent::new(config(), 8, &Engine::fused()).weighed(&seen, true);
+    assert_eq!(
+        agent.weighed(&seen, WidthErrors::POWER, false),
+        *seen.errors
+    );
+    let tried = agent.weighed(&seen, WidthErrors::POWER, true);
+    assert!(tried != *seen.errors && tried != agent.weighed(&seen, WidthErrors::POWER, true));
+    let plain =
+        DqnAgent::new(config(), 8, &Engine::fused()).weighed(&seen, WidthErrors::POWER, true);
     assert_eq!(plain, *seen.errors);
 }

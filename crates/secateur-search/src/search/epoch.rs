@@ -8,13 +8,35 @@ use super::keep::{Changes, RecordParts};
 use super::progress::Steps;
 use super::{Observer, Phase, Search};
 use crate::choose::{Limits, choose};
-use crate::config::{Count, EXCHANGE_RATIO, EXPLORING_LOOKS, LOOKS_SHARE};
+use crate::config::{Count, EXCHANGE_RATIO, EXPLORING_LOOKS, LOOKS_SHARE, PruneConfig};
 use crate::environment::{Action, Environment, Goal, Healing, Step};
 use crate::error::SearchError;
 use crate::observation::Observation;
 use crate::policy::{Experience, Exploration, LearnReport, PolicyError};
 use crate::record::{ReactivatedBy, Stage};
 use crate::widths::Frame;
+
+/// Kernels that a cut may leave.
+struct Choice {
+    masks: Masks,
+    /// Whose widths they have, as [`Experience::widths`] says it.
+    widths: usize,
+}
+
+/// What widths of a network of at most this size must keep to.
+fn frame<'e, E: Environment>(
+    environment: &'e E,
+    config: &PruneConfig,
+    (count, at_most): (Count, u64),
+) -> Frame<'e> {
+    Frame {
+        space: environment.space(),
+        count,
+        at_most,
+        round_to: config.search.round_to,
+        effort: environment.costs().effort,
+    }
+}
 
 impl<E: Environment> Search<'_, E> {
     pub(super) fn epoch(
@@ -30,29 +52,26 @@ impl<E: Environment> Search<'_, E> {
         let observation = self.environment.observe(&goal);
         let cuts = self.episodes.cuts(episode, t);
         let limits = self.limits(t, cuts);
-        let (masks, wishes) = self.chosen(&observation, limits)?;
+        let (choices, wishes) = self.chosen(&observation, limits, cuts)?;
         let standing = self.environment.standing().clone();
-        if masks == standing.masks && !cuts {
+        if choices[0].masks == standing.masks && !cuts {
             // What is asked again is answered alike.
             self.go_on_from(episode, self.episodes.next_cut(t));
             return Ok(());
         }
         let before = (!cuts).then(|| self.environment.state().clone());
         let progress = self.progress(exploration.stage, episode);
+        let mut steps = Steps {
+            progress,
+            planned: 0,
+            observer,
+        };
+        let (Choice { masks, widths }, step) = self.look_at_each(choices, &goal, &mut steps)?;
         let changes = Changes::between(&observation, &standing.masks, &masks, ReactivatedBy::Agent)
             .beside(&wishes, &standing.masks, &masks);
-        let step = self.look(
-            masks,
-            &goal,
-            &mut Steps {
-                progress,
-                planned: 0,
-                observer,
-            },
-        )?;
         let next_observation = self.environment.observe(&self.goal(t + 1, t));
         let terminated = t == self.episodes.epochs();
-        let report = self.learn(&observation, &step, &next_observation, terminated);
+        let report = self.learn((&observation, &next_observation), widths, &step, terminated);
 
         let candidate = self.keep_candidate(self.episodes.stop(t))?;
         let parts = RecordParts {
@@ -78,6 +97,36 @@ impl<E: Environment> Search<'_, E> {
         };
         self.go_on_from(episode, next);
         Ok(())
+    }
+
+    /// Looks at each of some choices and stays with that of the lowest loss, if there is none the first
+    /// one; and what came of it.
+    fn look_at_each(
+        &mut self,
+        mut choices: Vec<Choice>,
+        goal: &Goal,
+        steps: &mut Steps<'_>,
+    ) -> Result<(Choice, Step), SearchError> {
+        let others = choices.split_off(1);
+        let mut best = choices.remove(0);
+        let begin = (!others.is_empty()).then(|| self.environment.state().clone());
+        let mut of_best = self.look(best.masks.clone(), goal, steps)?;
+        for other in others {
+            let (least, state) = (
+                self.environment.standing().loss,
+                self.environment.state().clone(),
+            );
+            if let Some(begin) = &begin {
+                self.environment.restore(begin.clone());
+            }
+            let step = self.look(other.masks.clone(), goal, steps)?;
+            if self.environment.standing().loss < least {
+                (best, of_best) = (other, step);
+            } else {
+                self.environment.restore(state);
+            }
+        }
+        Ok((best, of_best))
     }
 
     /// Switches to these kernels with solved weights.
@@ -139,26 +188,46 @@ impl<E: Environment> Search<'_, E> {
         }
     }
 
-    /// What the policy wants, within the limits of the epoch; and its wishes.
+    /// What the policy wants, within the limits of the epoch, and where the network is cut what it holds
+    /// to be as good; and its wishes.
     fn chosen(
         &mut self,
         observation: &Observation,
         limits: Limits,
-    ) -> Result<(Masks, Vec<Vec<bool>>), SearchError> {
+        cuts: bool,
+    ) -> Result<(Vec<Choice>, Vec<Vec<bool>>), SearchError> {
         let ranks = self.policy.rank(observation);
         let wishes = self.policy.wish(observation);
         self.check_shape(&ranks)?;
         self.check_shape(&wishes)?;
-        let widths = self.widths(observation, limits.count, limits.at_most)?;
-        let masks = choose(
-            &self.environment.standing().masks,
-            &ranks,
-            &wishes,
-            &self.environment.space().cost,
-            &limits,
-            widths.as_deref(),
-        );
-        Ok((masks, wishes))
+        let mut widths = vec![self.widths(observation, limits.count, limits.at_most)?];
+        if cuts {
+            let frame = frame(
+                &self.environment,
+                self.config,
+                (limits.count, limits.at_most),
+            );
+            let others = self.policy.other_widths(observation, &frame);
+            for other in others {
+                widths.push(Some(self.check_widths(other)?));
+            }
+        }
+        let mut choices: Vec<Choice> = Vec::new();
+        for (number, widths) in widths.into_iter().enumerate() {
+            let masks = choose(
+                &self.environment.standing().masks,
+                &ranks,
+                &wishes,
+                &self.environment.space().cost,
+                &limits,
+                widths.as_deref(),
+            );
+            if !choices.iter().any(|choice| choice.masks == masks) {
+                let widths = number;
+                choices.push(Choice { masks, widths });
+            }
+        }
+        Ok((choices, wishes))
     }
 
     /// How many kernels each group is to keep in a network of at most this size, if the policy says
@@ -169,23 +238,22 @@ impl<E: Environment> Search<'_, E> {
         count: Count,
         at_most: u64,
     ) -> Result<Option<Vec<usize>>, PolicyError> {
-        let frame = Frame {
-            space: self.environment.space(),
-            count,
-            at_most,
-            round_to: self.config.search.round_to,
-            effort: self.environment.costs().effort,
-        };
+        let frame = frame(&self.environment, self.config, (count, at_most));
         let widths = self.policy.widths(observation, &frame);
-        let fits = |widths: &Vec<usize>| widths.len() == frame.space.groups.groups.len();
-        match widths {
-            Some(widths) if !fits(&widths) => Err(PolicyError::Widths {
-                name: self.policy.name(),
-                expected: frame.space.groups.groups.len(),
-                got: widths.len(),
-            }),
-            widths => Ok(widths),
+        widths.map(|widths| self.check_widths(widths)).transpose()
+    }
+
+    /// Fails unless widths are one for each group.
+    fn check_widths(&self, widths: Vec<usize>) -> Result<Vec<usize>, PolicyError> {
+        let expected = self.environment.space().groups.groups.len();
+        if widths.len() == expected {
+            return Ok(widths);
         }
+        Err(PolicyError::Widths {
+            name: self.policy.name(),
+            expected,
+            got: widths.len(),
+        })
     }
 
     /// Fails unless a policy's figures are one for each kernel that may be switched: what does
@@ -222,9 +290,9 @@ impl<E: Environment> Search<'_, E> {
 
     fn learn(
         &mut self,
-        observation: &Observation,
+        (observation, next_observation): (&Observation, &Observation),
+        widths: usize,
         step: &Step,
-        next_observation: &Observation,
         terminated: bool,
     ) -> LearnReport {
         let masks = &self.environment.standing().masks;
@@ -234,6 +302,7 @@ impl<E: Environment> Search<'_, E> {
         learner.learn(&Experience {
             observation,
             masks,
+            widths,
             rewards: &step.reward.kernels,
             next_observation,
             terminated,

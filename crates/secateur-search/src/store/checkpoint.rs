@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// First bytes of every checkpoint; the last digit is the format's version.
-const MAGIC: &[u8; 8] = b"secatr08";
+const MAGIC: &[u8; 8] = b"secatr09";
 
 /// FNV-1a, 64 bits: enough to notice a damaged file.
 /// Source: Fowler, Noll and Vo, <http://www.isthe.com/chongo/tech/comp/fnv/>.

@@ -241,6 +241,7 @@ mod tests {
             WidthErrors {
                 order: (0..width).collect(),
                 errors: (0..width).map(error).collect(),
+                ..WidthErrors::default()
             }
         };
         space

@@ -43,6 +43,8 @@ pub(super) struct Table {
     config: PruneConfig,
     /// What each kernel is worth, `[group][kernel]`; all together 1.
     values: Vec<Vec<f32>>,
+    /// What is said to be lost with the kernels of each layer.
+    errors: Arc<Vec<WidthErrors>>,
     standing: Standing,
 }
 
@@ -104,10 +106,24 @@ impl Table {
                 loss: 1.0 - WHOLE,
                 convergence: 0.0,
             },
+            errors: Arc::new(values.iter().map(|values| lost(values)).collect()),
             space,
             config,
             values,
         }
+    }
+
+    /// The same, where layers' errors are of unlike amplification and are what is lost if they count by
+    /// this power of it.
+    fn counting(mut self, power: f64) -> Self {
+        let amplifications = [6.0, 0.2, 1.0].into_iter().cycle();
+        let layers = self.values.iter().zip(amplifications);
+        let errors = layers.map(|(values, amplification)| WidthErrors {
+            amplification,
+            ..lost(values).times(f64::powf(amplification, WidthErrors::POWER - power))
+        });
+        self.errors = Arc::new(errors.collect());
+        self
     }
 
     /// Share of all value that some masks keep.
@@ -128,7 +144,11 @@ fn lost(values: &[f32]) -> WidthErrors {
     for &kernel in &order[..order.len() - 1] {
         errors.push(errors[errors.len() - 1] + f64::from(values[kernel]));
     }
-    WidthErrors { order, errors }
+    WidthErrors {
+        order,
+        errors,
+        ..WidthErrors::default()
+    }
 }
 
 impl Environment for Table {
@@ -212,7 +232,7 @@ impl Environment for Table {
                 .map(|m| m.iter().map(facts).collect())
                 .collect(),
             scores,
-            errors: Arc::new(self.values.iter().map(|values| lost(values)).collect()),
+            errors: Arc::clone(&self.errors),
             own_reward: Vec::new(),
         };
         observation.own_reward =
@@ -307,8 +327,11 @@ pub(super) fn to_a_third(policy: &str) -> PruneConfig {
 }
 
 fn run(config: &PruneConfig, store: &mut Memory) -> Outcome<Table> {
+    run_on(Table::new(config.clone(), 7), config, store)
+}
+
+fn run_on(table: Table, config: &PruneConfig, store: &mut Memory) -> Outcome<Table> {
     let policy = policies::by_name(config, None, &Engine::fused()).unwrap();
-    let table = Table::new(config.clone(), 7);
     let search = Search::begin(table, policy, config, store, "table", None).unwrap();
     search.run(&mut ()).unwrap()
 }
@@ -336,6 +359,22 @@ fn the_agent_finds_the_best_choice_and_chance_does_not() {
     let (agent, random) = (kept_by("dqn"), kept_by("random-global"));
     assert!(agent > 0.97 * best, "{agent} of {best}");
     assert!(random < 0.8 * best, "{random} of {best}");
+}
+
+#[test]
+fn the_agent_finds_by_looks_how_errors_count() {
+    let config = to_a_third("dqn");
+    let widths = |table: Table| -> Vec<usize> {
+        let outcome = run_on(table, &config, &mut Memory::default());
+        let masks = &outcome.outputs[0].state.masks;
+        (0..masks.0.len()).map(|g| masks.active(g)).collect()
+    };
+    let table = || Table::new(config.clone(), 7);
+    let known = widths(table());
+    assert_eq!(widths(table().counting(1.0)), known);
+    assert_eq!(widths(table().counting(0.0)), known);
+    // What neither of its looks tells, it does not know.
+    assert_ne!(widths(table().counting(3.0)), known);
 }
 
 #[test]

@@ -73,11 +73,12 @@ impl Shapes {
         }
     }
 
-    /// Errors by width, each layer's by what it matters, with noise of so many standard
-    /// deviations on the logarithms.
+    /// Errors by width, each layer's by what it matters, counting by a power of their
+    /// amplification, with noise of so many standard deviations on the logarithms.
     pub fn weighed<R: Rng>(
         &self,
         observation: &Observation,
+        power: f64,
         noise: f64,
         rng: &mut R,
     ) -> Vec<WidthErrors> {
@@ -87,13 +88,7 @@ impl Shapes {
         let errors = observation.errors.iter();
         errors
             .zip(logs.zip(tried))
-            .map(|(errors, (log, tried))| {
-                let factor = f64::exp(log + tried);
-                WidthErrors {
-                    order: errors.order.clone(),
-                    errors: errors.errors.iter().map(|error| factor * error).collect(),
-                }
-            })
+            .map(|(errors, (log, tried))| errors.counting(power).times(f64::exp(log + tried)))
             .collect()
     }
 
