@@ -61,7 +61,7 @@ settings! {
         /// Recoveries that AEC may try before it returns the best network that held the floor.
         ///
         /// Recovered networks err about as often as the given ones, give or take chance, so that more than
-        /// one try pays; each takes half of what is left.
+        /// one try pays; the first takes a quarter of the cost.
         pub recover_tries: usize = 4, in SOME;
         /// AEC holds the loss to the floor too, not quality alone.
         ///
@@ -94,8 +94,8 @@ settings! {
         /// Validation images on which the report takes out kernels one by one; 0: it does not.
         ///
         /// Each kernel costs a pass, and only the report needs it. Where that would cost more
-        /// than a tenth of the training: 32 images, and of each layer some kernels at even
-        /// distances.
+        /// than a twentieth of what the run may: fewer images, and with 32 of each layer some
+        /// kernels at even distances.
         pub ablation_images: usize = 128, in AMOUNT;
         /// Keep a multiple of this many kernels in every layer.
         ///

@@ -21,8 +21,11 @@ const LEAST_PASSES: f64 = 4.0;
 /// not help, and a large network begins near to the given one.
 const LAST_PASSES: f64 = 1.0;
 
-/// A recovery takes half of what is left, the last one all: an early long one is worth more than several
-/// short ones, which all fail.
+/// The first recovery takes a quarter of what the cost allows: it tells how far the floor is.
+const FIRST: usize = 4;
+
+/// One of another size takes half of what is left. What is trained on as it is takes all: within one
+/// recovery the learning rate falls once, and two in a row end at a higher loss than a long one.
 const PARTS: usize = 2;
 
 /// Share of `max_cost` that recoveries leave for larger networks with solved weights alone: whether a
@@ -150,7 +153,7 @@ impl Promise for Aec {
 
     /// Sizes between the largest that was recovered and the given network; none by a measure of the user's own, which
     /// may take long.
-    fn solved_size(&self, ledger: &Ledger<'_>) -> Option<f64> {
+    fn solved_size(&self, ledger: &Ledger<'_>, is_confirmed: bool) -> Option<f64> {
         let is_spent = ledger.worked >= ledger.costs.of_share(self.search.max_cost);
         if self.measured.is_some() || is_spent {
             return None;
@@ -164,7 +167,7 @@ impl Promise for Aec {
             .collect();
         let recovered = of(Finish::Recovered).map(|c| c.remaining);
         let failed = recovered.fold(0.0, f64::max);
-        solved_size(&tried, failed)
+        solved_size(&tried, failed, is_confirmed)
     }
 
     /// The best network of the search, then the present one at the size that follows from the
@@ -179,7 +182,7 @@ impl Promise for Aec {
         })
     }
 
-    /// One of at most `PARTS` equal parts of what the cost still allows.
+    /// A part of what the cost still allows, or all where parts would be too short.
     fn recovery(&self, number: usize, ledger: &Ledger<'_>) -> Recovery {
         let search = &self.search;
         let pass = ledger.costs.steps_of_a_pass();
@@ -187,7 +190,12 @@ impl Promise for Aec {
         let allowed = ledger.steps_allowed(most_cost);
         let long = (allowed / (LEAST_PASSES * pass)) as usize;
         let tries = search.recover_tries.saturating_sub(number);
-        let parts = tries.min(long).min(PARTS);
+        let parts = match self.size_of(number, ledger) {
+            _ if number == 0 => FIRST,
+            NextSize::Same => 1,
+            _ => PARTS,
+        };
+        let parts = parts.min(tries).min(long);
         Recovery {
             steps: ledger.share_of_steps(search, most_cost, parts),
             stop: None,

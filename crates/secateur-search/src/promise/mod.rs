@@ -226,8 +226,9 @@ pub trait Promise {
     fn keeps_floor(&self) -> bool;
 
     /// Share of the parameters of the next network that is judged with solved weights alone, where no
-    /// recovery led to a result; `None` where no more are wanted.
-    fn solved_size(&self, _ledger: &Ledger<'_>) -> Option<f64> {
+    /// recovery led to a result; `None` where no more are wanted. `is_confirmed`: the run would end with one
+    /// of those so far.
+    fn solved_size(&self, _ledger: &Ledger<'_>, _is_confirmed: bool) -> Option<f64> {
         None
     }
 

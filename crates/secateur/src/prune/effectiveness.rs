@@ -13,32 +13,27 @@ use secateur_search::record::{EpochRecord, RunHeader, Stage};
 use crate::report::Effectiveness;
 use crate::report::stats::spearman;
 
-/// Share of the initial training that taking out kernels one by one may cost, in
-/// sample-MACs.
-const MOST_COST: f64 = 0.1;
-/// Where not all kernels can be taken out for that, so many images tell them apart.
+/// Share of what a run may cost that taking out kernels one by one may cost besides, in sample-MACs.
+const MOST_COST: f64 = 0.05;
+/// A run that may cost more than the initial training does is taken for one that costs as much.
+const MOST_OF_TRAINING: f64 = 1.0;
+/// Part of the multiply-adds behind the first layer that reads a kernel, in the mean.
+const BEHIND: f64 = 0.5;
+/// Where all images are too dear, at least so many tell kernels apart.
 const FEWER_IMAGES: usize = 32;
 /// Kernels of a layer that are taken out in any case.
 const LEAST_KERNELS: usize = 8;
 
-/// Images, and most kernels of a layer, that the cost allows.
-fn affordable(problem: &Problem, header: &RunHeader, images: usize) -> (usize, usize) {
-    let layers: Vec<usize> = header
-        .groups
-        .iter()
-        .filter(|group| group.switchable)
-        .map(|group| group.width)
-        .collect();
-    let budget = MOST_COST * problem.reference.sample_macs;
-    let passes = |images: usize| {
-        (budget / (images as f64 * problem.space.size.macs as f64).max(1.0)) as usize
-    };
-    if passes(images) >= layers.iter().sum() {
-        return (images, usize::MAX);
+/// Images, and most kernels of a layer, for so many passes of an image.
+fn affordable(passes: f64, layers: &[usize], images: usize) -> (usize, usize) {
+    let kernels: usize = layers.iter().sum();
+    let for_all = (passes / kernels.max(1) as f64) as usize;
+    if for_all >= images.min(FEWER_IMAGES) {
+        return (images.min(for_all), usize::MAX);
     }
     let images = images.min(FEWER_IMAGES);
-    let most = passes(images) / layers.len().max(1);
-    (images, most.max(LEAST_KERNELS))
+    let most = passes / images.max(1) as f64 / layers.len().max(1) as f64;
+    (images, (most as usize).max(LEAST_KERNELS))
 }
 
 /// Measures the effectiveness of every switchable layer's kernels; of wide layers in large
@@ -53,7 +48,12 @@ pub(super) fn measure(
     if images == 0 {
         return Ok(Vec::new());
     }
-    let (images, most) = affordable(problem, header, images);
+    let layers = header.groups.iter().filter(|group| group.switchable);
+    let layers: Vec<usize> = layers.map(|group| group.width).collect();
+    let cost = MOST_COST * config.search.max_cost.min(MOST_OF_TRAINING);
+    let pass = BEHIND * problem.space.size.macs.max(1) as f64;
+    let passes = cost * problem.reference.sample_macs / pass;
+    let (images, most) = affordable(passes, &layers, images);
     let task = problem.task.as_ref();
     let part = problem.search.part.head(images);
     let held = Held::new(part, task, &problem.original)?;
@@ -154,5 +154,21 @@ fn take_out(problem: &Problem, group: usize, kernel: usize, weights: &mut Weight
         for block in member.blocks(&weight.shape, kernel) {
             weight.data[block].fill(0.0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_report_shows_keeps_to_its_cost() {
+        let layers = [10, 30];
+        assert_eq!(affordable(1e9, &layers, 128), (128, usize::MAX));
+        assert_eq!(affordable(40.0 * 50.0, &layers, 128), (50, usize::MAX));
+        assert_eq!(affordable(40.0 * 50.0, &layers, 20), (20, usize::MAX));
+        assert_eq!(affordable(2.0 * 12.0 * 32.0, &layers, 128), (32, 12));
+        assert_eq!(affordable(0.0, &layers, 128), (32, LEAST_KERNELS));
+        assert_eq!(affordable(0.0, &[], 128), (32, LEAST_KERNELS));
     }
 }
