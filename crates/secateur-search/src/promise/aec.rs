@@ -153,21 +153,29 @@ impl Promise for Aec {
 
     /// Sizes between the largest that was recovered and the given network; none by a measure of the user's own, which
     /// may take long.
-    fn solved_size(&self, ledger: &Ledger<'_>, is_confirmed: bool) -> Option<f64> {
+    fn solved_size(
+        &self,
+        ledger: &Ledger<'_>,
+        confirm: &mut Confirm<'_>,
+    ) -> Result<Option<f64>, SearchError> {
         let is_spent = ledger.worked >= ledger.costs.of_share(self.search.max_cost);
         if self.measured.is_some() || is_spent {
-            return None;
+            return Ok(None);
         }
         let of = |finish| {
             let all = ledger.candidates.iter();
             all.filter(move |candidate| candidate.finish == finish)
         };
-        let tried: Vec<(f64, bool)> = of(Finish::Solved)
-            .map(|c| (c.remaining, c.quality >= self.floor().search()))
-            .collect();
+        let floor = self.floor();
+        let mut tried = Vec::new();
+        for c in of(Finish::Solved) {
+            let holds =
+                c.quality >= floor.search() && floor.is_confirmed(c.quality, confirm(c)?.quality);
+            tried.push((c.remaining, holds));
+        }
         let recovered = of(Finish::Recovered).map(|c| c.remaining);
         let failed = recovered.fold(0.0, f64::max);
-        solved_size(&tried, failed, is_confirmed)
+        Ok(solved_size(&tried, failed))
     }
 
     /// The best network of the search, then the present one at the size that follows from the

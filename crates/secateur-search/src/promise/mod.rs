@@ -226,10 +226,16 @@ pub trait Promise {
     fn keeps_floor(&self) -> bool;
 
     /// Share of the parameters of the next network that is judged with solved weights alone, where no
-    /// recovery led to a result; `None` where no more are wanted. `is_confirmed`: the run would end with one
-    /// of those so far.
-    fn solved_size(&self, _ledger: &Ledger<'_>, _is_confirmed: bool) -> Option<f64> {
-        None
+    /// recovery led to a result; `None` where no more are wanted.
+    ///
+    /// # Errors
+    /// Those of `confirm`.
+    fn solved_size(
+        &self,
+        _ledger: &Ledger<'_>,
+        _confirm: &mut Confirm<'_>,
+    ) -> Result<Option<f64>, SearchError> {
+        Ok(None)
     }
 
     /// What recovery `number`, from 0, begins with; `None` if there is nothing to recover.

@@ -2,23 +2,17 @@
 
 /// Networks at most; each takes some hundredths of the time of a training.
 const TRIES: usize = 4;
-/// Networks at most where none of those that held was confirmed.
-const MOST_TRIES: usize = 8;
 /// How far the next lies, on a log scale, from what failed to the given network, as long as none has held:
 /// few are tried, and a result comes first.
 const WAY: f64 = 0.75;
-/// Networks larger than this are not worth it.
-const LARGEST: f64 = 0.95;
 /// It looks no closer than this factor between what holds and what fails.
 const CLOSE_ENOUGH: f64 = 1.15;
 
 /// The next share of the parameters, between one that failed and the given network, after those that were
-/// tried, each with whether it held; `None` when enough is known.
+/// tried, each with whether it held and was confirmed; `None` when enough is known.
 ///
-/// Once one has held, the geometric mean of the largest that failed and the smallest that held; in the end
-/// one between the latter and the given network, in case it is not confirmed. Where that is known not to
-/// be (`is_confirmed`), ever larger ones.
-pub(super) fn solved_size(tried: &[(f64, bool)], failed: f64, is_confirmed: bool) -> Option<f64> {
+/// Once one has held, the geometric mean of the largest that failed and the smallest that held.
+pub(super) fn solved_size(tried: &[(f64, bool)], failed: f64) -> Option<f64> {
     let of = |holds: bool| {
         let matching = tried.iter().filter(move |(_, held)| *held == holds);
         matching.map(|(share, _)| *share)
@@ -28,15 +22,10 @@ pub(super) fn solved_size(tried: &[(f64, bool)], failed: f64, is_confirmed: bool
         .filter(|&share| share < high)
         .fold(failed, f64::max);
     let is_found = tried.len() >= TRIES || low * CLOSE_ENOUGH > high;
-    match (is_found, of(true).count()) {
-        (false, 0) => Some(low.powf(1.0 - WAY)),
-        (false, _) => Some((low * high).sqrt()),
-        (true, 1) if tried.len() <= TRIES && high < 1.0 / CLOSE_ENOUGH => Some(high.sqrt()),
-        (true, _) if is_confirmed || tried.len() >= MOST_TRIES => None,
-        (true, _) => {
-            let largest = tried.iter().fold(failed, |largest, t| largest.max(t.0));
-            (largest < LARGEST).then(|| largest.sqrt())
-        }
+    match (is_found, of(true).next()) {
+        (false, None) => Some(low.powf(1.0 - WAY)),
+        (false, Some(_)) => Some((low * high).sqrt()),
+        (true, _) => None,
     }
 }
 
@@ -47,9 +36,9 @@ mod tests {
     /// The sizes tried where networks from a share on hold.
     fn sizes(least: f64, failed: f64) -> Vec<f64> {
         let mut tried = Vec::new();
-        while let Some(share) = solved_size(&tried, failed, true) {
+        while let Some(share) = solved_size(&tried, failed) {
             tried.push((share, share >= least));
-            assert!(tried.len() <= TRIES + 1, "{tried:?}");
+            assert!(tried.len() <= TRIES, "{tried:?}");
         }
         tried.into_iter().map(|(share, _)| share).collect()
     }
@@ -71,27 +60,6 @@ mod tests {
         let all = sizes(1.1, 0.06);
         assert!(all.len() <= TRIES && all[all.len() - 1] > 0.8, "{all:?}");
         assert!(held(0.0) < 0.1);
-    }
-
-    #[test]
-    fn one_that_holds_is_not_alone() {
-        for least in [0.9, 0.72, 0.3, 0.06] {
-            let held = sizes(least, 0.06).into_iter().filter(|&s| s >= least);
-            assert!(held.count() > 1 || least > 0.85, "{least}");
-        }
-    }
-
-    #[test]
-    fn where_none_is_confirmed_larger_ones_follow() {
-        let mut tried = vec![(0.5, false), (0.7, true), (0.6, false), (0.65, false)];
-        tried.push((0.84, true));
-        assert_eq!(solved_size(&tried, 0.06, true), None);
-        let next = solved_size(&tried, 0.06, false).unwrap();
-        assert!(next > 0.9 && next < 0.95, "{next}");
-        tried.push((next, true));
-        let last = solved_size(&tried, 0.06, false).unwrap();
-        tried.push((last, true));
-        assert_eq!(solved_size(&tried, 0.06, false), None, "{last}");
     }
 
     #[test]

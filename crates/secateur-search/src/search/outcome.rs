@@ -7,7 +7,7 @@ use crate::config::Target;
 use crate::environment::Environment;
 use crate::error::SearchError;
 use crate::measure::Reading;
-use crate::promise::{Candidate, Choice, Ledger, Verdict};
+use crate::promise::{Candidate, Choice, Confirm, Ledger, Promise, Verdict};
 use crate::store::{self, Item};
 
 /// A chosen network.
@@ -83,9 +83,17 @@ impl<E: Environment> Search<'_, E> {
     /// Which of the networks so far keep the promise, also on data that the search never saw: each is
     /// run on them once.
     pub(super) fn verdict(&mut self) -> Result<Verdict, SearchError> {
+        self.confirming(|promise, ledger, confirm| promise.verdict(ledger, confirm))
+    }
+
+    /// What a promise says when it may ask how good candidates are on the confirmation part.
+    pub(super) fn confirming<T>(
+        &mut self,
+        ask: impl FnOnce(&dyn Promise, &Ledger<'_>, &mut Confirm<'_>) -> Result<T, SearchError>,
+    ) -> Result<T, SearchError> {
         let mut confirmed = std::mem::take(&mut self.confirmed);
         let ledger: Ledger<'_> = self.ledger();
-        let verdict = self.promise.verdict(&ledger, &mut |candidate| {
+        let answer = ask(&*self.promise, &ledger, &mut |candidate| {
             if let Some(known) = confirmed.get(&candidate.snapshot) {
                 return Ok(known.clone());
             }
@@ -95,7 +103,7 @@ impl<E: Environment> Search<'_, E> {
             Ok(found)
         });
         self.confirmed = confirmed;
-        verdict
+        answer
     }
 
     fn found(&self, choice: Choice) -> Result<Found<E::State>, SearchError> {

@@ -19,15 +19,10 @@ impl<E: Environment> Search<'_, E> {
         number: usize,
         observer: &mut dyn Observer,
     ) -> Result<(), SearchError> {
-        let share = self.promise.solved_size(&self.ledger(), true);
-        let share = match share {
-            Some(share) => (number > 0 || !self.has_result()?).then_some(share),
-            None if number > 0 && !self.has_result()? => {
-                self.promise.solved_size(&self.ledger(), false)
-            }
-            None => None,
-        };
-        self.state.phase = match share {
+        let share =
+            self.confirming(|promise, ledger, confirm| promise.solved_size(ledger, confirm))?;
+        let is_wanted = number > 0 || share.is_none() || !self.has_result()?;
+        self.state.phase = match share.filter(|_| is_wanted) {
             Some(share) => {
                 self.solve_at(share, number, observer)?;
                 Phase::Solve(number + 1)
