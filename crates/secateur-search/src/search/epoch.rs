@@ -238,7 +238,11 @@ impl<E: Environment> Search<'_, E> {
         count: Count,
         at_most: u64,
     ) -> Result<Option<Vec<usize>>, PolicyError> {
-        let frame = frame(&self.environment, self.config, (count, at_most));
+        let mut frame = frame(&self.environment, self.config, (count, at_most));
+        if matches!(self.state.phase, Phase::Solve(_)) {
+            // No training follows that multiply-adds would make dearer.
+            frame.effort = 0.0;
+        }
         let widths = self.policy.widths(observation, &frame);
         widths.map(|widths| self.check_widths(widths)).transpose()
     }
