@@ -18,6 +18,16 @@ const MARGIN: f64 = 2e-5;
 /// Pixels in a batch from which on gradients are compared.
 const MIN_PIXELS: usize = 24;
 
+/// A convolution, its batch norm and ReLU, and a pooling or none.
+fn relu(conv: ConvShape, pool: bool) -> BlockSpec {
+    BlockSpec {
+        conv,
+        eps: 1e-5,
+        activation: Activation::Relu,
+        pool,
+    }
+}
+
 struct Case {
     spec: BlockSpec,
     x: Vec<f32>,
@@ -344,12 +354,7 @@ fn variance_survives_a_large_mean() {
 #[test]
 fn same_input_same_bits() {
     let conv = same3x3([7, 14, 14], [20, 24]);
-    let spec = BlockSpec {
-        conv,
-        eps: 1e-5,
-        activation: Activation::Relu,
-        pool: true,
-    };
+    let spec = relu(conv, true);
     let case = Case::new(spec, 11);
     let run = || {
         let (y, saved) = case.forward(None);
@@ -373,12 +378,7 @@ fn thread_counts_agree() {
     /// Promised by the documentation.
     const THREADS_TOLERANCE: f64 = 1e-5;
     let conv = same3x3([9, 14, 14], [20, 24]);
-    let spec = BlockSpec {
-        conv,
-        eps: 1e-5,
-        activation: Activation::Relu,
-        pool: true,
-    };
+    let spec = relu(conv, true);
     let case = Case::new(spec, 12);
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -404,12 +404,7 @@ fn thread_counts_agree() {
 #[test]
 fn the_input_gradient_is_optional() {
     let conv = same3x3([2, 6, 6], [1, 4]);
-    let spec = BlockSpec {
-        conv,
-        eps: 1e-5,
-        activation: Activation::Relu,
-        pool: false,
-    };
+    let spec = relu(conv, false);
     let case = Case::new(spec, 1);
     let (_, saved) = case.forward(None);
     let with = case.backward(&saved, None);
@@ -439,12 +434,7 @@ fn the_input_gradient_is_added_to_another() {
             1,
         )
         .unwrap();
-        let spec = BlockSpec {
-            conv,
-            eps: 1e-5,
-            activation: Activation::Relu,
-            pool: false,
-        };
+        let spec = relu(conv, false);
         let case = Case::new(spec, 1);
         let other = random(9, case.x.len());
         on_every_level_and_method(|_| {
@@ -469,12 +459,7 @@ fn the_input_gradient_is_added_to_another() {
 #[should_panic(expected = "expected at least 2x2 pixels, got 1x6")]
 fn nothing_to_pool_is_refused() {
     let conv = ConvShape::new([1, 1, 6], [1, 1], [1, 1], [1, 1], [0; 4], [1, 1], 1).unwrap();
-    let spec = BlockSpec {
-        conv,
-        eps: 1e-5,
-        activation: Activation::Relu,
-        pool: true,
-    };
+    let spec = relu(conv, true);
     let case = Case::new(spec, 1);
     case.forward(None);
 }

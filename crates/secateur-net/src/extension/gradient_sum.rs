@@ -14,11 +14,9 @@ use burn_autodiff::NodeId;
 use rayon::prelude::*;
 use secateur_cpu::memory::Buffer;
 
-use super::timed;
+use super::{CHUNK, timed};
 use crate::lock::lock;
 
-/// Values that a thread takes at once.
-const CHUNK: usize = 16_384;
 /// Sums that are remembered before those that nobody holds any more are forgotten.
 const REMEMBERED: usize = 64;
 

@@ -36,6 +36,9 @@ pub(crate) use timing::timed;
 /// Most tensors that one fused operation reads: input, weights, bias, scale, shift, residual.
 pub const MAX_INPUTS: usize = 6;
 
+/// Values that a thread takes at once where an operation goes over plain memory.
+pub(crate) const CHUNK: usize = 16_384;
+
 /// Gradients of a fused operation, in the order of its inputs; `None` where none was wanted.
 pub type InputGradients = [Option<Buffer>; MAX_INPUTS];
 

@@ -12,12 +12,25 @@ use secateur_cpu::memory::Buffer;
 
 use super::gradient_sum::GradientSum;
 
-/// Hands a [`Buffer`] to Burn as raw bytes; dropping the last reference recycles the buffer.
-/// Burn may write to bytes of which it holds the only copy: then a buffer that an operation
-/// has kept as well is copied.
-struct BufferController(Arc<Buffer>);
+/// Hands memory to Burn as raw bytes; dropping the last reference to a [`Buffer`] recycles it.
+/// Burn may write to bytes of which it holds the only copy: then a buffer that somebody else has
+/// kept as well is copied.
+enum Controller {
+    Buffer(Arc<Buffer>),
+    /// Its values are fixed once Burn looks at them.
+    Sum(Arc<GradientSum>),
+}
 
-impl AllocationController for BufferController {
+impl Controller {
+    fn buffer(&self) -> &Arc<Buffer> {
+        match self {
+            Self::Buffer(buffer) => buffer,
+            Self::Sum(sum) => sum.values(),
+        }
+    }
+}
+
+impl AllocationController for Controller {
     fn alloc_align(&self) -> usize {
         align_of::<f32>()
     }
@@ -30,11 +43,17 @@ impl AllocationController for BufferController {
         &mut self,
         _: AccessPolicy,
     ) -> Result<&mut [MaybeUninit<u8>], AccessError> {
-        Ok(floats_mut(Arc::make_mut(&mut self.0)))
+        if let Self::Sum(sum) = self {
+            *self = Self::Buffer(Arc::clone(sum.values()));
+        }
+        match self {
+            Self::Buffer(buffer) => Ok(floats_mut(Arc::make_mut(buffer))),
+            Self::Sum(_) => unreachable!("made a buffer above"),
+        }
     }
 
     fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
-        Ok(floats(&self.0))
+        Ok(floats(self.buffer()))
     }
 }
 
@@ -54,68 +73,32 @@ fn floats_mut(buffer: &mut Buffer) -> &mut [MaybeUninit<u8>] {
     }
 }
 
-fn bytes(buffer: Arc<Buffer>) -> Bytes {
-    let n_bytes = size_of_val::<[f32]>(&**buffer);
-    // SAFETY: the controller owns `n_bytes` initialised bytes, aligned for f32, until it is dropped.
-    unsafe { Bytes::from_controller(Box::new(BufferController(buffer)), n_bytes) }
+/// Of a buffer or sum of `len` floats.
+fn bytes(controller: Controller, len: usize) -> Bytes {
+    // SAFETY: the controller owns so many initialised bytes, aligned for f32, until it is dropped: a
+    // sum stays as long as it is, however it grows.
+    unsafe { Bytes::from_controller(Box::new(controller), len * size_of::<f32>()) }
 }
 
-/// Hands the values of a [`GradientSum`] to Burn, which are fixed once Burn looks at them. Where Burn
-/// writes to them, it does so on a copy.
-struct SumController {
-    sum: Arc<GradientSum>,
-    copy: Option<Arc<Buffer>>,
-}
-
-impl AllocationController for SumController {
-    fn alloc_align(&self) -> usize {
-        align_of::<f32>()
-    }
-
-    fn property(&self) -> AllocationProperty {
-        AllocationProperty::Other
-    }
-
-    unsafe fn memory_mut(
-        &mut self,
-        _: AccessPolicy,
-    ) -> Result<&mut [MaybeUninit<u8>], AccessError> {
-        let copy = self
-            .copy
-            .get_or_insert_with(|| Arc::clone(self.sum.values()));
-        Ok(floats_mut(Arc::make_mut(copy)))
-    }
-
-    fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
-        Ok(floats(
-            self.copy.as_ref().unwrap_or_else(|| self.sum.values()),
-        ))
-    }
+fn tensor(controller: Controller, len: usize, shape: &[usize]) -> FlexTensor {
+    debug_assert_eq!(len, shape.iter().product::<usize>());
+    FlexTensor::new(
+        bytes(controller, len),
+        Layout::contiguous(Shape::from(shape.to_vec())),
+        DType::F32,
+    )
 }
 
 /// A tensor of a sum that has begun and may still grow.
 pub(super) fn sum_tensor(sum: Arc<GradientSum>, shape: &[usize]) -> FlexTensor {
-    let n_bytes = shape.iter().product::<usize>() * size_of::<f32>();
-    let controller = SumController { sum, copy: None };
-    // SAFETY: the controller owns `n_bytes` initialised bytes, aligned for f32, until it is
-    // dropped: its sum is as long as the tensor, and stays so however it grows.
-    let bytes = unsafe { Bytes::from_controller(Box::new(controller), n_bytes) };
-    FlexTensor::new(
-        bytes,
-        Layout::contiguous(Shape::from(shape.to_vec())),
-        DType::F32,
-    )
+    tensor(Controller::Sum(sum), shape.iter().product(), shape)
 }
 
 /// Wraps a buffer as a tensor of `shape`.
 pub(super) fn flex_tensor(buffer: impl Into<Arc<Buffer>>, shape: &[usize]) -> FlexTensor {
     let buffer = buffer.into();
-    debug_assert_eq!(buffer.len(), shape.iter().product::<usize>());
-    FlexTensor::new(
-        bytes(buffer),
-        Layout::contiguous(Shape::from(shape.to_vec())),
-        DType::F32,
-    )
+    let len = buffer.len();
+    tensor(Controller::Buffer(buffer), len, shape)
 }
 
 /// The elements of a contiguous f32 tensor.
@@ -138,7 +121,11 @@ pub fn tensor_from_vec<const D: usize>(
 pub fn tensor_from_buffer(buffer: Buffer, device: &Device) -> Tensor<1> {
     let len = buffer.len();
     Tensor::from_data(
-        TensorData::from_bytes(bytes(Arc::new(buffer)), [len], DType::F32),
+        TensorData::from_bytes(
+            bytes(Controller::Buffer(Arc::new(buffer)), len),
+            [len],
+            DType::F32,
+        ),
         device,
     )
 }

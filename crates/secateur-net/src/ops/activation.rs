@@ -13,12 +13,9 @@ use secateur_onnx::graph::Node;
 use super::call::{Call, Planner, Rule, host};
 use super::function::{Apply, Function};
 use crate::error::Result;
-use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
+use crate::extension::{CHUNK, FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
 use crate::pass::Pass;
 use crate::value::{Dense, Host, HostData, Value};
-
-/// Elements that a thread takes at once.
-const CHUNK: usize = 16_384;
 
 /// Applies `function` to every element.
 pub(super) fn apply(pass: &Pass<'_>, function: Function, value: &Value) -> Value {

@@ -9,6 +9,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::extension::CHUNK;
+
 /// An axis of the result, and who of the two has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Axis {
@@ -245,9 +247,6 @@ impl Broadcast {
         }
     }
 }
-
-/// Elements that a thread takes at once.
-const CHUNK: usize = 16_384;
 
 /// out = f(a, b, d), where each operand is as long as `out` or one element.
 fn zip3(a: &[f32], b: &[f32], d: &[f32], out: &mut [f32], f: impl Fn(f32, f32, f32) -> f32 + Copy) {

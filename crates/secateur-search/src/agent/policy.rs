@@ -34,8 +34,6 @@ pub struct DqnPolicy {
     tries_widths: bool,
     /// Which of [`POWERS`] looks have found to be better.
     power: Option<usize>,
-    /// Whether both are looked at in this epoch.
-    is_in_doubt: bool,
 }
 
 /// What is saved of it.
@@ -54,7 +52,6 @@ impl DqnPolicy {
             epsilon: 0.0,
             tries_widths: false,
             power: None,
-            is_in_doubt: false,
             agent,
             updates,
         }
@@ -123,13 +120,10 @@ impl Policy for DqnPolicy {
     }
 
     fn other_widths(&mut self, observation: &Observation, frame: &Frame<'_>) -> Vec<Vec<usize>> {
-        self.is_in_doubt = self.power.is_none() && !self.tries_widths;
-        let others = if self.is_in_doubt {
-            1..POWERS.len()
-        } else {
-            0..0
-        };
-        others
+        if self.power.is_some() || self.tries_widths {
+            return Vec::new();
+        }
+        (1..POWERS.len())
             .map(|power| self.widths_by(power, observation, frame))
             .collect()
     }
@@ -190,8 +184,9 @@ impl Learner for DqnPolicy {
     }
 
     fn learn(&mut self, experience: &Experience<'_>) -> LearnReport {
-        if std::mem::take(&mut self.is_in_doubt) {
-            self.power = Some(experience.widths);
+        if !self.tries_widths {
+            // A run's first epoch cuts, so that all have been looked at.
+            self.power.get_or_insert(experience.widths);
         }
         let before = features(experience.observation);
         let after = features(experience.next_observation);

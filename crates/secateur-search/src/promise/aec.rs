@@ -24,7 +24,7 @@ const LAST_PASSES: f64 = 1.0;
 /// The first recovery takes a quarter of what the cost allows: it tells how far the floor is.
 const FIRST: usize = 4;
 
-/// One of another size takes half of what is left. What is trained on as it is takes all: within one
+/// A recovery of another size takes half of what is left. What is trained on as it is takes all: within one
 /// recovery the learning rate falls once, and two in a row end at a higher loss than a long one.
 const PARTS: usize = 2;
 

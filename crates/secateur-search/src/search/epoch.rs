@@ -27,14 +27,21 @@ struct Choice {
 fn frame<'e, E: Environment>(
     environment: &'e E,
     config: &PruneConfig,
+    phase: Phase,
     (count, at_most): (Count, u64),
 ) -> Frame<'e> {
+    let trains = !matches!(phase, Phase::Solve(_));
     Frame {
         space: environment.space(),
         count,
         at_most,
         round_to: config.search.round_to,
-        effort: environment.costs().effort,
+        // Multiply-adds are dear where a training follows.
+        effort: if trains {
+            environment.costs().effort
+        } else {
+            0.0
+        },
     }
 }
 
@@ -202,11 +209,8 @@ impl<E: Environment> Search<'_, E> {
         self.check_shape(&wishes)?;
         let mut widths = vec![self.widths(observation, limits.count, limits.at_most)?];
         if cuts {
-            let frame = frame(
-                &self.environment,
-                self.config,
-                (limits.count, limits.at_most),
-            );
+            let bounds = (limits.count, limits.at_most);
+            let frame = frame(&self.environment, self.config, self.state.phase, bounds);
             let others = self.policy.other_widths(observation, &frame);
             for other in others {
                 widths.push(Some(self.check_widths(other)?));
@@ -238,11 +242,8 @@ impl<E: Environment> Search<'_, E> {
         count: Count,
         at_most: u64,
     ) -> Result<Option<Vec<usize>>, PolicyError> {
-        let mut frame = frame(&self.environment, self.config, (count, at_most));
-        if matches!(self.state.phase, Phase::Solve(_)) {
-            // No training follows that multiply-adds would make dearer.
-            frame.effort = 0.0;
-        }
+        let phase = self.state.phase;
+        let frame = frame(&self.environment, self.config, phase, (count, at_most));
         let widths = self.policy.widths(observation, &frame);
         widths.map(|widths| self.check_widths(widths)).transpose()
     }

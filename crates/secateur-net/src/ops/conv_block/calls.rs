@@ -8,7 +8,7 @@ use secateur_cpu::block::{self, ActivationStats, BlockSpec, InputGradient, Input
 use secateur_cpu::conv::{self, Activation};
 use secateur_cpu::memory::Buffer;
 
-use crate::extension::{FusedOp, InputGradients, MAX_INPUTS};
+use crate::extension::{CHUNK, FusedOp, InputGradients, MAX_INPUTS};
 use crate::lock::lock;
 use crate::score::{Collector, LayerPass, Score};
 use crate::value::PendingNorm;
@@ -67,9 +67,6 @@ pub(super) struct ConvCall {
     node: String,
     collector: Option<Arc<Collector>>,
 }
-
-/// Values that a thread takes at once.
-const CHUNK: usize = 16_384;
 
 impl ConvCall {
     pub fn new(
