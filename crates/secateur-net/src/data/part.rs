@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::augment::Changer;
 use super::cache::{Loader, Reservation};
 use super::check::check;
 use super::dataset::sound_image;
@@ -285,6 +286,7 @@ impl Part {
         let n = job.indices.len();
         let mut inputs = vec![0.0f32; n * size];
         let mut plain = vec![0.0f32; if job.augment.is_none() { 0 } else { size }];
+        let mut changer = Changer::new(job.augment, shape, &self.normaliser.black);
         for (position, (out, &index)) in inputs.chunks_exact_mut(size).zip(&job.indices).enumerate()
         {
             let pixels = self.pixels(index)?;
@@ -294,8 +296,7 @@ impl Part {
                 self.normaliser.apply(&pixels, &mut plain);
                 let mut rng = ChaCha8Rng::seed_from_u64(job.seed);
                 rng.set_stream(position as u64);
-                let background = &self.normaliser.black;
-                job.augment.apply(&plain, shape, background, &mut rng, out);
+                changer.apply(&plain, &mut rng, out);
             }
         }
         Ok(match &self.array {
