@@ -212,7 +212,7 @@ class PruneSettings(LookSettings, total=False):
     recover_tries: int
     """Recoveries that AEC may try before it returns the best network that held the floor.
 
-    Default: 4. May be 1 to 100000.
+    Default: 6. May be 1 to 100000.
     """
     hold_loss: bool
     """AEC holds the loss to the floor too, not quality alone.

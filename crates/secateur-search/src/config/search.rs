@@ -61,8 +61,8 @@ settings! {
         /// Recoveries that AEC may try before it returns the best network that held the floor.
         ///
         /// Recovered networks err about as often as the given ones, give or take chance, so that more than
-        /// one try pays; the first takes a quarter of the cost.
-        pub recover_tries: usize = 4, in SOME;
+        /// one try pays; the first takes a quarter of the cost, those after the long one little.
+        pub recover_tries: usize = 6, in SOME;
         /// AEC holds the loss to the floor too, not quality alone.
         ///
         /// See "Holding the floor".

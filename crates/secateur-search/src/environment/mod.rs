@@ -77,7 +77,7 @@ impl Goal {
 }
 
 /// How a network is healed after kernels were switched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Healing {
     /// Without training, from the given network's weights: what remains is made to give what the
     /// whole gave. Quick, and tells networks apart nearly as training them would.
@@ -90,6 +90,8 @@ pub enum Healing {
     Recovery {
         /// Training steps.
         steps: usize,
+        /// Peak of the learning rate, as share of the usual one of recoveries, 0..=1.
+        rate: f32,
         /// Probe the dormant kernels afterwards, because others may be chosen then.
         probe: bool,
     },

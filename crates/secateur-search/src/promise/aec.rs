@@ -28,6 +28,19 @@ const FIRST: usize = 4;
 /// recovery the learning rate falls once, and two in a row end at a higher loss than a long one.
 const PARTS: usize = 2;
 
+/// Share of `max_cost` that a recovery takes which tries again: a network whose loss holds while its quality
+/// misses the floor by no more than chance decides for other samples then.
+const RETRY: f64 = 0.06;
+
+/// Such recoveries that the one before leaves something for.
+const RETRIES: f64 = 3.0;
+
+/// They take this share of the peak learning rate, so that the network stays what it has become.
+const RETRY_RATE: f32 = 0.4;
+
+/// None is shorter than this many passes.
+const LEAST_RETRY: f64 = 0.5;
+
 /// Share of `max_cost` that recoveries leave for larger networks with solved weights alone: whether a
 /// recovered one is confirmed shows in the end.
 const FOR_SOLVING: f64 = 0.12;
@@ -81,6 +94,9 @@ impl Aec {
 
     /// The size of recovery `number`.
     fn size_of(&self, number: usize, ledger: &Ledger<'_>) -> NextSize {
+        if self.is_retry(number, ledger) {
+            return NextSize::Same;
+        }
         let left = self.search.recover_tries.saturating_sub(number);
         let results = results(ledger);
         match &self.measured {
@@ -114,6 +130,41 @@ impl Aec {
     /// Passes that fit into what may still be spent on the present network.
     fn passes_allowed(&self, ledger: &Ledger<'_>) -> f64 {
         ledger.steps_allowed(self.most_cost()) / ledger.costs.steps_of_a_pass()
+    }
+
+    /// Steps of the present network in one recovery that tries again; none where they would be too few to
+    /// change it, or where every network is measured by the user's own command.
+    fn steps_of_a_retry(&self, ledger: &Ledger<'_>) -> Option<f64> {
+        let costs = ledger.costs;
+        let macs = ledger.macs();
+        let step = costs.slowdown(macs) * costs.step(macs);
+        let steps = costs.of_share(RETRY * self.search.max_cost) / step.max(1.0);
+        let is_enough = steps >= LEAST_RETRY * costs.steps_of_a_pass();
+        (is_enough && self.measured.is_none()).then_some(steps)
+    }
+
+    /// Is recovery `number` one that tries again? It is if the long ones have left no more than such ones
+    /// take.
+    fn is_retry(&self, number: usize, ledger: &Ledger<'_>) -> bool {
+        let left = ledger.steps_allowed(self.most_cost());
+        let retry = self.steps_of_a_retry(ledger);
+        number > 0 && retry.is_some_and(|retry| left < (RETRIES + 0.5) * retry)
+    }
+
+    /// Is there money for a recovery that tries again, and does one pay: the last network's loss holds, its
+    /// quality is near the floor, and no network was confirmed?
+    fn retries(&self, ledger: &Ledger<'_>, confirm: &mut Confirm<'_>) -> Result<bool, SearchError> {
+        let floor = self.floor();
+        let pays = |last: &Candidate| floor.loss_holds(last.loss) && floor.is_near(last.quality);
+        let is_paid = self.passes_allowed(ledger) >= LEAST_RETRY;
+        if !is_paid || !ledger.candidates.last().is_some_and(pays) {
+            return Ok(false);
+        }
+        let unheard = &mut Vec::new();
+        let best = self
+            .confirmation
+            .most_compressed(ledger.candidates, confirm, unheard)?;
+        Ok(best.candidate.is_none())
     }
 }
 
@@ -190,12 +241,21 @@ impl Promise for Aec {
         })
     }
 
-    /// A part of what the cost still allows, or all where parts would be too short.
+    /// A part of what the cost still allows, or all where parts would be too short, but for what is left to
+    /// try again.
     fn recovery(&self, number: usize, ledger: &Ledger<'_>) -> Recovery {
         let search = &self.search;
         let pass = ledger.costs.steps_of_a_pass();
         let most_cost = self.most_cost();
         let allowed = ledger.steps_allowed(most_cost);
+        let retry = self.steps_of_a_retry(ledger);
+        if let Some(retry) = retry.filter(|_| self.is_retry(number, ledger)) {
+            return Recovery {
+                steps: ledger.within_bounds(search, retry.min(allowed)),
+                stop: None,
+                rate: RETRY_RATE,
+            };
+        }
         let long = (allowed / (LEAST_PASSES * pass)) as usize;
         let tries = search.recover_tries.saturating_sub(number);
         let parts = match self.size_of(number, ledger) {
@@ -203,10 +263,15 @@ impl Promise for Aec {
             NextSize::Same => 1,
             _ => PARTS,
         };
-        let parts = parts.min(tries).min(long);
+        let parts = parts.min(tries).min(long).max(1);
+        let kept_back = match parts {
+            1 => RETRIES * retry.unwrap_or(0.0),
+            _ => 0.0,
+        };
         Recovery {
-            steps: ledger.share_of_steps(search, most_cost, parts),
+            steps: ledger.within_bounds(search, allowed / parts as f64 - kept_back),
             stop: None,
+            rate: 1.0,
         }
     }
 
@@ -215,15 +280,25 @@ impl Promise for Aec {
         floor.is_some_and(|floor| floor.may_hold(candidate, ledger.candidates))
     }
 
-    fn goes_on(&self, number: usize, ledger: &Ledger<'_>) -> bool {
+    fn goes_on(
+        &self,
+        number: usize,
+        ledger: &Ledger<'_>,
+        confirm: &mut Confirm<'_>,
+    ) -> Result<bool, SearchError> {
+        if number + 1 >= self.search.recover_tries {
+            return Ok(false);
+        }
+        if self.is_retry(number + 1, ledger) {
+            return self.retries(ledger, confirm);
+        }
         let is_settled = self.size_of(number + 1, ledger) == NextSize::Settled;
         let least = if self.any_may_hold(ledger) {
             LEAST_PASSES
         } else {
             LAST_PASSES
         };
-        let is_spent = self.passes_allowed(ledger) < least;
-        number + 1 < self.search.recover_tries && !is_settled && !is_spent
+        Ok(!is_settled && self.passes_allowed(ledger) >= least)
     }
 
     fn recoveries_ahead(&self) -> RecoveriesAhead {
@@ -258,5 +333,150 @@ impl Promise for Aec {
         warnings.extend(ledger.overrun(self.search.max_cost, why));
         verdict.outputs.push(chosen);
         Ok(verdict)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secateur_net::task::Against;
+    use secateur_net::train::Evaluation;
+    use secateur_onnx::arch::{VggConfig, vgg_like};
+    use secateur_onnx::graph::Graph;
+
+    use super::*;
+    use crate::costs::{Costs, Reference, TRAINING_PASS};
+    use crate::environment::Standing;
+
+    fn evaluation(quality: f64, loss: f64) -> Evaluation {
+        let right = (1000.0 * quality).round() as usize;
+        Evaluation {
+            quality,
+            loss,
+            samples: (0..1000)
+                .map(|i| if i < right { 1.0 } else { 0.0 })
+                .collect(),
+            per_class: Vec::new(),
+            figures: Vec::new(),
+        }
+    }
+
+    fn space() -> Space {
+        let mut config = VggConfig::new([1, 8, 8], 3);
+        config.stages = VggConfig::parse_stages("16,M,32,M").unwrap();
+        let graph = Graph::from_model(&vgg_like(&config, 0).unwrap()).unwrap();
+        Space::new(&graph, &[]).unwrap()
+    }
+
+    /// Prices of a network that was trained for 40 passes over 1,000 samples.
+    fn costs(space: &Space) -> Costs {
+        Costs {
+            reference: Reference {
+                sample_macs: 40_000.0 * TRAINING_PASS * space.size.macs as f64,
+                seconds: None,
+                is_measured: true,
+            },
+            full_macs: space.size.macs as f64,
+            traffic: 0.0,
+            batch_size: 10,
+            n_train: 1000,
+            n_search: 10,
+            n_probe: 1,
+            training_pass: TRAINING_PASS,
+            teacher_macs: 0.0,
+            setup: 0.0,
+            effort: 0.0,
+        }
+    }
+
+    fn recovered(quality: f64, loss: f64) -> Candidate {
+        Candidate {
+            snapshot: 0,
+            record: 0,
+            stop: None,
+            remaining: 1.0,
+            quality,
+            loss,
+            finish: Finish::Recovered,
+            reading: None,
+        }
+    }
+
+    /// What the promise says when a share of the money is spent, all kernels being on.
+    fn after(
+        space: &Space,
+        candidates: &[Candidate],
+        spent: f64,
+        check: impl Fn(&Aec, &Ledger<'_>),
+    ) {
+        let given = evaluation(0.98, 0.1);
+        let baseline = Baseline {
+            against: Against::Labels,
+            search: given.clone(),
+            confirm: given,
+        };
+        let aec = Aec::new(0.0, &SearchConfig::default(), space, &baseline, "accuracy");
+        let costs = costs(space);
+        let spent = spent * costs.of_share(aec.most_cost());
+        let standing = Standing {
+            masks: space.all_active(),
+            quality: 0.98,
+            loss: 0.1,
+            convergence: 0.0,
+        };
+        let ledger = Ledger {
+            space,
+            costs: &costs,
+            standing: &standing,
+            candidates,
+            spent,
+            worked: spent,
+        };
+        check(&aec, &ledger);
+    }
+
+    #[test]
+    fn a_quarter_then_the_rest_but_for_what_tries_again() {
+        let space = space();
+        after(&space, &[], 0.0, |aec, ledger| {
+            let all = ledger.steps_allowed(aec.most_cost());
+            let first = aec.recovery(0, ledger);
+            assert_eq!((first.steps, first.rate), ((all / 4.0) as usize, 1.0));
+        });
+        let one = [recovered(0.979, 0.09)];
+        after(&space, &one, 0.25, |aec, ledger| {
+            let left = ledger.steps_allowed(aec.most_cost());
+            let retry = aec.steps_of_a_retry(ledger).unwrap();
+            let second = aec.recovery(1, ledger);
+            let expected = (left - RETRIES * retry) as usize;
+            assert_eq!((second.steps, second.rate), (expected, 1.0));
+        });
+        after(&space, &one, 0.9, |aec, ledger| {
+            let retry = aec.steps_of_a_retry(ledger).unwrap();
+            let third = aec.recovery(2, ledger);
+            assert_eq!((third.steps, third.rate), (retry as usize, RETRY_RATE));
+        });
+    }
+
+    #[test]
+    fn it_tries_again_where_the_loss_holds_and_chance_decides() {
+        let space = space();
+        let goes_on = |quality: f64, loss: f64, spent: f64, confirmed: f64| {
+            let candidates = [recovered(quality, loss)];
+            let said = std::cell::Cell::new(false);
+            after(&space, &candidates, spent, |aec, ledger| {
+                let confirm = &mut |_: &Candidate| Ok(evaluation(confirmed, 0.09));
+                said.set(aec.goes_on(1, ledger, confirm).unwrap());
+            });
+            said.get()
+        };
+        assert!(goes_on(0.979, 0.09, 0.9, 0.979));
+        assert!(
+            goes_on(0.985, 0.09, 0.9, 0.97),
+            "lucky on the search part alone"
+        );
+        assert!(!goes_on(0.979, 0.09, 0.9, 0.982), "confirmed");
+        assert!(!goes_on(0.979, 0.11, 0.9, 0.979), "the loss does not hold");
+        assert!(!goes_on(0.95, 0.09, 0.9, 0.95), "clearly below");
+        assert!(!goes_on(0.979, 0.09, 0.999, 0.979), "nothing left");
     }
 }

@@ -175,11 +175,17 @@ impl Promise for Ceca {
                 .share_of_steps(search, search.max_cost, left)
                 .max(needed),
             stop: Some(number),
+            rate: 1.0,
         }
     }
 
-    fn goes_on(&self, number: usize, _ledger: &Ledger<'_>) -> bool {
-        number < self.stops.last()
+    fn goes_on(
+        &self,
+        number: usize,
+        _ledger: &Ledger<'_>,
+        _confirm: &mut Confirm<'_>,
+    ) -> Result<bool, SearchError> {
+        Ok(number < self.stops.last())
     }
 
     fn recoveries_ahead(&self) -> RecoveriesAhead {

@@ -139,9 +139,13 @@ impl<'a> Ledger<'a> {
     /// Steps of one of `parts` equal recoveries of what is left of `most_cost`, as share of the initial
     /// training, within the bounds of a recovery.
     pub fn share_of_steps(&self, search: &SearchConfig, most_cost: f64, parts: usize) -> usize {
+        self.within_bounds(search, self.steps_allowed(most_cost) / parts.max(1) as f64)
+    }
+
+    /// So many steps, within the bounds of a recovery.
+    fn within_bounds(&self, search: &SearchConfig, steps: f64) -> usize {
         let [least, most] = search.recovery_steps();
-        let share = self.steps_allowed(most_cost) / parts.max(1) as f64;
-        (share as usize).clamp(least, most.max(least))
+        (steps as usize).clamp(least, most.max(least))
     }
 }
 
@@ -157,12 +161,14 @@ pub enum Start {
 }
 
 /// How a network is recovered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Recovery {
     /// Training steps.
     pub steps: usize,
     /// The stop that it is recovered for.
     pub stop: Option<usize>,
+    /// Peak of the learning rate, as share of the usual one of recoveries, 0..=1.
+    pub rate: f32,
 }
 
 /// What recoveries are expected to cost, for the progress that a user sees.
@@ -250,7 +256,15 @@ pub trait Promise {
     }
 
     /// Does another recovery come after recovery `number`?
-    fn goes_on(&self, number: usize, ledger: &Ledger<'_>) -> bool;
+    ///
+    /// # Errors
+    /// Those of `confirm`.
+    fn goes_on(
+        &self,
+        number: usize,
+        ledger: &Ledger<'_>,
+        confirm: &mut Confirm<'_>,
+    ) -> Result<bool, SearchError>;
 
     /// What recoveries will cost, as far as that is known beforehand.
     fn recoveries_ahead(&self) -> RecoveriesAhead;

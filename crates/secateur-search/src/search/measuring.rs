@@ -20,7 +20,7 @@ impl<E: Environment> Search<'_, E> {
         if let Some(last) = self.state.candidates.len().checked_sub(1) {
             self.read(last, observer)?;
         }
-        self.state.phase = self.after_recovery(number);
+        self.state.phase = self.after_recovery(number)?;
         Ok(())
     }
 

@@ -37,18 +37,19 @@ impl<E: Environment> Search<'_, E> {
         self.state.phase = if measures {
             Phase::Measure(number)
         } else {
-            self.after_recovery(number)
+            self.after_recovery(number)?
         };
         Ok(())
     }
 
     /// What comes after recovery `number`.
-    pub(super) fn after_recovery(&self, number: usize) -> Phase {
-        if self.promise.goes_on(number, &self.ledger()) {
-            Phase::Recover(number + 1)
-        } else {
-            Phase::Solve(0)
-        }
+    pub(super) fn after_recovery(&mut self, number: usize) -> Result<Phase, SearchError> {
+        let goes_on =
+            self.confirming(|promise, ledger, confirm| promise.goes_on(number, ledger, confirm))?;
+        Ok(match goes_on {
+            true => Phase::Recover(number + 1),
+            false => Phase::Solve(0),
+        })
     }
 
     fn recover_from(
@@ -81,6 +82,7 @@ impl<E: Environment> Search<'_, E> {
             masks,
             healing: Healing::Recovery {
                 steps: recovery.steps,
+                rate: recovery.rate,
                 probe: !keeps_size,
             },
         };

@@ -219,7 +219,9 @@ impl Environment for TrainingEnvironment<'_> {
         let own = known.unwrap_or_else(|| self.observe(goal).own_reward);
         let (train_loss, mut effort) = match action.healing {
             Healing::Solved { fully_judged } => self.look(action.masks.clone(), fully_judged)?,
-            Healing::Recovery { steps, .. } => self.recover(&action.masks, steps, watch)?,
+            Healing::Recovery { steps, rate, .. } => {
+                self.recover(&action.masks, steps, rate, watch)?
+            }
         };
         if let Healing::Recovery { probe: true, .. } = action.healing {
             effort.of_given += self.probe()?;

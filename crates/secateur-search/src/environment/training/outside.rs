@@ -232,6 +232,7 @@ mod tests {
         let start = step(Healing::Solved { fully_judged: true });
         let end = step(Healing::Recovery {
             steps: 10,
+            rate: 1.0,
             probe: false,
         });
         (start.weights, end)

@@ -18,12 +18,13 @@ struct Start {
 }
 
 impl TrainingEnvironment<'_> {
-    /// Trains the network of some masks for so many steps, less what its start took; returns the mean
-    /// loss and what it took.
+    /// Trains the network of some masks for so many steps, less what its start took, `rate` being the share
+    /// of the usual peak that the learning rate reaches; returns the mean loss and what it took.
     pub(super) fn recover(
         &mut self,
         masks: &Masks,
         steps: usize,
+        rate: f32,
         watch: &mut dyn StepObserver,
     ) -> Result<(f64, Effort), EnvironmentError> {
         // At fixed masks nothing could have been switched: no kernel gets older.
@@ -42,17 +43,17 @@ impl TrainingEnvironment<'_> {
             effort.of_present += scoring;
             return Ok((loss, effort));
         }
-        let (loss, taken) = self.train(self.recovery_plan(steps), watch)?;
+        let (loss, taken) = self.train(self.recovery_plan(steps, rate), watch)?;
         effort.of_present += taken as f64 * self.costs.step(self.macs());
         effort.of_present += self.end_recovery(start, &network)?;
         Ok((loss, effort))
     }
 
-    fn recovery_plan(&self, steps: usize) -> Plan {
+    fn recovery_plan(&self, steps: usize, rate: f32) -> Plan {
         Plan {
             schedule: Schedule {
                 kind: ScheduleKind::OneCycle,
-                peak: self.training.peak_of_recovery(self.problem.task.against()),
+                peak: rate * self.training.peak_of_recovery(self.problem.task.against()),
                 steps,
             },
             augment: self.recover_augment(),
