@@ -33,7 +33,7 @@ const PARTS: usize = 2;
 const RETRY: f64 = 0.06;
 
 /// Such recoveries that the one before leaves something for.
-const RETRIES: f64 = 3.0;
+const RETRIES: f64 = 2.0;
 
 /// They take this share of the peak learning rate, so that the network stays what it has become.
 const RETRY_RATE: f32 = 0.4;
@@ -43,7 +43,7 @@ const LEAST_RETRY: f64 = 0.5;
 
 /// Share of `max_cost` that recoveries leave for larger networks with solved weights alone: whether a
 /// recovered one is confirmed shows in the end.
-const FOR_SOLVING: f64 = 0.12;
+const FOR_SOLVING: f64 = 0.08;
 
 /// See the module.
 pub struct Aec {
@@ -152,12 +152,15 @@ impl Aec {
     }
 
     /// Is there money for a recovery that tries again, and does one pay: the last network's loss holds, its
-    /// quality is near the floor, and no network was confirmed?
+    /// quality misses the floor by no more than chance, and no network was confirmed?
     fn retries(&self, ledger: &Ledger<'_>, confirm: &mut Confirm<'_>) -> Result<bool, SearchError> {
         let floor = self.floor();
-        let pays = |last: &Candidate| floor.loss_holds(last.loss) && floor.is_near(last.quality);
         let is_paid = self.passes_allowed(ledger) >= LEAST_RETRY;
-        if !is_paid || !ledger.candidates.last().is_some_and(pays) {
+        let last = ledger.candidates.last();
+        let Some(last) = last.filter(|last| is_paid && floor.loss_holds(last.loss)) else {
+            return Ok(false);
+        };
+        if !floor.may_be_confirmed(last.quality, confirm(last)?.quality) {
             return Ok(false);
         }
         let unheard = &mut Vec::new();

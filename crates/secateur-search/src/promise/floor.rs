@@ -85,7 +85,7 @@ impl Floor {
     /// standard errors?
     pub fn is_near(&self, quality: f64) -> bool {
         let floor = self.search();
-        (quality - floor).abs() <= 2.0 * chance(&self.baseline.search, floor)
+        (quality - floor).abs() <= 2.0 * chance(self.baseline.search.samples.len(), floor)
     }
 
     /// Does quality hold on both parts together, and on the confirmation part alone, where a
@@ -98,6 +98,14 @@ impl Floor {
         confirm >= least - rounding && whole >= self.whole() - rounding
     }
 
+    /// Does quality on both parts together reach the floor but for chance? A few images less are chance, as
+    /// in [`Self::may_hold`].
+    pub fn may_be_confirmed(&self, search: f64, confirm: f64) -> bool {
+        let images = self.baseline.n_samples();
+        let floor = self.whole();
+        self.baseline.of_both(search, confirm) >= floor - chance(images, floor)
+    }
+
     /// Quality on a part.
     fn on(&self, part: &Evaluation) -> f64 {
         part.quality - self.max_drop / 100.0
@@ -106,7 +114,7 @@ impl Floor {
     /// Quality on a part that may be the floor's but for chance: one standard error less.
     fn least_on(&self, part: &Evaluation) -> f64 {
         let floor = self.on(part);
-        floor - chance(part, floor)
+        floor - chance(part.samples.len(), floor)
     }
 
     fn is_within(&self, part: &Evaluation, loss: f64) -> bool {
@@ -125,8 +133,8 @@ fn loss_ceiling(baseline: &Evaluation, floor: f64) -> f64 {
 /// Quality by which two networks of the floor's errors differ by chance: one standard error
 /// of the paired difference, sqrt(b + c) / n with b images gained and c lost (Agresti and Min
 /// 2005, doi 10.1002/sim.1781), where as many images change sides as there are errors.
-fn chance(baseline: &Evaluation, floor: f64) -> f64 {
-    let images = baseline.samples.len().max(1) as f64;
+fn chance(images: usize, floor: f64) -> f64 {
+    let images = images.max(1) as f64;
     ((1.0 - floor) * images).max(1.0).sqrt() / images
 }
 
