@@ -10,6 +10,7 @@ mod confirmation;
 mod floor;
 mod measured;
 mod next_size;
+mod retries;
 mod solved_size;
 mod stops;
 
