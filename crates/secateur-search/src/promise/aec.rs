@@ -132,16 +132,15 @@ impl Aec {
         retries.filter(|retries| number > 0 && retries.are_due())
     }
 
-    /// Does it pay to try again: the last network's loss holds, its quality misses the floor by no more than
-    /// chance, and no network was confirmed?
+    /// Does it pay to try again: the last network's quality misses the floor on both parts together by no more
+    /// than chance, and no network was confirmed?
     fn tries_again(
         &self,
         ledger: &Ledger<'_>,
         confirm: &mut Confirm<'_>,
     ) -> Result<bool, SearchError> {
         let floor = self.floor();
-        let last = ledger.candidates.last();
-        let Some(last) = last.filter(|last| floor.loss_holds(last.loss)) else {
+        let Some(last) = ledger.candidates.last() else {
             return Ok(false);
         };
         if !floor.may_be_confirmed(last.quality, confirm(last)?.quality) {
