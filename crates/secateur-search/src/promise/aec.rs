@@ -132,18 +132,27 @@ impl Aec {
         retries.filter(|retries| number > 0 && retries.are_due())
     }
 
-    /// Does it pay to try again: the last network's quality misses the floor on both parts together by no more
-    /// than chance, and no network was confirmed?
+    /// The network that is tried again: of those of the last recovered size the one of the lowest loss.
+    fn tried_again<'a>(&self, ledger: &Ledger<'a>) -> Option<(usize, &'a Candidate)> {
+        let all = ledger.candidates.iter().enumerate();
+        let recovered = all.filter(|(_, candidate)| candidate.finish == Finish::Recovered);
+        let (_, last) = recovered.clone().next_back()?;
+        let same = recovered.filter(|(_, candidate)| candidate.remaining == last.remaining);
+        same.min_by(|(_, a), (_, b)| a.loss.total_cmp(&b.loss))
+    }
+
+    /// Does it pay to try again: the network's quality misses the floor on both parts together by no more than
+    /// chance, and none was confirmed?
     fn tries_again(
         &self,
         ledger: &Ledger<'_>,
         confirm: &mut Confirm<'_>,
     ) -> Result<bool, SearchError> {
         let floor = self.floor();
-        let Some(last) = ledger.candidates.last() else {
+        let Some((_, network)) = self.tried_again(ledger) else {
             return Ok(false);
         };
-        if !floor.may_be_confirmed(last.quality, confirm(last)?.quality) {
+        if !floor.may_be_confirmed(network.quality, confirm(network)?.quality) {
             return Ok(false);
         }
         let unheard = &mut Vec::new();
@@ -215,10 +224,14 @@ impl Promise for Aec {
         Ok(solved_size(&tried, failed))
     }
 
-    /// The best network of the search, then the present one at the size that follows from the
+    /// The best network of the search, then the present one (where it is tried again, the best of its size) at the size that follows from the
     /// recoveries before.
     fn start(&self, number: usize, ledger: &Ledger<'_>) -> Option<Start> {
         if let (0, Some((index, _))) = (number, ledger.kept_for(self.stops.last()).next_back()) {
+            return Some(Start::Candidate(index));
+        }
+        if self.retries_at(number, ledger).is_some() {
+            let (index, _) = self.tried_again(ledger)?;
             return Some(Start::Candidate(index));
         }
         Some(match self.size_of(number, ledger) {
