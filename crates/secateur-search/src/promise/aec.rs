@@ -224,8 +224,8 @@ impl Promise for Aec {
         Ok(solved_size(&tried, failed))
     }
 
-    /// The best network of the search, then the present one (where it is tried again, the best of its size) at the size that follows from the
-    /// recoveries before.
+    /// The best network of the search, then the present one at the size that follows from the
+    /// recoveries before; where it is tried again, the best of its size.
     fn start(&self, number: usize, ledger: &Ledger<'_>) -> Option<Start> {
         if let (0, Some((index, _))) = (number, ledger.kept_for(self.stops.last()).next_back()) {
             return Some(Start::Candidate(index));
