@@ -204,10 +204,10 @@ class PruneSettings(LookSettings, total=False):
 
     Default: 3. May be 0 to 100000.
     """
-    recover_steps: int
+    recover_steps: int | None
     """Steps that a recovery takes at most.
 
-    Default: 8000. May be 1 to 10000000.
+    Default: as many as `max_cost` allows. May be 1 to 10000000.
     """
     recover_tries: int
     """Recoveries that AEC may try before it returns the best network that held the floor.

@@ -27,7 +27,7 @@ use crate::measure::Function;
 /// let mode = Mode::Ceca { budgets: vec![budget], max_drop: 0.0 };
 /// let mut pruner = Pruner::new(mode);
 /// pruner.config.seed = 7;
-/// # pruner.config.search.recover_steps = 4;
+/// # pruner.config.search.recover_steps = Some(4);
 /// # pruner.config.search.ablation_images = 0;
 /// # pruner.config.search.agent_updates = 4;
 /// let pruned = pruner.run(&model, &source, &mut ())?;

@@ -119,7 +119,7 @@ fn what_no_run_can_use_is_refused_by_name_value_and_range() {
         "`search.front` is [0.5, 1.0], expected above 0 and below 1",
     );
     check(
-        &|c| c.search.recover_steps = 0,
+        &|c| c.search.recover_steps = Some(0),
         "`search.recover_steps` is 0, expected 1 to 10000000",
     );
     check(

@@ -31,7 +31,7 @@ const PARTS: usize = 2;
 
 /// Share of `max_cost` that recoveries leave for larger networks with solved weights alone: whether a
 /// recovered one is confirmed shows in the end.
-const FOR_SOLVING: f64 = 0.08;
+const FOR_SOLVING: f64 = 0.12;
 
 /// See the module.
 pub struct Aec {
@@ -304,7 +304,7 @@ impl Promise for Aec {
             count: self.search.recover_tries,
             parts: PARTS,
             least_share: 0.0,
-            most_steps: self.search.recover_steps as f64,
+            most_steps: self.search.recovery_steps()[1] as f64,
             sizes: self.stops.shares.clone(),
             same_size: true,
             bounded: true,

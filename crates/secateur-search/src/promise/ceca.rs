@@ -193,7 +193,7 @@ impl Promise for Ceca {
             count: self.stops.shares.len(),
             parts: self.stops.shares.len(),
             least_share: LEAST_RECOVERY,
-            most_steps: self.search.recover_steps as f64,
+            most_steps: self.search.recovery_steps()[1] as f64,
             sizes: self.stops.shares.clone(),
             same_size: false,
             bounded: false,

@@ -23,7 +23,7 @@ fn check(mode: &str, max_cost: f64) {
     let text = std::fs::read_to_string(quick_config(folder.path(), mode)).unwrap();
     let mut config: PruneConfig = toml::from_str(&text).unwrap();
     config.search.max_cost = max_cost;
-    config.search.recover_steps = 60;
+    config.search.recover_steps = Some(60);
     config.search.hold_loss = false;
     let source = data::open(&data_dir(), &DataConfig::default()).unwrap();
     let files = Files::new(net(), folder.path().join("small.onnx"));
