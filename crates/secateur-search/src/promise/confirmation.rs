@@ -89,7 +89,7 @@ impl Confirmation {
     fn not_taken(&self, candidate: &Candidate, found: &Evaluation) -> String {
         let baseline = self.floor.baseline();
         let whole = baseline.of_both(candidate.quality, found.quality);
-        format!(
+        let mut text = format!(
             "the network with {:.2} % of the parameters was not taken: {:.2} % on the \
              confirmation data (floor {:.2} %), {:.2} % on all validation data (floor {:.2} %)",
             100.0 * candidate.remaining,
@@ -97,7 +97,13 @@ impl Confirmation {
             100.0 * self.floor.confirm(),
             100.0 * whole,
             100.0 * self.floor.whole(),
-        )
+        );
+        if let Some(drop) = self.least_drop(candidate, found) {
+            text.push_str(&format!(
+                "; with `max_drop` {drop:.2} its quality would hold"
+            ));
+        }
+        text
     }
 
     fn unchanged(
@@ -121,6 +127,19 @@ impl Confirmation {
         Ok(text)
     }
 
+    /// The least drop, in points, that would let a network pass by its quality; none where that is no
+    /// advice any more.
+    fn least_drop(&self, candidate: &Candidate, found: &Evaluation) -> Option<f64> {
+        let passes = |drop: &f64| {
+            let floor = self.floor.lowered_to(*drop);
+            floor.may_hold(candidate.quality)
+                && floor.is_confirmed(candidate.quality, found.quality)
+        };
+        (1..=LARGEST_ADVICE)
+            .map(|hundredths| self.floor.max_drop() + f64::from(hundredths) / 100.0)
+            .find(passes)
+    }
+
     /// The network that the least drop, in points, would let pass, and that drop.
     fn nearest_below<'c>(
         &self,
@@ -129,15 +148,7 @@ impl Confirmation {
     ) -> Result<Option<(&'c Candidate, f64)>, SearchError> {
         let mut nearest: Option<(&Candidate, f64)> = None;
         for candidate in candidates.iter().filter(|c| c.finish != Finish::Looked) {
-            let found = confirm(candidate)?;
-            let passes = |drop: &f64| {
-                let floor = self.floor.lowered_to(*drop);
-                floor.may_hold(candidate.quality)
-                    && floor.is_confirmed(candidate.quality, found.quality)
-            };
-            let drop = (1..=LARGEST_ADVICE)
-                .map(|hundredths| self.floor.max_drop() + f64::from(hundredths) / 100.0)
-                .find(passes);
+            let drop = self.least_drop(candidate, &confirm(candidate)?);
             if let Some(drop) = drop
                 && nearest.is_none_or(|(_, least)| drop < least)
             {
