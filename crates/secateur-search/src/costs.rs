@@ -75,6 +75,11 @@ impl Costs {
         (self.training_pass * macs + self.teacher_macs) * self.batch_size as f64
     }
 
+    /// The work of such a step.
+    pub fn step_work(&self, macs: f64) -> f64 {
+        self.slowdown(macs) * self.step(macs)
+    }
+
     /// An evaluation of such a network.
     pub fn evaluation(&self, macs: f64) -> f64 {
         self.n_search as f64 * macs

@@ -82,9 +82,6 @@ impl Aec {
 
     /// The size of recovery `number`.
     fn size_of(&self, number: usize, ledger: &Ledger<'_>) -> NextSize {
-        if self.retries_at(number, ledger).is_some() {
-            return NextSize::Same;
-        }
         let left = self.search.recover_tries.saturating_sub(number);
         let results = results(ledger);
         match &self.measured {
@@ -152,14 +149,8 @@ impl Aec {
         let Some((_, network)) = self.tried_again(ledger) else {
             return Ok(false);
         };
-        if !floor.may_be_confirmed(network.quality, confirm(network)?.quality) {
-            return Ok(false);
-        }
-        let unheard = &mut Vec::new();
-        let best = self
-            .confirmation
-            .most_compressed(ledger.candidates, confirm, unheard)?;
-        Ok(best.candidate.is_none())
+        let may_be = floor.may_be_confirmed(network.quality, confirm(network)?.quality);
+        Ok(may_be && !self.confirmation.confirms_any(ledger.candidates, confirm)?)
     }
 }
 

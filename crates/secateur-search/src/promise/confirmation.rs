@@ -58,6 +58,21 @@ impl Confirmation {
         Ok(self.given())
     }
 
+    /// Is one of the candidates confirmed? It, or another, is what [`Self::most_compressed`] takes then.
+    pub(super) fn confirms_any(
+        &self,
+        candidates: &[Candidate],
+        confirm: &mut Confirm<'_>,
+    ) -> Result<bool, SearchError> {
+        for (_, candidate) in self.in_turn(candidates) {
+            let found = confirm(candidate)?;
+            if self.floor.is_confirmed(candidate.quality, found.quality) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The given network as the result.
     pub(super) fn given(&self) -> Choice {
         self.choice(None, self.floor.baseline().confirm.clone())

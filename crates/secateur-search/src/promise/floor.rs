@@ -139,10 +139,10 @@ fn chance(images: usize, floor: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn evaluation(right: usize, images: usize, loss: f64) -> Evaluation {
+    pub(in crate::promise) fn evaluation(right: usize, images: usize, loss: f64) -> Evaluation {
         Evaluation {
             quality: right as f64 / images as f64,
             loss,

@@ -31,8 +31,7 @@ impl Retries {
     /// training; none where they would be too short.
     pub fn of(ledger: &Ledger<'_>, max_cost: f64, most_cost: f64) -> Option<Self> {
         let costs = ledger.costs;
-        let macs = ledger.macs();
-        let step = costs.slowdown(macs) * costs.step(macs);
+        let step = costs.step_work(ledger.macs());
         let retries = Self {
             each: costs.of_share(SHARE * max_cost) / step.max(1.0),
             left: ledger.steps_allowed(most_cost),
@@ -65,7 +64,6 @@ impl Retries {
 #[cfg(test)]
 mod tests {
     use secateur_net::task::Against;
-    use secateur_net::train::Evaluation;
     use secateur_onnx::arch::{VggConfig, vgg_like};
     use secateur_onnx::graph::Graph;
 
@@ -74,21 +72,9 @@ mod tests {
     use crate::config::SearchConfig;
     use crate::costs::{Costs, Reference, TRAINING_PASS};
     use crate::environment::Standing;
+    use crate::promise::floor::tests::evaluation;
     use crate::promise::{Aec, Candidate, Finish, Promise};
     use crate::space::Space;
-
-    fn evaluation(quality: f64, loss: f64) -> Evaluation {
-        let right = (1000.0 * quality).round() as usize;
-        Evaluation {
-            quality,
-            loss,
-            samples: (0..1000)
-                .map(|i| if i < right { 1.0 } else { 0.0 })
-                .collect(),
-            per_class: Vec::new(),
-            figures: Vec::new(),
-        }
-    }
 
     fn space() -> Space {
         let mut config = VggConfig::new([1, 8, 8], 3);
@@ -132,13 +118,13 @@ mod tests {
     }
 
     /// What the promise says when a share of the money is spent, all kernels being on.
-    fn after(
+    fn after<R>(
         space: &Space,
         candidates: &[Candidate],
         spent: f64,
-        check: impl Fn(&Aec, &Ledger<'_>),
-    ) {
-        let given = evaluation(0.98, 0.1);
+        check: impl Fn(&Aec, &Ledger<'_>) -> R,
+    ) -> R {
+        let given = evaluation(980, 1000, 0.1);
         let baseline = Baseline {
             against: Against::Labels,
             search: given.clone(),
@@ -161,7 +147,7 @@ mod tests {
             spent,
             worked: spent,
         };
-        check(&aec, &ledger);
+        check(&aec, &ledger)
     }
 
     #[test]
@@ -191,23 +177,21 @@ mod tests {
     #[test]
     fn it_tries_again_where_chance_decides() {
         let space = space();
-        let goes_on = |quality: f64, loss: f64, spent: f64, confirmed: f64| {
+        let goes_on = |quality: f64, loss: f64, spent: f64, confirmed: usize| {
             let candidates = [recovered(quality, loss)];
-            let said = std::cell::Cell::new(false);
             after(&space, &candidates, spent, |aec, ledger| {
-                let confirm = &mut |_: &Candidate| Ok(evaluation(confirmed, 0.09));
-                said.set(aec.goes_on(1, ledger, confirm).unwrap());
-            });
-            said.get()
+                let confirm = &mut |_: &Candidate| Ok(evaluation(confirmed, 1000, 0.09));
+                aec.goes_on(1, ledger, confirm).unwrap()
+            })
         };
-        assert!(goes_on(0.979, 0.09, 0.9, 0.979));
+        assert!(goes_on(0.979, 0.09, 0.9, 979));
         assert!(
-            goes_on(0.985, 0.09, 0.9, 0.97),
+            goes_on(0.985, 0.09, 0.9, 970),
             "lucky on the search part alone"
         );
-        assert!(!goes_on(0.979, 0.09, 0.9, 0.982), "confirmed");
-        assert!(goes_on(0.979, 0.11, 0.9, 0.979), "whatever the loss");
-        assert!(!goes_on(0.95, 0.09, 0.9, 0.95), "clearly below");
-        assert!(!goes_on(0.979, 0.09, 0.999, 0.979), "nothing left");
+        assert!(!goes_on(0.979, 0.09, 0.9, 982), "confirmed");
+        assert!(goes_on(0.979, 0.11, 0.9, 979), "whatever the loss");
+        assert!(!goes_on(0.95, 0.09, 0.9, 950), "clearly below");
+        assert!(!goes_on(0.979, 0.09, 0.999, 979), "nothing left");
     }
 }

@@ -119,7 +119,7 @@ impl<E: Environment> Search<'_, E> {
             steps: 0,
             batch_size: costs.batch_size,
             done: self.state.worked,
-            step_work: self.work(costs.step(macs), macs),
+            step_work: costs.step_work(macs),
             after: self.after_this_healing(macs),
             most: if is_bounded { most } else { f64::INFINITY },
         }
@@ -179,7 +179,7 @@ impl<E: Environment> Search<'_, E> {
             let known = macs.filter(|_| plan.same_size || index == from);
             let size = plan.sizes.get(index).or(plan.sizes.last());
             let macs = known.unwrap_or_else(|| self.macs_at(size.copied().unwrap_or(1.0)));
-            let step = self.work(costs.step(macs), macs);
+            let step = costs.step_work(macs);
             let left = (costs.of_share(search.max_cost) - done).max(0.0);
             let work = (left / (plan.count - index).min(plan.parts).max(1) as f64)
                 .max(costs.of_share(plan.least_share))

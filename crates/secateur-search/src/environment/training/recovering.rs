@@ -81,7 +81,7 @@ impl TrainingEnvironment<'_> {
     /// work; half of them at least.
     fn steps_left(&self, allowed: usize, starting: Effort) -> usize {
         let slowdown = self.costs.slowdown(self.macs());
-        let step = (slowdown * self.costs.step(self.macs())).max(1.0);
+        let step = self.costs.step_work(self.macs()).max(1.0);
         let taken = (starting.work(slowdown) / step).ceil() as usize;
         allowed.saturating_sub(taken).max(allowed.div_ceil(2))
     }
