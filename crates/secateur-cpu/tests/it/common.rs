@@ -40,6 +40,12 @@ pub fn distance(got: &[f32], expected: &[f64], scale: f64) -> f64 {
         .fold(0.0, f64::max)
 }
 
+/// As [`assert_close`], for sums of `terms` products of [`random`] values: where a tensor has a
+/// few values only, all of them may cancel, while their rounding stays that of the summed terms.
+pub fn assert_sum_close(what: &str, got: &[f32], expected: &[f64], terms: usize) {
+    assert_close_on_scale(what, got, expected, (terms as f64).sqrt(), TOLERANCE);
+}
+
 pub fn assert_close(what: &str, got: &[f32], expected: &[f64], tolerance: f64) {
     assert_close_on_scale(what, got, expected, 0.0, tolerance);
 }

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 use secateur_cpu::conv::{self, Activation, ConvShape, Method};
 
 use crate::common::{
-    TOLERANCE, any_conv, assert_close, common_conv, on_every_level, on_every_level_and_method,
-    random, same3x3,
+    any_conv, assert_sum_close, common_conv, on_every_level, on_every_level_and_method, random,
+    same3x3,
 };
 use crate::reference;
 
@@ -18,22 +18,27 @@ fn check(shape: &ConvShape, seed: u64) {
     let dx_ref = reference::conv_input_gradient(shape, &wide, &w);
     let dw_ref = reference::conv_weight_gradient(shape, &x, &wide);
     let db_ref = reference::column_sums(&wide, shape.c_out);
+    let window = shape.kernel_size[0] * shape.kernel_size[1];
+    // What a sum is over: the products of an output, of an input's gradient, of a weight's.
+    let forward = window * shape.c_in / shape.groups;
+    let back = window * shape.c_out / shape.groups;
+    let pixels = shape.y_len() / shape.c_out;
     on_every_level_and_method(|level| {
         // NaN marks what a routine forgets to write.
         let mut y = vec![f32::NAN; shape.y_len()];
         conv::forward(shape, &x, &w, None, Activation::None, &mut y);
-        assert_close(&format!("{level} y"), &y, &y_ref, TOLERANCE);
+        assert_sum_close(&format!("{level} y"), &y, &y_ref, forward);
         conv::forward(shape, &x, &w, Some(&bias), Activation::Relu, &mut y);
-        assert_close(&format!("{level} relu(y + b)"), &y, &relu_ref, TOLERANCE);
+        assert_sum_close(&format!("{level} relu(y + b)"), &y, &relu_ref, forward);
         let mut dx = vec![f32::NAN; x.len()];
         conv::input_gradient(shape, &dy, &w, &mut dx);
-        assert_close(&format!("{level} dx"), &dx, &dx_ref, TOLERANCE);
+        assert_sum_close(&format!("{level} dx"), &dx, &dx_ref, back);
         let mut dw = vec![f32::NAN; w.len()];
         conv::weight_gradient(shape, &x, &dy, &mut dw);
-        assert_close(&format!("{level} dw"), &dw, &dw_ref, TOLERANCE);
+        assert_sum_close(&format!("{level} dw"), &dw, &dw_ref, pixels);
         let mut db = vec![f32::NAN; bias.len()];
         conv::bias_gradient(shape, &dy, &mut db);
-        assert_close(&format!("{level} db"), &db, &db_ref, TOLERANCE);
+        assert_sum_close(&format!("{level} db"), &db, &db_ref, pixels);
     });
 }
 

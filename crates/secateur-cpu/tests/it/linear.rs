@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use secateur_cpu::conv::{Activation, ConvShape};
 use secateur_cpu::linear;
 
-use crate::common::{TOLERANCE, assert_close, on_every_level, random};
+use crate::common::{assert_sum_close, on_every_level, random};
 use crate::reference;
 
 proptest! {
@@ -21,13 +21,13 @@ proptest! {
         on_every_level(|level| {
             let mut y = vec![f32::NAN; n * c_out];
             linear::forward(n, c_in, c_out, &x, &w, Some(&bias), Activation::Relu, &mut y);
-            assert_close(level, &y, &y_ref, TOLERANCE);
+            assert_sum_close(level, &y, &y_ref, c_in);
             let (mut dx, mut dw, mut db) =
                 (vec![f32::NAN; x.len()], vec![f32::NAN; w.len()], vec![f32::NAN; c_out]);
             linear::backward(n, c_in, c_out, &x, &w, &dy, Some(&mut dx), &mut dw, Some(&mut db));
-            assert_close(level, &dx, &reference::conv_input_gradient(&shape, &wide, &w), TOLERANCE);
-            assert_close(level, &dw, &reference::conv_weight_gradient(&shape, &x, &wide), TOLERANCE);
-            assert_close(level, &db, &reference::column_sums(&wide, c_out), TOLERANCE);
+            assert_sum_close(level, &dx, &reference::conv_input_gradient(&shape, &wide, &w), c_out);
+            assert_sum_close(level, &dw, &reference::conv_weight_gradient(&shape, &x, &wide), n);
+            assert_sum_close(level, &db, &reference::column_sums(&wide, c_out), n);
         });
     }
 }
