@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Runs the same networks here and in PyTorch, in turn, and prints the ratios.
 
-    tools/bench-pytorch/run.py [--nets vgg,slim] [--rounds 8] [--steps 2] [--threads 2]
+    tools/bench-pytorch/run.py [--nets vgg,slim,resnet18@64] [--rounds 8] [--steps 2] [--threads 2]
                                [--avx2] [--python PATH] [--out FOLDER]
 
 Both sides stay alive for the whole run; in each round each network takes a few steps on one
 side, then on the other, so that a busy moment of the machine hits both. Times are of single
 steps. PyTorch takes the better of its two memory formats, found before the first round.
 `--avx2` keeps both sides to AVX2. Without `--python` an environment with PyTorch is made in
-`target/bench-pytorch`. `--out` keeps every time measured as `raw.csv`, and `summary.md`.
+`target/bench-pytorch`. `NAME@SIZE` is a network of torchvision, which the PyTorch side exports
+for ours. `--out` keeps every time measured as `raw.csv`, and `summary.md`.
 """
 
 import argparse
@@ -30,6 +31,7 @@ NAMES = {
     "tiny": "pruned, 5-6-10-10-20-20-20",
     "resnet": "ResNet-20",
     "mobile": "MobileNetV2",
+    "vgg16": "VGG-16 of half the width",
 }
 FORMATS = ["channels_last", "contiguous"]
 PASSES = ["train", "infer", "infer-folded"]
@@ -70,8 +72,20 @@ def make_environment():
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "torch"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "torch", "torchvision", "onnx"], check=True)
     return python
+
+
+def files(nets, torch):
+    """What our side calls the networks: those of torchvision by their files."""
+    folder = ROOT / "target" / "bench-pytorch-nets"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {}
+    for net in nets:
+        names[net] = str(folder / f"{net}.onnx") if "@" in net else net
+        if "@" in net:
+            torch.ask(f"{net} export {names[net]}")
+    return names
 
 
 def build():
@@ -92,7 +106,7 @@ def machine():
     return f"{name}, {os.cpu_count()} cores"
 
 
-def measure(ours, torch, arguments):
+def measure(ours, torch, names, arguments):
     """Rows (net, pass, side, round, step, seconds), memory by net, format by net and pass."""
     rows, notes = [], {}
     pairs = [(net, kind) for net in arguments.nets for kind in PASSES]
@@ -101,7 +115,7 @@ def measure(ours, torch, arguments):
         notes[net, kind] = {"format": min(trials, key=trials.get)}
     for number in range(arguments.rounds):
         for net, kind in pairs:
-            here = f"{net} {kind.removesuffix('-folded')} {arguments.steps}"
+            here = f"{names[net]} {kind.removesuffix('-folded')} {arguments.steps}"
             there = f"{net} {kind} {notes[net, kind]['format']} {arguments.steps}"
             turns = [("ours", ours, here), ("torch", torch, there)]
             for side, process, request in turns if number % 2 == 0 else turns[::-1]:
@@ -117,7 +131,7 @@ def measure(ours, torch, arguments):
     return rows, notes
 
 
-def memory(binary, python, environment, arguments):
+def memory(binary, python, environment, names, arguments):
     """Peak resident megabytes of a process that does nothing but train one network."""
     result = {}
     for net in arguments.nets:
@@ -125,7 +139,7 @@ def memory(binary, python, environment, arguments):
         torch = Side([python, HERE / "torch_side.py", str(arguments.threads)], environment)
         before = torch.ask(f"{net} none contiguous 0")["peak_rss"]
         result[net] = (
-            ours.ask(f"{net} train 3")["peak_rss"] / 1e6,
+            ours.ask(f"{names[net]} train 3")["peak_rss"] / 1e6,
             torch.ask(f"{net} train {FORMATS[0]} 3")["peak_rss"] / 1e6,
             before / 1e6,
         )
@@ -137,7 +151,7 @@ def memory(binary, python, environment, arguments):
 def summarise(rows, notes, peaks, arguments, about):
     lines = [
         f"{about['machine']}; {arguments.threads} threads on both sides; "
-        f"PyTorch {about['torch']}; level {about['level']}; batch 128; "
+        f"PyTorch {about['torch']}; level {about['level']}; batch 128, or 16 of more than 64x64 pixels; "
         f"{arguments.rounds} rounds of {arguments.steps} steps, in turn.",
         "",
         "| network | pass | ours, ms: least / median | PyTorch, ms: least / median | format "
@@ -157,7 +171,7 @@ def summarise(rows, notes, peaks, arguments, about):
         least = {side: min(ms) for side, ms in times.items()}
         median = {side: statistics.median(ms) for side, ms in times.items()}
         lines.append(
-            f"| {NAMES[net]} | {labels[kind]} "
+            f"| {NAMES.get(net, net)} | {labels[kind]} "
             f"| {least['ours']:.1f} / {median['ours']:.1f} "
             f"| {least['torch']:.1f} / {median['torch']:.1f} | {note['format']} "
             f"| {least['torch'] / least['ours']:.2f} / {median['torch'] / median['ours']:.2f} |"
@@ -173,7 +187,7 @@ def summarise(rows, notes, peaks, arguments, about):
         note = notes[net, "train"]
         ours, torch, before = peaks[net]
         lines.append(
-            f"| {NAMES[net]} | {100 * statistics.median(note['outside']):.1f} % "
+            f"| {NAMES.get(net, net)} | {100 * statistics.median(note['outside']):.1f} % "
             f"| {note['allocations']} | {note['peak_buffers'] / 1e6:.0f} | {ours:.0f} "
             f"| {torch:.0f} ({before:.0f}) |"
         )
@@ -209,10 +223,11 @@ def main():
     ours = Side([binary, "--serve"], environment)
     torch = Side([python, HERE / "torch_side.py", str(arguments.threads)], environment)
     about = {"machine": machine(), **ours.about, **torch.about}
-    rows, notes = measure(ours, torch, arguments)
+    names = files(arguments.nets, torch)
+    rows, notes = measure(ours, torch, names, arguments)
     ours.close()
     torch.close()
-    peaks = memory(binary, python, environment, arguments)
+    peaks = memory(binary, python, environment, names, arguments)
     summary = summarise(rows, notes, peaks, arguments, about)
     print(summary)
     if arguments.out:

@@ -2,11 +2,14 @@
 
 A request is `<net> <train|infer> <format> <steps>`; the answer is one line of JSON with the
 seconds of every step, and the process's peak memory. Networks, batches and optimiser are
-those of the example `steps` of `secateur-net`. `infer-folded` folds the batch norms into the
-convolutions; `none` runs nothing.
+those of the example `steps` of `secateur-net`; a network `NAME@SIZE` is one of torchvision's, for
+images of so many pixels a side, which `<net> export <file>` writes as ONNX for the other side.
+`infer-folded` folds the batch norms into the convolutions; `none` runs nothing.
 """
 
+import contextlib
 import json
+import os
 import resource
 import sys
 import time
@@ -15,13 +18,14 @@ import torch
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
-BATCH = 128
 CLASSES = 10
+DIGITS, PHOTOS = (1, 28, 28), (3, 32, 32)
 PLAIN = {
     "vgg": [32, 32, "M", 64, 64, "M", 128, 128, 128, "M"],
     "slim": [8, 16, "M", 16, 16, "M", 24, 24, 24, "M"],
     "tiny": [5, 6, "M", 10, 10, "M", 20, 20, 20, "M"],
 }
+VGG16 = [32, 32, "M", 64, 64, "M", 128, 128, 128, "M", 256, 256, 256, "M", 256, 256, 256, "M"]
 
 
 def conv_bn(c_in, c_out, kernel, stride=1, groups=1, activation=True):
@@ -34,8 +38,8 @@ def conv_bn(c_in, c_out, kernel, stride=1, groups=1, activation=True):
     return nn.Sequential(*layers)
 
 
-def plain(widths):
-    layers, c, side = [], 1, 28
+def plain(widths, shape):
+    layers, (c, side, _) = [], shape
     for width in widths:
         if width == "M":
             layers.append(nn.MaxPool2d(2))
@@ -92,10 +96,36 @@ def mobilenet():
     return nn.Sequential(*layers, nn.Linear(1280, CLASSES))
 
 
+def torchvision_net(name, size):
+    import torchvision
+
+    return torchvision.models.get_model(name, num_classes=CLASSES), (3, size, size)
+
+
 def build(name):
     if name in PLAIN:
-        return plain(PLAIN[name]), (1, 28, 28)
-    return {"resnet": resnet20, "mobile": mobilenet}[name](), (3, 32, 32)
+        return plain(PLAIN[name], DIGITS), DIGITS
+    if "@" in name:
+        name, size = name.split("@")
+        return torchvision_net(name, int(size))
+    nets = {"resnet": resnet20, "mobile": mobilenet, "vgg16": lambda: plain(VGG16, PHOTOS)}
+    return nets[name](), PHOTOS
+
+
+def batch(shape):
+    return 16 if shape[1] * shape[2] > 64 * 64 else 128
+
+
+def export(name, path):
+    """Writes the network as ONNX, norms as they are."""
+    torch.manual_seed(0)
+    model, shape = build(name)
+    with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
+        torch.onnx.export(
+            model.eval(), torch.randn(1, *shape), path, dynamo=False, opset_version=17,
+            training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False,
+            input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "n"}, "y": {0: "n"}},
+        )  # fmt: skip
 
 
 class Case:
@@ -106,8 +136,8 @@ class Case:
         model, shape = build(name)
         self.kind = kind
         layout = torch.channels_last if memory_format == "channels_last" else torch.contiguous_format
-        self.x = torch.randn(BATCH, *shape).contiguous(memory_format=layout)
-        self.labels = torch.randint(0, CLASSES, (BATCH,))
+        self.x = torch.randn(batch(shape), *shape).contiguous(memory_format=layout)
+        self.labels = torch.randint(0, CLASSES, (batch(shape),))
         if kind == "train":
             self.model = model.to(memory_format=layout).train()
             self.optimizer = torch.optim.SGD(
@@ -135,7 +165,12 @@ def main():
     cases = {}
     print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads()}), flush=True)
     for line in sys.stdin:
-        name, kind, memory_format, steps = line.split()
+        name, kind, *rest = line.split()
+        if kind == "export":
+            export(name, rest[0])
+            print(json.dumps({}), flush=True)
+            continue
+        memory_format, steps = rest
         key = (name, kind, memory_format)
         if kind != "none" and key not in cases:
             cases[key] = Case(*key)

@@ -8,7 +8,7 @@ mod nets;
 use std::sync::Arc;
 
 use divan::Bencher;
-use nets::{BATCH, NETS, build, images, random};
+use nets::{NETS, batch, build, images, random};
 use secateur_net::Inputs;
 use secateur_net::data::{Augment, BatchSampler};
 use secateur_net::task::Against;
@@ -49,7 +49,7 @@ fn training_step(bencher: Bencher<'_, '_>, name: &str) {
     let mut net = network(name);
     let data = random(net.shape);
     let mut optimizer = Optimizer::new(OptimizerConfig::default());
-    let mut sampler = BatchSampler::new(data.len(), BATCH, 3);
+    let mut sampler = BatchSampler::new(data.len(), batch(net.shape), 3);
     let mut step = || {
         let slice = Slice {
             network: &net.interpreter,
@@ -88,7 +88,7 @@ fn inference(bencher: Bencher<'_, '_>, name: &str) {
     let images = images(&random(net.shape));
     let pass = || {
         net.interpreter
-            .forward_inference(&bound, Inputs::images(images.clone(), BATCH))
+            .forward_inference(&bound, Inputs::images(images.clone(), batch(net.shape)))
             .expect("images of the right shape")
     };
     pass();

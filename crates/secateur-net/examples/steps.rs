@@ -1,7 +1,7 @@
-//! Times whole training steps and inference passes of some networks, at batch 128.
+//! Times whole training steps and inference passes of some networks, at batch 128 (16 of large images).
 //!
 //! `cargo run --release -p secateur-net --example steps -- [net ...] [--steps N]` prints a
-//! table for `vgg`, `slim`, `tiny`, `resnet`, `mobile`. With `--serve` it answers requests
+//! table for `vgg`, `slim`, `tiny`, `resnet`, `mobile`, `vgg16`, or classifiers in ONNX files. With `--serve` it answers requests
 //! `<net> <train|infer> <steps>` on standard input with lines of JSON, so that another
 //! program can run two sides in turn (`tools/bench-pytorch`).
 
@@ -27,7 +27,7 @@ use secateur_net::weights::Weights;
 use secateur_net::{Engine, Interpreter};
 use secateur_onnx::graph::Graph;
 
-use nets::{BATCH, Failure, NETS, build, images, random};
+use nets::{Failure, NETS, batch, build, images, random};
 
 /// A network with everything that a step needs.
 struct Case {
@@ -37,6 +37,8 @@ struct Case {
     optimizer: Optimizer,
     sampler: BatchSampler,
     data: Part,
+    /// Images of a step.
+    batch: usize,
     bound: Bound,
 }
 
@@ -79,16 +81,16 @@ impl Case {
         let task = task::find(&graph, Against::Labels, None)?;
         let network = Interpreter::new(&graph, &task.outputs(), &Engine::fused())?;
         let weights = Weights::from_graph(&graph)?;
-        let data = random([h, w, c]);
-        let n = data.len();
+        let (data, batch) = (random([h, w, c]), batch([h, w, c]));
         Ok(Self {
             bound: network.bind_inference(&weights)?,
             network,
             task,
             weights,
             optimizer: Optimizer::new(OptimizerConfig::default()),
-            sampler: BatchSampler::new(n, BATCH, 3),
+            sampler: BatchSampler::new(data.len(), batch, 3),
             data,
+            batch,
         })
     }
 
@@ -125,7 +127,7 @@ impl Case {
                 let start = Instant::now();
                 let images = batch.clone();
                 self.network
-                    .forward_inference(&self.bound, Inputs::images(images, BATCH))?;
+                    .forward_inference(&self.bound, Inputs::images(images, self.batch))?;
                 Ok(start.elapsed().as_secs_f64())
             })
             .collect()
@@ -202,7 +204,7 @@ fn table(nets: &[String], steps: usize) -> Result<(), Failure> {
     let threads = rayon::current_num_threads();
     let gflops = peak::gflops(threads, 20);
     println!(
-        "level {}, {threads} threads, batch {BATCH}, peak {gflops:.0} GFLOP/s",
+        "level {}, {threads} threads, peak {gflops:.0} GFLOP/s",
         isa::active()
     );
     println!("net     pass   least ms  median ms  outside routines  allocations  peak buffers MB");
