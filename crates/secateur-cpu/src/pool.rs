@@ -5,8 +5,10 @@
 
 use crate::checks::assert_len;
 use crate::conv::{ConvShape, ShapeError};
+use crate::isa;
 use crate::memory::Buffer;
 use crate::parallel::{self, Shared};
+use crate::simd::{Simd, dispatch};
 
 /// Index of a window without any pixel in the image.
 pub const NO_PIXEL: u32 = u32::MAX;
@@ -169,7 +171,7 @@ pub fn max_forward(shape: &PoolShape, x: &[f32]) -> (Buffer, Vec<u32>) {
     assert_len("x", x.len(), shape.x_len());
     let mut y = Buffer::get(shape.y_len());
     let mut indices = vec![NO_PIXEL; shape.y_len()];
-    let per_image = indices.len() / shape.n;
+    let (per_image, isa) = (indices.len() / shape.n, isa::active());
     let slots: Vec<_> = indices
         .chunks_mut(per_image)
         .map(std::sync::Mutex::new)
@@ -178,32 +180,51 @@ pub fn max_forward(shape: &PoolShape, x: &[f32]) -> (Buffer, Vec<u32>) {
         let mut slot = slots[i]
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        max_image(shape, x, y, &mut slot);
+        // SAFETY: `isa` came from `isa::active`.
+        unsafe { max_image(isa, shape, x, y, &mut slot) };
     });
     drop(slots);
     (y, indices)
 }
 
-fn max_image(s: &PoolShape, x: &[f32], y: &mut [f32], indices: &mut [u32]) {
+/// The loops over channels become vectors of the level.
+#[inline(always)]
+unsafe fn max_image_body<V: Simd>(s: &PoolShape, x: &[f32], y: &mut [f32], indices: &mut [u32]) {
     let c = s.c;
-    y.fill(f32::NEG_INFINITY);
     let pixels = y.chunks_exact_mut(c).zip(indices.chunks_exact_mut(c));
     for (o, (y, indices)) in pixels.enumerate() {
+        let mut is_first = true;
         let (rows, _) = s.taps(0, o / s.out_w());
         for row in rows {
             let (cols, _) = s.taps(1, o % s.out_w());
             for col in cols {
                 let pixel = row * s.w + col;
                 let x = &x[pixel * c..(pixel + 1) * c];
+                // The first pixel wins even if it is -inf.
+                if std::mem::take(&mut is_first) {
+                    y.copy_from_slice(x);
+                    indices.fill(pixel as u32);
+                    continue;
+                }
                 for ((y, index), &x) in y.iter_mut().zip(indices.iter_mut()).zip(x) {
-                    // The first pixel wins even if it is -inf, and NaN wins over any number.
-                    let wins = x > *y || *index == NO_PIXEL || (x.is_nan() && !y.is_nan());
+                    // NaN wins over any number.
+                    let wins = (x > *y) | (x.is_nan() & !y.is_nan());
                     *y = if wins { x } else { *y };
                     *index = if wins { pixel as u32 } else { *index };
                 }
             }
         }
+        if is_first {
+            y.fill(f32::NEG_INFINITY);
+        }
     }
+}
+dispatch! {
+    /// The maxima of an image, and the pixels that gave them; `indices` hold [`NO_PIXEL`].
+    ///
+    /// # Safety
+    /// The machine has `isa`.
+    fn max_image / max_image_body(s: &PoolShape, x: &[f32], y: &mut [f32], indices: &mut [u32])
 }
 
 /// The input gradient of [`max_forward`].

@@ -101,7 +101,7 @@ fn epoch(space: &Space, share: f64) -> Result<(), Box<dyn std::error::Error>> {
         let (learning, _) = timed(|| {
             policy.learner().map(|learner| {
                 learner.learn(&Experience {
-                    widths: 0,
+                    cut: 0,
                     observation: &observation,
                     masks: &chosen,
                     rewards: &observation.own_reward,

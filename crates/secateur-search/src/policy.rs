@@ -123,9 +123,9 @@ pub trait Policy {
         Some(widths::even(frame))
     }
 
-    /// Widths of the same size that it holds to be as good. When the network is cut, each is looked at
-    /// as well, and what has the lowest loss stays; a look is a small part of what a run costs.
-    fn other_widths(&mut self, _observation: &Observation, _frame: &Frame<'_>) -> Vec<Vec<usize>> {
+    /// Cuts to the same size that may be as good. When the network is cut, each is looked at as well, and
+    /// what has the lowest loss stays; a look is a small part of what a run costs.
+    fn other_cuts(&mut self, _observation: &Observation, _frame: &Frame<'_>) -> Vec<Cut> {
         Vec::new()
     }
 
@@ -166,15 +166,23 @@ pub struct Explores {
     pub widths: bool,
 }
 
+/// A way to cut a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cut {
+    /// How many kernels each group keeps; `None` leaves that to the ranks.
+    pub widths: Option<Vec<usize>>,
+    /// How much each kernel is wanted to stay, as [`Policy::rank`] says it; `None` where that does.
+    pub ranks: Option<Vec<Vec<f32>>>,
+}
+
 /// One epoch as a learner remembers it.
 pub struct Experience<'a> {
     /// What was seen before.
     pub observation: &'a Observation,
     /// The kernels that were on afterwards: what the limits made of its wishes.
     pub masks: &'a Masks,
-    /// Whose widths they have: 0 for those of [`Policy::widths`], from 1 on of
-    /// [`Policy::other_widths`].
-    pub widths: usize,
+    /// Whose they are: 0 for those of [`Policy::widths`], from 1 on of [`Policy::other_cuts`].
+    pub cut: usize,
     /// What each kernel that may be switched earned, `[group][kernel]`.
     pub rewards: &'a [Vec<f32>],
     /// What was seen afterwards.

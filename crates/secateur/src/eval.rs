@@ -176,7 +176,14 @@ impl EvalJob<'_> {
         let (task, reference) = match (task.against(), self.original) {
             (Against::Labels, _) => (task, Reference::Labels),
             (Against::Original, Some(original)) => {
-                held_against(original, &config, source, task, &part)?
+                // As a run does it, so that the figures are those of its report.
+                let train = match self.part {
+                    Part::Train => None,
+                    _ if task.needs_fitting() && !data.splits.train.is_empty() => Some(data.train()?),
+                    _ => None,
+                };
+                let fitted = train.as_ref().unwrap_or(&part);
+                held_against(original, &config, source, task, fitted)?
             }
             (Against::Original, None) => {
                 return Err(EvalError::NeedsOriginal {
@@ -220,7 +227,7 @@ pub(crate) fn ready(
     Ok((model, graph))
 }
 
-/// The task as the original settles it, and that original's outputs for a part.
+/// The task as the original settles it on a part, and that original's outputs.
 fn held_against(
     original: &Model,
     config: &DataConfig,

@@ -13,6 +13,7 @@ use secateur_onnx::coupling::{Masks, Mixed};
 use secateur_onnx::graph::Graph;
 use secateur_onnx::model::{InputShape, Model};
 use secateur_onnx::surgery;
+use secateur_onnx::text::counted;
 use secateur_search::config::{Budget, LatencyConfig, PruneConfig, Target};
 use secateur_search::environment::training::{check_finite, file_notes};
 use secateur_search::gauge::{Gauge, within};
@@ -215,6 +216,12 @@ pub fn prune_one_shot(
     for budget in job.budgets {
         space.check_budget(budget, round_to.max(1))?;
     }
+    if let Some(calibration) = &job.calibration {
+        observer.calibrating(&format!(
+            "measuring layers on up to {}",
+            counted(calibration.inputs, "input")
+        ));
+    }
     let calibrator = match job.calibration.as_ref().zip(frontier.as_ref()) {
         Some((calibration, frontier)) => Some(Calibrator::new(
             &model,
@@ -251,6 +258,7 @@ pub fn prune_one_shot(
         let mut small = surgery::remove(&model, &space.groups, &masks)?;
         let mut calibrated = None;
         if let Some(calibrator) = &calibrator {
+            observer.calibrating(&format!("solving weights for {}", target.label));
             let (healed, result) = calibrator.heal(&small, &masks)?;
             let unsaid = result.notes.iter().filter(|note| !notes.contains(note));
             notes.extend(unsaid.cloned().collect::<Vec<_>>());

@@ -10,6 +10,7 @@ use crate::checks::assert_len;
 use crate::conv::images::Images;
 use crate::conv::method::{Method, method};
 use crate::conv::prepared::{PreparedConv, Scratch};
+use crate::conv::shape::ConvShape;
 use crate::isa;
 use crate::memory::Buffer;
 use crate::norm::apply;
@@ -25,8 +26,13 @@ const MOST_WEIGHTS: usize = 64 << 10;
 /// one by one, and the weights are few.
 pub fn is_chain(specs: &[BlockSpec]) -> bool {
     let weights: usize = specs.iter().map(|spec| spec.conv.w_len()).sum();
-    let one_by_one = |spec: &BlockSpec| method(&spec.conv) != Method::Winograd4;
+    let one_by_one = |spec: &BlockSpec| method_of_one(&spec.conv) != Method::Winograd4;
     are_linked(specs) && weights <= MOST_WEIGHTS && specs.iter().all(one_by_one)
+}
+
+/// How an image by itself is computed.
+fn method_of_one(s: &ConvShape) -> Method {
+    method(&ConvShape { n: 1, ..*s })
 }
 
 /// True if each block reads what the one before writes, and none pools.
@@ -144,7 +150,7 @@ fn prepare(
         };
         made.push(PreparedConv::forward(
             isa,
-            method(&spec.conv),
+            method_of_one(&spec.conv),
             &spec.conv,
             threads,
             own,

@@ -212,14 +212,14 @@ unsafe fn add_band(
             for p in (0..pixels).step_by(GRADIENT_PIXELS) {
                 let cols = GRADIENT_PIXELS.min(pixels - p);
                 let row = [[p * grid.in_col, p * dy_col]];
-                sums.add(&row, cols, dy_col, window, dy, target);
+                sums.add(grid, &row, cols, dy_col, window, dy, target);
             }
         } else {
             let rows: Vec<[usize; 2]> = (0..n_rows)
                 .map(|y| [y * grid.in_row, y * ow * dy_col])
                 .collect();
             for part in rows.chunks((GRADIENT_PIXELS / ow).max(1)) {
-                sums.add(part, ow, dy_col, window, dy, target);
+                sums.add(grid, part, ow, dy_col, window, dy, target);
             }
         }
     }

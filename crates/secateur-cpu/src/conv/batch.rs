@@ -19,7 +19,10 @@ const THREADS_PER_IMAGE: usize = 3;
 
 /// True for methods that compute whole images; the others can cut them into bands.
 fn works_on_images(method: Method) -> bool {
-    matches!(method, Method::Winograd4 | Method::Depthwise)
+    matches!(
+        method,
+        Method::Winograd4 | Method::Depthwise | Method::Across
+    )
 }
 
 /// y = limit(conv(x, w) + bias). Lengths have been checked.

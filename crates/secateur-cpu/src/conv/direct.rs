@@ -1,8 +1,9 @@
 //! Direct convolution of one image or band: packed weights and the tiles that read them.
 
+use super::across;
 use super::gradient_tile::{self, GradientJob};
 use super::pack::{self, Block, Strides};
-use super::program::Program;
+use super::program::{Grid, Program};
 use super::shape::ConvShape;
 use super::tile::{self, Job, Tile};
 use crate::activation::Limits;
@@ -31,6 +32,8 @@ pub(crate) struct Prepared {
     tiles: Vec<[Vec<Tile>; 2]>,
     /// Offsets of the grids in the packed weights.
     offsets: Vec<usize>,
+    /// Kernel positions.
+    taps: usize,
     weights: Buffer,
     bias: Option<Buffer>,
     limits: Limits,
@@ -45,16 +48,7 @@ impl Prepared {
         bias: Option<&[f32]>,
         limits: Limits,
     ) -> Self {
-        let mut offsets = Vec::with_capacity(program.grids.len());
-        let mut total = 0;
-        for grid in &program.grids {
-            offsets.push(total);
-            total += pack::packed_len(&program, grid, isa);
-        }
-        let mut weights = Buffer::get(total);
-        for (grid, &at) in program.grids.iter().zip(&offsets) {
-            pack::pack(&program, grid, strides, isa, w, &mut weights[at..]);
-        }
+        let (weights, offsets) = Self::pack(isa, &program, strides, w);
         let bias = bias.map(pack::with_slack);
         let blocks = pack::blocks(program.c_output, isa);
         let tiles = Self::tiles(isa, &program);
@@ -64,10 +58,32 @@ impl Prepared {
             blocks,
             tiles,
             offsets,
+            taps: strides.taps,
             weights,
             bias,
             limits,
         }
+    }
+
+    /// The packed weights of all grids, and where those of each begin.
+    fn pack(isa: Isa, program: &Program, strides: Strides, w: &[f32]) -> (Buffer, Vec<usize>) {
+        if program.shares_weights {
+            let taps: Vec<usize> = (0..strides.taps).collect();
+            let mut weights = Buffer::get(pack::packed_len(program, &taps, isa));
+            pack::pack(program, &taps, strides, isa, w, &mut weights);
+            return (weights, vec![0; program.grids.len()]);
+        }
+        let mut offsets = Vec::with_capacity(program.grids.len());
+        let mut total = 0;
+        for grid in &program.grids {
+            offsets.push(total);
+            total += pack::packed_len(program, &grid.taps, isa);
+        }
+        let mut weights = Buffer::get(total);
+        for (grid, &at) in program.grids.iter().zip(&offsets) {
+            pack::pack(program, &grid.taps, strides, isa, w, &mut weights[at..]);
+        }
+        (weights, offsets)
     }
 
     /// The tiles of all grids, for blocks with one and with two vectors.
@@ -90,6 +106,17 @@ impl Prepared {
         unsafe { self.image_with(&self.program, &self.tiles, input, output) }
     }
 
+    /// Computes `images` images side by side, with a program of [`super::across`].
+    ///
+    /// # Safety
+    /// As [`Self::image`], for so many padded and output images behind each other.
+    pub unsafe fn across(&self, images: usize, input: *const f32, output: *mut f32) {
+        let program = across::of_images(&self.program, images);
+        let tiles = Self::tiles(self.isa, &program);
+        // SAFETY: the caller's contract.
+        unsafe { self.image_with(&program, &tiles, input, output) }
+    }
+
     /// As [`Self::image`], with a program (and its tiles) for another number of rows.
     ///
     /// # Safety
@@ -106,7 +133,12 @@ impl Prepared {
                 tiles: &tiles[i],
                 blocks: &self.blocks,
                 runs: &grid.runs,
+                first_rows: &grid.first_rows,
                 run_len: grid.run_len,
+                rows: match program.shares_weights {
+                    true => self.taps * program.c_source,
+                    false => grid.runs.len() * grid.run_len,
+                },
                 in_col: grid.in_col,
                 out_col: grid.out_col,
                 groups: program.groups,
@@ -137,7 +169,7 @@ impl GradientSums {
     pub fn new(isa: Isa, s: &ConvShape, rows: usize, tasks: usize) -> Self {
         let program = Program::forward(s, rows);
         let strides = Strides::forward(&program, s.kernel_size[0] * s.kernel_size[1]);
-        let len = pack::packed_len(&program, &program.grids[0], isa);
+        let len = pack::packed_len(&program, &program.grids[0].taps, isa);
         let blocks = pack::blocks(program.c_output, isa);
         let sums = (0..tasks).map(|_| Buffer::zeroed(len)).collect();
         Self {
@@ -154,12 +186,13 @@ impl GradientSums {
         self.sums.iter_mut().map(|sum| Shared::write(sum)).collect()
     }
 
-    /// Adds the gradient of output rows, given as offsets in the padded image and in dy.
+    /// Adds the gradient of output rows of a grid, given as offsets in the padded image and in dy.
     ///
     /// # Safety
-    /// As [`gradient_tile::gradient`], with `dw` one of [`Self::targets`] that no other thread uses.
+    /// As [`gradient_tile::gradient`], for a grid of this convolution, with `dw` one of [`Self::targets`] that no other thread uses.
     pub unsafe fn add(
         &self,
+        grid: &Grid,
         rows: &[[usize; 2]],
         cols: usize,
         dy_col: usize,
@@ -167,11 +200,12 @@ impl GradientSums {
         dy: *const f32,
         dw: Shared,
     ) {
-        let grid = &self.program.grids[0];
         let job = GradientJob {
             blocks: &self.blocks,
             runs: &grid.runs,
             run_len: grid.run_len,
+            first_rows: &grid.first_rows,
+            rows: self.strides.taps * self.program.c_source,
             groups: self.program.groups,
             c_source: self.program.c_source,
             c_output: self.program.c_output,
@@ -185,10 +219,7 @@ impl GradientSums {
 
     /// The sum over tasks, in order, in the ONNX layout.
     pub fn finish(self, dw: &mut [f32]) {
-        dw.fill(0.0);
-        let grid = &self.program.grids[0];
-        for sum in &self.sums {
-            pack::unpack_add(&self.program, grid, self.strides, self.isa, sum, dw);
-        }
+        let taps = &self.program.grids[0].taps;
+        pack::unpack(&self.program, taps, self.strides, self.isa, &self.sums, dw);
     }
 }

@@ -11,6 +11,10 @@ pub(crate) struct GradientJob<'a> {
     pub blocks: &'a [Block],
     pub runs: &'a [usize],
     pub run_len: usize,
+    /// Row of the packed weights with which each run begins.
+    pub first_rows: &'a [usize],
+    /// Rows of the packed weights.
+    pub rows: usize,
     pub groups: usize,
     pub c_source: usize,
     pub c_output: usize,
@@ -153,7 +157,9 @@ unsafe fn gradient_body<V: Simd>(
         for group in 0..g.groups {
             for block in g.blocks {
                 let q = dy.add(group * g.c_output + block.start);
-                if g.run_len * g.runs.len() == NINE {
+                let width = block.width(V::LANES);
+                let next = dw.add(g.rows * width);
+                if g.run_len * g.runs.len() == NINE && g.rows == NINE {
                     // With one source channel a run has at most three floats. The additions to
                     // so few sums would wait for each other, so all nine taps are summed at once.
                     let p = x.add(group * g.c_source);
@@ -167,15 +173,16 @@ unsafe fn gradient_body<V: Simd>(
                         (1, false) => gradient_gather::<V, NINE, 1, false>(g, rows, p, at, q, dw),
                         _ => gradient_gather::<V, NINE, 0, true>(g, rows, p, at, q, dw),
                     }
-                    dw = dw.add(NINE * block.width(V::LANES));
+                    dw = next;
                     continue;
                 }
                 let narrow = block.full + usize::from(block.half) == 1;
                 let max = V::GRADIENT_ROWS * if narrow { 2 } else { 1 };
                 let parts = g.run_len.div_ceil(max);
                 let (len, extra) = (g.run_len / parts, g.run_len % parts);
-                for &run in g.runs {
+                for (&run, &row) in g.runs.iter().zip(g.first_rows) {
                     let mut p = x.add(group * g.c_source + run);
+                    let mut dw = dw.add(row * width);
                     for part in 0..parts {
                         let n = len + usize::from(part < extra);
                         macro_rules! go {
@@ -207,9 +214,10 @@ unsafe fn gradient_body<V: Simd>(
                             select!(1 2 3 4 5 6; 7 8 9 10 11 12);
                         }
                         p = p.add(n);
-                        dw = dw.add(n * block.width(V::LANES));
+                        dw = dw.add(n * width);
                     }
                 }
+                dw = next;
             }
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::shape::ConvShape;
-use super::{depthwise, winograd};
+use super::{across, depthwise, winograd};
 
 /// A way to compute a convolution and its gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ pub enum Method {
     Depthwise,
     /// Winograd F(4x4, 3x3): a quarter of the multiplications.
     Winograd4,
+    /// Register tiles whose pixels are those of many images; a few pixels an image.
+    Across,
 }
 
 impl fmt::Display for Method {
@@ -28,6 +30,7 @@ impl fmt::Display for Method {
             Method::Pointwise => "pointwise",
             Method::Depthwise => "depthwise",
             Method::Winograd4 => "winograd4",
+            Method::Across => "across images",
         })
     }
 }
@@ -68,10 +71,13 @@ fn from_environment() -> Option<Method> {
 
 /// The method that [`super::forward`] and the fused blocks use for a convolution.
 pub fn method(s: &ConvShape) -> Method {
+    let forced = FORCED.get().or_else(from_environment);
+    if forced.is_none() && across::supports(s) {
+        return Method::Across;
+    }
     if s.is_pointwise() {
         return Method::Pointwise;
     }
-    let forced = FORCED.get().or_else(from_environment);
     // One channel in one group has the form of a depthwise convolution, but is left to the
     // direct method.
     if depthwise::supports(s) && s.groups > 1 && forced != Some(Method::Direct) {

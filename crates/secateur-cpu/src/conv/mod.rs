@@ -6,6 +6,7 @@
 //!
 //! with zeros outside the image. See [`ConvShape`] for the names.
 
+mod across;
 mod bands;
 pub(crate) mod batch;
 mod depthwise;

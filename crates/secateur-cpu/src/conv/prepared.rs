@@ -1,5 +1,6 @@
 //! A convolution prepared for images, whichever method computes it.
 
+use super::across;
 use super::depthwise;
 use super::direct;
 use super::images::Images;
@@ -19,11 +20,16 @@ pub(crate) enum PreparedConv {
     Direct(direct::Prepared),
     Depthwise(depthwise::Prepared),
     Winograd(winograd::Prepared),
+    Across {
+        prepared: direct::Prepared,
+        /// Images in a bundle.
+        bundle: usize,
+    },
 }
 
 /// Memory of one task.
 pub(crate) struct Scratch {
-    /// A padded image, with slack.
+    /// A padded image, or with [`Method::Across`] all of a bundle, with slack.
     padded: Buffer,
     winograd: Option<winograd::Scratch>,
 }
@@ -39,15 +45,21 @@ impl PreparedConv {
         bias: Option<&[f32]>,
         limits: Limits,
     ) -> Self {
-        let program = Program::forward(s, s.out_h());
+        let program = match method {
+            Method::Across => across::forward(s),
+            _ => Program::forward(s, s.out_h()),
+        };
         let direction = Direction::Forward;
         Self::new(isa, method, s, program, direction, threads, w, bias, limits)
     }
 
     /// The input gradient of whole images.
     pub fn back(isa: Isa, method: Method, s: &ConvShape, threads: usize, w: &[f32]) -> Self {
-        let (program, limits) = (Program::input_gradient(s), Limits::NONE);
-        let direction = Direction::Back;
+        let program = match method {
+            Method::Across => across::back(s),
+            _ => Program::input_gradient(s),
+        };
+        let (direction, limits) = (Direction::Back, Limits::NONE);
         Self::new(isa, method, s, program, direction, threads, w, None, limits)
     }
 
@@ -77,14 +89,19 @@ impl PreparedConv {
             Direction::Forward => Strides::forward(&program, taps),
             Direction::Back => Strides::transposed(&program, taps),
         };
-        Self::Direct(direct::Prepared::new(
-            isa, program, strides, w, bias, limits,
-        ))
+        let prepared = direct::Prepared::new(isa, program, strides, w, bias, limits);
+        match method {
+            Method::Across => Self::Across {
+                prepared,
+                bundle: across::bundle(s.n, threads),
+            },
+            _ => Self::Direct(prepared),
+        }
     }
 
     pub fn program(&self) -> &Program {
         match self {
-            Self::Direct(prepared) => &prepared.program,
+            Self::Direct(prepared) | Self::Across { prepared, .. } => &prepared.program,
             Self::Depthwise(prepared) => &prepared.program,
             Self::Winograd(prepared) => &prepared.program,
         }
@@ -92,7 +109,7 @@ impl PreparedConv {
 
     fn isa(&self) -> Isa {
         match self {
-            Self::Direct(prepared) => prepared.isa,
+            Self::Direct(prepared) | Self::Across { prepared, .. } => prepared.isa,
             Self::Depthwise(prepared) => prepared.isa,
             Self::Winograd(prepared) => prepared.isa,
         }
@@ -103,17 +120,20 @@ impl PreparedConv {
         match self {
             Self::Direct(_) | Self::Depthwise(_) => 1,
             Self::Winograd(prepared) => prepared.bundle,
+            Self::Across { bundle, .. } => *bundle,
         }
     }
 
     /// Scratch for calls with up to `images` images.
     pub fn scratch(&self, images: usize) -> Scratch {
+        let (padded, winograd) = match self {
+            Self::Direct(_) | Self::Depthwise(_) => (1, None),
+            Self::Winograd(prepared) => (1, Some(prepared.scratch(images))),
+            Self::Across { .. } => (images, None),
+        };
         Scratch {
-            padded: Buffer::zeroed(self.program().padded_len() + SLACK),
-            winograd: match self {
-                Self::Direct(_) | Self::Depthwise(_) => None,
-                Self::Winograd(prepared) => Some(prepared.scratch(images)),
-            },
+            padded: Buffer::zeroed(padded * self.program().padded_len() + SLACK),
+            winograd,
         }
     }
 
@@ -158,6 +178,12 @@ impl PreparedConv {
                         prepared.image(padded, y.add(i * p.output_len));
                     }
                 }
+                (Self::Across { prepared, .. }, _) => {
+                    for i in 0..images {
+                        x.place(isa, p, i, padded.add(i * p.padded_len()));
+                    }
+                    prepared.across(images, padded, y);
+                }
                 (Self::Winograd(_), None) => unreachable!("scratch of another convolution"),
             }
         }
@@ -166,7 +192,8 @@ impl PreparedConv {
     /// As [`Self::images`], from images that are padded already and lie `stride` floats apart.
     ///
     /// # Safety
-    /// As [`Self::images`]; the padded images are valid for [`SLACK`] floats past the last.
+    /// As [`Self::images`]; the padded images are valid for [`SLACK`] floats past the last, and
+    /// `stride` is that of the program.
     pub unsafe fn padded_images(
         &self,
         scratch: &mut Scratch,
@@ -197,6 +224,7 @@ impl PreparedConv {
                         prepared.image(padded.add(i * stride), y.add(i * len));
                     }
                 }
+                (Self::Across { prepared, .. }, _) => prepared.across(images, padded, y),
                 (Self::Winograd(_), None) => unreachable!("scratch of another convolution"),
             }
         }

@@ -27,6 +27,8 @@ pub(crate) struct Grid {
     pub runs: Vec<usize>,
     /// Floats of a run.
     pub run_len: usize,
+    /// Row of the packed weights with which each run begins.
+    pub first_rows: Vec<usize>,
     /// Kernel positions `kh * kernel width + kw` in the order of the runs.
     pub taps: Vec<usize>,
 }
@@ -48,6 +50,8 @@ pub(crate) struct Program {
     /// Source image `[h, w, channels]`.
     pub source: [usize; 3],
     pub padding: Padding,
+    /// Floats between padded images.
+    pub gap: usize,
     /// True if nothing is padded, so that the source can be read where it is.
     pub in_place: bool,
     pub grids: Vec<Grid>,
@@ -58,6 +62,8 @@ pub(crate) struct Program {
     pub c_output: usize,
     /// Floats of an output image (or band).
     pub output_len: usize,
+    /// True if all grids read the same packed weights, which have all kernel positions in order.
+    pub shares_weights: bool,
 }
 
 impl Program {
@@ -88,6 +94,7 @@ impl Program {
             out_base: 0,
             out_row: ow * s.c_out,
             out_col: s.c_out,
+            first_rows: sequence(&runs, run_len),
             runs,
             run_len,
             taps,
@@ -95,12 +102,14 @@ impl Program {
         Self {
             source: [s.h, s.w, c],
             padding,
+            gap: 0,
             in_place,
             grids: vec![grid],
             groups: s.groups,
             c_source: c_group,
             c_output: s.c_out / s.groups,
             output_len: rows * ow * s.c_out,
+            shares_weights: false,
         }
     }
 
@@ -143,6 +152,7 @@ impl Program {
                     out_base: (py.start * s.w + px.start) * s.c_in,
                     out_row: s.stride[0] * s.w * s.c_in,
                     out_col: s.stride[1] * s.c_in,
+                    first_rows: sequence(&runs, run_len),
                     runs,
                     run_len,
                     taps,
@@ -152,12 +162,14 @@ impl Program {
         Self {
             source: [oh, ow, c],
             padding,
+            gap: 0,
             in_place: false,
             grids,
             groups: s.groups,
             c_source: c_group,
             c_output: s.c_in / s.groups,
             output_len: s.h * s.w * s.c_in,
+            shares_weights: false,
         }
     }
 
@@ -166,10 +178,15 @@ impl Program {
         self.source.iter().product()
     }
 
-    /// Floats of the padded image.
+    /// Floats of the padded image, and between it and the next.
     pub fn padded_len(&self) -> usize {
-        self.padding.rows * self.padding.cols * self.source[2]
+        self.padding.rows * self.padding.cols * self.source[2] + self.gap
     }
+}
+
+/// First rows of runs whose weights lie behind each other.
+fn sequence(runs: &[usize], run_len: usize) -> Vec<usize> {
+    (0..runs.len()).map(|run| run * run_len).collect()
 }
 
 /// Input pixels `start, start + stride, ...` of one axis and the taps they see.

@@ -84,7 +84,11 @@ pub(crate) struct Job<'a> {
     pub tiles: &'a [Vec<Tile>; 2],
     pub blocks: &'a [Block],
     pub runs: &'a [usize],
+    /// Row of the packed weights with which each run begins.
+    pub first_rows: &'a [usize],
     pub run_len: usize,
+    /// Rows of the packed weights.
+    pub rows: usize,
     pub in_col: usize,
     pub out_col: usize,
     pub groups: usize,
@@ -108,7 +112,7 @@ unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize, const H:
     job: &Job<'_>,
     input: [*const f32; 2],
     output: [*mut f32; 2],
-    mut weights: *const f32,
+    weights: *const f32,
     bias: *const f32,
     count: usize,
 ) {
@@ -118,7 +122,9 @@ unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize, const H:
         let (in_col, out_col) = (job.in_col, job.out_col);
         let mut acc = [[[V::zero(); K]; S]; G];
         let mut half = [[V::Half::zero(); S]; G];
-        for &run in job.runs {
+        let width = K * V::LANES + if H { V::Half::LANES } else { 0 };
+        for (&run, &row) in job.runs.iter().zip(job.first_rows) {
+            let mut weights = weights.add(row * width);
             // One base address for every three pixels: the instructions can form base, base + step
             // and base + 2 · step without a further register.
             let mut p = [[input[0]; BASES]; 2];
@@ -156,7 +162,7 @@ unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize, const H:
                         p[g][i] = p[g][i].add(1);
                     }
                 }
-                weights = weights.add(K * V::LANES + if H { V::Half::LANES } else { 0 });
+                weights = weights.add(width);
             }
         }
         // The sums go through memory on purpose. The loops below are not always unrolled, and if
@@ -164,7 +170,6 @@ unsafe fn tile<V: Simd, const S: usize, const G: usize, const K: usize, const H:
         // the loop above too.
         let mut sums = MaybeUninit::<[f32; SUMS]>::uninit();
         let sums = sums.as_mut_ptr().cast::<f32>();
-        let width = K * V::LANES + if H { V::Half::LANES } else { 0 };
         for g in 0..G {
             for s in 0..S {
                 let sum = sums.add((g * S + s) * width);
@@ -259,8 +264,7 @@ unsafe fn image_body<V: Simd>(job: &Job<'_>, input: *const f32, output: *mut f32
                     }
                     select!(1 2 3 4 5 6 7);
                 }
-                let n = job.runs.len() * job.run_len;
-                weights = weights.add(n * block.width(V::LANES));
+                weights = weights.add(job.rows * block.width(V::LANES));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The weight gradient of images, whichever method computes it.
 
+use super::across;
 use super::depthwise;
 use super::direct;
 use super::images::{Images, OutputGradients};
@@ -18,11 +19,17 @@ pub(crate) enum WeightGradient {
     Direct(direct::GradientSums),
     Depthwise(depthwise::GradientSums),
     Winograd(winograd::GradientSums),
+    /// The program is that of an image; see [`across::of_images`].
+    Across {
+        sums: direct::GradientSums,
+        program: Program,
+        bundle: usize,
+    },
 }
 
 /// Memory of one task.
 pub(crate) struct GradientScratch {
-    /// Padded images of x: one, or with the direct method all of a bundle.
+    /// Padded images of x: one, or with [`Method::Direct`] and [`Method::Across`] all of a bundle.
     windows: Buffer,
     /// With the direct method, offsets of the output rows in the padded images and in dy.
     rows: Vec<[usize; 2]>,
@@ -48,7 +55,15 @@ impl WeightGradient {
         {
             return Self::Winograd(sums);
         }
-        Self::Direct(direct::GradientSums::new(isa, s, s.out_h(), tasks))
+        let sums = direct::GradientSums::new(isa, s, s.out_h(), tasks);
+        match method {
+            Method::Across => Self::Across {
+                sums,
+                program: across::forward(s),
+                bundle: across::bundle(s.n, tasks),
+            },
+            _ => Self::Direct(sums),
+        }
     }
 
     pub fn program(&self) -> &Program {
@@ -56,12 +71,13 @@ impl WeightGradient {
             Self::Direct(sums) => &sums.program,
             Self::Depthwise(sums) => &sums.program,
             Self::Winograd(sums) => &sums.program,
+            Self::Across { program, .. } => program,
         }
     }
 
     fn isa(&self) -> Isa {
         match self {
-            Self::Direct(sums) => sums.isa,
+            Self::Direct(sums) | Self::Across { sums, .. } => sums.isa,
             Self::Depthwise(sums) => sums.isa,
             Self::Winograd(sums) => sums.isa,
         }
@@ -76,13 +92,14 @@ impl WeightGradient {
             }
             Self::Depthwise(_) => 1,
             Self::Winograd(sums) => sums.bundle,
+            Self::Across { bundle, .. } => *bundle,
         }
     }
 
     /// Where each task adds.
     pub fn targets(&mut self) -> Vec<Shared> {
         match self {
-            Self::Direct(sums) => sums.targets(),
+            Self::Direct(sums) | Self::Across { sums, .. } => sums.targets(),
             Self::Depthwise(sums) => sums.targets(),
             Self::Winograd(sums) => sums.targets(),
         }
@@ -103,6 +120,11 @@ impl WeightGradient {
             },
             Self::Depthwise(_) => GradientScratch {
                 windows: Buffer::zeroed(padded + SLACK),
+                rows: Vec::new(),
+                winograd: None,
+            },
+            Self::Across { .. } => GradientScratch {
+                windows: Buffer::get(images * padded),
                 rows: Vec::new(),
                 winograd: None,
             },
@@ -149,6 +171,12 @@ impl WeightGradient {
                     }
                 }
                 (Self::Direct(sums), _) => add_direct(sums, scratch, images, x, dy, target),
+                (Self::Across { sums, .. }, _) => {
+                    for i in 0..images {
+                        x.place(isa, p, i, windows.add(i * p.padded_len()));
+                    }
+                    add_across(sums, p, images, windows, dy, target);
+                }
                 (Self::Winograd(_), None) => unreachable!("scratch of another weight gradient"),
             }
         }
@@ -157,7 +185,7 @@ impl WeightGradient {
     /// dw from the sums of all tasks, in order.
     pub fn finish(self, dw: &mut [f32]) {
         match self {
-            Self::Direct(sums) => sums.finish(dw),
+            Self::Direct(sums) | Self::Across { sums, .. } => sums.finish(dw),
             Self::Depthwise(sums) => sums.finish(dw),
             Self::Winograd(sums) => sums.finish(dw),
         }
@@ -206,7 +234,50 @@ unsafe fn add_direct(
         };
         for part in scratch.rows.chunks(step) {
             let c = p.groups * p.c_output;
-            sums.add(part, grid.cols, c, windows, dy.first, target);
+            sums.add(grid, part, grid.cols, c, windows, dy.first, target);
+        }
+    }
+}
+
+/// Adds the gradient of some images that lie side by side in `windows`.
+///
+/// # Safety
+/// As [`WeightGradient::add`]; `windows` are padded images of the program.
+unsafe fn add_across(
+    sums: &direct::GradientSums,
+    p: &Program,
+    images: usize,
+    windows: *const f32,
+    dy: OutputGradients,
+    target: Shared,
+) {
+    let c = p.c_output;
+    if let [pixels] = p.grids.as_slice()
+        && pixels.cols > 1
+    {
+        // Pointwise: every image is a row of pixels.
+        let rows: Vec<[usize; 2]> = (0..images)
+            .map(|i| [i * p.padded_len(), i * dy.image])
+            .collect();
+        // SAFETY: the caller's contract.
+        unsafe { sums.add(pixels, &rows, pixels.cols, c, windows, dy.first, target) }
+        return;
+    }
+    for grid in &p.grids {
+        let pixel = grid.out_base / c;
+        let cols = sums.program.grids[0].cols;
+        let at = pixel / cols * dy.row + pixel % cols * c;
+        // SAFETY: the caller's contract; the images are the columns.
+        unsafe {
+            sums.add(
+                grid,
+                &[[0, at]],
+                images,
+                dy.image,
+                windows,
+                dy.first,
+                target,
+            )
         }
     }
 }

@@ -7,7 +7,7 @@ use secateur_cpu::pool::PoolShape;
 
 use crate::common::{
     TOLERANCE, any_conv, assert_close, assert_close_on_scale, common_conv, on_every_level,
-    on_every_level_and_method, random, same3x3,
+    on_every_level_and_method, random, same3x3, small_images,
 };
 use crate::reference;
 
@@ -230,13 +230,20 @@ proptest! {
     }
 
     #[test]
+    fn blocks_of_small_images_equal_the_reference(
+        spec in any_block(small_images()), seed in 0..1000u64,
+    ) {
+        Case::new(spec, seed).check();
+    }
+
+    #[test]
     fn common_blocks_equal_the_reference(spec in any_block(common_conv()), seed in 0..1000u64) {
         Case::new(spec, seed).check();
     }
 
     #[test]
     fn blocks_with_a_residual_equal_the_reference(
-        spec in any_block(prop_oneof![any_conv(), common_conv()]), seed in 0..1000u64,
+        spec in any_block(prop_oneof![any_conv(), common_conv(), small_images()]), seed in 0..1000u64,
     ) {
         let spec = BlockSpec { pool: false, ..spec };
         let mut case = Case::new(spec, seed);
@@ -255,7 +262,7 @@ proptest! {
 
     #[test]
     fn folded_inference_equals_the_reference(
-        spec in any_block(prop_oneof![any_conv(), common_conv()]), seed in 0..1000u64,
+        spec in any_block(prop_oneof![any_conv(), common_conv(), small_images()]), seed in 0..1000u64,
     ) {
         Case::new(spec, seed).check_folded();
     }

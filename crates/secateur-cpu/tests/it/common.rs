@@ -118,6 +118,24 @@ pub fn any_conv() -> impl Strategy<Value = ConvShape> {
     )
 }
 
+/// Many images of a few pixels, most of them small enough to be computed side by side.
+pub fn small_images() -> impl Strategy<Value = ConvShape> {
+    let image = (12..70usize, 1..5usize, 1..5usize);
+    let channels = (14..50usize, 14..50usize);
+    let kernel = (
+        (1..5usize, 1..5usize),
+        (1..3usize, 1..3usize),
+        (1..3usize, 1..3usize),
+    );
+    let pads = [0..3usize, 0..3, 0..3, 0..3];
+    (image, channels, kernel, pads).prop_filter_map(
+        "window larger than the image",
+        |((n, h, w), (i, o), ((kh, kw), (sh, sw), (dh, dw)), pads)| {
+            ConvShape::new([n, h, w], [i, o], [kh, kw], [sh, sw], pads, [dh, dw], 1).ok()
+        },
+    )
+}
+
 /// The common convolutions: 3x3 with padding, 1x1.
 pub fn common_conv() -> impl Strategy<Value = ConvShape> {
     let image = (1..6usize, 2..18usize, 2..18usize);

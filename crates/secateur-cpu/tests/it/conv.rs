@@ -3,7 +3,7 @@ use secateur_cpu::conv::{self, Activation, ConvShape, Method};
 
 use crate::common::{
     any_conv, assert_sum_close, common_conv, on_every_level, on_every_level_and_method, random,
-    same3x3,
+    same3x3, small_images,
 };
 use crate::reference;
 
@@ -56,6 +56,11 @@ proptest! {
 
     #[test]
     fn common_convolutions_equal_the_reference(shape in common_conv(), seed in 0..1000u64) {
+        check(&shape, seed);
+    }
+
+    #[test]
+    fn many_small_images_equal_the_reference(shape in small_images(), seed in 0..1000u64) {
         check(&shape, seed);
     }
 }

@@ -22,6 +22,9 @@ pub(super) const LEAST: f64 = 1e-4;
 /// Amplifications stay within this factor of their geometric mean on either side.
 const MOST: f64 = 8.0;
 
+/// Inputs that groups are tried on: each is a pass through all that comes behind the group.
+const TRIED_ON: usize = 64;
+
 /// Layers that do without some of what they read.
 pub(super) struct Trial {
     /// Their nodes.
@@ -66,7 +69,12 @@ pub(super) fn amplifications(
     let mut variant = weights.clone();
     let mut moved = vec![Moved::default(); trials.len()];
     let mut passes = 0.0;
+    let mut tried_on = 0;
     for (batch, &n) in inputs.sizes.iter().enumerate() {
+        if tried_on >= TRIED_ON {
+            break;
+        }
+        tried_on += n;
         let mut walk = Walk::new(network, weights, &inputs.named(batch..batch + 1))?;
         let due = trials.iter().map(|trial| {
             let nodes: Vec<&str> = trial.nodes.iter().map(String::as_str).collect();

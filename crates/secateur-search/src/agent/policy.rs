@@ -8,15 +8,23 @@ use super::features::{Features, features};
 use super::{AgentState, DqnAgent, EpsilonSchedule, Transition, write_agent};
 use crate::observation::Observation;
 use crate::policy::{
-    self, Experience, Exploration, Explores, LearnReport, Learner, Policy, PolicyError,
+    self, Cut, Experience, Exploration, Explores, LearnReport, Learner, Policy, PolicyError,
+    RankingPolicy,
 };
+use crate::rank::{Ranking, Scope};
 use crate::record::Stage;
+use crate::scores::SECOND_ORDER;
 use crate::widths::{Frame, knapsack};
 
 /// Powers of their amplification that errors may count by. Where what comes behind a layer makes up for its
 /// errors, as in a plain chain, networks are better by none of it; where errors pass it by, as beside
 /// the layers of residual blocks, by all. Looks decide.
 const POWERS: [f64; 2] = [1.0, 0.0];
+
+/// The cut that the agent has to beat: what it learnt, from other networks too, need not hold for this one.
+fn rule() -> RankingPolicy {
+    RankingPolicy::new(Ranking::by(SECOND_ORDER, Scope::Knapsack), 0)
+}
 
 /// Name of the policy.
 pub const DQN: &str = "dqn";
@@ -32,8 +40,8 @@ pub struct DqnPolicy {
     epsilon: f32,
     /// Whether widths are tried that it would not choose.
     tries_widths: bool,
-    /// Which of [`POWERS`] looks have found to be better.
-    power: Option<usize>,
+    /// Which cut looks have found to be best: one of [`POWERS`], or behind them that of [`rule`].
+    cut: Option<usize>,
 }
 
 /// What is saved of it.
@@ -41,7 +49,7 @@ pub struct DqnPolicy {
 struct Saved {
     agent: AgentState,
     epsilon_start: f32,
-    power: Option<usize>,
+    cut: Option<usize>,
 }
 
 impl DqnPolicy {
@@ -51,7 +59,7 @@ impl DqnPolicy {
             epsilon_start: agent.epsilon(),
             epsilon: 0.0,
             tries_widths: false,
-            power: None,
+            cut: None,
             agent,
             updates,
         }
@@ -66,6 +74,11 @@ impl DqnPolicy {
     fn expected(&self, rows: &[Features]) -> Vec<f32> {
         let values = self.agent.q_values(rows).into_iter();
         values.map(|[off, on]| on - off).collect()
+    }
+
+    /// True if looks have found the cut of [`rule`] to be the best.
+    fn follows_rule(&self) -> bool {
+        self.cut == Some(POWERS.len())
     }
 
     /// The widths of least error at a size, by one of [`POWERS`].
@@ -97,7 +110,10 @@ impl Policy for DqnPolicy {
     }
 
     fn rank(&mut self, observation: &Observation) -> Vec<Vec<f32>> {
-        self.advantages(observation)
+        match self.follows_rule() && !self.tries_widths {
+            true => rule().rank(observation),
+            false => self.advantages(observation),
+        }
     }
 
     fn wish(&mut self, observation: &Observation) -> Vec<Vec<bool>> {
@@ -115,24 +131,35 @@ impl Policy for DqnPolicy {
     }
 
     fn widths(&mut self, observation: &Observation, frame: &Frame<'_>) -> Option<Vec<usize>> {
-        let power = self.power.unwrap_or_default();
+        if self.follows_rule() && !self.tries_widths {
+            return rule().widths(observation, frame);
+        }
+        let power = self.cut.unwrap_or_default();
         Some(self.widths_by(power, observation, frame))
     }
 
-    fn other_widths(&mut self, observation: &Observation, frame: &Frame<'_>) -> Vec<Vec<usize>> {
-        if self.power.is_some() || self.tries_widths {
+    fn other_cuts(&mut self, observation: &Observation, frame: &Frame<'_>) -> Vec<Cut> {
+        if self.cut.is_some() || self.tries_widths {
             return Vec::new();
         }
-        (1..POWERS.len())
-            .map(|power| self.widths_by(power, observation, frame))
-            .collect()
+        let by_power = (1..POWERS.len()).map(|power| Cut {
+            widths: Some(self.widths_by(power, observation, frame)),
+            ranks: None,
+        });
+        let mut cuts: Vec<Cut> = by_power.collect();
+        let mut rule = rule();
+        cuts.push(Cut {
+            widths: rule.widths(observation, frame),
+            ranks: Some(rule.rank(observation)),
+        });
+        cuts
     }
 
     fn checkpoint(&self) -> Vec<u8> {
         let saved = Saved {
             agent: self.agent.state().clone(),
             epsilon_start: self.epsilon_start,
-            power: self.power,
+            cut: self.cut,
         };
         policy::saved(&saved)
     }
@@ -141,7 +168,7 @@ impl Policy for DqnPolicy {
         let saved: Saved = policy::restored(DQN, checkpoint)?;
         self.agent.resume(saved.agent);
         self.epsilon_start = saved.epsilon_start;
-        self.power = saved.power.filter(|power| *power < POWERS.len());
+        self.cut = saved.cut.filter(|cut| *cut <= POWERS.len());
         Ok(())
     }
 
@@ -186,7 +213,7 @@ impl Learner for DqnPolicy {
     fn learn(&mut self, experience: &Experience<'_>) -> LearnReport {
         if !self.tries_widths {
             // A run's first epoch cuts, so that all have been looked at.
-            self.power.get_or_insert(experience.widths);
+            self.cut.get_or_insert(experience.cut);
         }
         let before = features(experience.observation);
         let after = features(experience.next_observation);

@@ -25,8 +25,8 @@ pub use mode::Mode;
 pub use reward::RewardConfig;
 pub use runtime::{LatencyConfig, RuntimeConfig, RuntimeName};
 pub use search::{
-    EFFORT, EXCHANGE_RATIO, EXPLORING_LOOKS, LEAST_RECOVERY, LOOKS_SHARE, SCORING_BATCHES,
-    SearchConfig,
+    EFFORT, EXCHANGE_RATIO, EXPLORING_LOOKS, FULL_EFFORT, LEAST_RECOVERY, LOOKS_SHARE,
+    SCORING_BATCHES, SearchConfig,
 };
 pub use secateur_net::data::DataConfig;
 pub use training::{FEW_SAMPLES, TrainingConfig};
@@ -64,6 +64,24 @@ impl PruneConfig {
             mode,
             ..Self::default()
         }
+    }
+
+    /// What a run says before it begins if it will cost more than `max_cost` whatever happens, because
+    /// every network that is asked for gets a recovery.
+    pub fn least_cost_note(&self) -> Option<String> {
+        let Mode::Ceca { budgets, .. } = &self.mode else {
+            return None;
+        };
+        let networks = Target::labels(budgets).len().max(1);
+        let (least, most) = (LEAST_RECOVERY * networks as f64, self.search.max_cost);
+        (most < least).then(|| {
+            format!(
+                "the run will cost more than `max_cost` ({:.1} %): every network gets at least {:.0} % of a \
+                 training of recovery; `--no-train --calibrate` does without",
+                100.0 * most,
+                100.0 * LEAST_RECOVERY
+            )
+        })
     }
 
     /// Checks that a run can use every value.

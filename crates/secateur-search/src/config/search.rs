@@ -21,6 +21,8 @@ pub const LEAST_RECOVERY: f64 = 0.1;
 /// follows: a layer of which nothing is left. Of 0, 0.3, 1 and 3 the one of the lowest losses on
 /// validation images of two networks (docs/algorithm.md, Widths).
 pub const EFFORT: f64 = 1.0;
+/// `max_cost` from which on they count for so much; below, in proportion.
+pub const FULL_EFFORT: f64 = 0.25;
 /// Share of a layer's active kernels that may switch in one pruning epoch after the cut: of few it
 /// can be told what they brought.
 pub const EXCHANGE_RATIO: f64 = 0.1;

@@ -189,3 +189,18 @@ fn a_mode_names_only_what_differs_and_nothing_else() {
         assert!(error.contains(unknown), "{error}");
     }
 }
+
+#[test]
+fn a_run_that_must_cost_more_than_it_may_says_so_before_it_begins() {
+    let mut config = PruneConfig::new(Mode::Ceca {
+        budgets: Budget::parse_list("macs=0.5,0.3").unwrap(),
+        max_drop: Mode::CECA_DROP,
+    });
+    config.search.max_cost = 0.2;
+    assert_eq!(config.least_cost_note(), None);
+    config.search.max_cost = 0.15;
+    let note = config.least_cost_note().unwrap();
+    assert!(note.contains("`max_cost` (15.0 %)"), "{note}");
+    config.mode = Mode::Aec { max_drop: 1.0 };
+    assert_eq!(config.least_cost_note(), None);
+}

@@ -8,19 +8,21 @@ use super::keep::{Changes, RecordParts};
 use super::progress::Steps;
 use super::{Observer, Phase, Search};
 use crate::choose::{Limits, choose};
-use crate::config::{Count, EXCHANGE_RATIO, EXPLORING_LOOKS, LOOKS_SHARE, PruneConfig};
+use crate::config::{
+    Count, EXCHANGE_RATIO, EXPLORING_LOOKS, FULL_EFFORT, LOOKS_SHARE, PruneConfig,
+};
 use crate::environment::{Action, Environment, Goal, Healing, Step};
 use crate::error::SearchError;
 use crate::observation::Observation;
-use crate::policy::{Experience, Exploration, LearnReport, PolicyError};
+use crate::policy::{Cut, Experience, Exploration, LearnReport, PolicyError};
 use crate::record::{ReactivatedBy, Stage};
 use crate::widths::Frame;
 
 /// Kernels that a cut may leave.
 struct Choice {
     masks: Masks,
-    /// Whose widths they have, as [`Experience::widths`] says it.
-    widths: usize,
+    /// Whose they are, as [`Experience::cut`] says it.
+    cut: usize,
 }
 
 /// What widths of a network of at most this size must keep to.
@@ -36,9 +38,10 @@ fn frame<'e, E: Environment>(
         count,
         at_most,
         round_to: config.search.round_to,
-        // Multiply-adds are dear where a training follows.
+        // Multiply-adds are dear where a training follows, and less so where little of it does.
         effort: if trains {
-            environment.costs().effort
+            let share = config.search.max_cost / FULL_EFFORT;
+            environment.costs().effort * f64::min(share, 1.0)
         } else {
             0.0
         },
@@ -73,12 +76,12 @@ impl<E: Environment> Search<'_, E> {
             planned: 0,
             observer,
         };
-        let (Choice { masks, widths }, step) = self.look_at_each(choices, &goal, &mut steps)?;
+        let (Choice { masks, cut }, step) = self.look_at_each(choices, &goal, &mut steps)?;
         let changes = Changes::between(&observation, &standing.masks, &masks, ReactivatedBy::Agent)
             .beside(&wishes, &standing.masks, &masks);
         let next_observation = self.environment.observe(&self.goal(t + 1, t));
         let terminated = t == self.episodes.epochs();
-        let report = self.learn((&observation, &next_observation), widths, &step, terminated);
+        let report = self.learn((&observation, &next_observation), cut, &step, terminated);
 
         let candidate = self.keep_candidate(self.episodes.stop(t))?;
         let parts = RecordParts {
@@ -207,28 +210,33 @@ impl<E: Environment> Search<'_, E> {
         let wishes = self.policy.wish(observation);
         self.check_shape(&ranks)?;
         self.check_shape(&wishes)?;
-        let mut widths = vec![self.widths(observation, limits.count, limits.at_most)?];
+        let widths = self.widths(observation, limits.count, limits.at_most)?;
+        let mut cuts_of = vec![Cut {
+            widths,
+            ranks: None,
+        }];
         if cuts {
             let bounds = (limits.count, limits.at_most);
             let frame = frame(&self.environment, self.config, self.state.phase, bounds);
-            let others = self.policy.other_widths(observation, &frame);
-            for other in others {
-                widths.push(Some(self.check_widths(other)?));
-            }
+            cuts_of.extend(self.policy.other_cuts(observation, &frame));
         }
+        let stay = observation.of_switchable(|g, k| observation.kernels[g][k].active);
         let mut choices: Vec<Choice> = Vec::new();
-        for (number, widths) in widths.into_iter().enumerate() {
+        for (cut, Cut { widths, ranks: own }) in cuts_of.into_iter().enumerate() {
+            let widths = widths.map(|widths| self.check_widths(widths)).transpose()?;
+            if let Some(own) = &own {
+                self.check_shape(own)?;
+            }
             let masks = choose(
                 &self.environment.standing().masks,
-                &ranks,
-                &wishes,
+                own.as_ref().unwrap_or(&ranks),
+                if own.is_some() { &stay } else { &wishes },
                 &self.environment.space().cost,
                 &limits,
                 widths.as_deref(),
             );
             if !choices.iter().any(|choice| choice.masks == masks) {
-                let widths = number;
-                choices.push(Choice { masks, widths });
+                choices.push(Choice { masks, cut });
             }
         }
         Ok((choices, wishes))
@@ -296,7 +304,7 @@ impl<E: Environment> Search<'_, E> {
     fn learn(
         &mut self,
         (observation, next_observation): (&Observation, &Observation),
-        widths: usize,
+        cut: usize,
         step: &Step,
         terminated: bool,
     ) -> LearnReport {
@@ -307,7 +315,7 @@ impl<E: Environment> Search<'_, E> {
         learner.learn(&Experience {
             observation,
             masks,
-            widths,
+            cut,
             rewards: &step.reward.kernels,
             next_observation,
             terminated,

@@ -41,6 +41,9 @@ pub fn run(args: &PruneArgs, call: &Call) -> Result<u8> {
         bail!("cannot prune: no data; give `--data`, or `--no-train` to do without");
     };
     let source = open_data(folder, &config.data, args.json)?;
+    if let Some(note) = config.least_cost_note().filter(|_| !args.resume) {
+        eprintln!("note: {note}");
+    }
     let n_params = count_params(&args.model)?;
     let mut progress = PruneProgress::new("pruning", n_params, stop_flag("pruning epoch")?);
     let pruner = Pruner::with_config(config)

@@ -130,6 +130,11 @@ pub trait CheckObserver {
         let _ = (engine, inputs);
     }
 
+    /// Weights of the cut network are about to be solved, or what that takes is measured.
+    fn calibrating(&mut self, what: &str) {
+        let _ = what;
+    }
+
     /// Layers are timed in this engine, those of so many of so many networks done.
     fn timing(&mut self, engine: &str, done: usize, of: usize) {
         let _ = (engine, done, of);

@@ -36,6 +36,15 @@ impl QuantiseObserver for CheckProgress {
 }
 
 impl CheckObserver for CheckProgress {
+    fn calibrating(&mut self, what: &str) {
+        if self.0.is_hidden() {
+            eprintln!("{what}");
+        }
+        self.0.reset_elapsed();
+        self.0.set_message(what.to_string());
+        self.0.enable_steady_tick(TICK);
+    }
+
     fn comparing(&mut self, engine: &str, inputs: &str) {
         self.0.reset_elapsed();
         let text = format!("comparing outputs in {engine}: {inputs}");
