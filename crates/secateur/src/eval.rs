@@ -179,7 +179,9 @@ impl EvalJob<'_> {
                 // As a run does it, so that the figures are those of its report.
                 let train = match self.part {
                     Part::Train => None,
-                    _ if task.needs_fitting() && !data.splits.train.is_empty() => Some(data.train()?),
+                    _ if task.needs_fitting() && !data.splits.train.is_empty() => {
+                        Some(data.train()?)
+                    }
                     _ => None,
                 };
                 let fitted = train.as_ref().unwrap_or(&part);

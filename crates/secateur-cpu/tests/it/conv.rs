@@ -91,6 +91,16 @@ fn large_images_are_cut_into_bands() {
 }
 
 #[test]
+fn small_images_are_computed_side_by_side_if_there_are_many() {
+    let at = |n, side, channels| conv::method(&same3x3([n, side, side], [channels; 2]));
+    assert_eq!(at(32, 2, 32), Method::Across);
+    assert_eq!(at(32, 1, 32), Method::Across);
+    assert_eq!(at(4, 2, 32), Method::Direct);
+    assert_eq!(at(32, 2, 8), Method::Direct);
+    assert_eq!(at(32, 4, 32), Method::Winograd4);
+}
+
+#[test]
 fn nan_is_kept_by_the_activation() {
     let shape = same3x3([1, 4, 4], [1, 1]);
     on_every_level(|level| {

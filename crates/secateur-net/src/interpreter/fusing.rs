@@ -51,7 +51,7 @@ impl<'g> Readers<'g> {
     }
 
     /// True if `node` has an output besides its first that is read.
-    fn has_further_output(&self, node: &Node) -> bool {
+    pub fn has_further_output(&self, node: &Node) -> bool {
         node.outputs[1..].iter().any(|name| self.is_read(name))
     }
 }
@@ -139,7 +139,8 @@ impl<'g> Fusing<'_, 'g> {
         fits.then_some((add, other.as_str()))
     }
 
-    fn activation_after(&self, value: &str) -> Option<(&'g Node, Activation)> {
+    /// The ReLU or ReLU6 that alone reads `value`.
+    pub fn activation_after(&self, value: &str) -> Option<(&'g Node, Activation)> {
         if let Some(relu) = self.readers.only(value, "Relu") {
             return Some((relu, Activation::Relu));
         }

@@ -1,6 +1,7 @@
 //! From graph nodes to steps: which operator runs where, and what is fused.
 //!
-//! Convolutions take in what follows them (`fusing`), linear layers a bias and a ReLU.
+//! Convolutions take in what follows them (`fusing`), linear layers a bias and a ReLU, other batch norms an
+//! activation.
 
 use std::collections::HashSet;
 
@@ -10,7 +11,7 @@ use secateur_onnx::ops::is_quantised;
 use super::fusing::{Fusing, Readers};
 use super::step::Step;
 use crate::error::Result;
-use crate::ops::{ConvBlock, General, Linear, Planner, lookup};
+use crate::ops::{BatchNorm, ConvBlock, General, Linear, Planner, lookup};
 use crate::weights::trained_parameters;
 
 /// The nodes that `outputs` depend on, in order, those of subgraphs included.
@@ -101,7 +102,7 @@ fn refuse_quantised(planner: &Planner<'_>, node: &Node) -> Result<()> {
     Err(planner.refuse(node, reason))
 }
 
-/// The step of a convolution or linear layer with what follows it, if `node` is one.
+/// The step of a convolution, linear layer or batch norm with what follows it, if `node` is one.
 fn fused<'g>(
     fusing: &Fusing<'_, 'g>,
     trained: &HashSet<&str>,
@@ -137,6 +138,14 @@ fn fused<'g>(
                 done.insert(&next.name);
             }
             Some(Step::Other(Box::new(linear)))
+        }
+        "BatchNormalization" if !readers.has_further_output(node) => {
+            let mut norm = BatchNorm::new(fusing.planner, node)?;
+            if let Some((next, activation)) = fusing.activation_after(value) {
+                norm.fuse_activation(next, activation);
+                done.insert(&next.name);
+            }
+            Some(Step::Other(Box::new(norm)))
         }
         _ => None,
     })

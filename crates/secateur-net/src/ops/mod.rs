@@ -46,7 +46,7 @@ pub use call::Planner;
 pub use conv_block::ConvBlock;
 pub use general::General;
 pub use linear::Linear;
-pub use norm::norm_names;
+pub use norm::{BatchNorm, norm_names};
 pub use operator::{Folded, Operator};
 pub use pool::Pool;
 pub use registry::{is_supported, lookup};

@@ -7,17 +7,18 @@
 //! (opset 1, 6, 7, 9, 14, 15). Files exported for inference are trained with
 //! batch statistics as well; the node in the file stays as it was.
 
+use std::iter::zip;
 use std::sync::{Arc, Mutex};
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, activation};
 use secateur_cpu::conv::Activation;
 use secateur_cpu::memory::Buffer;
 use secateur_cpu::norm::{self, NormSpec, Saved};
 use secateur_onnx::graph::Node;
 
 use super::call::{Call, Planner, Rule};
-use super::operator::{input_name, to_channels_first, to_channels_last};
-use crate::error::Result;
+use super::operator::{Operator, input_name, to_channels_first, to_channels_last};
+use crate::error::{NetError, Result};
 use crate::extension::{FusedInputs, FusedOp, InputGradients, MAX_INPUTS};
 use crate::lock::lock;
 use crate::pass::{BatchMoments, NormNames, Pass, Phase};
@@ -68,46 +69,64 @@ pub(super) fn normalise_batch(
     Ok(centred / (variance + norm.epsilon).sqrt() * gamma + beta)
 }
 
-/// A batch norm on its own.
+/// A batch norm that no convolution takes in, with the ReLU that follows.
 #[derive(Debug)]
-struct BatchNorm {
+pub struct BatchNorm {
     names: NormNames,
+    input: String,
+    output: String,
+    activation: Activation,
+    fused_node: Option<String>,
 }
 
-/// Reads a `BatchNormalization` node.
-///
-/// # Errors
-/// As [`norm_names`], and [`crate::NetError::Unsupported`] for computed parameters.
-pub fn batch(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
-    let names = norm_names(node)?;
-    for (slot, name) in [&names.gamma, &names.beta, &names.mean, &names.variance]
-        .into_iter()
-        .enumerate()
-    {
-        if !planner.graph.initializers.contains_key(name) {
-            return Err(planner.refuse(
-                node,
-                format!("takes input {} (`{name}`) from computed values", slot + 1),
-            ));
+impl BatchNorm {
+    /// Reads a `BatchNormalization` node.
+    ///
+    /// # Errors
+    /// As [`norm_names`], and [`crate::NetError::Unsupported`] for computed parameters.
+    pub fn new(planner: &Planner<'_>, node: &Node) -> Result<Self> {
+        let names = norm_names(node)?;
+        for (slot, name) in [&names.gamma, &names.beta, &names.mean, &names.variance]
+            .into_iter()
+            .enumerate()
+        {
+            if !planner.graph.initializers.contains_key(name) {
+                return Err(planner.refuse(
+                    node,
+                    format!("takes input {} (`{name}`) from computed values", slot + 1),
+                ));
+            }
         }
+        Ok(Self {
+            names,
+            input: input_name(node, 0)?.to_string(),
+            output: node.outputs[0].clone(),
+            activation: Activation::None,
+            fused_node: None,
+        })
     }
-    Ok(Box::new(BatchNorm { names }))
-}
 
-impl Rule for BatchNorm {
-    fn apply(&self, call: &Call<'_>) -> Result<Value> {
-        let (pass, node) = (call.pass, call.node);
-        let value = call.value(0)?;
+    /// Takes in the activation that follows.
+    pub fn fuse_activation(&mut self, node: &Node, activation: Activation) {
+        self.activation = activation;
+        self.fused_node = Some(node.name.clone());
+        self.output.clone_from(&node.outputs[0]);
+    }
+
+    fn run(&self, pass: &Pass<'_>, value: &Value) -> Result<Value> {
+        let (names, node) = (&self.names, self.names.node.as_str());
         let dims = value.onnx_dims();
-        let &[n, c, ref pixels @ ..] = dims.as_slice() else {
-            return Err(call.misfit("[n, c, ...]", format!("{dims:?}")));
+        let misfit = |expected: String| NetError::Shape {
+            node: node.to_string(),
+            expected,
+            got: format!("{dims:?}"),
         };
-        let names = &self.names;
-        if pass.shape(node, &names.gamma)?.iter().product::<usize>() != c {
-            return Err(call.misfit(
-                format!("{} channels", pass.shape(node, &names.gamma)?.len()),
-                format!("{dims:?}"),
-            ));
+        let &[n, c, ref pixels @ ..] = dims.as_slice() else {
+            return Err(misfit("[n, c, ...]".to_string()));
+        };
+        let channels: usize = pass.shape(node, &names.gamma)?.iter().product();
+        if channels != c {
+            return Err(misfit(format!("{channels} channels")));
         }
         // Features count as images of one pixel, values of any other rank as images of one row.
         let pixels: usize = pixels.iter().product();
@@ -117,10 +136,12 @@ impl Rule for BatchNorm {
         };
         let x = image.image(node, &pass.device)?;
         let y = match pass.phase {
-            Phase::Training if pass.engine.is_fused() => self.train_fused(pass, node, &x)?,
+            Phase::Training if pass.engine.is_fused() => self.train_fused(pass, &x)?,
             Phase::Training => {
-                to_channels_last(normalise_batch(pass, node, names, to_channels_first(x))?)
+                let y = normalise_batch(pass, node, names, to_channels_first(x))?;
+                self.activated(to_channels_last(y))
             }
+            Phase::Inference if pass.engine.is_fused() => self.infer_fused(pass, &x)?,
             Phase::Inference => {
                 let get = |name: &str| -> Result<Tensor<4>> {
                     Ok(pass.tensor(node, name)?.reshape([1, 1, 1, c]))
@@ -128,7 +149,7 @@ impl Rule for BatchNorm {
                 let deviation = (get(&names.variance)? + names.epsilon).sqrt();
                 let scale = get(&names.gamma)? / deviation;
                 let shift = get(&names.beta)? - get(&names.mean)? * scale.clone();
-                x * scale + shift
+                self.activated(x * scale + shift)
             }
         };
         Ok(match value {
@@ -136,43 +157,160 @@ impl Rule for BatchNorm {
             _ => Value::Dense(Value::Image(y).dense(&pass.device).reshape(&dims)),
         })
     }
-}
 
-impl BatchNorm {
-    fn train_fused(&self, pass: &Pass<'_>, node: &str, x: &Tensor<4>) -> Result<Tensor<4>> {
-        let [n, h, w, c] = x.dims();
-        let names = &self.names;
-        let call = Arc::new(NormCall {
-            spec: NormSpec {
-                n,
-                pixels: h * w,
-                c,
-                eps: names.epsilon,
-                activation: Activation::None,
-            },
+    fn activated(&self, x: Tensor<4>) -> Tensor<4> {
+        match self.activation {
+            Activation::None => x,
+            Activation::Relu => activation::relu(x),
+            Activation::Relu6 => x.clamp(0.0, 6.0),
+            other => unreachable!("no plan fuses {other:?}"),
+        }
+    }
+
+    fn spec(&self, [n, h, w, c]: [usize; 4]) -> NormSpec {
+        NormSpec {
+            n,
+            pixels: h * w,
+            c,
+            eps: self.names.epsilon,
+            activation: self.activation,
+        }
+    }
+
+    fn train_fused(&self, pass: &Pass<'_>, x: &Tensor<4>) -> Result<Tensor<4>> {
+        let dims = x.dims();
+        let call = Arc::new(TrainingCall {
+            spec: self.spec(dims),
             saved: Mutex::default(),
         });
-        let y = FusedInputs::new(x.clone())
-            .with(1, Some(pass.tensor(node, &names.gamma)?))
-            .with(2, Some(pass.tensor(node, &names.beta)?))
-            .run(call.clone());
-        let saved = lock(&call.saved);
-        if let Some(saved) = saved.as_ref() {
-            let moments = BatchMoments::new(names, &saved.mean, &saved.var, n * h * w);
+        let y = self.with_parameters(pass, x)?.run(call.clone());
+        if let Some(saved) = lock(&call.saved).as_ref() {
+            let count = call.spec.n * call.spec.pixels;
+            let moments = BatchMoments::new(&self.names, &saved.mean, &saved.var, count);
             pass.record_moments(moments);
         }
-        drop(saved);
-        Ok(Dense::from_untyped(y, &[n, h, w, c]).tensor())
+        Ok(Dense::from_untyped(y, &dims).tensor())
+    }
+
+    fn infer_fused(&self, pass: &Pass<'_>, x: &Tensor<4>) -> Result<Tensor<4>> {
+        let dims = x.dims();
+        let values = |name: &str| -> Result<Vec<f32>> {
+            let tensor = pass.tensor(&self.names.node, name)?;
+            Ok(tensor.inner().into_data().iter::<f32>().collect())
+        };
+        let deviation = |variance: f32| (variance + self.names.epsilon).sqrt();
+        let call = Arc::new(InferenceCall {
+            spec: self.spec(dims),
+            mean: values(&self.names.mean)?,
+            deviation: values(&self.names.variance)?
+                .into_iter()
+                .map(deviation)
+                .collect(),
+        });
+        let y = self.with_parameters(pass, x)?.run(call);
+        Ok(Dense::from_untyped(y, &dims).tensor())
+    }
+
+    fn with_parameters(&self, pass: &Pass<'_>, x: &Tensor<4>) -> Result<FusedInputs> {
+        let names = &self.names;
+        Ok(FusedInputs::new(x.clone())
+            .with(1, Some(pass.tensor(&names.node, &names.gamma)?))
+            .with(2, Some(pass.tensor(&names.node, &names.beta)?)))
     }
 }
 
+impl Operator for BatchNorm {
+    fn node(&self) -> &str {
+        &self.names.node
+    }
+
+    fn inputs(&self) -> Vec<&str> {
+        vec![&self.input]
+    }
+
+    fn outputs(&self) -> Vec<&str> {
+        vec![&self.output]
+    }
+
+    fn describe(&self) -> String {
+        let node = &self.names.node;
+        match &self.fused_node {
+            None => format!("BatchNormalization from `{node}`"),
+            Some(other) => {
+                let activation = match self.activation {
+                    Activation::None => "",
+                    Activation::Relu => " + ReLU",
+                    _ => " + ReLU6",
+                };
+                format!("fused [BatchNorm{activation}] from `{node}`, `{other}`")
+            }
+        }
+    }
+
+    fn normalises(&self) -> bool {
+        true
+    }
+
+    fn forward(&self, pass: &Pass<'_>, inputs: &[Value]) -> Result<Vec<Value>> {
+        Ok(vec![self.run(pass, &inputs[0])?])
+    }
+}
+
+/// The same for a node whose further outputs are read.
+impl Rule for BatchNorm {
+    fn apply(&self, call: &Call<'_>) -> Result<Value> {
+        self.run(call.pass, call.value(0)?)
+    }
+}
+
+/// Reads a `BatchNormalization` node.
+///
+/// # Errors
+/// As [`BatchNorm::new`].
+pub fn batch(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
+    Ok(Box::new(BatchNorm::new(planner, node)?))
+}
+
+/// With the running statistics; has no backward pass.
 #[derive(Debug)]
-struct NormCall {
+struct InferenceCall {
+    spec: NormSpec,
+    mean: Vec<f32>,
+    deviation: Vec<f32>,
+}
+
+impl FusedOp for InferenceCall {
+    fn output_shape(&self) -> Vec<usize> {
+        vec![self.spec.n, 1, self.spec.pixels, self.spec.c]
+    }
+
+    fn forward(&self, [x, gamma, beta, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
+        let mut y = Buffer::get(x.len());
+        let scale: Vec<f32> = zip(gamma, &self.deviation).map(|(g, d)| g / d).collect();
+        let shift = zip(beta, zip(&self.mean, &scale)).map(|(b, (m, s))| b - m * s);
+        let shift: Vec<f32> = shift.collect();
+        norm::forward_inference(&self.spec, x, None, &scale, &shift, &mut y);
+        y.into()
+    }
+
+    fn backward(
+        &self,
+        _: [&[f32]; MAX_INPUTS],
+        _: &[f32],
+        _: [bool; MAX_INPUTS],
+    ) -> InputGradients {
+        unreachable!("inference runs without a tape")
+    }
+}
+
+/// With the statistics of the batch.
+#[derive(Debug)]
+struct TrainingCall {
     spec: NormSpec,
     saved: Mutex<Option<Saved>>,
 }
 
-impl FusedOp for NormCall {
+impl FusedOp for TrainingCall {
     fn output_shape(&self) -> Vec<usize> {
         vec![self.spec.n, 1, self.spec.pixels, self.spec.c]
     }

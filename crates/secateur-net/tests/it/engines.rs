@@ -136,6 +136,29 @@ fn with_many_readers(mut case: Case) -> Case {
     case
 }
 
+/// The same net with a negation between convolutions and their norms, which then are steps of their own.
+fn with_norms_apart(mut case: Case) -> Case {
+    let is_norm = |node: &Node| node.op_type == "BatchNormalization";
+    let (mut nodes, all) = (Vec::new(), std::mem::take(&mut case.graph.nodes));
+    for mut node in all {
+        if is_norm(&node) {
+            let output = format!("{}/negated", node.name);
+            let negation = Node {
+                name: output.clone(),
+                op_type: "Neg".to_string(),
+                inputs: vec![node.inputs[0].replace(output.clone())],
+                outputs: vec![output],
+                attributes: BTreeMap::default(),
+                ..node.clone()
+            };
+            nodes.push(negation);
+        }
+        nodes.push(node);
+    }
+    case.graph.nodes = nodes;
+    case
+}
+
 /// Lines of the plan that contain `text`.
 fn count(case: &Case, text: &str) -> usize {
     let plan = network(case, &Engine::fused()).describe();
@@ -181,6 +204,18 @@ fn bottlenecks_agree() {
         &without_norms(small_mobilenet(5)),
         DEEP_TOLERANCE,
     );
+}
+
+#[test]
+fn norms_by_themselves_take_in_the_activation_that_follows() {
+    let case = with_norms_apart(small_vgg("5,M,17,9", 8));
+    check("norms apart", &case, TOLERANCE);
+    assert_eq!(count(&case, "fused [BatchNorm + ReLU]"), 3);
+    let case = with_norms_apart(with_relu6(shifted(small_vgg("7,M,9,4", 6), 6.0), true));
+    check("norms apart, ReLU6", &case, TOLERANCE);
+    assert_eq!(count(&case, "fused [BatchNorm + ReLU6]"), 3);
+    let case = with_norms_apart(shifted(small_resnet(4), FROM_KINKS));
+    check("norms apart, residual", &case, DEEP_TOLERANCE);
 }
 
 #[test]
