@@ -72,7 +72,8 @@ def make_environment():
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "torch", "torchvision", "onnx"], check=True)
+        packages = ["torch", "torchvision", "onnx"]
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
     return python
 
 

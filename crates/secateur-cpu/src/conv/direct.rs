@@ -189,7 +189,8 @@ impl GradientSums {
     /// Adds the gradient of output rows of a grid, given as offsets in the padded image and in dy.
     ///
     /// # Safety
-    /// As [`gradient_tile::gradient`], for a grid of this convolution, with `dw` one of [`Self::targets`] that no other thread uses.
+    /// As [`gradient_tile::gradient`], for a grid of this convolution, with `dw` one of
+    /// [`Self::targets`] that no other thread uses.
     pub unsafe fn add(
         &self,
         grid: &Grid,

@@ -186,7 +186,8 @@ fn each_vector(
     let blocks = blocks(p.c_output, isa);
     let (c, lanes) = (p.c_source, isa.lanes());
     let group_len = total_width(&blocks, lanes) * taps.len() * c;
-    let chunk = if p.groups * group_len < FEW { c } else { CHUNK };
+    let is_short = p.groups * group_len < FEW;
+    let chunk = if is_short { c } else { CHUNK };
     let chunks = c.div_ceil(chunk);
     let one = |unit: usize, vectors: &mut [f32]| {
         let (at, first) = (unit / chunks, unit % chunks * chunk);
@@ -206,7 +207,7 @@ fn each_vector(
     };
     let units = p.groups * blocks.len() * chunks;
     let room = || vec![0.0; taps.len() * 2 * lanes];
-    if p.groups * group_len < FEW {
+    if is_short {
         let mut vectors = room();
         (0..units).for_each(|unit| one(unit, &mut vectors));
     } else {

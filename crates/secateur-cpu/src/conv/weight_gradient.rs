@@ -251,33 +251,13 @@ unsafe fn add_across(
     dy: OutputGradients,
     target: Shared,
 ) {
-    let c = p.c_output;
-    if let [pixels] = p.grids.as_slice()
-        && pixels.cols > 1
-    {
-        // Pointwise: every image is a row of pixels.
-        let rows: Vec<[usize; 2]> = (0..images)
-            .map(|i| [i * p.padded_len(), i * dy.image])
-            .collect();
-        // SAFETY: the caller's contract.
-        unsafe { sums.add(pixels, &rows, pixels.cols, c, windows, dy.first, target) }
-        return;
-    }
+    let (c, row) = (p.c_output, sums.program.grids[0].cols);
     for grid in &p.grids {
         let pixel = grid.out_base / c;
-        let cols = sums.program.grids[0].cols;
-        let at = pixel / cols * dy.row + pixel % cols * c;
-        // SAFETY: the caller's contract; the images are the columns.
-        unsafe {
-            sums.add(
-                grid,
-                &[[0, at]],
-                images,
-                dy.image,
-                windows,
-                dy.first,
-                target,
-            )
-        }
+        let at = pixel / row * dy.row + pixel % row * c;
+        // One pixel of every image or, of a pointwise layer, all pixels of all images.
+        let (cols, dy_col) = (images * grid.cols, dy.image / grid.cols);
+        // SAFETY: the caller's contract.
+        unsafe { sums.add(grid, &[[0, at]], cols, dy_col, windows, dy.first, target) }
     }
 }

@@ -7,7 +7,6 @@
 //! (opset 1, 6, 7, 9, 14, 15). Files exported for inference are trained with
 //! batch statistics as well; the node in the file stays as it was.
 
-use std::iter::zip;
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Tensor, activation};
@@ -141,7 +140,6 @@ impl BatchNorm {
                 let y = normalise_batch(pass, node, names, to_channels_first(x))?;
                 self.activated(to_channels_last(y))
             }
-            Phase::Inference if pass.engine.is_fused() => self.infer_fused(pass, &x)?,
             Phase::Inference => {
                 let get = |name: &str| -> Result<Tensor<4>> {
                     Ok(pass.tensor(node, name)?.reshape([1, 1, 1, c]))
@@ -149,7 +147,10 @@ impl BatchNorm {
                 let deviation = (get(&names.variance)? + names.epsilon).sqrt();
                 let scale = get(&names.gamma)? / deviation;
                 let shift = get(&names.beta)? - get(&names.mean)? * scale.clone();
-                self.activated(x * scale + shift)
+                match pass.engine.is_fused() {
+                    true => self.infer_fused(x, scale, shift),
+                    false => self.activated(x * scale + shift),
+                }
             }
         };
         Ok(match value {
@@ -183,39 +184,26 @@ impl BatchNorm {
             spec: self.spec(dims),
             saved: Mutex::default(),
         });
-        let y = self.with_parameters(pass, x)?.run(call.clone());
+        let names = &self.names;
+        let y = FusedInputs::new(x.clone())
+            .with(1, Some(pass.tensor(&names.node, &names.gamma)?))
+            .with(2, Some(pass.tensor(&names.node, &names.beta)?))
+            .run(call.clone());
         if let Some(saved) = lock(&call.saved).as_ref() {
             let count = call.spec.n * call.spec.pixels;
-            let moments = BatchMoments::new(&self.names, &saved.mean, &saved.var, count);
+            let moments = BatchMoments::new(names, &saved.mean, &saved.var, count);
             pass.record_moments(moments);
         }
         Ok(Dense::from_untyped(y, &dims).tensor())
     }
 
-    fn infer_fused(&self, pass: &Pass<'_>, x: &Tensor<4>) -> Result<Tensor<4>> {
+    fn infer_fused(&self, x: Tensor<4>, scale: Tensor<4>, shift: Tensor<4>) -> Tensor<4> {
         let dims = x.dims();
-        let values = |name: &str| -> Result<Vec<f32>> {
-            let tensor = pass.tensor(&self.names.node, name)?;
-            Ok(tensor.inner().into_data().iter::<f32>().collect())
-        };
-        let deviation = |variance: f32| (variance + self.names.epsilon).sqrt();
-        let call = Arc::new(InferenceCall {
-            spec: self.spec(dims),
-            mean: values(&self.names.mean)?,
-            deviation: values(&self.names.variance)?
-                .into_iter()
-                .map(deviation)
-                .collect(),
-        });
-        let y = self.with_parameters(pass, x)?.run(call);
-        Ok(Dense::from_untyped(y, &dims).tensor())
-    }
-
-    fn with_parameters(&self, pass: &Pass<'_>, x: &Tensor<4>) -> Result<FusedInputs> {
-        let names = &self.names;
-        Ok(FusedInputs::new(x.clone())
-            .with(1, Some(pass.tensor(&names.node, &names.gamma)?))
-            .with(2, Some(pass.tensor(&names.node, &names.beta)?)))
+        let call = Arc::new(InferenceCall(self.spec(dims)));
+        let inputs = FusedInputs::new(x)
+            .with(1, Some(scale))
+            .with(2, Some(shift));
+        Dense::from_untyped(inputs.run(call), &dims).tensor()
     }
 }
 
@@ -271,25 +259,18 @@ pub fn batch(planner: &Planner<'_>, node: &Node) -> Result<Box<dyn Rule>> {
     Ok(Box::new(BatchNorm::new(planner, node)?))
 }
 
-/// With the running statistics; has no backward pass.
+/// x by a scale, and a shift; has no backward pass.
 #[derive(Debug)]
-struct InferenceCall {
-    spec: NormSpec,
-    mean: Vec<f32>,
-    deviation: Vec<f32>,
-}
+struct InferenceCall(NormSpec);
 
 impl FusedOp for InferenceCall {
     fn output_shape(&self) -> Vec<usize> {
-        vec![self.spec.n, 1, self.spec.pixels, self.spec.c]
+        vec![self.0.n, 1, self.0.pixels, self.0.c]
     }
 
-    fn forward(&self, [x, gamma, beta, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
+    fn forward(&self, [x, scale, shift, ..]: [&[f32]; MAX_INPUTS]) -> Arc<Buffer> {
         let mut y = Buffer::get(x.len());
-        let scale: Vec<f32> = zip(gamma, &self.deviation).map(|(g, d)| g / d).collect();
-        let shift = zip(beta, zip(&self.mean, &scale)).map(|(b, (m, s))| b - m * s);
-        let shift: Vec<f32> = shift.collect();
-        norm::forward_inference(&self.spec, x, None, &scale, &shift, &mut y);
+        norm::forward_inference(&self.0, x, None, scale, shift, &mut y);
         y.into()
     }
 

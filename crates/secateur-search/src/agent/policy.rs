@@ -76,9 +76,9 @@ impl DqnPolicy {
         values.map(|[off, on]| on - off).collect()
     }
 
-    /// True if looks have found the cut of [`rule`] to be the best.
+    /// True if looks have found the cut of [`rule`] to be the best, and nothing else is tried.
     fn follows_rule(&self) -> bool {
-        self.cut == Some(POWERS.len())
+        self.cut == Some(POWERS.len()) && !self.tries_widths
     }
 
     /// The widths of least error at a size, by one of [`POWERS`].
@@ -110,7 +110,7 @@ impl Policy for DqnPolicy {
     }
 
     fn rank(&mut self, observation: &Observation) -> Vec<Vec<f32>> {
-        match self.follows_rule() && !self.tries_widths {
+        match self.follows_rule() {
             true => rule().rank(observation),
             false => self.advantages(observation),
         }
@@ -131,7 +131,7 @@ impl Policy for DqnPolicy {
     }
 
     fn widths(&mut self, observation: &Observation, frame: &Frame<'_>) -> Option<Vec<usize>> {
-        if self.follows_rule() && !self.tries_widths {
+        if self.follows_rule() {
             return rule().widths(observation, frame);
         }
         let power = self.cut.unwrap_or_default();
