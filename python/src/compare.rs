@@ -67,7 +67,7 @@ pub fn compare(
     program: (PathBuf, Vec<OsString>),
     observer: Option<Py<PyAny>>,
 ) -> PyResult<Compared> {
-    job::run(py, None, Some("pruning epoch of each run"), |stop| {
+    job::run(py, None, Some("when each run is saved"), |stop| {
         let job = asked.job()?;
         if !job.merge.is_empty() {
             let comparison = job.tables()?;

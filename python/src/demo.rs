@@ -41,7 +41,7 @@ impl Demo {
         threads: Option<usize>,
         observer: Option<Py<PyAny>>,
     ) -> PyResult<(PathBuf, String)> {
-        let summary = job::run_as_far_as_asked(py, threads, "step", |stop| {
+        let summary = job::run_as_far_as_asked(py, threads, "after this step", |stop| {
             let trained = self.0.train(&mut Told::new(observer.as_ref(), stop))?;
             Ok(serde_json::to_string(&Summary::of(&trained))?)
         })?;
@@ -61,7 +61,7 @@ impl Demo {
             .iter()
             .find(|run| run.name == mode)
             .ok_or_else(|| PyValueError::new_err(format!("no run `{mode}`")))?;
-        let report = job::run(py, threads, Some("pruning epoch"), |stop| {
+        let report = job::run(py, threads, Some("when the run is saved"), |stop| {
             let report = self.0.prune(run, &mut Told::new(observer.as_ref(), stop))?;
             Ok((serde_json::to_string(&report)?, terminal_table(&report)))
         })?;

@@ -110,17 +110,16 @@ impl Stop {
         raised.get_or_insert(error);
     }
 
-    /// Takes a signal that has come; `unit` is what the job finishes first.
-    fn look(&self, unit: Option<&str>) {
+    /// Takes a signal that has come; `when` says what is done first.
+    fn look(&self, when: Option<&str>) {
         Python::attach(|py| {
             let Err(signal) = py.check_signals() else {
                 return;
             };
             if self.is_requested() {
                 self.at_once.store(true, Ordering::SeqCst);
-            } else if let Some(unit) = unit {
-                let text =
-                    format!("stopping after this {unit}; interrupt once more to stop at once\n");
+            } else if let Some(when) = when {
+                let text = format!("stopping {when}; interrupt once more to stop at once\n");
                 // Nobody is told where there is no stderr.
                 let _ = py
                     .import("sys")
@@ -132,17 +131,17 @@ impl Stop {
 }
 
 /// Runs a job without the interpreter, on so many threads, or on those that all jobs share.
-/// `unit` is what it finishes when it is to stop; `None` for one that is only finished.
+/// `when` says what is done first when it is to stop; `None` for one that is only finished.
 ///
 /// # Errors
 /// The job's error as an exception; that of a callback or a signal comes before it.
 pub fn run<T: Send>(
     py: Python<'_>,
     threads: Option<usize>,
-    unit: Option<&str>,
+    when: Option<&str>,
     job: impl FnOnce(&Stop) -> Result<T> + Send,
 ) -> PyResult<T> {
-    match outcome(py, threads, unit, job) {
+    match outcome(py, threads, when, job) {
         (Ok(value), None) => Ok(value),
         (Err(error), None) => Err(raise(py, &error)),
         (_, Some(raised)) => Err(raised),
@@ -156,10 +155,10 @@ pub fn run<T: Send>(
 pub fn run_as_far_as_asked<T: Send>(
     py: Python<'_>,
     threads: Option<usize>,
-    unit: &str,
+    when: &str,
     job: impl FnOnce(&Stop) -> Result<T> + Send,
 ) -> PyResult<T> {
-    match outcome(py, threads, Some(unit), job) {
+    match outcome(py, threads, Some(when), job) {
         (Ok(value), None) => Ok(value),
         (Ok(value), Some(raised)) if raised.is_instance_of::<PyKeyboardInterrupt>(py) => Ok(value),
         (Err(error), None) => Err(raise(py, &error)),
@@ -171,12 +170,12 @@ pub fn run_as_far_as_asked<T: Send>(
 fn outcome<T: Send>(
     py: Python<'_>,
     threads: Option<usize>,
-    unit: Option<&str>,
+    when: Option<&str>,
     job: impl FnOnce(&Stop) -> Result<T> + Send,
 ) -> (Result<T>, Option<PyErr>) {
     let (asks, asked) = channel();
     let stop = Stop::new(asks);
-    let result = match py.detach(|| beside((&stop, asked), unit, threads, job)) {
+    let result = match py.detach(|| beside((&stop, asked), when, threads, job)) {
         Ok(result) => result,
         Err(panic) if panic.is::<AtOnce>() => Err(anyhow!("stopped at once")),
         Err(panic) => resume_unwind(panic),
@@ -198,7 +197,7 @@ impl Drop for Ends<'_> {
 /// The job in a thread of its own, until it ends.
 fn beside<T: Send>(
     (stop, asked): (&Stop, Receiver<Asked>),
-    unit: Option<&str>,
+    when: Option<&str>,
     threads: Option<usize>,
     job: impl FnOnce(&Stop) -> Result<T> + Send,
 ) -> Result<Result<T>, Box<dyn Any + Send>> {
@@ -214,7 +213,7 @@ fn beside<T: Send>(
         loop {
             match asked.recv_timeout(LOOK) {
                 Ok(Asked::Call(call)) => Python::attach(call),
-                Err(RecvTimeoutError::Timeout) => stop.look(unit),
+                Err(RecvTimeoutError::Timeout) => stop.look(when),
                 Ok(Asked::Ended) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }

@@ -55,7 +55,7 @@ pub fn prune(
     trainer: Option<Py<PyAny>>,
     observer: Option<Py<PyAny>>,
 ) -> PyResult<Report> {
-    job::run(py, run.threads, Some("pruning epoch"), |stop| {
+    job::run(py, run.threads, Some("when the run is saved"), |stop| {
         let files = Files {
             model: run.model,
             output: run.output,

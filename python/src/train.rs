@@ -70,7 +70,7 @@ pub fn train(
     threads: Option<usize>,
     observer: Option<Py<PyAny>>,
 ) -> PyResult<(Py<PyBytes>, String)> {
-    let (bytes, summary) = job::run_as_far_as_asked(py, threads, "step", |stop| {
+    let (bytes, summary) = job::run_as_far_as_asked(py, threads, "after this step", |stop| {
         let config: TrainConfig = match &config {
             None => TrainConfig::default(),
             Some(path) => read_section(path, None)?,

@@ -68,7 +68,7 @@ def test_ctrl_c_saves_the_run(net: Path, tmp_path: Path, long: Path) -> None:
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, told = finish(process)
-    assert process.returncode == 130 and "stopping after this pruning epoch" in told
+    assert process.returncode == 130 and "stopping when the run is saved" in told
 
 
 SCRIPT = """

@@ -60,6 +60,7 @@ fn training_step(bencher: Bencher<'_, '_>, name: &str) {
                 peak: 0.01,
                 steps: 1,
             },
+            done: 0,
             smoothing: 0.0,
             augment: Augment::default(),
             teacher: None,

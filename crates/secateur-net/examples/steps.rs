@@ -105,6 +105,7 @@ impl Case {
                 peak: 0.01,
                 steps: steps + 1,
             },
+            done: 0,
             smoothing: 0.0,
             augment: Augment::default(),
             teacher: None,

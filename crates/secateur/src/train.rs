@@ -280,6 +280,7 @@ fn descend(
             peak: config.lr,
             steps,
         },
+        done: 0,
         smoothing: config.smoothing,
         augment: Augment {
             max_shift: config.max_shift,

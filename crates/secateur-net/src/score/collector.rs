@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use serde::{Deserialize, Serialize};
+
 use super::{LayerPass, Score};
 use crate::lock::lock;
 
@@ -18,22 +20,52 @@ impl LayerScores {
 }
 
 /// Sum over the batches so far, and their number.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Sum {
     values: Vec<f64>,
     batches: u64,
 }
 
+/// What a [`Collector`] has gathered so far, by node name.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gathered(BTreeMap<String, BTreeMap<Score, Sum>>);
+
+impl Gathered {
+    /// The averages, by node name.
+    pub fn scores(&self) -> BTreeMap<String, LayerScores> {
+        let mean = |sum: &Sum| sum.values.iter().map(|v| v / sum.batches as f64).collect();
+        let averages = |layer: &BTreeMap<Score, Sum>| {
+            LayerScores(layer.iter().map(|(s, sum)| (*s, mean(sum))).collect())
+        };
+        let layers = self.0.iter();
+        layers
+            .map(|(node, layer)| (node.clone(), averages(layer)))
+            .collect()
+    }
+}
+
 /// Gathers scores by node name; shared with the operators of a pass.
 #[derive(Debug, Default)]
 pub struct Collector {
-    layers: Mutex<BTreeMap<String, BTreeMap<Score, Sum>>>,
+    layers: Mutex<Gathered>,
 }
 
 impl Collector {
+    /// Goes on from what was gathered before.
+    pub fn from_gathered(gathered: Gathered) -> Self {
+        Self {
+            layers: Mutex::new(gathered),
+        }
+    }
+
+    /// What it has gathered, to go on from.
+    pub fn gathered(&self) -> Gathered {
+        lock(&self.layers).clone()
+    }
+
     /// Adds a batch's score of every kernel of the layer at `node`.
     pub fn add(&self, node: &str, score: Score, values: impl ExactSizeIterator<Item = f64>) {
-        let mut layers = lock(&self.layers);
+        let layers = &mut lock(&self.layers).0;
         let layer = match layers.get_mut(node) {
             Some(layer) => layer,
             None => layers.entry(node.to_string()).or_default(),
@@ -51,18 +83,5 @@ impl Collector {
         for score in Score::ALL {
             self.add(node, score, score.of(layer).into_iter());
         }
-    }
-
-    /// The averages so far, by node name.
-    pub fn scores(&self) -> BTreeMap<String, LayerScores> {
-        let layers = lock(&self.layers);
-        let mean = |sum: &Sum| sum.values.iter().map(|v| v / sum.batches as f64).collect();
-        let averages = |layer: &BTreeMap<Score, Sum>| {
-            LayerScores(layer.iter().map(|(s, sum)| (*s, mean(sum))).collect())
-        };
-        layers
-            .iter()
-            .map(|(node, layer)| (node.clone(), averages(layer)))
-            .collect()
     }
 }

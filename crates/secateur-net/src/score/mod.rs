@@ -10,11 +10,13 @@ mod taylor;
 
 use std::fmt;
 
-pub use collector::{Collector, LayerScores};
+use serde::{Deserialize, Serialize};
+
+pub use collector::{Collector, Gathered, LayerScores};
 pub use layer::LayerPass;
 
 /// A score of kernels, by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Score {
     /// First-order Taylor significance, units of loss, 0 and up.
     Taylor,

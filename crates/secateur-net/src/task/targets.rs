@@ -1,5 +1,7 @@
 //! What outputs should be, and how good they are.
 
+use serde::{Deserialize, Serialize};
+
 use crate::value::Output;
 
 /// What quality is held against.
@@ -73,7 +75,7 @@ pub struct TeacherWeight {
 }
 
 /// How good the outputs of one sample are.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
     /// 0..=1, larger is better; never NaN.
     pub quality: f32,

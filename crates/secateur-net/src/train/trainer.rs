@@ -25,6 +25,8 @@ pub struct Slice<'a> {
     pub data: &'a Part,
     /// Learning rate by step; its length is the number of steps.
     pub schedule: Schedule,
+    /// Steps of the schedule that were taken before, in slices that an observer ended.
+    pub done: usize,
     /// Label smoothing, 0..1.
     pub smoothing: f32,
     /// Changes to the images.
@@ -83,7 +85,7 @@ impl Teacher {
 
 /// Told about every step; may end the slice early.
 pub trait StepObserver {
-    /// After step `step` of `steps`, with its loss. Returns false to stop after this step.
+    /// After step `step` of `steps`, from 0, with its loss. Returns false to stop after this step.
     fn step(&mut self, step: usize, steps: usize, loss: f32) -> bool;
 }
 
@@ -102,17 +104,6 @@ pub struct SliceReport {
     pub samples: usize,
     /// Loss of every step.
     pub losses: Vec<f32>,
-}
-
-impl SliceReport {
-    /// Mean loss over the slice.
-    pub fn mean_loss(&self) -> f64 {
-        mean(&self.losses)
-    }
-}
-
-fn mean(values: &[f32]) -> f64 {
-    values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64
 }
 
 /// Largest norm of all gradients together in networks without normalisation.
@@ -144,7 +135,8 @@ fn clipping(bound: &Bound, gradients: &Gradients, weights: &Weights) -> f32 {
 ///
 /// Networks without any normalisation are trained with clipped gradients.
 ///
-/// The same seed, thread count and starting state give the same weights, bit for bit.
+/// The same seed, thread count and starting state give the same weights, bit for bit, also where the
+/// schedule is gone through in several slices that go on from each other's weights, optimizer and sampler.
 ///
 /// # Errors
 /// [`NetError::Diverged`] at the first loss that is not finite; `weights` are then those after
@@ -156,7 +148,7 @@ pub fn train_slice(
     sampler: &mut BatchSampler,
     observer: &mut dyn StepObserver,
 ) -> Result<SliceReport> {
-    let steps = slice.schedule.steps;
+    let (begin, steps) = (slice.done, slice.schedule.steps);
     check_teacher(slice)?;
     let mut report = SliceReport {
         steps: 0,
@@ -164,32 +156,36 @@ pub fn train_slice(
         losses: Vec::new(),
     };
     let pass = slice.data.len().div_ceil(sampler.batch_size()).max(1);
-    let (mut good, mut kept) = (weights.clone(), 0);
+    let (mut good, mut kept) = (weights.clone(), begin);
     let ahead = Shuffled {
         sampler: sampler.clone(),
         augment: slice.augment,
     };
-    let done = with_batches(slice.data, ahead.take(steps), |batches| -> Result<()> {
-        for step in 0..steps {
-            if step > 0 && step % pass == 0 && weights.find_non_finite().is_none() {
-                good.clone_from(weights);
-                kept = step;
+    let done = with_batches(
+        slice.data,
+        ahead.take(steps.saturating_sub(begin)),
+        |batches| -> Result<()> {
+            for step in begin..steps {
+                if step > begin && step % pass == 0 && weights.find_non_finite().is_none() {
+                    good.clone_from(weights);
+                    kept = step;
+                }
+                let batch = batches.next().unwrap_or(Err(DataError::BatchThread))?;
+                // The batch was prepared with a copy of the sampler; drawing the same here keeps the
+                // sampler in step with the slice, so that a run can stop and go on.
+                sampler.next_job(slice.augment);
+                report.samples += batch.inputs.n;
+                let loss = train_step(slice, step, batch, weights, optimizer)?;
+                report.steps += 1;
+                report.losses.push(loss);
+                if !observer.step(step, steps, loss) {
+                    break;
+                }
             }
-            let batch = batches.next().unwrap_or(Err(DataError::BatchThread))?;
-            // The batch was prepared with a copy of the sampler; drawing the same here keeps the
-            // sampler in step with the slice, so that a run can stop and go on.
-            sampler.next_job(slice.augment);
-            report.samples += batch.inputs.n;
-            let loss = train_step(slice, step, batch, weights, optimizer)?;
-            report.steps += 1;
-            report.losses.push(loss);
-            if !observer.step(step, steps, loss) {
-                break;
-            }
-        }
-        Ok(())
-    });
-    let step = report.steps as u64;
+            Ok(())
+        },
+    );
+    let step = (begin + report.steps) as u64;
     let diverged = match done {
         Err(NetError::Diverged { what, .. }) => Some(what),
         Err(error) => return Err(error),

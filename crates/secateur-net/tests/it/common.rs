@@ -151,6 +151,7 @@ pub fn slice<'a>(
         task,
         data,
         schedule,
+        done: 0,
         smoothing: 0.0,
         augment: Augment::default(),
         teacher: None,

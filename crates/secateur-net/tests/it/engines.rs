@@ -307,7 +307,7 @@ fn outcome_of(case: &Case, net: &Interpreter) -> Outcome {
     });
     Outcome {
         logits,
-        scores: collector.scores(),
+        scores: collector.gathered().scores(),
         gradients: by_name.collect(),
         weights,
     }

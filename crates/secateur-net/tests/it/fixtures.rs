@@ -161,7 +161,7 @@ fn gathered(graph: &Graph, engine: &Engine) -> BTreeMap<String, LayerScores> {
     let pass = pass.unwrap();
     let loss = task.loss(engine, &pass.outputs, &Targets::labels(&labels));
     pass.backward(&loss.unwrap()).unwrap();
-    collector.scores()
+    collector.gathered().scores()
 }
 
 #[test]

@@ -255,7 +255,7 @@ fn taylor_scores_follow_their_definition() {
         )
         .unwrap();
     pass.backward(&loss_of(&case, &pass, &label, 0.0)).unwrap();
-    let scores = collector.scores();
+    let scores = collector.gathered().scores();
     assert_eq!(
         scores.keys().collect::<Vec<_>>(),
         ["classifier", "conv1", "conv2", "fc1"]

@@ -77,7 +77,7 @@ impl Goal {
 }
 
 /// How a network is healed after kernels were switched.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Healing {
     /// Without training, from the given network's weights: what remains is made to give what the
     /// whole gave. Quick, and tells networks apart nearly as training them would.
@@ -98,7 +98,7 @@ pub enum Healing {
 }
 
 /// What is done in a pruning epoch.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Action {
     /// Which kernels are on afterwards.
     pub masks: Masks,
@@ -182,7 +182,8 @@ pub trait Environment {
     /// What policies may look at now.
     fn observe(&mut self, goal: &Goal) -> Observation;
 
-    /// Switches kernels, heals the network, evaluates it, and rewards what came of it.
+    /// Switches kernels, heals the network, evaluates it, and rewards what came of it. A recovery that
+    /// `watch` ends before its last step is left [halfway](Self::is_halfway).
     ///
     /// # Errors
     /// [`EnvironmentError::Diverged`] where healing led nowhere.
@@ -192,6 +193,12 @@ pub trait Environment {
         goal: &Goal,
         watch: &mut dyn StepObserver,
     ) -> Result<Step, EnvironmentError>;
+
+    /// True in the middle of a recovery: the same action goes on with it, and gives what it would have
+    /// given undisturbed. What a step gives that ends here says nothing.
+    fn is_halfway(&self) -> bool {
+        false
+    }
 
     /// How the present network stands.
     fn standing(&self) -> &Standing;

@@ -71,11 +71,7 @@ impl<E: Environment> Search<'_, E> {
         }
         let before = (!cuts).then(|| self.environment.state().clone());
         let progress = self.progress(exploration.stage, episode);
-        let mut steps = Steps {
-            progress,
-            planned: 0,
-            observer,
-        };
+        let mut steps = Steps::new(observer, progress, 0);
         let (Choice { masks, cut }, step) = self.look_at_each(choices, &goal, &mut steps)?;
         let changes = Changes::between(&observation, &standing.masks, &masks, ReactivatedBy::Agent)
             .beside(&wishes, &standing.masks, &masks);

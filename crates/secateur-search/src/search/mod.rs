@@ -8,11 +8,12 @@
 //! verdict:  the chosen networks on held-out data that the search never saw
 //! ```
 //!
-//! Every pruning epoch ends with a checkpoint, so a killed run goes on with the
-//! decisions that an undisturbed one takes.
+//! Every pruning epoch ends with a checkpoint, and recoveries are kept on the way, so a killed run goes
+//! on with the decisions that an undisturbed one takes.
 
 mod episodes;
 mod epoch;
+mod halfway;
 mod keep;
 mod measuring;
 mod outcome;
@@ -203,7 +204,9 @@ impl<'a, E: Environment> Search<'a, E> {
         self.state.network = self.environment.state().clone();
         self.state.shared = self.environment.shared().clone();
         self.state.policy = self.policy.checkpoint();
-        self.save()
+        self.save()?;
+        self.store.remove(Item::Halfway)?;
+        Ok(())
     }
 
     fn save(&mut self) -> Result<(), SearchError> {

@@ -5,6 +5,8 @@
 //! do. What lies ahead follows from the looks so far and `max_cost`; an AEC run that settles early
 //! works less.
 
+use std::time::{Duration, Instant};
+
 use secateur_net::train::StepObserver;
 use secateur_onnx::coupling::Masks;
 
@@ -71,7 +73,7 @@ pub trait Observer {
     /// The user's own measure gave a number.
     fn measured(&mut self, _network: &str, _reading: &Reading) {}
 
-    /// True to stop after this pruning epoch.
+    /// True to stop: in a recovery after this step, else after this pruning epoch.
     fn stop_requested(&self) -> bool {
         false
     }
@@ -79,12 +81,34 @@ pub trait Observer {
 
 impl Observer for () {}
 
+/// Time between two keepings of a recovery: what a kill may cost.
+const KEPT_EVERY: Duration = Duration::from_secs(300);
+
 /// Passes the steps of a healing on to the run's observer.
 pub(super) struct Steps<'o> {
     pub observer: &'o mut dyn Observer,
-    pub progress: Progress,
+    progress: Progress,
     /// Steps that were planned: what a recovery takes to begin comes off them.
-    pub planned: usize,
+    planned: usize,
+    /// When the healing began, or was kept last.
+    kept: Instant,
+}
+
+impl<'o> Steps<'o> {
+    /// Of a healing that begins.
+    pub fn new(observer: &'o mut dyn Observer, progress: Progress, planned: usize) -> Self {
+        Self {
+            observer,
+            progress,
+            planned,
+            kept: Instant::now(),
+        }
+    }
+
+    /// The healing was kept.
+    pub fn are_kept(&mut self) {
+        self.kept = Instant::now();
+    }
 }
 
 impl StepObserver for Steps<'_> {
@@ -96,7 +120,7 @@ impl StepObserver for Steps<'_> {
         self.progress.step = step + 1;
         self.progress.steps = steps;
         self.observer.step(&self.progress);
-        true
+        !self.observer.stop_requested() && self.kept.elapsed() < KEPT_EVERY
     }
 }
 

@@ -61,6 +61,7 @@ pub(crate) fn trained() -> &'static Model {
                 peak: 0.1,
                 steps: 150,
             },
+            done: 0,
             smoothing: 0.0,
             augment: Augment::default(),
             teacher: None,

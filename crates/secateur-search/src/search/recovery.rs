@@ -86,15 +86,10 @@ impl<E: Environment> Search<'_, E> {
                 probe: !keeps_size,
             },
         };
-        let mut steps = Steps {
-            progress: self.progress_at(&action.masks, Stage::Recover, self.episodes.last()),
-            planned: recovery.steps,
-            observer,
-        };
-        let step = self
-            .environment
-            .step(&action, &goal, &mut steps)?
-            .without_reward();
+        let progress = self.progress_at(&action.masks, Stage::Recover, self.episodes.last());
+        let mut steps = Steps::new(observer, progress, recovery.steps);
+        let (step, earlier) = self.recovered(&action, &goal, &mut steps, started)?;
+        let step = step.without_reward();
         self.state.pay(&step);
         // A recovery that made it worse is not taken over (its cost counts all the same), unless
         // what it began with missed the budget.
@@ -108,7 +103,7 @@ impl<E: Environment> Search<'_, E> {
         };
         // Also what did not hold: the end of the run says by how much.
         self.keep(recovery.stop, Finish::Recovered)?;
-        let seconds = started.elapsed().as_secs_f64();
+        let seconds = earlier + started.elapsed().as_secs_f64();
         self.record_by_rule(Stage::Recover, changes, held, (&step, seconds), observer)
     }
 

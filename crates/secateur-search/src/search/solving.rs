@@ -60,11 +60,8 @@ impl<E: Environment> Search<'_, E> {
         let was = self.environment.standing().masks.clone();
         let masks = self.resized(&observation, Metric::Params, share)?;
         let changes = Changes::between(&observation, &was, &masks, ReactivatedBy::Rule);
-        let mut steps = Steps {
-            progress: self.progress_at(&masks, Stage::Solve, self.episodes.last()),
-            planned: 0,
-            observer,
-        };
+        let progress = self.progress_at(&masks, Stage::Solve, self.episodes.last());
+        let mut steps = Steps::new(observer, progress, 0);
         let action = Action {
             masks,
             healing: Healing::Solved { fully_judged: true },

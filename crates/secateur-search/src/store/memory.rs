@@ -34,6 +34,11 @@ impl Store for Memory {
         found.ok_or_else(|| missing(item.file().display()))
     }
 
+    fn remove(&mut self, item: Item) -> Result<(), StoreError> {
+        self.items.remove(&item);
+        Ok(())
+    }
+
     fn put_header(&mut self, header: &RunHeader) -> Result<(), StoreError> {
         self.header = Some(header.clone());
         Ok(())

@@ -34,6 +34,8 @@ pub enum Item {
     Snapshot(usize),
     /// The learner, for other runs.
     Agent,
+    /// A recovery that has not come to its end.
+    Halfway,
 }
 
 impl Item {
@@ -43,6 +45,7 @@ impl Item {
             Self::Checkpoint => PathBuf::from("checkpoint.bin"),
             Self::Snapshot(number) => Path::new("snapshots").join(format!("{number:03}.bin")),
             Self::Agent => PathBuf::from("agent.safetensors"),
+            Self::Halfway => PathBuf::from("recovery.bin"),
         }
     }
 }
@@ -63,6 +66,12 @@ pub trait Store {
     /// # Errors
     /// [`StoreError::Io`] naming the file.
     fn get(&self, item: Item) -> Result<Vec<u8>, StoreError>;
+
+    /// Drops an item that is not needed any more, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] naming the file.
+    fn remove(&mut self, item: Item) -> Result<(), StoreError>;
 
     /// Keeps what is fixed for the run.
     ///

@@ -7,6 +7,7 @@
 //! | `header.json` | what is fixed for the run: groups, sizes, baselines |
 //! | `history.jsonl` | one line a pruning epoch ([`EpochRecord`]) |
 //! | `checkpoint.bin` | the whole state after the last finished pruning epoch |
+//! | `recovery.bin` | a recovery that has not come to its end |
 //! | `snapshots/` | networks that may become the result |
 //! | `agent.safetensors` | the agent, for other runs |
 //! | `lock` | held while a process works in the folder |
@@ -76,6 +77,13 @@ impl Store for RunDir {
 
     fn get(&self, item: Item) -> Result<Vec<u8>, StoreError> {
         Ok(fs_err::read(self.path.join(item.file()))?)
+    }
+
+    fn remove(&mut self, item: Item) -> Result<(), StoreError> {
+        match fs_err::remove_file(self.path.join(item.file())) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     fn put_header(&mut self, header: &RunHeader) -> Result<(), StoreError> {

@@ -14,8 +14,8 @@ pub use check::CheckProgress;
 pub use prune::PruneProgress;
 pub use train::TrainProgress;
 
-/// Set by Ctrl-C; `unit` is what is finished first.
-pub fn stop_flag(unit: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
+/// Set by Ctrl-C; `when` says what is done first.
+pub fn stop_flag(when: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = flag.clone();
     ctrlc::set_handler(move || {
@@ -23,7 +23,7 @@ pub fn stop_flag(unit: &'static str) -> anyhow::Result<Arc<AtomicBool>> {
             // Asked twice: what was written last stands.
             std::process::exit(i32::from(super::exit_code::INTERRUPTED));
         }
-        eprintln!("\nstopping after this {unit}; press Ctrl-C again to stop at once");
+        eprintln!("\nstopping {when}; press Ctrl-C again to stop at once");
     })?;
     Ok(flag)
 }

@@ -36,7 +36,7 @@ pub fn run(args: &CompareArgs, threads: Option<usize>, call: &Call) -> Result<u8
         return Ok(exit_code::SUCCESS);
     }
     let mut told = Told {
-        stop: stop_flag("pruning epoch of each run")?,
+        stop: stop_flag("when each run is saved")?,
         job: &job,
         written: Instant::now(),
         has_begun: false,

@@ -22,7 +22,7 @@ pub fn run(args: &DemoArgs) -> Result<u8> {
     let settings = args.settings.over(DemoConfig::default());
     let command = command(args, &settings);
     let demo = Demo::begin(&args.data, &args.output, settings.clone(), command)?;
-    let stop = stop_flag("pruning epoch")?;
+    let stop = stop_flag("when the run is saved")?;
 
     say!(
         "1. training a VGG-like network on {} ({} epochs)",

@@ -45,7 +45,7 @@ pub fn run(args: &PruneArgs, call: &Call) -> Result<u8> {
         eprintln!("note: {note}");
     }
     let n_params = count_params(&args.model)?;
-    let mut progress = PruneProgress::new("pruning", n_params, stop_flag("pruning epoch")?);
+    let mut progress = PruneProgress::new("pruning", n_params, stop_flag("when the run is saved")?);
     let pruner = Pruner::with_config(config)
         .agent(args.agent.as_deref())
         .learn_into(args.learn_into.as_deref())

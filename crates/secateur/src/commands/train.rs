@@ -51,7 +51,8 @@ pub fn run(args: &TrainArgs) -> Result<u8> {
         }
         .build(&source, config.seed)?,
     };
-    let mut progress = TrainProgress::new("training", config.batch_size, stop_flag("step")?);
+    let mut progress =
+        TrainProgress::new("training", config.batch_size, stop_flag("after this step")?);
     let trained = train(&model, &source, &config, &mut progress)?;
     progress.finish();
     print_notes(&trained.notes);

@@ -5,10 +5,18 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use secateur::data::{self, DataConfig};
+use secateur::prune::PruneError;
+use secateur::{Files, Pruner};
 use secateur_onnx::model::Model;
+use secateur_search::config::PruneConfig;
+use secateur_search::error::SearchError;
+use secateur_search::record::Stage;
+use secateur_search::search::{Observer, Progress};
+use secateur_search::store::read_run;
 
 use crate::common::{
-    MODE, command, data_dir, net, path, prune_args, quick_config, run, stderr, undisturbed,
+    History, MODE, command, data_dir, net, path, prune_args, quick_config, run, stderr, undisturbed,
 };
 use crate::resume::{assert_ends_alike, masks, undisturbed_without_labels, unlabelled_args};
 
@@ -92,7 +100,7 @@ fn interrupt_until_done(mut args: Vec<String>, folder: &Path) {
             break;
         }
         assert_eq!(output.status.code(), Some(130), "{text}");
-        assert!(text.contains("stopping after this pruning epoch"), "{text}");
+        assert!(text.contains("stopping when the run is saved"), "{text}");
         assert!(text.contains("the run is saved in"), "{text}");
         assert!(
             text.contains("hint: run the same command with `--resume`"),
@@ -109,6 +117,75 @@ fn interrupt_until_done(mut args: Vec<String>, folder: &Path) {
         }
     }
     assert!(stops >= 2, "stopped {stops} times");
+}
+
+/// Asks to stop at a step of a recovery.
+struct StopAtStep(usize, bool);
+
+impl Observer for StopAtStep {
+    fn step(&mut self, progress: &Progress) {
+        self.1 = progress.stage == Stage::Recover && progress.step >= self.0;
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.1
+    }
+}
+
+#[test]
+fn a_run_that_was_stopped_in_a_recovery_goes_on_with_its_next_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(quick_config(folder.path(), MODE)).unwrap();
+    let config: PruneConfig = toml::from_str(&text).unwrap();
+    let source = data::open(&data_dir(), &DataConfig::default()).unwrap();
+    let begin = |name: &str, resume: bool, observer: &mut dyn Observer| {
+        let mut files = Files::new(net(), folder.path().join(name));
+        files.resume = resume;
+        let pruner = Pruner::with_config(config.clone());
+        pruner.run_files(&files, &source, observer)
+    };
+    begin("whole.onnx", false, &mut ()).unwrap();
+    let (_, history) = read_run(&folder.path().join("whole.onnx.run")).unwrap();
+    let expected: History = history.into_iter().map(|record| record.masks).collect();
+
+    let kept = folder.path().join("small.onnx.run/recovery.bin");
+    for (resume, stop) in [(false, 2), (true, 3), (true, 5)] {
+        let stopped = begin("small.onnx", resume, &mut StopAtStep(stop, false));
+        assert!(
+            matches!(
+                stopped,
+                Err(PruneError::Search(SearchError::Interrupted { .. }))
+            ),
+            "{stop}: {stopped:?}"
+        );
+        assert!(kept.exists(), "{stop}");
+    }
+    let mut seen = FirstStep::default();
+    begin("small.onnx", true, &mut seen).unwrap();
+    assert_eq!(seen.0, Some(6), "steps are taken once");
+    assert!(!kept.exists());
+    let whole = folder.path().join("whole.onnx");
+    assert_ends_alike(folder.path(), "small", &whole, &expected);
+
+    // What is kept of a recovery may be damaged: it begins anew.
+    begin("other.onnx", false, &mut StopAtStep(4, false)).unwrap_err();
+    std::fs::write(folder.path().join("other.onnx.run/recovery.bin"), b"secatr").unwrap();
+    let mut seen = FirstStep::default();
+    begin("other.onnx", true, &mut seen).unwrap();
+    assert_eq!(seen.0, Some(1));
+    assert_ends_alike(folder.path(), "other", &whole, &expected);
+}
+
+/// The first step of a recovery that it is told of.
+#[derive(Default)]
+struct FirstStep(Option<usize>);
+
+impl Observer for FirstStep {
+    fn step(&mut self, progress: &Progress) {
+        if progress.stage == Stage::Recover {
+            self.0.get_or_insert(progress.step);
+        }
+    }
 }
 
 #[test]

@@ -109,12 +109,23 @@ impl StepObserver for StopAfter {
     }
 }
 
+/// What a training goes on from.
+type State = (Weights, Optimizer, BatchSampler);
+
+fn beginning(case: &Case, part: &Part) -> State {
+    (
+        case.weights.clone(),
+        Optimizer::new(OptimizerConfig::default()),
+        BatchSampler::new(part.len(), 8, 1),
+    )
+}
+
+/// Takes the steps of a training of 12 that are not `done`.
 fn train(
     case: &Case,
     part: &Part,
-    weights: &mut Weights,
-    sampler: &mut BatchSampler,
-    steps: usize,
+    (weights, optimizer, sampler): &mut State,
+    done: usize,
     observer: &mut dyn StepObserver,
 ) -> Result<(), NetError> {
     let net = network(case, &Engine::fused());
@@ -123,21 +134,17 @@ fn train(
         task: case.task.as_ref(),
         data: part,
         schedule: Schedule {
-            kind: ScheduleKind::Constant,
+            kind: ScheduleKind::OneCycle,
             peak: 0.02,
-            steps,
+            steps: 12,
         },
+        done,
         smoothing: 0.0,
         augment: AUGMENT,
         teacher: None,
         collector: None,
     };
-    // Without momentum, so that nothing but weights and sampler carries over.
-    let mut optimizer = Optimizer::new(OptimizerConfig {
-        momentum: 0.0,
-        ..OptimizerConfig::default()
-    });
-    train_slice(&slice, weights, &mut optimizer, sampler, observer)?;
+    train_slice(&slice, weights, optimizer, sampler, observer)?;
     Ok(())
 }
 
@@ -151,19 +158,16 @@ fn training_is_the_same_from_memory_and_from_files_and_after_a_stop() {
         let half: NormaliseBy = "half".parse().unwrap();
         let half = half.resolve(3, Colour::Rgb).unwrap().unwrap();
         let part = part.normalised(&half).unwrap();
-        let mut weights = case.weights.clone();
-        let mut sampler = BatchSampler::new(part.len(), 8, 1);
-        match stop {
-            None => train(&case, &part, &mut weights, &mut sampler, 12, &mut ()).unwrap(),
-            Some(stop) => {
-                let observer = &mut StopAfter(stop);
-                train(&case, &part, &mut weights, &mut sampler, 12, observer).unwrap();
-                // As a run does that goes on after a kill.
-                let text = serde_json::to_string(&sampler).unwrap();
-                sampler = serde_json::from_str(&text).unwrap();
-                train(&case, &part, &mut weights, &mut sampler, 12 - stop, &mut ()).unwrap();
-            }
+        let mut state = beginning(&case, &part);
+        if let Some(stop) = stop {
+            let observer = &mut StopAfter(stop);
+            train(&case, &part, &mut state, 0, observer).unwrap();
+            // As a run does that goes on after a kill.
+            let text = serde_json::to_string(&state).unwrap();
+            state = serde_json::from_str(&text).unwrap();
         }
+        train(&case, &part, &mut state, stop.unwrap_or(0), &mut ()).unwrap();
+        let weights = state.0;
         let net = network(&case, &Engine::fused());
         (
             evaluate(
@@ -271,9 +275,8 @@ fn a_file_that_goes_away_ends_the_training_with_its_name() {
     let gone = folder.path().join("train/b/003.png");
     std::fs::remove_file(&gone).unwrap();
     let case = case();
-    let mut weights = case.weights.clone();
-    let mut sampler = BatchSampler::new(part.len(), 8, 1);
-    let error = train(&case, &part, &mut weights, &mut sampler, 20, &mut ()).unwrap_err();
+    let mut state = beginning(&case, &part);
+    let error = train(&case, &part, &mut state, 0, &mut ()).unwrap_err();
     let text = error.to_string();
     assert!(
         text.contains("003.png") && text.contains("No such file"),

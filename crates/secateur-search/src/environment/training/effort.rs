@@ -1,13 +1,15 @@
 //! What healing a network takes.
 
+use serde::{Deserialize, Serialize};
+
 /// How much longer a multiply-add of solving takes than one of the given network's training: sums are of
 /// 64 bits, matrices are narrow, and rows are gathered. In looks at a VGG-like network on MNIST and a
 /// VGG-16 on CIFAR-10, held against an epoch of their training, 5.6 and 7.3 (docs/performance.md).
 const SOLVING: f64 = 7.0;
 
 /// What a healing took, in sample-MACs.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Effort {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Effort {
     /// Of the network that was healed.
     pub of_present: f64,
     /// Of the given network.

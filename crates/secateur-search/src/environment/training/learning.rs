@@ -6,9 +6,11 @@ use secateur_net::NetError;
 use secateur_net::data::{Augment, BatchJob};
 use secateur_net::health::probe_health;
 use secateur_net::mask::Selection;
-use secateur_net::score::Collector;
+use secateur_net::score::{Collector, Gathered};
 use secateur_net::task::{Against, Targets};
 use secateur_net::train::{Schedule, ScheduleKind, Slice, StepObserver, train_slice};
+
+use serde::{Deserialize, Serialize};
 
 use super::{PROBE_IMAGES, TrainingEnvironment, statistics};
 use crate::costs::Costs;
@@ -37,14 +39,36 @@ impl Plan {
     }
 }
 
+/// How far the present network has come with a plan.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trained {
+    /// Loss of each step.
+    losses: Vec<f32>,
+    /// What the steps told of its kernels.
+    gathered: Gathered,
+}
+
+impl Trained {
+    /// Steps taken.
+    pub fn steps(&self) -> usize {
+        self.losses.len()
+    }
+
+    /// Mean loss of the steps.
+    pub fn mean_loss(&self) -> f64 {
+        let sum: f64 = self.losses.iter().map(|&loss| f64::from(loss)).sum();
+        sum / self.losses.len().max(1) as f64
+    }
+}
+
 impl TrainingEnvironment<'_> {
-    /// Trains the present network and enters what that tells of its kernels; returns the mean loss
-    /// and the steps taken.
+    /// Goes on with training the present network, until the end of the plan or until `watch` ends it.
     pub(super) fn train(
         &mut self,
         plan: Plan,
+        trained: &mut Trained,
         watch: &mut dyn StepObserver,
-    ) -> Result<(f64, usize), NetError> {
+    ) -> Result<(), NetError> {
         let problem = self.problem;
         let state = &mut self.state;
         let masks = &state.standing.masks;
@@ -55,12 +79,14 @@ impl TrainingEnvironment<'_> {
             problem.compact_with(masks, teacher.iter().flat_map(|t| t.features.names()))?;
         let selection = Selection::new(groups, masks);
         let mut compact = selection.gather(&state.weights);
-        let collector = Arc::new(Collector::default());
+        let gathered = std::mem::take(&mut trained.gathered);
+        let collector = Arc::new(Collector::from_gathered(gathered));
         let slice = Slice {
             network: &network,
             task: problem.task.as_ref(),
             data: &problem.train,
             schedule: plan.schedule,
+            done: trained.steps(),
             smoothing: self.training.smoothing,
             augment: plan.augment,
             teacher: teacher.as_ref(),
@@ -69,22 +95,34 @@ impl TrainingEnvironment<'_> {
         let (optimizer, sampler) = (&mut state.optimizer, &mut self.shared.sampler);
         let report = train_slice(&slice, &mut compact, optimizer, sampler, watch)?;
         selection.scatter(&compact, &mut state.weights);
-        statistics::enter(&mut state.kernels, groups, masks, &collector.scores());
-        Ok((report.mean_loss(), report.steps))
+        trained.losses.extend(report.losses);
+        trained.gathered = collector.gathered();
+        Ok(())
+    }
+
+    /// Enters what the steps of a training told of the present network's kernels.
+    pub(super) fn enter(&mut self, trained: &Trained) {
+        let groups = &self.problem.space.groups;
+        let state = &mut self.state;
+        let scores = trained.gathered.scores();
+        statistics::enter(&mut state.kernels, groups, &state.standing.masks, &scores);
     }
 
     /// Scores the active kernels by passes over so many batches; returns their mean loss and the
     /// sample-MACs.
     pub(super) fn score(&mut self, batches: usize) -> Result<(f64, f64), NetError> {
         let before = self.state.weights.clone();
-        let (loss, steps) = self.train(Plan::still(batches), &mut ())?;
+        let mut trained = Trained::default();
+        self.train(Plan::still(batches), &mut trained, &mut ())?;
         self.state.weights = before;
+        self.enter(&trained);
         // An outside trainer's batches are of another size.
         let costs = Costs {
             batch_size: self.shared.sampler.batch_size(),
             ..self.costs
         };
-        Ok((loss, steps as f64 * costs.step(self.macs())))
+        let cost = trained.steps() as f64 * costs.step(self.macs());
+        Ok((trained.mean_loss(), cost))
     }
 
     /// Measures the health of the dormant kernels, if there are any, on one batch; returns the

@@ -128,6 +128,7 @@ fn given(problem: &Problem, training: &TrainingConfig) -> State {
             .iter()
             .map(|group| vec![KernelState::default(); group.width])
             .collect(),
+        ongoing: None,
     }
 }
 
@@ -217,11 +218,16 @@ impl Environment for TrainingEnvironment<'_> {
         // What kernels earn by themselves goes by what was known when they were switched.
         let known = self.own_reward.take();
         let own = known.unwrap_or_else(|| self.observe(goal).own_reward);
-        let (train_loss, mut effort) = match action.healing {
-            Healing::Solved { fully_judged } => self.look(action.masks.clone(), fully_judged)?,
+        let healed = match action.healing {
+            Healing::Solved { fully_judged } => {
+                Some(self.look(action.masks.clone(), fully_judged)?)
+            }
             Healing::Recovery { steps, rate, .. } => {
                 self.recover(&action.masks, steps, rate, watch)?
             }
+        };
+        let Some((train_loss, mut effort)) = healed else {
+            return Ok(Step::default());
         };
         if let Healing::Recovery { probe: true, .. } = action.healing {
             effort.of_given += self.probe()?;
@@ -233,6 +239,10 @@ impl Environment for TrainingEnvironment<'_> {
             work: effort.work(self.costs.slowdown(self.macs())),
             reward: self.rewarded(&before, &own, goal),
         })
+    }
+
+    fn is_halfway(&self) -> bool {
+        self.state.ongoing.is_some()
     }
 
     fn standing(&self) -> &Standing {

@@ -5,13 +5,26 @@ use secateur_net::train::{Schedule, ScheduleKind, StepObserver};
 use secateur_net::weights::Weights;
 use secateur_net::{Interpreter, NetError};
 use secateur_onnx::coupling::Masks;
+use serde::{Deserialize, Serialize};
 
-use super::learning::{LOOK_BATCHES, Plan};
+use super::learning::{LOOK_BATCHES, Plan, Trained};
 use super::solving::fall;
 use super::{Effort, Standing, TrainingEnvironment};
 use crate::environment::EnvironmentError;
 
+/// A recovery that has begun.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ongoing {
+    start: Start,
+    /// What beginning it took.
+    effort: Effort,
+    /// Training steps of the whole recovery.
+    steps: usize,
+    trained: Trained,
+}
+
 /// A network in front of a recovery, as it does on the search part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Start {
     weights: Weights,
     judged: Vec<Judged>,
@@ -19,34 +32,30 @@ struct Start {
 
 impl TrainingEnvironment<'_> {
     /// Trains the network of some masks for so many steps, less what its start took, `rate` being the share
-    /// of the usual peak that the learning rate reaches; returns the mean loss and what it took.
+    /// of the usual peak that the learning rate reaches; returns the mean loss and what it took, or
+    /// nothing if `watch` ended it before its last step. Then the state holds what it goes on from.
     pub(super) fn recover(
         &mut self,
         masks: &Masks,
         steps: usize,
         rate: f32,
         watch: &mut dyn StepObserver,
-    ) -> Result<(f64, Effort), EnvironmentError> {
-        // At fixed masks nothing could have been switched: no kernel gets older.
-        if self.state.standing.masks != *masks {
-            self.state.switch(masks.clone());
-        }
-        let network = self.problem.compact(masks)?;
-        let (start, mut effort) = self.begin_recovery(&network)?;
-        let steps = self.steps_left(steps, effort);
+    ) -> Result<Option<(f64, Effort)>, EnvironmentError> {
+        let mut ongoing = match self.state.ongoing.take() {
+            Some(ongoing) => ongoing,
+            None => Box::new(self.begin_recovery(masks, steps)?),
+        };
         if self.trainer.is_some() {
-            self.train_outside(steps, watch)?;
-            effort.of_present += steps as f64 * self.costs.step(self.macs());
-            effort.of_present += self.end_recovery(start, &network)?;
-            // What was trained here is scored on the way; and what is not taken over need not be.
-            let (loss, scoring) = self.score(LOOK_BATCHES)?;
-            effort.of_present += scoring;
-            return Ok((loss, effort));
+            self.train_outside(ongoing.steps, watch)?;
+        } else {
+            let plan = self.recovery_plan(ongoing.steps, rate);
+            self.train(plan, &mut ongoing.trained, watch)?;
+            if ongoing.trained.steps() < ongoing.steps {
+                self.state.ongoing = Some(ongoing);
+                return Ok(None);
+            }
         }
-        let (loss, taken) = self.train(self.recovery_plan(steps, rate), watch)?;
-        effort.of_present += taken as f64 * self.costs.step(self.macs());
-        effort.of_present += self.end_recovery(start, &network)?;
-        Ok((loss, effort))
+        Ok(Some(self.end_recovery(*ongoing)?))
     }
 
     fn recovery_plan(&self, steps: usize, rate: f32) -> Plan {
@@ -60,21 +69,29 @@ impl TrainingEnvironment<'_> {
         }
     }
 
-    /// Clears the moments, and gives the present network solved weights where those do better;
-    /// returns what the recovery begins with, and what it took.
-    fn begin_recovery(&mut self, network: &Interpreter) -> Result<(Start, Effort), NetError> {
+    /// Goes to the network of some masks, clears the moments, and gives it solved weights where those do
+    /// better.
+    fn begin_recovery(&mut self, masks: &Masks, allowed: usize) -> Result<Ongoing, NetError> {
+        // At fixed masks nothing could have been switched: no kernel gets older.
+        if self.state.standing.masks != *masks {
+            self.state.switch(masks.clone());
+        }
+        let network = self.problem.compact(masks)?;
         let state = &mut self.state;
         state.weights.clear_moments();
-        let masks = &state.standing.masks;
-        let healed = self.solving.solve(network, masks, &mut state.weights)?;
-        let (judged, judging) = self.judged(network)?;
-        let start = Start {
-            weights: self.state.weights.clone(),
-            judged,
-        };
+        let healed = self.solving.solve(&network, masks, &mut state.weights)?;
+        let (judged, judging) = self.judged(&network)?;
         let mut effort = healed.effort();
         effort.of_present += judging;
-        Ok((start, effort))
+        Ok(Ongoing {
+            start: Start {
+                weights: self.state.weights.clone(),
+                judged,
+            },
+            effort,
+            steps: self.steps_left(allowed, effort),
+            trained: Trained::default(),
+        })
     }
 
     /// Training steps that are left of those allowed once the recovery has begun, which took so much
@@ -86,12 +103,29 @@ impl TrainingEnvironment<'_> {
         allowed.saturating_sub(taken).max(allowed.div_ceil(2))
     }
 
+    /// Stays with the better of what a recovery began with and what it has come to; returns the mean loss
+    /// and what it took.
+    fn end_recovery(&mut self, ongoing: Ongoing) -> Result<(f64, Effort), NetError> {
+        let mut effort = ongoing.effort;
+        effort.of_present += ongoing.steps as f64 * self.costs.step(self.macs());
+        effort.of_present += self.keep_better(ongoing.start)?;
+        if self.trainer.is_none() {
+            self.enter(&ongoing.trained);
+            return Ok((ongoing.trained.mean_loss(), effort));
+        }
+        // What was trained here is scored on the way; and what is not taken over need not be.
+        let (loss, scoring) = self.score(LOOK_BATCHES)?;
+        effort.of_present += scoring;
+        Ok((loss, effort))
+    }
+
     /// Goes back to what the recovery began with if it has become worse on the search part for certain:
     /// on few samples training may fit their noise. What was trained here is held to the loss that it
     /// was trained by, what was trained outside to its quality, since its loss is another. Returns the
     /// sample-MACs.
-    fn end_recovery(&mut self, start: Start, network: &Interpreter) -> Result<f64, NetError> {
-        let (mut judged, judging) = self.judged(network)?;
+    fn keep_better(&mut self, start: Start) -> Result<f64, NetError> {
+        let network = self.problem.compact(&self.state.standing.masks)?;
+        let (mut judged, judging) = self.judged(&network)?;
         let began = mean(&start.judged, |judged| judged.loss);
         let figure: fn(&Judged) -> f64 = match self.trainer {
             None => |judged| judged.loss,

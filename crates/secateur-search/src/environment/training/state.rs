@@ -6,6 +6,7 @@ use secateur_net::weights::Weights;
 use secateur_onnx::coupling::Masks;
 use serde::{Deserialize, Serialize};
 
+use super::recovering::Ongoing;
 use crate::environment::Standing;
 use crate::scores::Statistics;
 
@@ -33,6 +34,8 @@ pub struct State {
     pub optimizer: Optimizer,
     /// Kernels, `[group][kernel]`.
     pub kernels: Vec<Vec<KernelState>>,
+    /// The recovery that it is in the middle of, if it is.
+    pub ongoing: Option<Box<Ongoing>>,
 }
 
 /// What is shared by all episodes of a run.
