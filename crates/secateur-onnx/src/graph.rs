@@ -35,6 +35,8 @@ pub struct Graph {
     pub computed: Vec<String>,
     /// True if channels may go that a node mixes ([`crate::model::ALLOW_MIXING`]).
     pub allow_mixing: bool,
+    /// True if its inputs have no axis for a batch ([`crate::model::NO_BATCH`]).
+    pub no_batch: bool,
 }
 
 impl Graph {
@@ -75,6 +77,7 @@ impl Graph {
             uncut: BTreeSet::new(),
             computed: model.computed_weights().to_vec(),
             allow_mixing: model.allows_mixing(),
+            no_batch: model.has_no_batch(),
         };
         for stored in model.initializers(reading)? {
             graph.define(stored)?;
@@ -96,7 +99,8 @@ impl Graph {
         graph.inputs = inputs
             .filter(|input| !graph.initializers.contains_key(&input.name))
             .collect();
-        crate::model::fill_inputs(&mut graph.inputs, &model.input_shapes());
+        let has_batch = !graph.no_batch;
+        crate::model::fill_inputs(&mut graph.inputs, &model.input_shapes(), has_batch);
         graph.sorted()
     }
 

@@ -3,11 +3,13 @@
 //!
 //! The first axis of an array counts samples. The first axis of the network's first input does
 //! too; of another input it is the axis of the same name, or of the same fixed extent where the
-//! file was exported for one batch. An input without such an axis takes one value for all samples.
+//! file was exported for one batch. An input without such an axis takes one value for all samples, or, as
+//! every input of a network that takes one sample at a time, the values of the samples one after the other.
 
 use secateur_onnx::model::{Dim, ValueInfo};
 
 use super::arrays::{Column, Element};
+use crate::interpreter::batch_axis;
 
 /// An array: its name and extents.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +26,8 @@ pub(super) struct Match {
     pub(super) column: Column,
     /// True if the array holds one value that every sample gets.
     pub(super) is_shared: bool,
+    /// True if each sample fills the whole input: the network takes one at a time.
+    pub(super) is_stacked: bool,
 }
 
 /// The place of the array for an input: of that name, or the only one for the only input.
@@ -65,6 +69,19 @@ pub(super) fn fit(
             element,
         },
         is_shared,
+        is_stacked: false,
+    };
+    // Every sample fills the whole input.
+    let stacked = || match array.extents {
+        [samples, sample @ ..] if *samples == n && takes(&input.shape, sample) => {
+            let is_stacked = true;
+            let matched = matched(sample.to_vec(), Some(0), false);
+            Some(Match {
+                is_stacked,
+                ..matched
+            })
+        }
+        _ => None,
     };
     if !input.has_shape {
         let shape = array.extents.get(1..).unwrap_or_default();
@@ -79,7 +96,7 @@ pub(super) fn fit(
         };
         return match takes(&input.shape, &shape) {
             true => Ok(matched(shape, None, true)),
-            false => Err(wrong()),
+            false => stacked().ok_or_else(wrong),
         };
     };
     let mut rest = input.shape.clone();
@@ -107,26 +124,7 @@ pub(super) fn fit(
             return Ok(matched(whole, Some(axis), true));
         }
     }
-    Err(wrong())
-}
-
-/// The axis of an input that counts samples.
-fn batch_axis(input: &ValueInfo, first: &ValueInfo) -> Option<usize> {
-    if input.name == first.name {
-        return (!input.shape.is_empty()).then_some(0);
-    }
-    let batch = first.shape.first()?;
-    let same = |dim: &Dim| match batch {
-        Dim::Fixed(_) | Dim::Named(_) => dim == batch,
-        Dim::Unknown => dim.fixed().is_none(),
-    };
-    let found = input.shape.iter().position(same);
-    // An export whose inputs name the batch apart (`unk__1`, `unk__2`).
-    let open_front = || {
-        let is_open = |dim: &Dim| dim.fixed().is_none();
-        (is_open(batch) && input.shape.first().is_some_and(is_open)).then_some(0)
-    };
-    found.or_else(open_front)
+    stacked().ok_or_else(wrong)
 }
 
 /// Does an input of these extents take a value of those?
@@ -221,7 +219,14 @@ mod tests {
         check(&["n", "9"], &["n"], &[7], Some((vec![], Some(0), false)));
         check(&["n", "9"], &[], &[], Some((vec![], None, true)));
         check(&["n", "9"], &[], &[1], Some((vec![], None, true)));
-        check(&["n", "9"], &[], &[7], None);
+        check(&["n", "9"], &[], &[7], Some((vec![], Some(0), false)));
+        check(&["n", "9"], &[], &[6], None);
+        check(
+            &["t", "9"],
+            &["t", "9"],
+            &[7, 20, 9],
+            Some((vec![20, 9], Some(0), false)),
+        );
         check(&["n", "9"], &["3"], &[3], Some((vec![3], None, true)));
         check(
             &["u1", "9"],

@@ -1,7 +1,7 @@
 //! How files become a network's input: what is said, what the model carries, and what to take
 //! where neither knows.
 
-use secateur_onnx::model::{Model, ValueInfo};
+use secateur_onnx::model::{InputShape, Model, ValueInfo};
 use serde::{Deserialize, Serialize};
 
 use super::arrays::Element;
@@ -41,7 +41,8 @@ impl Preprocessing {
 }
 
 /// Gives a model with open extents the size of the data: that of the images, or the extents of
-/// the arrays for its inputs. Extents that are given stay.
+/// the arrays for its inputs. Extents that are given stay. Notes it where each sample of the arrays fills
+/// the first input, so that there is no axis for a batch.
 ///
 /// # Errors
 /// [`DataError::SizesDiffer`] if the images are not alike and no size was given.
@@ -50,10 +51,19 @@ pub fn settle_image_size(model: &mut Model, source: &Source) -> Result<(), DataE
         let inputs: Vec<ValueInfo> = model.inputs();
         let given = model.input_shapes();
         let mut shapes = source.train.input_shapes(&inputs);
+        let fills_input = |shape: &InputShape| shape.extents.first().is_some_and(Option::is_some);
+        if shapes.first().is_some_and(fills_input) {
+            model.set_no_batch();
+        }
         shapes.retain(|shape| given.iter().all(|other| other.input != shape.input));
+        let says_more = |shape: &InputShape, input: &ValueInfo| {
+            let dims = input.shape.iter().zip(&shape.extents);
+            let mut open = dims.filter(|(dim, _)| dim.fixed().is_none());
+            !input.has_shape || open.any(|(_, extent)| extent.is_some())
+        };
         shapes.retain(|shape| {
             let mut inputs = inputs.iter().filter(|input| input.name == shape.input);
-            inputs.any(|input| !input.is_fixed())
+            inputs.any(|input| says_more(shape, input))
         });
         // Shapes that contradict the file are told by `ModelData::new`, with the array's name.
         let _ = model.give_input_shapes(&shapes);

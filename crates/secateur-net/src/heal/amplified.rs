@@ -51,7 +51,7 @@ impl Trial {
                 weight.data = values;
             }
         }
-        walk.outputs(0, n)
+        walk.outputs(&[n])
     }
 }
 
@@ -90,7 +90,7 @@ pub(super) fn amplifications(
             walk.step(weights)?;
             step += 1;
         }
-        let given = walk.outputs(0, n)?;
+        let given = walk.outputs(&[n])?;
         let behind = due.iter().map(|due| 1.0 - *due as f64 / step.max(1) as f64);
         passes += n as f64 * (1.0 + behind.sum::<f64>());
         for (moved, found) in zip(&mut moved, &found) {

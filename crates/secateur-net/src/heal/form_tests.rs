@@ -67,6 +67,7 @@ fn graph(
         uncut: BTreeSet::new(),
         computed: Vec::new(),
         allow_mixing: false,
+        no_batch: false,
     }
 }
 

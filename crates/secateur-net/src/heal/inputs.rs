@@ -1,7 +1,7 @@
 //! The inputs that weights are solved on.
 
 use super::SolveOptions;
-use crate::data::{Batch, DataError, Part};
+use crate::data::{DataError, Part};
 use crate::error::Result;
 use crate::interpreter::{Interpreter, Walk};
 use crate::value::Value;
@@ -44,7 +44,9 @@ impl Inputs {
             };
             return Err(too_few.into());
         }
-        let probe = values(network, part.batch(&part.run(0, 1))?)?;
+        let probe = part.batch(&part.run(0, 1))?.inputs;
+        let probe = network.goes_with(weights, probe)?.into_iter().next();
+        let probe = values(network, probe.unwrap_or_default())?;
         let fits = options.memory / bytes_per_input(network, weights, probe)?.max(1);
         let count = wanted.min(fits.max(2));
         let size = BATCH.min(count.div_ceil(HELD_OUT));
@@ -56,11 +58,12 @@ impl Inputs {
         let mut start = 0;
         while start < count {
             let job = part.run(start, size.min(count - start));
-            let batch = part.batch(&job)?;
-            let n = batch.inputs.n;
-            inputs.sizes.push(n);
-            start += n;
-            inputs.batches.push(values(network, batch)?);
+            let batch = part.batch(&job)?.inputs;
+            start += batch.n;
+            for go in network.goes_with(weights, batch)? {
+                inputs.sizes.push(go.n);
+                inputs.batches.push(values(network, go)?);
+            }
         }
         let n = inputs.sizes.len();
         inputs.fit = n - n.div_ceil(HELD_OUT).min(n - 1);
@@ -89,8 +92,8 @@ fn named(batch: &[(String, Value)]) -> Vec<(&str, Value)> {
 }
 
 /// A batch's inputs by name.
-fn values(network: &Interpreter, batch: Batch) -> Result<Vec<(String, Value)>> {
-    let values = network.input_values(batch.inputs, network.engine().device())?;
+fn values(network: &Interpreter, batch: crate::value::Inputs) -> Result<Vec<(String, Value)>> {
+    let values = network.input_values(batch, network.engine().device())?;
     Ok(values
         .into_iter()
         .map(|(name, value)| (name.to_string(), value))

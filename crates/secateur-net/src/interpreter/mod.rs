@@ -7,6 +7,7 @@
 mod chains;
 mod frontier;
 mod fusing;
+mod goes;
 mod input;
 mod live;
 mod plan;
@@ -23,6 +24,7 @@ use secateur_onnx::graph::{Graph, ValueInfo};
 
 use self::chains::{Chains, left_norms};
 pub use self::frontier::{End, Frontier, Stop};
+pub(crate) use self::goes::batch_axis;
 pub use self::input::ImageInput;
 pub use self::recompute::Footprint;
 pub use self::run::TrainingPass;
@@ -53,6 +55,8 @@ pub struct Interpreter {
     outputs: Vec<String>,
     /// Of each output, the axis that counts samples.
     sample_axes: Vec<usize>,
+    /// Whether it takes several samples at once; found by the first that come together.
+    takes_batches: OnceLock<bool>,
     /// Where training passes are cut to keep within the engine's memory; found by the first.
     cuts: OnceLock<Vec<usize>>,
 }
@@ -91,6 +95,7 @@ impl Interpreter {
             inputs: graph.inputs.clone(),
             outputs: outputs.iter().map(ToString::to_string).collect(),
             sample_axes: samples::sample_axes(graph, outputs),
+            takes_batches: OnceLock::new(),
             cuts: OnceLock::new(),
         })
     }

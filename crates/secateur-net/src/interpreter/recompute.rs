@@ -105,12 +105,15 @@ pub(super) struct Kept<'a> {
 }
 
 impl Interpreter {
-    /// What a training pass gives and holds, found by one without a tape.
+    /// What a training pass gives and holds for the samples that the network takes at once, found by one
+    /// without a tape.
     ///
     /// # Errors
     /// As [`Self::forward_training`].
     pub fn footprint(&self, bound: &Bound, inputs: Inputs) -> Result<Footprint> {
-        let values = self.input_values(inputs, &Phase::Training.device(&self.engine))?;
+        let goes = self.goes(Phase::Training, bound, inputs);
+        let first = goes.into_iter().next().unwrap_or_default();
+        let values = self.input_values(first, &Phase::Training.device(&self.engine))?;
         self.footprint_of(bound, &values)
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Gradients, Tensor};
 
+use super::goes::{joined, joined_tensors};
 use super::live::Live;
 use super::recompute::Kept;
 use super::samples::samples_first;
@@ -82,24 +83,35 @@ impl Interpreter {
         inputs: Inputs,
         collector: Option<Arc<Collector>>,
     ) -> Result<TrainingPass<'a>> {
+        let goes = self.goes(Phase::Training, bound, inputs);
         let pass = self.pass(Phase::Training, bound, collector);
-        let (n, names) = (inputs.n, self.outputs());
-        let values = self.input_values(inputs, &pass.device)?;
         let (mut moments, mut kept) = (Vec::new(), None);
-        let cuts = self.cuts(bound, &values)?;
-        let outputs = if cuts.is_empty() {
-            self.run(&pass, &values, &names)?
-        } else {
-            let detached = bound.detached();
-            let without_tape = self.pass(Phase::Training, &detached, None);
-            let (live, of_parts) = self.run_cut((&without_tape, &pass), bound, &values, cuts)?;
-            kept = Some(of_parts);
-            moments = without_tape.take_moments();
-            live.find_all(&pass, &names)?
+        let outputs = match <[Inputs; 1]>::try_from(goes) {
+            Ok([all]) => {
+                let n = all.n;
+                let values = self.input_values(all, &pass.device)?;
+                let cuts = self.cuts(bound, &values)?;
+                let outputs = if cuts.is_empty() {
+                    self.run(&pass, &values, &self.outputs())?
+                } else {
+                    let detached = bound.detached();
+                    let without_tape = self.pass(Phase::Training, &detached, None);
+                    let passes = (&without_tape, &pass);
+                    let (live, of_parts) = self.run_cut(passes, bound, &values, cuts)?;
+                    kept = Some(of_parts);
+                    moments = without_tape.take_moments();
+                    live.find_all(&pass, &self.outputs())?
+                };
+                self.samples_first(&pass, &outputs, n)?
+            }
+            Err(goes) => {
+                let each = goes.into_iter().map(|go| self.go(&pass, go));
+                joined_tensors(each.collect::<Result<_>>()?, &self.outputs())?
+            }
         };
         moments.extend(pass.take_moments());
         Ok(TrainingPass {
-            outputs: self.samples_first(&pass, &outputs, n)?,
+            outputs,
             moments,
             watched: pass.take_watched(),
             collector: pass.collector,
@@ -125,12 +137,21 @@ impl Interpreter {
     /// # Errors
     /// As [`crate::ops::Operator::forward`], and [`NetError::Shape`] for inputs that do not fit.
     pub fn forward_inference(&self, bound: &Bound, inputs: Inputs) -> Result<Vec<Output>> {
+        let goes = self.goes(Phase::Inference, bound, inputs);
         let pass = self.pass(Phase::Inference, bound, None);
+        let each = goes.into_iter().map(|go| {
+            let outputs = self.go(&pass, go)?;
+            Ok(outputs.iter().map(Output::from_dense).collect())
+        });
+        joined(each.collect::<Result<_>>()?, &self.outputs())
+    }
+
+    /// The planned outputs for samples that the network takes at once.
+    fn go(&self, pass: &Pass<'_>, inputs: Inputs) -> Result<Vec<Dense>> {
         let n = inputs.n;
         let values = self.input_values(inputs, &pass.device)?;
-        let outputs = self.run(&pass, &values, &self.outputs())?;
-        let outputs = self.samples_first(&pass, &outputs, n)?;
-        Ok(outputs.iter().map(Output::from_dense).collect())
+        let outputs = self.run(pass, &values, &self.outputs())?;
+        self.samples_first(pass, &outputs, n)
     }
 
     fn samples_first(&self, pass: &Pass<'_>, outputs: &[Value], n: usize) -> Result<Vec<Dense>> {

@@ -112,6 +112,7 @@ mod tests {
                 uncut: BTreeSet::new(),
                 computed: Vec::new(),
                 allow_mixing: false,
+                no_batch: false,
             };
             assert_eq!(sample_axes(&graph, &["y"]), [expected], "{output:?}");
         };

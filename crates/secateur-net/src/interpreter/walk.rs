@@ -4,6 +4,7 @@
 use burn::tensor::Device;
 
 use super::Interpreter;
+use super::goes::joined;
 use super::live::Live;
 use super::samples::samples_first;
 use crate::error::Result;
@@ -56,11 +57,17 @@ impl<'n> Walk<'n> {
         steps.into_iter().flatten().min().unwrap_or(0)
     }
 
-    /// What the network gives for a batch of `n` samples, behind the last step.
+    /// What the network gives behind the last step for its batches, of so many samples each, as one.
     ///
     /// # Errors
     /// As [`Interpreter::forward_inference`].
-    pub fn outputs(&self, batch: usize, n: usize) -> Result<Vec<Output>> {
+    pub fn outputs(&self, sizes: &[usize]) -> Result<Vec<Output>> {
+        let batches = sizes.iter().enumerate();
+        let outputs = batches.map(|(batch, &n)| self.outputs_of(batch, n));
+        joined(outputs.collect::<Result<_>>()?, &self.network.outputs())
+    }
+
+    fn outputs_of(&self, batch: usize, n: usize) -> Result<Vec<Output>> {
         let pass = self.pass();
         let names = self.network.outputs().into_iter();
         names

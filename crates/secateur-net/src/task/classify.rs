@@ -231,9 +231,18 @@ fn agree(scores: &[f32], original: &[f32]) -> Judged {
 fn class_count(graph: &Graph, output: &ValueInfo) -> Result<usize> {
     let shapes = secateur_onnx::shape::infer_shapes(graph, None)?;
     let dims = shapes.get(&output.name).map_or(&[][..], Vec::as_slice);
+    let batch = graph
+        .inputs
+        .first()
+        .and_then(|input| input.shape.first()?.fixed());
+    // A file for a batch of one sample may give many rows for it.
+    let is_row = |rows: &Dim| match (batch, rows.fixed()) {
+        (Some(batch), Some(rows)) => rows == batch,
+        _ => true,
+    };
     match dims {
-        [_, Dim::Fixed(classes), rest @ ..]
-            if *classes > 1 && rest.iter().all(|dim| dim.fixed() == Some(1)) =>
+        [rows, Dim::Fixed(classes), rest @ ..]
+            if is_row(rows) && *classes > 1 && rest.iter().all(|dim| dim.fixed() == Some(1)) =>
         {
             Ok(*classes)
         }

@@ -211,6 +211,7 @@ mod tests {
             uncut: BTreeSet::new(),
             computed: Vec::new(),
             allow_mixing: false,
+            no_batch: false,
         }
     }
 

@@ -130,8 +130,14 @@ pub fn find(graph: &Graph, against: Against, wish: Option<TaskKind>) -> Result<A
     if let Some(kind) = wish {
         return wished(graph, against, kind);
     }
-    let mut told = TOLD.into_iter();
-    let found = told.find_map(|kind| of_kind(graph, against, kind, Wish::Guessed).ok());
+    let told = match graph.no_batch {
+        // What other tasks know outputs by counts on samples in front.
+        true => &[][..],
+        false => &TOLD,
+    };
+    let found = told
+        .iter()
+        .find_map(|&kind| of_kind(graph, against, kind, Wish::Guessed).ok());
     match found {
         Some(task) => Ok(task),
         None => of_kind(graph, against, TaskKind::Match, Wish::Guessed),
@@ -179,6 +185,13 @@ pub fn up_to(
 
 /// The task that the user asks for.
 fn wished(graph: &Graph, against: Against, kind: TaskKind) -> Result<Arc<dyn Task>> {
+    if graph.no_batch && kind != TaskKind::Match {
+        return Err(NetError::Wish {
+            task: kind.name(),
+            place: format!("graph `{}`", graph.name),
+            reason: "it has no axis for a batch: its outputs can be matched (`match`)".to_string(),
+        });
+    }
     of_kind(graph, against, kind, Wish::Stated).map_err(|error| match error {
         NetError::Task { place, reason } => NetError::Wish {
             task: kind.name(),

@@ -22,8 +22,17 @@ impl LastPooling {
     pub fn find(graph: &Graph, outputs: &[&str]) -> Result<Vec<Self>> {
         let ends = Ends::new(graph)?;
         let mut found = Vec::new();
+        if graph.no_batch {
+            return Ok(found);
+        }
+        let batch = graph.inputs.first().and_then(|input| input.shape.first());
+        // A file for a batch of one sample may give values that do not count samples.
+        let counts_samples = |pooling: &Self| match batch.and_then(Dim::fixed) {
+            Some(batch) => ends.dims(&pooling.map)[0].fixed() == Some(batch),
+            None => true,
+        };
         for output in outputs {
-            let pooling = Self::of(&ends, output);
+            let pooling = Self::of(&ends, output).filter(counts_samples);
             found.extend(pooling.filter(|pooling| !found.contains(pooling)));
         }
         Ok(found)

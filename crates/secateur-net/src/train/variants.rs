@@ -46,9 +46,11 @@ pub fn losses(
     for_each_batch(part, |batch| {
         let wanted = reference.outputs(&batch)?;
         let wanted = Wanted::of(wanted.as_deref(), &batch.labels);
-        let n = batch.inputs.n;
-        let inputs = network.input_values(batch.inputs, network.engine().device())?;
-        let mut walk = Walk::new(network, weights, &[inputs])?;
+        let goes = network.goes_with(weights, batch.inputs)?;
+        let sizes: Vec<usize> = goes.iter().map(|go| go.n).collect();
+        let device = network.engine().device();
+        let inputs = goes.into_iter().map(|go| network.input_values(go, device));
+        let mut walk = Walk::new(network, weights, &inputs.collect::<Result<Vec<_>>>()?)?;
         let due: Vec<usize> = variants
             .iter()
             .map(|set| walk.first_step_of(&set.readers))
@@ -65,7 +67,7 @@ pub fn losses(
                 for (number, loss) in changed[set].iter_mut().enumerate() {
                     change(set, number, &mut variant);
                     let other = walk.ended_with(&variant, &of.parameters)?;
-                    loss.add(&other.outputs(0, n)?, wanted)?;
+                    loss.add(&other.outputs(&sizes)?, wanted)?;
                     for &name in &of.parameters {
                         if let Some((was, now)) = weights.get(name).zip(variant.get_mut(name)) {
                             now.data.copy_from_slice(&was.data);
@@ -75,7 +77,7 @@ pub fn losses(
             }
             walk.step(weights)?;
         }
-        given.add(&walk.outputs(0, n)?, wanted)
+        given.add(&walk.outputs(&sizes)?, wanted)
     })?;
     let means = |losses: Vec<Loss<'_>>| losses.iter().map(Loss::mean).collect();
     Ok((given.mean(), changed.into_iter().map(means).collect()))

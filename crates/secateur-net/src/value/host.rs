@@ -94,6 +94,18 @@ impl Host {
         Self { shape, data }
     }
 
+    /// Positions `range` of `axis`.
+    pub fn narrow(&self, axis: usize, range: std::ops::Range<usize>) -> Self {
+        let inner: usize = self.shape[axis + 1..].iter().product();
+        let outer: usize = self.shape[..axis].iter().product();
+        let whole = self.shape[axis] * inner;
+        let (from, to) = (range.start * inner, range.end * inner);
+        let mut shape = self.shape.clone();
+        shape[axis] = range.len();
+        let indices = (0..outer).flat_map(|at| at * whole + from..at * whole + to);
+        self.pick(shape, indices)
+    }
+
     /// The same elements in another shape of the same length.
     pub fn reshaped(&self, shape: Vec<usize>) -> Self {
         Self {

@@ -3,7 +3,7 @@
 use super::Host;
 
 /// Values for every input of a network, for some samples.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Inputs {
     /// Number of samples.
     pub n: usize,

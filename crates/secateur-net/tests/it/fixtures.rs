@@ -33,6 +33,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("fused", "FusedConv"),
     ("loop", "Loop"),
     ("nested-subgraph", "If"),
+    ("no-batch", "images [n, c, h, w]"),
+    ("one-sample", "one row of class scores"),
     ("padded-skip", "fixed c, h, w"),
     ("quantised-blocks", "quantised numbers"),
     ("quantised-dynamic", "quantised numbers"),

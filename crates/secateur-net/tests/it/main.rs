@@ -12,6 +12,7 @@ mod gradients;
 mod heal;
 mod masks;
 mod networks;
+mod one_sample;
 mod operators;
 mod steps;
 mod tasks;

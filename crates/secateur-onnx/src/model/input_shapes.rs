@@ -3,7 +3,7 @@
 //! Such a model takes inputs of many sizes, but costs, training and comparisons need one. It is
 //! kept in the metadata, so that the file itself keeps its open extents and everything that
 //! reads it later counts the same. This is the one place that fills open extents with them. The
-//! batch, the first axis, stays open: costs are those of one sample.
+//! batch, the first axis where there is one, stays open: costs are those of one sample.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -145,7 +145,7 @@ impl Model {
     /// are?
     pub fn lacks_image_size(&self) -> bool {
         let mut inputs: Vec<ValueInfo> = self.fed_inputs().collect();
-        fill(&mut inputs, &self.input_shapes());
+        fill(&mut inputs, &self.input_shapes(), !self.has_no_batch());
         inputs.first().is_some_and(|input| {
             spatial(&input.shape).is_some_and(|axes| {
                 let open = |axis: usize| input.shape[axis].fixed().is_none();
@@ -229,8 +229,9 @@ fn check(shape: &InputShape, inputs: &[ValueInfo]) -> Result<()> {
     }
 }
 
-/// Fills open extents, but for the batch; extents of one name get one size.
-pub(crate) fn fill(inputs: &mut [ValueInfo], shapes: &[InputShape]) {
+/// Fills open extents but for the batch, if there is one; extents of one name get one size.
+pub(crate) fn fill(inputs: &mut [ValueInfo], shapes: &[InputShape], has_batch: bool) {
+    let batch = usize::from(has_batch);
     let mut named: HashMap<String, usize> = HashMap::new();
     for shape in shapes {
         let Some(input) = inputs.iter_mut().find(|input| input.name == shape.input) else {
@@ -243,7 +244,7 @@ pub(crate) fn fill(inputs: &mut [ValueInfo], shapes: &[InputShape]) {
         if input.shape.len() != shape.extents.len() {
             continue;
         }
-        for (dim, extent) in input.shape.iter_mut().zip(&shape.extents).skip(1) {
+        for (dim, extent) in input.shape.iter_mut().zip(&shape.extents).skip(batch) {
             if let (None, Some(extent)) = (dim.fixed(), *extent) {
                 if let Dim::Named(name) = dim {
                     named.insert(std::mem::take(name), extent);
@@ -254,7 +255,7 @@ pub(crate) fn fill(inputs: &mut [ValueInfo], shapes: &[InputShape]) {
     }
     for dim in inputs
         .iter_mut()
-        .flat_map(|input| input.shape.iter_mut().skip(1))
+        .flat_map(|input| input.shape.iter_mut().skip(batch))
     {
         if let Dim::Named(name) = dim
             && let Some(&extent) = named.get(name.as_str())
@@ -298,7 +299,7 @@ mod tests {
             input("x", &[named("n"), Dim::Fixed(3), named("h"), named("w")]),
             input("mask", &[named("n"), named("h"), named("other")]),
         ];
-        fill(&mut inputs, &["x=2x3x48x320".parse().unwrap()]);
+        fill(&mut inputs, &["x=2x3x48x320".parse().unwrap()], true);
         let extents =
             |i: usize| -> Vec<Option<usize>> { inputs[i].shape.iter().map(Dim::fixed).collect() };
         assert_eq!(extents(0), [None, Some(3), Some(48), Some(320)]);

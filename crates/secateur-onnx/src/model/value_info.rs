@@ -49,11 +49,6 @@ pub struct ValueInfo {
 }
 
 impl ValueInfo {
-    /// True if the file states all extents but the first, which counts samples.
-    pub fn is_fixed(&self) -> bool {
-        self.has_shape && self.shape.iter().skip(1).all(|dim| dim.fixed().is_some())
-    }
-
     pub(super) fn from_proto(proto: &ValueInfoProto) -> Self {
         let type_ = proto.type_.as_ref().filter(|type_| type_.has_tensor_type());
         let tensor = type_.map(|type_| type_.tensor_type());

@@ -129,6 +129,11 @@ pub const FIXTURES: &[Fixture] = &[
         evaluated: false,
         ..plain("nested-subgraph", &[4, 5, 6])
     },
+    plain("no-batch", &[4, 6]),
+    Fixture {
+        evaluated: false,
+        ..plain("one-sample", &[5, 6])
+    },
     plain("padded-skip", &[4, 4, 5, 6, 7]),
     // Four channels make one after the shuffle.
     plain("pixel-shuffle", &[3, 5]),

@@ -157,3 +157,64 @@ fn a_network_is_pruned_on_arrays_by_the_name_of_its_input() {
     );
     assert!(!small.exists());
 }
+
+/// Files for one sample at a time: the graph squeezes the batch away, or there is no axis for one.
+#[test]
+fn networks_of_one_sample_are_pruned_by_many() {
+    for (idea, sample, macs) in [
+        ("one-sample", &[3, 8, 8][..], 13_248),
+        ("no-batch", &[20, 9], 4_692),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, small) = (
+            folder.path().join("x.npy"),
+            folder.path().join("small.onnx"),
+        );
+        std::fs::write(&data, array(&[&[60], sample].concat())).unwrap();
+        let model = crate::no_train::fixture(idea);
+        let mode = MODE.replace("params", "macs").replace("0.6", "0.7");
+        let config = quick_config(folder.path(), &mode);
+        let mut args = vec!["prune", path(&model), "--data", path(&data), "--json"];
+        args.extend(["--config", path(&config), "-o", path(&small)]);
+        let report = json(&run(&args));
+        assert_eq!(report["quality_name"], "explained share", "{idea}");
+        assert_eq!(report["before"]["size"]["macs"], macs, "{idea}");
+        let after = &report["after"][0];
+        assert!(
+            after["size"]["macs"].as_f64().unwrap() <= 0.7 * f64::from(macs),
+            "{idea}"
+        );
+        assert!(
+            after["test_quality"].as_f64().unwrap() > 0.5,
+            "{idea}: {after}"
+        );
+
+        // What was learnt of the data stays with the file.
+        let evaluated = run(&[
+            "eval",
+            path(&small),
+            "--original",
+            path(&model),
+            "--data",
+            path(&data),
+            "--json",
+        ]);
+        let quality = json(&evaluated)["quality"].as_f64().unwrap();
+        assert!(
+            (quality - after["test_quality"].as_f64().unwrap()).abs() < 1e-4,
+            "{idea}"
+        );
+        let mut calibrated = vec![
+            "prune",
+            path(&model),
+            "--data",
+            path(&data),
+            "--no-train",
+            "--calibrate",
+        ];
+        let solved = folder.path().join("solved.onnx");
+        calibrated.extend(["--budget", "macs=0.7", "-o", path(&solved)]);
+        let done = run(&calibrated);
+        assert!(done.status.success(), "{idea}: {}", stderr(&done));
+    }
+}

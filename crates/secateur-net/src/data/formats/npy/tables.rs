@@ -248,7 +248,7 @@ impl Dataset for Tables {
         let shape = |found: Match| {
             let mut extents: Vec<Option<usize>> =
                 found.column.shape.into_iter().map(Some).collect();
-            if let Some(axis) = found.column.batch_axis {
+            if let Some(axis) = found.column.batch_axis.filter(|_| !found.is_stacked) {
                 extents.insert(axis, None);
             }
             InputShape {
