@@ -143,19 +143,70 @@ def test_tied_parameters_stay_tied() -> None:
     assert small.first.out_channels < 12 and apart(small) <= TOLERANCE
 
 
-def test_computed_weights_are_named(net: Net) -> None:
-    nn.utils.parametrizations.weight_norm(net.stem)
-    with pytest.raises(secateur.ModelError, match="`stem.parametrizations.weight.original"):
-        secateur.torch.prune(net, inputs(), **HALF)
-
-
-def test_layers_with_computed_weights_keep_their_kernels() -> None:
+def test_groups_of_a_norm_go_with_its_channels() -> None:
     torch.manual_seed(0)
-    computed = nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 16, 3))
-    layers = [computed, nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(), nn.Conv2d(16, 4, 1)]
-    with pytest.warns(UserWarning, match="keep their kernels.*`0.parametrizations.weight"):
-        small = secateur.torch.prune(nn.Sequential(*layers).eval(), inputs(), **HALF)
-    assert small[0].weight.shape[0] == 16 and small[2].out_channels < 16
+    layers = [nn.Conv2d(1, 24, 3), nn.GroupNorm(4, 24), nn.ReLU(), nn.Conv2d(24, 4, 1)]
+    small = secateur.torch.prune(nn.Sequential(*layers).eval(), inputs(), **HALF)
+    norm = small[1]
+    assert norm.num_groups < 4 and norm.num_channels == 6 * norm.num_groups == small[0].out_channels
+    assert apart(small) <= TOLERANCE
+
+
+class Standardised(nn.Conv2d):
+    """Weight standardisation: Qiao et al. 2019, arXiv:1903.10520."""
+
+    def forward(self, x: Any) -> Any:
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        weight = weight / weight.std((1, 2, 3), keepdim=True)
+        return self._conv_forward(x, weight, self.bias)
+
+
+class Attentive(nn.Conv2d):
+    """A weight that depends on the input."""
+
+    def forward(self, x: Any) -> Any:
+        return self._conv_forward(x, self.weight * x.mean().tanh(), self.bias)
+
+
+class Doubled(nn.PReLU):
+    """A computed vector of another layer."""
+
+    def forward(self, x: Any) -> Any:
+        return nn.functional.prelu(x, 2.0 * self.weight)
+
+
+def test_computed_weights_are_kept_in_the_place_of_what_they_are_computed_from(net: Net) -> None:
+    nn.utils.parametrizations.weight_norm(net.stem)
+    nn.utils.parametrizations.weight_norm(net.hidden)
+    net.point, net.grouped = Standardised(16, 16, 1), Standardised(16, 24, 3, 2, 1, groups=4)
+    net.point.weight.requires_grad_(False)
+    with pytest.warns(UserWarning, match="`stem`, `point`, `grouped`, `hidden` compute"):
+        small = secateur.torch.prune(net.eval(), inputs(), **HALF)
+    assert type(small) is Net and apart(small) <= TOLERANCE
+    for name in ("stem", "point", "grouped"):
+        layer, given = getattr(small, name), getattr(net, name)
+        assert type(layer) is nn.Conv2d and layer.weight.shape < given.weight.shape
+        assert layer.stride == given.stride and layer.training is given.training
+    assert not small.point.weight.requires_grad and small.grouped.weight.requires_grad
+    # The given module is left as it is.
+    assert type(net.point) is Standardised and hasattr(net.stem, "parametrizations")
+
+
+def test_weights_that_depend_on_inputs_are_not_kept() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 12, 3), nn.ReLU(), nn.Conv2d(12, 12, 3), nn.ReLU(), Attentive(12, 4, 1)]
+    module = nn.Sequential(*layers).eval()
+    small = secateur.torch.prune(module, inputs(), **HALF)
+    assert type(small[4]) is Attentive and apart(small) <= TOLERANCE
+
+
+def test_layers_with_other_computed_values_keep_their_kernels() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3), Doubled(16)]
+    module = nn.Sequential(*layers, nn.Conv2d(16, 4, 1)).eval()
+    with pytest.warns(UserWarning, match="`2` keep their kernels.*`3.weight`"):
+        small = secateur.torch.prune(module, inputs(), **HALF)
+    assert small[3].weight.shape == (16,) and small[0].out_channels < 16
     assert apart(small) <= TOLERANCE
 
 

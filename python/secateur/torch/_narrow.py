@@ -80,10 +80,26 @@ class Narrowing:
             )
         for name, values in taken.values.items():
             _put(small, name, values)
-        groups = _groups(pruned)
+        groups = {**_groups(pruned), **self._groups_of_norms(pruned)}
         for path, layer in small.named_modules():
             set_sizes(layer, groups.get(f"{path}.weight" if path else "weight"))
         return small
+
+    def _groups_of_norms(self, pruned: onnx.ModelProto) -> dict[str, int]:
+        """Groups of the group norms that a file writes as instance norms, by their scale's name."""
+        tensors = {one.name: one for one in pruned.graph.initializer}
+        readers = {name: node for node in pruned.graph.node for name in node.input}
+        groups = {}
+        for node in pruned.graph.node:
+            if node.op_type != "InstanceNormalization" or node.input[1] not in tensors:
+                continue
+            after = readers.get(node.output[0])
+            while after is not None and after.op_type == "Reshape":
+                after = readers.get(after.output[0])
+            if after is not None and after.op_type == "Mul":
+                for tensor in after.input:
+                    groups[self.source(tensor)[0]] = tensors[node.input[1]].dims[0]
+        return groups
 
     def layers(self) -> dict[str, str]:
         """The module's own names of the file's layers."""
@@ -126,11 +142,16 @@ class _Weights:
         }
         #: Those that were given to a parameter.
         self.matched: set[str] = set()
-        #: Those that are not as they were. Whole numbers are sizes, which modules compute anew.
+        #: Those that are not as they were. Whole numbers are sizes, and vectors of one number fill a
+        #: place, as the scales of an instance norm by which a group norm is written: modules make
+        #: both anew.
         self.changed = {
             name
             for name, values in before.items()
-            if name in after and values.is_floating_point() and not _equal(values, after[name])
+            if name in after
+            and values.is_floating_point()
+            and not _equal(values, after[name])
+            and not _fill_alike(values, after[name])
         }
 
     def of(self, names: list[str], shape: torch.Size) -> torch.Tensor | None:
@@ -200,6 +221,12 @@ def _tensors(model: onnx.ModelProto) -> Tensors:
 
 def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
     return one.shape == other.shape and torch.equal(one, other)
+
+
+def _fill_alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """True for vectors that hold nothing but the same number."""
+    is_vector = one.dim() == other.dim() == 1 and min(one.numel(), other.numel()) > 0
+    return is_vector and bool((one == one[0]).all() and (other == one[0]).all())
 
 
 def _fits(new: torch.Size, old: torch.Size) -> bool:

@@ -13,6 +13,7 @@ from ._export import Inputs, export
 from ._held import with_held
 from ._live import Own, prune_live
 from ._narrow import Narrowing
+from ._stored import with_stored_weights
 from ._trainer import Evaluate, Train
 
 if TYPE_CHECKING:
@@ -77,14 +78,16 @@ def prune(
     -----
     Parameters are matched by name, and tied ones stay tied. Before the run kernels are taken out on
     trial: layers whose narrower forms the module's code does not go along with are left alone, and
-    a warning names them. The result is called once with `example_inputs` and, where ONNX Runtime
+    a warning names them. Layers that compute their weights from all channels (``weight_norm``,
+    standardised weights) keep the weights themselves in the result; a warning names these too. The
+    result is called once with `example_inputs` and, where ONNX Runtime
     is installed, held against the pruned file.
 
     Where ``torch.distributed`` is initialised, all processes call this function alike. The first
     decides and writes, all of them train and evaluate, and all get the module; the report is the
     first one's.
     """
-    module = _bare(module)
+    module = with_stored_weights(_bare(module), example_inputs)
     report: Report | None
     if train is None and evaluate is None:
         message = export(module, example_inputs)

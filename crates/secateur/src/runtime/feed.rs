@@ -61,14 +61,18 @@ pub(crate) struct Feed {
     pub values: Vec<f32>,
 }
 
-/// The batch that a model takes: that of its first input, where the file fixes it.
+/// The batch that a model takes: that of its first input, where the file fixes it; one sample, where there
+/// is no axis for a batch.
 pub(crate) fn fixed_batch(graph: &Graph) -> Option<usize> {
+    if graph.no_batch {
+        return Some(1);
+    }
     graph.inputs.first()?.shape.first()?.fixed()
 }
 
 /// The batch that the metadata give for the first input.
 pub(crate) fn given_batch(model: &Model, graph: &Graph) -> Option<usize> {
-    let first = graph.inputs.first()?;
+    let first = graph.inputs.first().filter(|_| !graph.no_batch)?;
     let shapes = model.input_shapes();
     let given = shapes.iter().find(|shape| shape.input == first.name)?;
     *given.extents.first()?
