@@ -180,6 +180,8 @@ def test_computed_weights_are_kept_in_the_place_of_what_they_are_computed_from(n
     nn.utils.parametrizations.weight_norm(net.hidden)
     net.point, net.grouped = Standardised(16, 16, 1), Standardised(16, 24, 3, 2, 1, groups=4)
     net.point.weight.requires_grad_(False)
+    # Of a parametrised layer the bias comes first.
+    net.stem.bias.requires_grad_(False)
     with pytest.warns(UserWarning, match="`stem`, `point`, `grouped`, `hidden` compute"):
         small = secateur.torch.prune(net.eval(), inputs(), **HALF)
     assert type(small) is Net and apart(small) <= TOLERANCE
@@ -188,6 +190,7 @@ def test_computed_weights_are_kept_in_the_place_of_what_they_are_computed_from(n
         assert type(layer) is nn.Conv2d and layer.weight.shape < given.weight.shape
         assert layer.stride == given.stride and layer.training is given.training
     assert not small.point.weight.requires_grad and small.grouped.weight.requires_grad
+    assert small.stem.weight.requires_grad and not small.stem.bias.requires_grad
     # The given module is left as it is.
     assert type(net.point) is Standardised and hasattr(net.stem, "parametrizations")
 

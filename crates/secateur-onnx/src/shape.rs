@@ -119,7 +119,7 @@ pub fn infer(graph: &Graph, inputs: Option<&[ValueInfo]>) -> Result<Inferred> {
     }
     for (index, input) in inputs.unwrap_or(&graph.inputs).iter().enumerate() {
         if input.has_shape {
-            if index == 0 {
+            if index == 0 && !graph.no_batch {
                 folding.known.batch = batch_of(&input.shape);
             }
             folding.set_shape(&input.name, input.shape.clone());

@@ -15,8 +15,9 @@ pub struct Meter {
     work: f64,
     seconds: f64,
     last: Option<f64>,
-    /// When the first step of this healing was done.
+    /// When the first step of this healing that was told of was done, and its number from 1.
     slice_began: f64,
+    slice_first: usize,
     /// Of this healing; `None` until enough is measured.
     pub images_per_second: Option<f64>,
 }
@@ -44,13 +45,15 @@ impl Meter {
             self.work = self.work * kept + progress.step_work;
             self.seconds = self.seconds * kept + passed;
         }
-        self.last = Some(now);
-        if progress.step <= 1 {
-            self.slice_began = now;
+        if progress.step <= 1 || self.last.is_none() {
+            // A recovery may go on in the middle.
+            (self.slice_began, self.slice_first) = (now, progress.step);
         }
+        self.last = Some(now);
         let passed = now - self.slice_began;
         if passed >= LEAST_RATE_SECONDS {
-            let images = progress.step.saturating_sub(1) * progress.batch_size;
+            let steps = progress.step.saturating_sub(self.slice_first);
+            let images = steps * progress.batch_size;
             self.images_per_second = Some(images as f64 / passed);
         }
     }

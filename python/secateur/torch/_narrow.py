@@ -68,7 +68,9 @@ class Narrowing:
     def narrowed(self, network: _models.Model, on_trial: bool = False) -> Any:
         """The module that a file describes; without a warning if it is only tried."""
         pruned = _message(network)
-        weights = _Weights(self._before, _tensors(pruned), self._origins)
+        norms = [node for node in pruned.graph.node if node.op_type == "InstanceNormalization"]
+        filling = {name for node in norms for name in node.input[1:]}
+        weights = _Weights(self._before, _tensors(pruned), self._origins, filling)
         small = deepcopy(self.module)
         taken = _Taken(small, weights)
         taken.check(weights)
@@ -134,7 +136,9 @@ class Narrowing:
 class _Weights:
     """The tensors of the given file and of the pruned one."""
 
-    def __init__(self, before: Tensors, after: Tensors, origins: dict[str, Origin]) -> None:
+    def __init__(
+        self, before: Tensors, after: Tensors, origins: dict[str, Origin], filling: set[str]
+    ) -> None:
         self.after = after
         #: Names of what is a parameter in another layout, by the parameter's.
         self._laid_out = {
@@ -142,16 +146,15 @@ class _Weights:
         }
         #: Those that were given to a parameter.
         self.matched: set[str] = set()
-        #: Those that are not as they were. Whole numbers are sizes, and vectors of one number fill a
-        #: place, as the scales of an instance norm by which a group norm is written: modules make
-        #: both anew.
+        #: Those that are not as they were. Whole numbers are sizes, and the scales and shifts of the
+        #: instance norms by which group norms are written are ones and zeros: modules make both anew.
         self.changed = {
             name
             for name, values in before.items()
             if name in after
             and values.is_floating_point()
             and not _equal(values, after[name])
-            and not _fill_alike(values, after[name])
+            and not (name in filling and _fill_alike(values, after[name]))
         }
 
     def of(self, names: list[str], shape: torch.Size) -> torch.Tensor | None:

@@ -83,7 +83,8 @@ pub struct Column {
     pub input: String,
     /// Extents of one sample, without the axis that counts samples.
     pub shape: Vec<usize>,
-    /// The axis of the input that counts samples; `None` for a value that serves all.
+    /// The axis that samples are put together along: the input's own that counts them, or one in front of
+    /// all of the input's; `None` for a value that serves all.
     pub batch_axis: Option<usize>,
     pub(super) element: Element,
 }

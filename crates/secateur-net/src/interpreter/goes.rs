@@ -12,6 +12,11 @@ use crate::pass::{Bound, Phase};
 use crate::value::{Dense, Host, Input, Inputs, Output};
 use crate::weights::Weights;
 
+/// How far outputs for a sample may be, in the mean, from those for it beside another, as share of their
+/// mean size. Sums in another order differ by far less, samples that mix by far more; a pixel that another
+/// order puts first or last of the best is one of many.
+const ALIKE: f32 = 0.02;
+
 /// Where the samples of an input's values lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lying {
@@ -84,24 +89,45 @@ impl Interpreter {
             .collect()
     }
 
-    /// Are the outputs for two samples twice as long, along the axis that counts samples, as those for one?
+    /// The same network with other kernels, which takes samples as this one was found to take them.
+    #[must_use]
+    pub fn fed_as(self, other: &Self) -> Self {
+        if let Some(&known) = other.takes_batches.get() {
+            // A new one has not found anything yet.
+            let _ = self.takes_batches.set(known);
+        }
+        self
+    }
+
+    /// True if samples were found to go through it one after the other.
+    pub fn is_fed_one_by_one(&self) -> bool {
+        self.has_no_batch || self.takes_batches.get() == Some(&false)
+    }
+
+    /// Are the outputs for two samples twice as long, along the axis that counts samples, as those for one,
+    /// and begin with them? In training, where batch norms mix samples, only their extents are compared.
     fn follows_batch(&self, phase: Phase, bound: &Bound, inputs: &Inputs) -> bool {
         let bound = bound.detached();
         let pass = self.pass(phase, &bound, None);
-        let extents = |n: usize| -> Result<Vec<Vec<usize>>> {
+        let outputs = |n: usize| -> Result<Vec<Dense>> {
             let inputs = self.input_values(self.some(inputs, 0..n, false), &pass.device)?;
             let outputs = self.run(&pass, &inputs, &self.outputs())?;
-            Ok(outputs.iter().map(|output| output.onnx_dims()).collect())
+            Ok(outputs
+                .iter()
+                .map(|output| output.dense(&pass.device))
+                .collect())
         };
-        let (Ok(one), Ok(two)) = (extents(1), extents(2)) else {
+        let (Ok(one), Ok(two)) = (outputs(1), outputs(2)) else {
             return false;
         };
         let outputs = one.iter().zip(&two).zip(&self.sample_axes);
         outputs.into_iter().all(|((one, two), &axis)| {
-            let [Some(one), Some(two)] = [one.get(axis), two.get(axis)] else {
+            let [Some(&single), Some(&double)] = [one.dims().get(axis), two.dims().get(axis)]
+            else {
                 return false;
             };
-            2 * one == *two
+            let is_twice = 2 * single == double;
+            is_twice && (phase == Phase::Training || are_alike(one, &two.narrow(axis, 0..single)))
         })
     }
 
@@ -141,6 +167,15 @@ impl Interpreter {
             Input::Array(host) => lying(info, first.unwrap_or(info), host, inputs.n),
         })
     }
+}
+
+/// Are two values the same but for how sums round?
+fn are_alike(one: &Dense, other: &Dense) -> bool {
+    let (one, other) = (one.to_vec(), other.to_vec());
+    let apart: f32 = one.iter().zip(&other).map(|(a, b)| (a - b).abs()).sum();
+    let size: f32 = one.iter().map(|a| a.abs()).sum();
+    // What is no number says nothing.
+    one.len() == other.len() && (apart.is_nan() || apart <= ALIKE * size)
 }
 
 /// Where the samples of an array for an input lie.

@@ -105,6 +105,9 @@ impl Interpreter {
                 self.samples_first(&pass, &outputs, n)?
             }
             Err(goes) => {
+                if let Some(collector) = &pass.collector {
+                    collector.begin_parts(goes.len());
+                }
                 let each = goes.into_iter().map(|go| self.go(&pass, go));
                 joined_tensors(each.collect::<Result<_>>()?, &self.outputs())?
             }

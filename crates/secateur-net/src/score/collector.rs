@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,8 @@ impl Gathered {
 #[derive(Debug, Default)]
 pub struct Collector {
     layers: Mutex<Gathered>,
+    /// Parts that layers see of a batch, one after the other; 0 for the whole of it.
+    parts: AtomicUsize,
 }
 
 impl Collector {
@@ -55,6 +58,7 @@ impl Collector {
     pub fn from_gathered(gathered: Gathered) -> Self {
         Self {
             layers: Mutex::new(gathered),
+            parts: AtomicUsize::new(0),
         }
     }
 
@@ -78,10 +82,22 @@ impl Collector {
         sum.batches += 1;
     }
 
-    /// Adds all scores of a layer in one batch.
+    /// From here on layers see batches in so many parts of one size.
+    pub(crate) fn begin_parts(&self, parts: usize) {
+        self.parts.store(parts, Ordering::Relaxed);
+    }
+
+    /// Adds all scores of a layer in one batch, or a part of it.
     pub fn add_layer(&self, node: &str, layer: &LayerPass<'_>) {
+        let parts = self.parts.load(Ordering::Relaxed).max(1);
         for score in Score::ALL {
-            self.add(node, score, score.of(layer).into_iter());
+            // Gradients are those of the mean over the whole batch, scores averages over its parts.
+            let scale = match score {
+                Score::Taylor => parts as f64,
+                Score::Mean | Score::Positive => 1.0,
+            };
+            let values = score.of(layer).into_iter();
+            self.add(node, score, values.map(|value| value * scale));
         }
     }
 }

@@ -32,6 +32,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("functions", "Swish"),
     ("fused", "FusedConv"),
     ("loop", "Loop"),
+    ("mixed-samples", "one row of class scores"),
     ("nested-subgraph", "If"),
     ("no-batch", "images [n, c, h, w]"),
     ("one-sample", "one row of class scores"),

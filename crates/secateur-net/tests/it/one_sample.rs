@@ -1,5 +1,8 @@
 //! Networks that take one sample at a time, although their samples come in batches.
 
+use std::sync::Arc;
+
+use secateur_net::score::{Collector, Score};
 use secateur_net::weights::Weights;
 use secateur_net::{Engine, Host, HostData, Input, Inputs, Interpreter, Output};
 use secateur_onnx::graph::Graph;
@@ -58,21 +61,30 @@ fn infer(network: &Interpreter, weights: &Weights, inputs: Inputs) -> Output {
     network.forward_inference(&bound, inputs).unwrap().remove(0)
 }
 
-/// Gradients of the mean square of the outputs, for the parameters in their order.
+/// Gradients of the mean square of the outputs, for the parameters in their order, and behind them the
+/// significance of the kernels of each layer.
 fn gradients(network: &Interpreter, weights: &Weights, inputs: Inputs) -> Vec<Vec<f32>> {
     let bound = network.bind_training(weights);
-    let pass = network.forward_training(&bound, inputs, None).unwrap();
+    let collector = Arc::new(Collector::default());
+    let pass = network
+        .forward_training(&bound, inputs, Some(collector.clone()))
+        .unwrap();
     let output = pass.outputs[0].flat();
     let loss = (output.clone() * output).mean();
     let gradients = pass.backward(&loss).unwrap();
     let of = |name: &String| bound.tensor(name).unwrap().grad(&gradients).unwrap();
-    weights
+    let mut found: Vec<Vec<f32>> = weights
         .iter()
         .map(|(name, _)| of(name).into_data().try_to_vec::<f32>().unwrap())
-        .collect()
+        .collect();
+    let scores = collector.gathered().scores();
+    assert!(!scores.is_empty());
+    let taylor = scores.values().map(|layer| layer.get(Score::Taylor));
+    found.extend(taylor.map(|values| values.iter().map(|&v| v as f32).collect()));
+    found
 }
 
-/// Samples together give what each gives by itself, and the mean of its gradients.
+/// Samples together give what each gives by itself, and the mean of its gradients and significances.
 fn check(graph: &Graph, samples: &Samples, shape: &[usize]) {
     let (network, weights) = network(graph);
     let all = infer(&network, &weights, samples.all.clone());
@@ -100,6 +112,26 @@ fn check(graph: &Graph, samples: &Samples, shape: &[usize]) {
 #[test]
 fn a_batch_that_the_graph_squeezes_away_goes_through_sample_by_sample() {
     check(&graph("one-sample"), &of_images(192), &[SAMPLES, 64, 3]);
+}
+
+/// The rows of two samples are twice as many, but not those of each by itself.
+#[test]
+fn samples_that_would_mix_go_through_one_by_one() {
+    let graph = graph("mixed-samples");
+    let samples = of_images(192);
+    let (network, weights) = network(&graph);
+    let all = infer(&network, &weights, samples.all);
+    assert!(network.is_fed_one_by_one());
+    for (at, one) in samples.each.into_iter().enumerate() {
+        assert_eq!(
+            all.sample(at),
+            infer(&network, &weights, one).values,
+            "{at}"
+        );
+    }
+    // What was found holds for the same network with other kernels, in training too.
+    let (other, _) = self::network(&graph);
+    assert!(other.fed_as(&network).is_fed_one_by_one());
 }
 
 #[test]

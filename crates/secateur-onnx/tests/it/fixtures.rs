@@ -127,6 +127,10 @@ pub const FIXTURES: &[Fixture] = &[
     },
     Fixture {
         evaluated: false,
+        ..plain("mixed-samples", &[5, 6])
+    },
+    Fixture {
+        evaluated: false,
         ..plain("nested-subgraph", &[4, 5, 6])
     },
     plain("no-batch", &[4, 6]),

@@ -194,8 +194,8 @@ pub trait Environment {
         watch: &mut dyn StepObserver,
     ) -> Result<Step, EnvironmentError>;
 
-    /// True in the middle of a recovery: the same action goes on with it, and gives what it would have
-    /// given undisturbed. What a step gives that ends here says nothing.
+    /// True in the middle of a recovery: the same action goes on with it, to the network and the costs that
+    /// it would have led to undisturbed. What a step gives that ends here says nothing.
     fn is_halfway(&self) -> bool {
         false
     }

@@ -6,17 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use super::Search;
 use super::progress::Steps;
-use crate::environment::{Action, Environment, Goal, Step};
+use crate::environment::{Action, Environment, EnvironmentError, Goal, Step};
 use crate::error::SearchError;
 use crate::store::{self, Item, StoreError};
 
 /// A recovery that has not come to its end.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
-struct Halfway<E: Environment> {
+pub(super) struct Halfway<E: Environment> {
     /// Lines in the history in front of it.
     records: usize,
-    action: Action,
+    pub action: Action,
+    /// How it trains, in words.
+    training: String,
     network: E::State,
     shared: E::Shared,
     /// What it has taken so far.
@@ -24,23 +26,28 @@ struct Halfway<E: Environment> {
 }
 
 impl<E: Environment> Search<'_, E> {
-    /// Recovers a network to the end, and goes on where this was begun before; `started` is when that was
-    /// in this process. Returns also the seconds that it took in processes before.
+    /// Recovers a network to the end, from where it was kept if that was on the way of this action. Begun
+    /// `started` in this process; returns also the seconds that it took in processes before.
     pub(super) fn recovered(
         &mut self,
-        action: &Action,
-        goal: &Goal,
+        kept: Option<Halfway<E>>,
+        (action, goal): (&Action, &Goal),
         steps: &mut Steps<'_>,
         started: Instant,
     ) -> Result<(Step, f64), SearchError> {
         let mut earlier = 0.0;
-        if let Some(halfway) = self.halfway(action)? {
-            self.environment.restore(halfway.network);
-            self.environment.resume(halfway.shared);
-            earlier = halfway.seconds;
+        if let Some(kept) = kept.filter(|kept| kept.action == *action) {
+            self.environment.restore(kept.network);
+            self.environment.resume(kept.shared);
+            earlier = kept.seconds;
         }
         loop {
-            let step = self.environment.step(action, goal, steps)?;
+            let step = self.environment.step(action, goal, steps);
+            if let Err(EnvironmentError::Diverged(_)) = step {
+                // What was kept on the way may have gone wrong already.
+                self.store.remove(Item::Halfway)?;
+            }
+            let step = step?;
             if !self.environment.is_halfway() {
                 return Ok((step, earlier));
             }
@@ -57,6 +64,7 @@ impl<E: Environment> Search<'_, E> {
         let halfway = Halfway::<E> {
             records: self.state.records,
             action: action.clone(),
+            training: self.training_text(),
             network: self.environment.state().clone(),
             shared: self.environment.shared().clone(),
             seconds,
@@ -65,9 +73,13 @@ impl<E: Environment> Search<'_, E> {
         Ok(())
     }
 
-    /// What was kept of this recovery, if it was begun. What cannot be read is begun anew: the checkpoint
-    /// in front of it is whole.
-    fn halfway(&self, action: &Action) -> Result<Option<Halfway<E>>, SearchError> {
+    fn training_text(&self) -> String {
+        format!("{:?}", self.config.training)
+    }
+
+    /// What was kept of the next recovery, if it was begun with the present settings. What cannot be read is
+    /// begun anew: the checkpoint in front of it is whole.
+    pub(super) fn halfway(&self) -> Result<Option<Halfway<E>>, SearchError> {
         let kept = match store::load::<Halfway<E>>(self.store, Item::Halfway) {
             Ok(kept) => kept,
             Err(StoreError::Damaged { .. }) => return Ok(None),
@@ -76,7 +88,7 @@ impl<E: Environment> Search<'_, E> {
             }
             Err(error) => return Err(error.into()),
         };
-        let is_this = kept.records == self.state.records && kept.action == *action;
+        let is_this = kept.records == self.state.records && kept.training == self.training_text();
         Ok(is_this.then_some(kept))
     }
 }

@@ -73,7 +73,7 @@ pub trait Observer {
     /// The user's own measure gave a number.
     fn measured(&mut self, _network: &str, _reading: &Reading) {}
 
-    /// True to stop: in a recovery after this step, else after this pruning epoch.
+    /// True to stop: in a recovery after this step, if it is trained here, else after this pruning epoch.
     fn stop_requested(&self) -> bool {
         false
     }

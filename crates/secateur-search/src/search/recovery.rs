@@ -72,7 +72,12 @@ impl<E: Environment> Search<'_, E> {
             Start::Present | Start::Candidate(_) => self.environment.standing().masks.clone(),
         };
         let chosen = masks.clone();
-        let masks = self.gauged(&observation, masks, number)?;
+        let kept = self.halfway()?;
+        let masks = match &kept {
+            // Times differ from one measurement to the next: the network is the one that was begun.
+            Some(kept) => kept.action.masks.clone(),
+            None => self.gauged(&observation, masks, number)?,
+        };
         let is_resized = masks != chosen;
         let was = &self.environment.standing_of(&before).masks;
         let changes = Changes::between(&observation, was, &masks, ReactivatedBy::Rule);
@@ -88,7 +93,7 @@ impl<E: Environment> Search<'_, E> {
         };
         let progress = self.progress_at(&action.masks, Stage::Recover, self.episodes.last());
         let mut steps = Steps::new(observer, progress, recovery.steps);
-        let (step, earlier) = self.recovered(&action, &goal, &mut steps, started)?;
+        let (step, earlier) = self.recovered(kept, (&action, &goal), &mut steps, started)?;
         let step = step.without_reward();
         self.state.pay(&step);
         // A recovery that made it worse is not taken over (its cost counts all the same), unless

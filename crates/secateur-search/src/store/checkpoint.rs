@@ -4,8 +4,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// First bytes of every checkpoint; the last digit is the format's version.
-const MAGIC: &[u8; 8] = b"secatr09";
+/// First bytes of every checkpoint; the last digits are the format's version.
+const MAGIC: &[u8; 8] = b"secatr10";
 
 /// FNV-1a, 64 bits: enough to notice a damaged file.
 /// Source: Fowler, Noll and Vo, <http://www.isthe.com/chongo/tech/comp/fnv/>.

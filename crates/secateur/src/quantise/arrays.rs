@@ -7,12 +7,19 @@ use secateur_onnx::graph::Graph;
 /// The inputs by name, in the file's order of axes.
 ///
 /// # Errors
-/// [`NetError::Task`] for images where the file takes none.
+/// [`NetError::Task`] for images where the file takes none, and for samples that fill a whole input.
 pub(super) fn named(inputs: Inputs, graph: &Graph) -> Result<Vec<(String, Host)>, NetError> {
     let n = inputs.n;
     let values = inputs.values.into_iter().zip(&graph.inputs);
     let named = values.map(|(value, info)| {
         let host = match value {
+            Input::Array(host) if info.has_shape && host.shape.len() > info.shape.len() => {
+                return Err(NetError::Task {
+                    place: format!("input `{}`", info.name),
+                    reason: "networks are quantised by batches, and it has no axis for one"
+                        .to_string(),
+                });
+            }
             Input::Array(host) => host,
             Input::Images(values) => {
                 images(values, n, &ImageInput::find(&graph.name, &graph.inputs)?)

@@ -167,6 +167,17 @@ fn a_run_that_was_stopped_in_a_recovery_goes_on_with_its_next_step() {
     let whole = folder.path().join("whole.onnx");
     assert_ends_alike(folder.path(), "small", &whole, &expected);
 
+    // Trained by other settings than it was begun with, it begins anew.
+    begin("slow.onnx", false, &mut StopAtStep(4, false)).unwrap_err();
+    let mut slower = config.clone();
+    slower.training.recover_lr = Some(0.01);
+    let mut files = Files::new(net(), folder.path().join("slow.onnx"));
+    files.resume = true;
+    let mut seen = FirstStep::default();
+    let pruner = Pruner::with_config(slower);
+    pruner.run_files(&files, &source, &mut seen).unwrap();
+    assert_eq!(seen.0, Some(1));
+
     // What is kept of a recovery may be damaged: it begins anew.
     begin("other.onnx", false, &mut StopAtStep(4, false)).unwrap_err();
     std::fs::write(folder.path().join("other.onnx.run/recovery.bin"), b"secatr").unwrap();

@@ -92,12 +92,22 @@ impl TrainingEnvironment<'_> {
             let model = problem.pruned(state).map_err(other)?;
             let names: Vec<&str> = compact.iter().map(|(name, _)| name.as_str()).collect();
             let values = trainer
-                .train(&model, &names, steps, watch)
+                .train(&model, &names, steps, &mut ToTheEnd(watch))
                 .map_err(EnvironmentError::Other)?;
             take_over(&mut compact, values)?;
             selection.scatter(&compact, &mut state.weights);
         }
         Ok(())
+    }
+}
+
+/// Passes steps on, and lets none be the last: what is trained outside cannot be left halfway.
+struct ToTheEnd<'a>(&'a mut dyn StepObserver);
+
+impl StepObserver for ToTheEnd<'_> {
+    fn step(&mut self, step: usize, steps: usize, loss: f32) -> bool {
+        self.0.step(step, steps, loss);
+        true
     }
 }
 

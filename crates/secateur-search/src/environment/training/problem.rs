@@ -158,6 +158,10 @@ impl Problem {
             task.quality_name(),
             data.source.noun(),
         ));
+        if network.is_fed_one_by_one() {
+            let how = "samples go through it one after the other, which takes longer";
+            notes.push(format!("the network takes one sample at a time: {how}"));
+        }
         let reference = reference(&model, &space, train.len(), search.reference_epochs);
         Ok(Self {
             model,
@@ -205,7 +209,7 @@ impl Problem {
         let graph = Graph::from_model(&model)?;
         let mut planned = self.task.outputs();
         planned.extend(values);
-        Interpreter::new(&graph, &planned, &self.engine)
+        Ok(Interpreter::new(&graph, &planned, &self.engine)?.fed_as(&self.network))
     }
 
     /// The model of a state: its dormant kernels removed, its weights as trained last.

@@ -33,9 +33,11 @@ pub(super) struct StepSize {
 pub(super) fn step_size(problem: &Problem, wanted: usize) -> Result<StepSize, NetError> {
     let footprint = footprint_of_a_sample(&problem.network, &problem.weights, &problem.train)?;
     let of_a_sample = footprint.peak(&[]);
-    let memory = problem.engine.memory();
+    let bound = problem.engine.memory();
+    // Sample by sample nothing is computed twice.
+    let memory = bound.filter(|_| !problem.network.is_fed_one_by_one());
     let by_memory = match memory {
-        None => MOST_BYTES / of_a_sample.max(1),
+        None => bound.unwrap_or(MOST_BYTES) / of_a_sample.max(1),
         Some(bytes) => bytes / footprint.peak(&footprint.cuts(0)).max(1),
     };
     let by_count = problem.train.len() / LEAST_STEPS_OF_A_PASS;
@@ -70,6 +72,7 @@ pub(super) fn teacher(problem: &Problem, training: &TrainingConfig) -> Result<Te
     let mut planned = task.outputs();
     planned.extend(names.iter().map(String::as_str));
     let network = Interpreter::new(&problem.graph, &planned, &problem.engine)?;
+    let network = network.fed_as(&problem.network);
     let original = Arc::new(Original::new(Arc::new(network), &problem.weights)?);
     let features = original.features(&names, &problem.train)?;
     let reference = match is_live {
