@@ -80,7 +80,7 @@ def train(
     fresh: bool = False,
     arch: Arch = "vgg-like",
     widths: str | Sequence[int | str] | None = None,
-    hidden: Sequence[int] | None = None,
+    hidden: int | Sequence[int] | None = None,
     config: File | None = None,
     threads: int | None = None,
     progress: bool | None = None,
@@ -101,7 +101,7 @@ def train(
         Architecture to build.
     widths : str or sequence, optional
         vgg-like: kernels a convolution, and ``"M"`` for pooling.
-    hidden : sequence of int, optional
+    hidden : int or sequence of int, optional
         vgg-like: widths of the hidden fully connected layers.
     config : path, optional
         Settings (TOML); arguments go first.
@@ -155,11 +155,12 @@ class _Start:
         fresh: bool,
         arch: str,
         widths: str | Sequence[int | str] | None,
-        hidden: Sequence[int] | None,
+        hidden: int | Sequence[int] | None,
     ) -> None:
         self.init = None if init is None else _models.to_input(init)
         self.fresh = fresh
         self.arch = arch
         is_text = widths is None or isinstance(widths, str)
         self.widths = widths if is_text else ",".join(str(width) for width in widths or ())
+        hidden = [hidden] if isinstance(hidden, int) else hidden
         self.hidden = None if hidden is None else list(hidden)

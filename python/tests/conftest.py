@@ -26,7 +26,7 @@ QUICK = {
 @pytest.fixture(scope="session")
 def trained() -> secateur.Trained:
     return secateur.train(
-        MNIST, widths=[4, "M", 6, "M"], hidden=[8], epochs=0.3, threads=2, progress=False
+        MNIST, widths=[4, "M", 6, "M"], hidden=8, epochs=0.3, threads=2, progress=False
     )
 
 

@@ -182,8 +182,9 @@ pub trait Environment {
     /// What policies may look at now.
     fn observe(&mut self, goal: &Goal) -> Observation;
 
-    /// Switches kernels, heals the network, evaluates it, and rewards what came of it. A recovery that
-    /// `watch` ends before its last step is left [halfway](Self::is_halfway).
+    /// Switches kernels, heals the network, evaluates it, and rewards what came of it. A recovery does not
+    /// leave the network worse than it began, and one that `watch` ends before its last step is left
+    /// [halfway](Self::is_halfway).
     ///
     /// # Errors
     /// [`EnvironmentError::Diverged`] where healing led nowhere.
@@ -208,11 +209,6 @@ pub trait Environment {
 
     /// How the network of a state stands.
     fn standing_of<'s>(&self, state: &'s Self::State) -> &'s Standing;
-
-    /// Has the last recovery made the network worse than that of a state, so that it is not taken over?
-    fn is_worse_than(&self, state: &Self::State) -> bool {
-        self.standing().quality < self.standing_of(state).quality
-    }
 
     /// The given network, before anything was done to it.
     fn given(&self) -> Self::State;

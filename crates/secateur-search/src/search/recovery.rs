@@ -65,22 +65,19 @@ impl<E: Environment> Search<'_, E> {
             let snapshot = Item::Snapshot(self.state.candidates[index].snapshot);
             self.environment.restore(store::load(self.store, snapshot)?);
         }
-        let before = self.environment.state().clone();
+        let was = self.environment.standing().masks.clone();
         let observation = self.environment.observe(&goal);
         let masks = match start {
             Start::Resized(share) => self.resized(&observation, Metric::Params, share)?,
             Start::Present | Start::Candidate(_) => self.environment.standing().masks.clone(),
         };
-        let chosen = masks.clone();
         let kept = self.halfway()?;
         let masks = match &kept {
             // Times differ from one measurement to the next: the network is the one that was begun.
             Some(kept) => kept.action.masks.clone(),
             None => self.gauged(&observation, masks, number)?,
         };
-        let is_resized = masks != chosen;
-        let was = &self.environment.standing_of(&before).masks;
-        let changes = Changes::between(&observation, was, &masks, ReactivatedBy::Rule);
+        let changes = Changes::between(&observation, &was, &masks, ReactivatedBy::Rule);
         let recovery = self.planned(number, &masks);
         let keeps_size = recovery.stop.is_some();
         let action = Action {
@@ -96,12 +93,6 @@ impl<E: Environment> Search<'_, E> {
         let (step, earlier) = self.recovered(kept, (&action, &goal), &mut steps, started)?;
         let step = step.without_reward();
         self.state.pay(&step);
-        // A recovery that made it worse is not taken over (its cost counts all the same), unless
-        // what it began with missed the budget.
-        let is_worse = self.environment.is_worse_than(&before);
-        if is_worse && keeps_size && !is_resized {
-            self.environment.restore(before);
-        }
         let held = keeps_size || self.measuring.is_some() || {
             let quality = self.environment.standing().quality;
             self.promise.floor().may_hold(quality)

@@ -17,12 +17,12 @@ use secateur_search::baseline::Baseline;
 use secateur_search::config::{Budget, Metric, Mode, PruneConfig};
 use secateur_search::costs::{Costs, Reference, TRAINING_PASS};
 use secateur_search::environment::{
-    Action, Environment, EnvironmentError, Goal, Identity, Standing, Step,
+    Action, Environment, EnvironmentError, Goal, Healing, Identity, Standing, Step,
 };
 use secateur_search::error::SearchError;
 use secateur_search::observation::{KernelFacts, LayerFacts, NetworkFacts, Observation};
 use secateur_search::policies;
-use secateur_search::record::EpochRecord;
+use secateur_search::record::{EpochRecord, Stage};
 use secateur_search::reward::{self, Epoch};
 use secateur_search::scores::{
     ACTIVATION, HEALTH, L2, POSITIVE, SCALE, SECOND_ORDER, Scores, TAYLOR, WEIGHT_NORM,
@@ -46,6 +46,8 @@ pub(super) struct Table {
     /// What is said to be lost with the kernels of each layer.
     errors: Arc<Vec<WidthErrors>>,
     standing: Standing,
+    /// What the few samples of looks judge too well.
+    luck: f64,
 }
 
 fn evaluation(quality: f64) -> Evaluation {
@@ -110,6 +112,7 @@ impl Table {
             space,
             config,
             values,
+            luck: 0.0,
         }
     }
 
@@ -249,7 +252,13 @@ impl Environment for Table {
         let own = self.observe(goal).own_reward;
         let before = self.standing.clone();
         let share = |masks| self.space.remaining(goal.count, masks) as f32;
-        let quality = WHOLE * self.kept(&action.masks);
+        let luck = match action.healing {
+            Healing::Solved {
+                fully_judged: false,
+            } => self.luck,
+            _ => 0.0,
+        };
+        let quality = WHOLE * self.kept(&action.masks) + luck;
         self.standing = Standing {
             masks: action.masks.clone(),
             quality,
@@ -334,6 +343,30 @@ fn run_on(table: Table, config: &PruneConfig, store: &mut Memory) -> Outcome<Tab
     let policy = policies::by_name(config, None, &Engine::fused()).unwrap();
     let search = Search::begin(table, policy, config, store, "table", None).unwrap();
     search.run(&mut ()).unwrap()
+}
+
+/// Looks judge by fewer samples than recoveries: a network that they happen to judge better is no reason to
+/// throw a recovery away.
+#[test]
+fn recoveries_are_taken_over_where_looks_were_luckier() {
+    let config = to_a_third("dqn");
+    let mut table = Table::new(config.clone(), 7);
+    table.luck = 0.05;
+    let mut store = Memory::default();
+    let outcome = run_on(table, &config, &mut store);
+    let state = &outcome.outputs[0].state;
+    let truth = WHOLE * outcome.environment.kept(&state.masks);
+    assert!(
+        (state.quality - truth).abs() < 1e-9,
+        "{} {truth}",
+        state.quality
+    );
+    let (_, history) = store.read().unwrap();
+    let [.., looked, recovered] = history.as_slice() else {
+        panic!("nothing was recovered");
+    };
+    assert_eq!(recovered.stage, Stage::Recover);
+    assert!(looked.quality > recovered.quality);
 }
 
 /// Share of the value that a policy keeps in a third of the convolutions' kernels, without that of the

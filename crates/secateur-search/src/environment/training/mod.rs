@@ -257,11 +257,6 @@ impl Environment for TrainingEnvironment<'_> {
         &state.standing
     }
 
-    /// What was trained outside was held against its start already, as far as the few samples at hand tell.
-    fn is_worse_than(&self, state: &State) -> bool {
-        self.trainer.is_none() && self.state.standing.quality < state.standing.quality
-    }
-
     fn given(&self) -> State {
         given(self.problem, self.training)
     }
