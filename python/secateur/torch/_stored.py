@@ -95,7 +95,7 @@ def _plain(layer: nn.Module, call: _Call) -> nn.Module:
     made.weight = nn.Parameter(weight, requires_grad=trains)
     if call.bias is not None:
         made.bias = nn.Parameter(call.bias, requires_grad=call.bias.requires_grad)
-    made.to(next((one for one in parts), weight).device)
+    made.to(next(iter(parts), weight).device)
     return made.train(layer.training)
 
 

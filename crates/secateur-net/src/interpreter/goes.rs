@@ -71,6 +71,8 @@ impl Interpreter {
     /// Does it take all of these samples at once? `None` if nothing was run yet that tells.
     fn takes_at_once(&self, inputs: &Inputs) -> Option<bool> {
         if self.lyings(inputs).any(|lying| lying == Lying::Stacked) {
+            // Its inputs have no room for a second sample, which is then known of all batches.
+            let _ = self.takes_batches.set(false);
             return Some(false);
         }
         match inputs.n {
@@ -84,9 +86,7 @@ impl Interpreter {
             return vec![inputs];
         }
         let samples = 0..inputs.n;
-        samples
-            .map(|at| self.some(&inputs, at..at + 1, true))
-            .collect()
+        samples.map(|at| self.some(&inputs, at..at + 1)).collect()
     }
 
     /// The same network with other kernels, which takes samples as this one was found to take them.
@@ -101,7 +101,7 @@ impl Interpreter {
 
     /// True if samples were found to go through it one after the other.
     pub fn is_fed_one_by_one(&self) -> bool {
-        self.has_no_batch || self.takes_batches.get() == Some(&false)
+        self.takes_batches.get() == Some(&false)
     }
 
     /// Are the outputs for two samples twice as long, along the axis that counts samples, as those for one,
@@ -110,7 +110,7 @@ impl Interpreter {
         let bound = bound.detached();
         let pass = self.pass(phase, &bound, None);
         let outputs = |n: usize| -> Result<Vec<Dense>> {
-            let inputs = self.input_values(self.some(inputs, 0..n, false), &pass.device)?;
+            let inputs = self.input_values(self.some(inputs, 0..n), &pass.device)?;
             let outputs = self.run(&pass, &inputs, &self.outputs())?;
             Ok(outputs
                 .iter()
@@ -131,8 +131,8 @@ impl Interpreter {
         })
     }
 
-    /// Some of the samples; where they are `bare`, without an axis that they are stacked along.
-    fn some(&self, inputs: &Inputs, samples: std::ops::Range<usize>, bare: bool) -> Inputs {
+    /// Some of the samples; of stacked ones a single one, without the axis that they are stacked along.
+    fn some(&self, inputs: &Inputs, samples: std::ops::Range<usize>) -> Inputs {
         let lyings = self.lyings(inputs);
         let values = inputs.values.iter().zip(lyings).map(|(input, lying)| {
             let host = match input {
@@ -147,9 +147,8 @@ impl Interpreter {
                 Lying::Along(axis) => host.narrow(axis, samples.clone()),
                 Lying::Shared => host.clone(),
                 Lying::Stacked => {
-                    let some = host.narrow(0, samples.clone());
-                    let sample = some.shape[1..].to_vec();
-                    if bare { some.reshaped(sample) } else { some }
+                    let one = host.narrow(0, samples.clone());
+                    one.reshaped(one.shape[1..].to_vec())
                 }
             })
         });

@@ -55,8 +55,6 @@ pub struct Interpreter {
     outputs: Vec<String>,
     /// Of each output, the axis that counts samples.
     sample_axes: Vec<usize>,
-    /// The file has no axis for a batch.
-    has_no_batch: bool,
     /// Whether it takes several samples at once; found by the first that come together.
     takes_batches: OnceLock<bool>,
     /// Where training passes are cut to keep within the engine's memory; found by the first.
@@ -97,7 +95,6 @@ impl Interpreter {
             inputs: graph.inputs.clone(),
             outputs: outputs.iter().map(ToString::to_string).collect(),
             sample_axes: samples::sample_axes(graph, outputs),
-            has_no_batch: graph.no_batch,
             takes_batches: OnceLock::new(),
             cuts: OnceLock::new(),
         })
